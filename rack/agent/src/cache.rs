@@ -1,0 +1,170 @@
+//! Artefacts by digest: fetched once from the daemon, checked, then served from the disk.
+//!
+//! A file gets its name only after its SHA-256 was verified, and is verified once more when it is first
+//! served after a start, since disks rot. Only what the configuration or an order names is fetched, so
+//! that no client can fill the disk.
+
+use crate::{
+    daemon::{CallError, Daemon},
+    error_chain::Chain,
+};
+use schema_ids::Digest;
+use sha2::{Digest as _, Sha256};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncWriteExt},
+};
+
+/// An artefact that nothing names is kept this long, for a revision that comes back.
+const UNNAMED_KEEP: Duration = Duration::from_secs(24 * 3600);
+/// Read at a time while a file is verified.
+const BLOCK: usize = 1 << 20;
+
+/// The cache.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    directory: PathBuf,
+    daemon: Daemon,
+    /// One lock per digest, so that it is fetched by one and awaited by the others; true once verified
+    /// since the start.
+    entries: Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<bool>>>>,
+}
+
+/// Why an artefact is not there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CacheError {
+    #[error("cannot fetch artefact {digest}")]
+    Fetch {
+        digest: Digest,
+        #[source]
+        source: CallError,
+    },
+    #[error("the daemon stopped in the middle of artefact {digest}")]
+    Broken {
+        digest: Digest,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("cannot keep artefact {digest}")]
+    Disk {
+        digest: Digest,
+        #[source]
+        source: io::Error,
+    },
+    #[error("what came for artefact {digest} is {got}")]
+    Wrong { digest: Digest, got: Digest },
+}
+
+impl Cache {
+    pub(crate) fn new(directory: PathBuf, daemon: Daemon) -> Self {
+        Self {
+            directory,
+            daemon,
+            entries: Mutex::default(),
+        }
+    }
+
+    /// Opens an artefact, fetching it first where it is missing. Gives its length too.
+    pub(crate) async fn open(&self, digest: Digest) -> Result<(File, u64), CacheError> {
+        let failed = |source| CacheError::Disk { digest, source };
+        let path = self.path(digest);
+        let entry = Arc::clone(crate::rack::lock(&self.entries).entry(digest).or_default());
+        let mut verified = entry.lock().await;
+        if !*verified {
+            match sha256(&path).await {
+                Ok(got) if got == digest => {}
+                Ok(got) => {
+                    tracing::warn!(%digest, %got, "a cached artefact has rotted and is fetched again");
+                    self.fetch(digest).await?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.fetch(digest).await?,
+                Err(error) => return Err(failed(error)),
+            }
+            *verified = true;
+        }
+        let file = File::open(&path).await.inspect_err(|_| *verified = false).map_err(failed)?;
+        let length = file.metadata().await.map_err(failed)?.len();
+        Ok((file, length))
+    }
+
+    /// Removes what nothing names and nobody fetched for a day.
+    pub(crate) fn sweep(&self, named: &BTreeSet<Digest>) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let digest = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+            let age = SystemTime::now()
+                .duration_since(entry.metadata()?.modified()?)
+                .unwrap_or(Duration::ZERO);
+            if digest.is_none_or(|digest| !named.contains(&digest)) && age > UNNAMED_KEEP {
+                std::fs::remove_file(entry.path())?;
+                if let Some(digest) = digest {
+                    crate::rack::lock(&self.entries).remove(&digest);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, digest: Digest) -> PathBuf {
+        self.directory.join(digest.hex())
+    }
+
+    async fn fetch(&self, digest: Digest) -> Result<(), CacheError> {
+        let failed = |source| CacheError::Disk { digest, source };
+        let started = tokio::time::Instant::now();
+        let mut response = self
+            .daemon
+            .artefact(digest)
+            .await
+            .map_err(|source| CacheError::Fetch { digest, source })?;
+        let part = self.path(digest).with_extension("part");
+        let mut file = File::create(&part).await.map_err(failed)?;
+        let (mut hash, mut bytes) = (Sha256::new(), 0_u64);
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|source| CacheError::Broken { digest, source })?
+        {
+            hash.update(&chunk);
+            bytes += chunk.len() as u64;
+            file.write_all(&chunk).await.map_err(failed)?;
+        }
+        file.sync_all().await.map_err(failed)?;
+        let got = Digest(hash.finalize().into());
+        if got != digest {
+            let wrong = CacheError::Wrong { digest, got };
+            tokio::fs::remove_file(&part).await.map_err(failed)?;
+            return Err(wrong);
+        }
+        tokio::fs::rename(&part, self.path(digest)).await.map_err(failed)?;
+        tracing::info!(%digest, bytes, seconds = started.elapsed().as_secs_f32(), "artefact fetched");
+        Ok(())
+    }
+}
+
+/// Fetches ahead what will be asked for; failures are left to whoever asks.
+pub(crate) async fn prefetch(cache: &Cache, named: &BTreeSet<Digest>) {
+    for digest in named {
+        if let Err(error) = cache.open(*digest).await {
+            tracing::warn!(%digest, error = %Chain(&error), "cannot fetch ahead");
+        }
+    }
+}
+
+async fn sha256(path: &Path) -> io::Result<Digest> {
+    let mut file = File::open(path).await?;
+    let (mut hash, mut block) = (Sha256::new(), vec![0; BLOCK]);
+    loop {
+        match file.read(&mut block).await? {
+            0 => return Ok(Digest(hash.finalize().into())),
+            read => hash.update(&block[..read]),
+        }
+    }
+}

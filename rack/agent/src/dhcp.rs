@@ -1,0 +1,191 @@
+//! DHCP on one link: a UDP socket bound to its interface, and nothing decided here.
+//!
+//! A packet is answered by [`answer`]; its changes are made in memory at once, so that the next packet
+//! sees them, and the durable ones are on disk before the reply goes out. Several acknowledgements
+//! share one `fdatasync`. Reservations are answered with a full disk too.
+
+use crate::{clock, error_chain::Chain, interfaces::Interface, journal::Journal, kept, rack::Rack};
+use rack_proto::dhcp::{Answer, Destination, Ingress, Reply, Silence, answer};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::UdpSocket, sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// The server's port (RFC 2131 §4.1); relays listen there too.
+const SERVER_PORT: u16 = 67;
+const CLIENT_PORT: u16 = 68;
+/// Longer packets are cut, and then refused as malformed.
+const PACKET_MAX: usize = 2048;
+/// Replies that wait for the disk or the kernel at once; more are not begun, and clients repeat.
+const REPLIES_MAX: usize = 1024;
+/// A socket that fails is tried again after this: the interface may be gone for a moment.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Serves a link until told to stop.
+pub(crate) async fn run(rack: Arc<Rack>, link: String, journal: Journal, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let served = match rack.interface(&link) {
+            Some(interface) => serve(&rack, &link, &interface, &journal, &stop).await,
+            // Said by the task that watches interfaces.
+            None => Ok(()),
+        };
+        if let Err(error) = served {
+            tracing::warn!(link, %error, "DHCP stopped, trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
+
+async fn serve(
+    rack: &Arc<Rack>,
+    link: &str,
+    interface: &Interface,
+    journal: &Journal,
+    stop: &CancellationToken,
+) -> io::Result<()> {
+    let socket = Arc::new(open(&interface.name)?);
+    tracing::info!(link, interface = interface.name, "answering DHCP");
+    let limit = Arc::new(Semaphore::new(REPLIES_MAX));
+    let mut replies = JoinSet::new();
+    let mut packet = vec![0; PACKET_MAX];
+    let mut interfaces = rack.interfaces.clone();
+    let result = loop {
+        let length = tokio::select! {
+            () = stop.cancelled() => break Ok(()),
+            Some(_) = replies.join_next() => continue,
+            changed = interfaces.changed() => match changed {
+                // Made anew under the same name: the socket is bound to the old one.
+                Ok(()) if rack.interface(link).map(|now| now.index) != Some(interface.index) => break Ok(()),
+                Ok(()) => continue,
+                Err(_) => break Ok(()),
+            },
+            received = socket.recv_from(&mut packet) => match received {
+                Ok((length, _)) => length,
+                Err(error) => break Err(error),
+            },
+        };
+        let Some((reply, lines)) = respond(rack, link, &packet[..length]) else {
+            continue;
+        };
+        let Ok(permit) = Arc::clone(&limit).try_acquire_owned() else {
+            tracing::warn!(link, "too many DHCP replies wait for the disk");
+            continue;
+        };
+        let durable = (!lines.is_empty()).then(|| journal.append(lines));
+        let (rack, socket, index) = (Arc::clone(rack), Arc::clone(&socket), interface.index);
+        let link = link.to_owned();
+        replies.spawn(async move {
+            if let Some(durable) = durable
+                && !matches!(durable.await, Ok(Ok(())))
+            {
+                tracing::warn!(link, "no lease is acknowledged while it cannot be kept on disk");
+                return;
+            }
+            if let Err(error) = send(&rack, &socket, index, &reply).await {
+                tracing::warn!(link, to = ?reply.to, error = %Chain(&error), "DHCP reply not sent");
+            }
+            drop(permit);
+        });
+    };
+    while replies.join_next().await.is_some() {}
+    result
+}
+
+/// Decides and applies; gives what to send and what must be on disk before.
+fn respond(rack: &Rack, link: &str, packet: &[u8]) -> Option<(Reply, Vec<u8>)> {
+    let server = rack.own_address(link)?;
+    let served = rack.served();
+    let ingress = Ingress {
+        link,
+        server,
+        bytes: packet,
+    };
+    let now = clock::now();
+    let Answer {
+        reply,
+        changes,
+        facts,
+        seen,
+        silence,
+    } = {
+        let mut leases = rack.leases();
+        let answer = answer(&served.config, &leases, &ingress, now);
+        for change in &answer.changes {
+            leases.apply(change);
+        }
+        answer
+    };
+    if let Some(seen) = &seen {
+        rack.boots().dhcp(seen, now);
+    }
+    match silence {
+        Some(Silence::Exhausted) => tracing::warn!(link, "no dynamic address is free"),
+        Some(why) => tracing::debug!(link, ?why, "DHCP packet not answered"),
+        None => {}
+    }
+    rack.tell(facts);
+    let lines: Vec<u8> = changes
+        .iter()
+        .filter(|change| change.is_durable())
+        .flat_map(kept::lease_line)
+        .collect();
+    Some((reply?, lines))
+}
+
+/// Why a reply did not go out.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error("cannot send")]
+    Socket(#[source] io::Error),
+    #[error("cannot set the client's neighbour entry")]
+    Neighbour(#[source] crate::interfaces::InterfaceError),
+}
+
+async fn send(rack: &Rack, socket: &UdpSocket, interface: u32, reply: &Reply) -> Result<(), SendError> {
+    let to = match reply.to {
+        Destination::Neighbour { address, mac } => {
+            rack.netlink
+                .set_neighbour(interface, address, mac)
+                .await
+                .map_err(SendError::Neighbour)?;
+            SocketAddrV4::new(address, CLIENT_PORT)
+        }
+        Destination::Unicast(address) => SocketAddrV4::new(address, CLIENT_PORT),
+        Destination::Broadcast => SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT),
+        Destination::Relay(relay) => SocketAddrV4::new(relay, SERVER_PORT),
+    };
+    let sent = socket.send_to(&reply.bytes, to).await;
+    match (sent, reply.to) {
+        (Ok(_), _) => Ok(()),
+        // A second subnet on the link that the agent has no address in: there is no route to it.
+        (Err(_), Destination::Neighbour { .. }) => {
+            let everyone = SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT);
+            socket
+                .send_to(&reply.bytes, everyone)
+                .await
+                .map(drop)
+                .map_err(SendError::Socket)
+        }
+        (Err(error), Destination::Unicast(_) | Destination::Broadcast | Destination::Relay(_)) => {
+            Err(SendError::Socket(error))
+        }
+    }
+}
+
+fn open(interface: &str) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_broadcast(true)?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, SERVER_PORT)).into())?;
+    UdpSocket::from_std(socket.into())
+}

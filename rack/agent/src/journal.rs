@@ -1,0 +1,140 @@
+//! An append-only file of lines with group commit.
+//!
+//! One thread writes: whatever waits when it turns to the file goes out in one write and one
+//! `fdatasync`, and each asker hears when its own lines are on disk. A failed write poisons the file,
+//! since it may have left half a line; the next append first writes the whole state anew, which also
+//! keeps the file short. The state comes from whoever owns it, by a function.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread::JoinHandle,
+};
+use tokio::sync::oneshot;
+
+/// A file is rewritten when it is longer than this and than four times its last rewriting.
+const REWRITE_BYTES: u64 = 1 << 20;
+/// Lines of at most so many askers go out together.
+const GROUP_MAX: usize = 4096;
+
+/// Writes the whole state as lines.
+pub(crate) type Snapshot = Box<dyn Fn() -> Vec<u8> + Send>;
+
+/// The asking side; cheap to clone. The thread ends when the last one is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Journal(Sender<Append>);
+
+#[derive(Debug)]
+struct Append {
+    lines: Vec<u8>,
+    done: oneshot::Sender<io::Result<()>>,
+}
+
+struct Writer {
+    path: PathBuf,
+    file: File,
+    written: u64,
+    rewritten: u64,
+    poisoned: bool,
+    snapshot: Snapshot,
+}
+
+/// The complete lines of a file; empty if there is none. A torn last line was never acknowledged.
+pub(crate) fn read_lines(path: &Path) -> io::Result<Option<String>> {
+    match std::fs::read(path) {
+        Ok(mut bytes) => {
+            let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            bytes.truncate(end);
+            Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Replaces a file in one step, so that a crash leaves the old or the new one.
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = File::create(&temporary)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+impl Journal {
+    /// Begins a journal with the whole state. The thread is to be joined after the last [`Journal`] is
+    /// dropped.
+    ///
+    /// # Errors
+    /// The file cannot be written, or no thread be made.
+    pub(crate) fn start(path: PathBuf, snapshot: Snapshot) -> io::Result<(Self, JoinHandle<()>)> {
+        let contents = snapshot();
+        replace(&path, &contents)?;
+        let mut writer = Writer {
+            file: OpenOptions::new().append(true).open(&path)?,
+            path,
+            written: contents.len() as u64,
+            rewritten: contents.len() as u64,
+            poisoned: false,
+            snapshot,
+        };
+        let (asker, asked) = channel();
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(&asked))?;
+        Ok((Self(asker), thread))
+    }
+
+    /// Appends lines, each with its newline. The receiver hears when they are on disk, or why not.
+    pub(crate) fn append(&self, lines: Vec<u8>) -> oneshot::Receiver<io::Result<()>> {
+        let (done, heard) = oneshot::channel();
+        // A thread that is gone drops `done`, which the receiver hears as a failure.
+        let _gone = self.0.send(Append { lines, done });
+        heard
+    }
+}
+
+impl Writer {
+    fn run(&mut self, asked: &Receiver<Append>) {
+        while let Ok(first) = asked.recv() {
+            let mut group = vec![first];
+            group.extend(asked.try_iter().take(GROUP_MAX - 1));
+            let lines: Vec<u8> = group.iter().flat_map(|append| append.lines.iter().copied()).collect();
+            let result = self.commit(&lines);
+            if let Err(error) = &result {
+                tracing::warn!(path = %self.path.display(), %error, "journal write failed");
+            }
+            for append in group {
+                let told = match &result {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+                };
+                // An asker that stopped waiting wants no answer.
+                let _gone = append.done.send(told);
+            }
+        }
+    }
+
+    fn commit(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.poisoned || self.written > REWRITE_BYTES.max(self.rewritten * 4) {
+            // The state has these lines already: whoever appends changes it first.
+            self.poisoned = true;
+            let contents = (self.snapshot)();
+            replace(&self.path, &contents)?;
+            self.file = OpenOptions::new().append(true).open(&self.path)?;
+            self.written = contents.len() as u64;
+            self.rewritten = self.written;
+            self.poisoned = false;
+        }
+        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
+        self.poisoned = written.is_err();
+        self.written += lines.len() as u64;
+        written
+    }
+}

@@ -1,0 +1,81 @@
+//! Answers router solicitations on one link, so that iPXE does not wait 16 s for IPv6.
+//!
+//! Only where the interface has an fe80 address to send from. Answers go to all nodes: whoever else
+//! waits hears them too.
+
+use crate::rack::Rack;
+use rack_proto::router_advertisement::{advertisement, is_solicitation};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{
+    io::{self, Read},
+    net::{Ipv6Addr, SocketAddrV6},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::unix::AsyncFd,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+/// ff02::2, where solicitations go (RFC 4861 §4.1).
+const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+/// ff02::1.
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+/// Neighbour discovery is believed with this hop limit only (RFC 4861 §6.1.2).
+const HOPS: u32 = 255;
+/// Answers go out no more often; one serves everybody who waits.
+const ANSWER_EVERY: Duration = Duration::from_millis(100);
+/// A socket that fails, or an interface without an address, is tried again after this.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Serves a link until told to stop.
+pub(crate) async fn run(rack: Arc<Rack>, link: String, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            result = serve(&rack, &link) => {
+                if let Err(error) = result {
+                    tracing::debug!(link, %error, "router solicitations are not answered");
+                }
+                sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// Cancel safety: nothing is lost but a solicitation, which is repeated.
+async fn serve(rack: &Rack, link: &str) -> io::Result<()> {
+    let Some(interface) = rack.interface(link).filter(|interface| interface.link_local.is_some()) else {
+        return Ok(());
+    };
+    let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
+    socket.bind_device(Some(interface.name.as_bytes()))?;
+    socket.set_nonblocking(true)?;
+    socket.set_multicast_hops_v6(HOPS)?;
+    socket.set_multicast_loop_v6(false)?;
+    socket.join_multicast_v6(&ALL_ROUTERS, interface.index)?;
+    let socket = AsyncFd::new(socket)?;
+    tracing::info!(link, interface = interface.name, "answering router solicitations");
+    let everyone = SocketAddrV6::new(ALL_NODES, 0, 0, interface.index).into();
+    let answer = advertisement(interface.mac);
+    let mut message = [0; 256];
+    let mut next = Instant::now();
+    while rack.interface(link).map(|now| now.index) == Some(interface.index) {
+        let length = {
+            let mut ready = socket.readable().await?;
+            match ready.try_io(|socket| socket.get_ref().read(&mut message)) {
+                Ok(length) => length?,
+                Err(_would_block) => continue,
+            }
+        };
+        if !is_solicitation(&message[..length]) {
+            continue;
+        }
+        tokio::time::sleep_until(next).await;
+        next = Instant::now() + ANSWER_EVERY;
+        socket.get_ref().send_to(&answer, &everyone)?;
+        tracing::debug!(link, "router solicitation answered");
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! What the agent is told at its start: by flags, by a JSON file, or both; a flag wins.
+//!
+//! Only what it needs to find the daemon and its links. Everything else comes by the sync.
+
+use clap::Parser;
+use schema_ids::Name;
+use serde::Deserialize;
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// The rack agent of muster: DHCP, TFTP, HTTP boot and power for one rack, as its daemon says.
+#[derive(Debug, Default, Parser, Deserialize)]
+#[command(name = "muster-rackd", version)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Flags {
+    /// JSON file with any of the settings below, named as the flags with underscores.
+    #[arg(long)]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// This agent's name in the fleet.
+    #[arg(long)]
+    name: Option<Name>,
+    /// The daemon, such as https://10.0.0.1:7443.
+    #[arg(long)]
+    daemon: Option<String>,
+    /// PEM file with the roots that the daemon's certificate is checked against.
+    #[arg(long)]
+    ca: Option<PathBuf>,
+    /// PEM file with this agent's certificate.
+    #[arg(long)]
+    cert: Option<PathBuf>,
+    /// PEM file with this agent's key.
+    #[arg(long)]
+    key: Option<PathBuf>,
+    /// Where leases, orders, facts and artefacts are kept [default: /var/lib/muster-rackd].
+    #[arg(long)]
+    state_dir: Option<PathBuf>,
+    /// A link that this agent stands on, FABRIC/VLAN=INTERFACE; repeatable.
+    #[arg(long = "link", value_name = "NAME=INTERFACE", value_parser = link)]
+    #[serde(deserialize_with = "links")]
+    links: Vec<(String, String)>,
+    /// The in-machine agent's static binary.
+    #[arg(long)]
+    agent_binary: Option<PathBuf>,
+    /// Directory with snponly.efi and undionly.kpxe [default: /usr/lib/ipxe].
+    #[arg(long)]
+    ipxe_dir: Option<PathBuf>,
+    /// A word added to the ephemeral kernel's command line; repeatable.
+    #[arg(long = "kernel-argument", value_name = "WORD")]
+    kernel_arguments: Vec<String>,
+}
+
+/// The settings, complete.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) name: Name,
+    pub(crate) daemon: reqwest::Url,
+    pub(crate) ca: PathBuf,
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) state_dir: PathBuf,
+    /// Interfaces by link.
+    pub(crate) links: BTreeMap<String, String>,
+    pub(crate) agent_binary: PathBuf,
+    pub(crate) ipxe_dir: PathBuf,
+    pub(crate) kernel_arguments: Vec<String>,
+}
+
+/// Why the agent cannot start with what it was told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("cannot read {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{path} is not a settings file")]
+    Parse {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("--{0} is missing, and the settings file does not have it")]
+    Missing(&'static str),
+    #[error("--daemon {0} is not a URL such as https://10.0.0.1:7443")]
+    Daemon(String),
+}
+
+impl Flags {
+    /// Reads the file, if there is one, and lays the flags over it.
+    pub(crate) fn complete(self) -> Result<Settings, SettingsError> {
+        let file = match &self.config {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read(path).map_err(|source| SettingsError::Read {
+                    path: path.clone(),
+                    source,
+                })?;
+                serde_json::from_slice(&text).map_err(|source| SettingsError::Parse {
+                    path: path.clone(),
+                    source,
+                })?
+            }
+        };
+        let daemon = required("daemon", self.daemon.or(file.daemon))?;
+        let url = reqwest::Url::parse(&daemon).map_err(|_| SettingsError::Daemon(daemon.clone()))?;
+        if url.scheme() != "https" || url.host().is_none() {
+            return Err(SettingsError::Daemon(daemon));
+        }
+        let mut kernel_arguments = file.kernel_arguments;
+        kernel_arguments.extend(self.kernel_arguments);
+        Ok(Settings {
+            name: required("name", self.name.or(file.name))?,
+            daemon: url,
+            ca: required("ca", self.ca.or(file.ca))?,
+            cert: required("cert", self.cert.or(file.cert))?,
+            key: required("key", self.key.or(file.key))?,
+            state_dir: self
+                .state_dir
+                .or(file.state_dir)
+                .unwrap_or_else(|| "/var/lib/muster-rackd".into()),
+            links: file.links.into_iter().chain(self.links).collect(),
+            agent_binary: required("agent-binary", self.agent_binary.or(file.agent_binary))?,
+            ipxe_dir: self
+                .ipxe_dir
+                .or(file.ipxe_dir)
+                .unwrap_or_else(|| "/usr/lib/ipxe".into()),
+            kernel_arguments,
+        })
+    }
+}
+
+fn required<T>(flag: &'static str, value: Option<T>) -> Result<T, SettingsError> {
+    value.ok_or(SettingsError::Missing(flag))
+}
+
+fn link(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, interface)) if !name.is_empty() && !interface.is_empty() => {
+            Ok((name.to_owned(), interface.to_owned()))
+        }
+        _ => Err("it is NAME=INTERFACE such as lab/boot=eth1".to_owned()),
+    }
+}
+
+/// In the file: `"links": { "lab/boot": "eth1" }`.
+fn links<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+    BTreeMap::deserialize(deserializer).map(|map| map.into_iter().collect())
+}

@@ -1,0 +1,234 @@
+//! The exchange with the daemon: performs the effects of [`Session`].
+//!
+//! It owns the spool and the daemon's word on disk. It decides nothing: what to send and when comes
+//! from the session, which the simulator runs too.
+
+use crate::{
+    clock,
+    daemon::{CallError, Daemon},
+    error_chain::Chain,
+    journal::Journal,
+    kept::{self, StateDir},
+    rack::{Served, ToSync, lock},
+};
+use rack_api::{
+    config::RackConfig,
+    sync::{SyncRequest, SyncResponse},
+};
+use rack_proto::session::{Effect, Event, Session};
+use schema_ids::Timestamp;
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+/// A spool that could not be written is tried again after this.
+const SPOOL_RETRY: Duration = Duration::from_secs(2);
+/// More facts than this wait in no spool: older boots and powers matter less than the disk.
+const FACTS_MAX: usize = 200_000;
+
+/// The task's parts.
+pub(crate) struct Sync {
+    pub(crate) session: Arc<Mutex<Session>>,
+    pub(crate) spool: Journal,
+    pub(crate) state: StateDir,
+    pub(crate) daemon: Daemon,
+    pub(crate) messages: mpsc::UnboundedReceiver<ToSync>,
+    pub(crate) served: watch::Sender<Arc<Served>>,
+    /// The configuration in force, with credentials.
+    pub(crate) config: RackConfig,
+}
+
+type Request = Pin<Box<dyn Future<Output = Result<SyncResponse, CallError>> + Send>>;
+
+/// What is under way.
+struct Underway {
+    request: Option<Request>,
+    appends: JoinSet<(u64, io::Result<()>)>,
+    /// Who waits for which sequence to be on disk.
+    waiting: VecDeque<(u64, oneshot::Sender<()>)>,
+    wake: Option<Timestamp>,
+    /// The daemon did not answer last time; said once.
+    silent: bool,
+}
+
+impl Sync {
+    /// Runs until told to stop.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut underway = Underway {
+            request: None,
+            appends: JoinSet::new(),
+            waiting: VecDeque::new(),
+            wake: None,
+            silent: false,
+        };
+        self.take(Event::Started, &mut underway).await;
+        loop {
+            let event = tokio::select! {
+                () = stop.cancelled() => break,
+                message = self.messages.recv() => match message {
+                    None => break,
+                    Some(message) => self.message(message, &mut underway),
+                },
+                Some(Ok((sequence, result))) = underway.appends.join_next() => {
+                    self.appended(sequence, result, &mut underway)
+                }
+                answer = answered(&mut underway.request) => {
+                    underway.request = None;
+                    Some(heard(answer, &mut underway.silent))
+                }
+                () = woken(underway.wake) => {
+                    underway.wake = None;
+                    Some(Event::Timer)
+                }
+            };
+            if let Some(event) = event {
+                self.take(event, &mut underway).await;
+            }
+        }
+        // What was told before the stop still reaches the disk.
+        while underway.appends.join_next().await.is_some() {}
+    }
+
+    fn message(&self, message: ToSync, underway: &mut Underway) -> Option<Event> {
+        match message {
+            ToSync::OrderEnded(order) => Some(Event::OrderEnded(order)),
+            ToSync::Facts(facts, waiter) => {
+                let mut session = lock(&self.session);
+                if session.pending() + facts.len() > FACTS_MAX {
+                    tracing::warn!(pending = session.pending(), "the spool is full, facts are dropped");
+                    return None;
+                }
+                // The sequence that the last of them will get.
+                let last = session.next_sequence() + facts.len() as u64 - 1;
+                drop(session);
+                if let Some(waiter) = waiter {
+                    underway.waiting.push_back((last, waiter));
+                }
+                Some(Event::Facts(facts))
+            }
+        }
+    }
+
+    fn appended(&self, sequence: u64, result: io::Result<()>, underway: &mut Underway) -> Option<Event> {
+        if result.is_ok() {
+            while let Some((_, waiter)) = underway.waiting.pop_front_if(|(wanted, _)| *wanted <= sequence) {
+                // Whoever stopped waiting will say it again, which changes nothing.
+                let _gone = waiter.send(());
+            }
+            return Some(Event::Durable(sequence));
+        }
+        // Appending nothing makes the journal write all of it anew.
+        let again = self.spool.clone();
+        let last = lock(&self.session).next_sequence() - 1;
+        underway.appends.spawn(async move {
+            tokio::time::sleep(SPOOL_RETRY).await;
+            (last, written(again.append(Vec::new())).await)
+        });
+        None
+    }
+
+    async fn take(&mut self, event: Event, underway: &mut Underway) {
+        let effects = lock(&self.session).handle(event, clock::now());
+        for effect in effects {
+            match effect {
+                Effect::Spool(facts) => {
+                    let last = facts.last().map_or(0, |last| last.sequence);
+                    let done = self.spool.append(kept::fact_lines(&facts));
+                    underway.appends.spawn(async move { (last, written(done).await) });
+                }
+                Effect::Send(request) => underway.request = Some(self.send(*request)),
+                Effect::Cancel => underway.request = None,
+                Effect::Obey(desired) => {
+                    tracing::info!(
+                        incarnation = desired.incarnation.number,
+                        machines = desired.config.machines.len(),
+                        orders = desired.orders.len(),
+                        "new word of the daemon"
+                    );
+                    self.config = desired.config;
+                    self.serve().await;
+                }
+                Effect::KeepOrders => self.serve().await,
+                Effect::Refuse(foreign) => {
+                    tracing::error!(error = %Chain(&foreign), "the daemon's word is refused");
+                }
+                Effect::Forget(sequence) => {
+                    // Losing this line only means that some facts are sent again.
+                    drop(self.spool.append(kept::acknowledged_line(sequence)));
+                }
+                Effect::WakeAt(then) => underway.wake = Some(then),
+            }
+        }
+    }
+
+    fn send(&self, request: SyncRequest) -> Request {
+        let daemon = self.daemon.clone();
+        Box::pin(async move { daemon.sync(&request).await })
+    }
+
+    /// Puts the word in force, and on disk as far as there is room.
+    async fn serve(&self) {
+        let orders = lock(&self.session).orders().clone();
+        let (state, config) = (self.state.clone(), self.config.clone());
+        self.served
+            .send_replace(Arc::new(Served::new(config.clone(), &orders)));
+        let written = tokio::task::spawn_blocking(move || state.write_word(&config, &orders)).await;
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the daemon's word is not on disk"),
+            Err(error) => tracing::error!(%error, "writing the daemon's word failed"),
+        }
+    }
+}
+
+/// The answer of the request under way; pending for ever if there is none.
+///
+/// Cancel safety: the request goes on with the next call.
+async fn answered(request: &mut Option<Request>) -> Result<SyncResponse, CallError> {
+    match request {
+        Some(request) => request.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Cancel safety: nothing is lost.
+async fn woken(wake: Option<Timestamp>) {
+    match wake {
+        Some(then) => sleep_until(Instant::now() + clock::until(then)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn written(done: oneshot::Receiver<io::Result<()>>) -> io::Result<()> {
+    done.await
+        .unwrap_or_else(|_| Err(io::Error::other("the journal has stopped")))
+}
+
+fn heard(answer: Result<SyncResponse, CallError>, silent: &mut bool) -> Event {
+    match answer {
+        Ok(response) => {
+            if std::mem::take(silent) {
+                tracing::info!("the daemon answers again");
+            }
+            Event::Answered(Box::new(response))
+        }
+        Err(error) => {
+            if std::mem::replace(silent, true) {
+                tracing::debug!(error = %Chain(&error), "sync failed again");
+            } else {
+                tracing::warn!(error = %Chain(&error), "sync failed");
+            }
+            Event::Failed
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! TFTP on one link: a listening socket, and one connected socket per transfer.
+//!
+//! Serves the two loaders from memory. A client gets a handful of transfers at a time, the link a
+//! bounded number; the protocol itself is in [`rack_proto::tftp`].
+
+use crate::{clock, rack::Rack};
+use rack_proto::{
+    boot::Sign,
+    tftp::{ErrorCode, Outcome, ReadRequest, Step, Transfer, error},
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::UdpSocket, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// RFC 1350 §4.
+const PORT: u16 = 69;
+/// Requests and acknowledgements are short.
+const PACKET_MAX: usize = 1024;
+/// Transfers at a time: a whole row of racks that comes back from a power cut.
+const TRANSFERS_MAX: usize = 512;
+/// Per client; UEFI begins the second before the first is over.
+const PER_CLIENT_MAX: usize = 4;
+/// A socket that fails is tried again after this.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Serves a link until told to stop.
+pub(crate) async fn run(rack: Arc<Rack>, link: String, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if rack.interface(&link).is_some()
+            && let Err(error) = serve(&rack, &link, &stop).await
+        {
+            tracing::warn!(link, %error, "TFTP stopped, trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
+
+async fn serve(rack: &Arc<Rack>, link: &str, stop: &CancellationToken) -> io::Result<()> {
+    let Some(interface) = rack.interface(link) else {
+        return Ok(());
+    };
+    let socket = open(&interface.name, PORT)?;
+    tracing::info!(link, interface = interface.name, "answering TFTP");
+    let mut transfers: JoinSet<IpAddr> = JoinSet::new();
+    let mut per_client: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    let mut packet = vec![0; PACKET_MAX];
+    let mut interfaces = rack.interfaces.clone();
+    let result = loop {
+        let (length, client) = tokio::select! {
+            () = stop.cancelled() => break Ok(()),
+            Some(ended) = transfers.join_next() => {
+                if let Ok(client) = ended
+                    && let Some(count) = per_client.get_mut(&client)
+                {
+                    *count -= 1;
+                    if *count == 0 {
+                        per_client.remove(&client);
+                    }
+                }
+                continue;
+            }
+            changed = interfaces.changed() => match changed {
+                Ok(()) if rack.interface(link).map(|now| now.index) != Some(interface.index) => break Ok(()),
+                Ok(()) => continue,
+                Err(_) => break Ok(()),
+            },
+            received = socket.recv_from(&mut packet) => match received {
+                Ok(received) => received,
+                Err(error) => break Err(error),
+            },
+        };
+        let count = per_client.entry(client.ip()).or_default();
+        if *count >= PER_CLIENT_MAX || transfers.len() >= TRANSFERS_MAX {
+            tracing::debug!(link, %client, "too many TFTP transfers");
+            continue;
+        }
+        *count += 1;
+        let (rack, link, interface) = (Arc::clone(rack), link.to_owned(), interface.name.clone());
+        let (request, stop) = (packet[..length].to_vec(), stop.clone());
+        transfers.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                done = transfer(&rack, &link, &interface, client, &request) => {
+                    if let Err(error) = done {
+                        // ICMP unreachable is how some loaders end a size probe.
+                        tracing::debug!(link, %client, %error, "TFTP transfer ended");
+                    }
+                }
+            }
+            client.ip()
+        });
+    };
+    transfers.shutdown().await;
+    result
+}
+
+async fn transfer(
+    rack: &Rack,
+    link: &str,
+    interface: &str,
+    client: SocketAddr,
+    request: &[u8],
+) -> io::Result<()> {
+    let socket = open(interface, 0)?;
+    socket.connect(client).await?;
+    let request = match ReadRequest::parse(request) {
+        Ok(request) => request,
+        Err(None) => return Ok(()),
+        Err(Some(refusal)) => return socket.send(&refusal).await.map(drop),
+    };
+    let mac = match client.ip() {
+        IpAddr::V4(address) => rack.client(link, address),
+        IpAddr::V6(_) => None,
+    };
+    let note = |words: &str| {
+        if let Some(mac) = mac {
+            rack.note_boot(mac, Sign::Tftp(format!("{}: {words}", request.file)));
+        }
+    };
+    let Some(content) = rack.loaders.get(request.file.as_str()) else {
+        note("not found");
+        let refusal = error(ErrorCode::NotFound, "no such file");
+        return socket.send(&refusal).await.map(drop);
+    };
+    note("begun");
+    let (mut transfer, mut step) = Transfer::start(&request, Arc::clone(content), clock::now());
+    let mut packet = vec![0; PACKET_MAX];
+    loop {
+        let Step { send, outcome } = step;
+        for packet in send {
+            socket.send(&packet).await?;
+        }
+        match outcome {
+            Outcome::Running(due) => {
+                step = match tokio::time::timeout(clock::until(due), socket.recv(&mut packet)).await {
+                    Ok(received) => transfer.packet(&packet[..received?], clock::now()),
+                    // The clock may be a moment behind the timer.
+                    Err(_) => transfer.timer(clock::now().max(due)),
+                };
+            }
+            Outcome::Complete => {
+                note("complete");
+                return Ok(());
+            }
+            Outcome::Aborted(code, words) => {
+                tracing::debug!(link, %client, code, words, file = request.file, "TFTP client ended it");
+                return Ok(());
+            }
+            Outcome::Lost => {
+                note("client fell silent");
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn open(interface: &str, port: u16) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_reuse_address(port != 0)?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+    UdpSocket::from_std(socket.into())
+}

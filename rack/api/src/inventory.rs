@@ -1,0 +1,122 @@
+//! What a machine is made of, as the in-machine agent found it.
+
+use schema_ids::{ContentId, DiskId, Mac, Uuid};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// One machine's hardware. Lists are sorted, so that equal hardware gives an equal value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// SMBIOS system UUID; known junk counts as absent.
+    pub uuid: Option<Uuid>,
+    /// SMBIOS system serial number; known junk counts as absent.
+    pub serial: Option<String>,
+    /// Manufacturer, empty if unknown.
+    pub vendor: String,
+    /// Product name, empty if unknown.
+    pub product: String,
+    /// Firmware.
+    pub firmware: Firmware,
+    /// Processors.
+    pub cpu: Cpu,
+    /// Memory that the kernel can use, in bytes.
+    pub memory_bytes: u64,
+    /// Disks by path.
+    pub disks: Vec<Disk>,
+    /// Network interfaces by MAC.
+    pub nics: Vec<Nic>,
+    /// The BMC as the machine itself sees it.
+    pub bmc: Option<BmcSeen>,
+}
+
+/// How a machine boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirmwareKind {
+    /// Legacy BIOS.
+    Bios,
+    /// UEFI.
+    Uefi,
+}
+
+/// Firmware.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Firmware {
+    /// How this boot came about.
+    pub kind: FirmwareKind,
+    /// Its version, as the vendor writes it.
+    pub version: String,
+}
+
+/// Processors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cpu {
+    /// Architecture in Debian's words: `amd64`, `arm64`.
+    pub arch: String,
+    /// Model name.
+    pub model: String,
+    /// Physical cores over all sockets.
+    pub cores: u32,
+    /// Hardware threads.
+    pub threads: u32,
+}
+
+/// A whole disk, multipath folded into one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Its identity; without one it can be neither selected nor erased.
+    pub id: Option<DiskId>,
+    /// The device node in this boot, for people only.
+    pub path: String,
+    /// Model.
+    pub model: String,
+    /// Serial number.
+    pub serial: String,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// What it is.
+    pub kind: DiskKind,
+    /// Whether it may belong in a wipe-set without being named by id: not removable, not attached by a
+    /// fabric, not the BMC's virtual medium.
+    pub local: bool,
+    /// What is on it, as an identity.
+    pub content: ContentId,
+    /// What is on it, in words: `gpt, ext4 "root"`; empty when blank.
+    pub holds: String,
+}
+
+/// What a disk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiskKind {
+    /// Flash behind SATA, SAS or virtio.
+    Ssd,
+    /// Rotating.
+    Hdd,
+    /// NVMe.
+    Nvme,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nic {
+    /// The kernel's name in this boot, for people only.
+    pub name: String,
+    /// Permanent address.
+    pub mac: Mac,
+    /// Negotiated speed in Mbit/s, if there is a link that says so.
+    pub speed_mbps: Option<u32>,
+    /// Whether there is a carrier.
+    pub link: bool,
+    /// Kernel driver.
+    pub driver: String,
+}
+
+/// The BMC from the inside (IPMI 2.0 §23.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BmcSeen {
+    /// Its LAN address, if it has one.
+    pub address: Option<IpAddr>,
+    /// Its LAN MAC.
+    pub mac: Option<Mac>,
+}

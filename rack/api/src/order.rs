@@ -1,0 +1,99 @@
+//! Orders from the daemon to a rack agent. An order says the state wanted, so repeating it is harmless.
+
+use crate::job::Job;
+use schema_ids::{Generation, Incarnation, MachineId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Whom it concerns.
+    pub machine: MachineId,
+    /// The control plane's life; agents obey one only.
+    pub incarnation: Incarnation,
+    /// The intent it serves.
+    pub generation: Generation,
+    /// Its place among the orders of this generation, rising over both lanes.
+    pub number: u32,
+    /// After this the agent gives up and says so.
+    pub deadline: Timestamp,
+    /// Why, for people.
+    pub cause: String,
+    /// What is wanted.
+    pub action: Action,
+}
+
+/// What an order wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// A power state.
+    Power(PowerWanted),
+    /// What the machine gets when it next boots from the network; stands until replaced.
+    Boot(NextBoot),
+}
+
+/// Orders of one lane replace each other; the lanes are independent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lane {
+    /// Handled by the agent that drives the BMC.
+    Power,
+    /// Handled by every agent on a boot link.
+    Boot,
+}
+
+/// The power state wanted. A cycle is off, seen off, then on: three decisions, never one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PowerWanted {
+    /// On.
+    On,
+    /// Off by asking the operating system (ACPI); may be ignored by it.
+    SoftOff,
+    /// Off at once.
+    Off,
+}
+
+/// What the next network boot gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NextBoot {
+    /// Its own disk.
+    Local,
+    /// The ephemeral system and this job.
+    Job(Box<Job>),
+}
+
+/// Names an order in facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OrderRef {
+    /// Whom it concerned.
+    pub machine: MachineId,
+    /// The number of its incarnation.
+    pub incarnation: u64,
+    /// Its generation.
+    pub generation: Generation,
+    /// Its number within the generation.
+    pub number: u32,
+}
+
+impl Order {
+    /// The lane.
+    pub fn lane(&self) -> Lane {
+        match self.action {
+            Action::Power(_) => Lane::Power,
+            Action::Boot(_) => Lane::Boot,
+        }
+    }
+
+    /// The name for facts.
+    pub fn reference(&self) -> OrderRef {
+        OrderRef {
+            machine: self.machine,
+            incarnation: self.incarnation.number,
+            generation: self.generation,
+            number: self.number,
+        }
+    }
+}

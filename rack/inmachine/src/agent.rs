@@ -1,0 +1,176 @@
+//! PID 1's one loop: ask what to do, do it, ask again.
+
+use crate::console::chain;
+use crate::content;
+use crate::deploy;
+use crate::early;
+use crate::inventory;
+use crate::kernel_arguments::{ArgumentError, KernelArguments};
+use crate::phone_home::boot_id;
+use crate::power;
+use crate::rack::Rack;
+use crate::say;
+use crate::step::{StepFailed, Steps};
+use crate::sysfs::Sysfs;
+use rack_api::fact::FactBody;
+use rack_api::inventory::Inventory;
+use rack_api::job::{Job, JobKind, JobRef};
+use rack_api::machine::HelloAnswer;
+use schema_ids::{ContentId, Mac, Uuid};
+use std::time::Duration;
+
+/// The same job again after it has ended is the rack agent not having heard yet; a new attempt has
+/// another number.
+const ASK_AGAIN: Duration = Duration::from_secs(15);
+
+/// A waiting machine asks at least this often, whatever it was told.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// A boot that knows nothing can be read on its console for so long.
+const LOST: Duration = Duration::from_secs(60);
+
+/// Why this boot is of no use.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("the kernel command line does not tell what to do")]
+    Arguments(#[source] ArgumentError),
+    #[error("the kernel has no boot id")]
+    NoBootId,
+}
+
+/// Runs until the power goes or the machine starts over.
+pub fn run() -> ! {
+    say!("in-machine agent {}", env!("CARGO_PKG_VERSION"));
+    early::mount_filesystems();
+    let sysfs = Sysfs::live();
+    let (arguments, boot_id) = match start(&sysfs) {
+        Ok(start) => start,
+        Err(error) => {
+            say!("{}; rebooting in {LOST:?}", chain(&error));
+            std::thread::sleep(LOST);
+            power::reboot();
+        }
+    };
+    let mut rack = Rack::new(&arguments.server, &arguments.token);
+    early::find_devices(&sysfs);
+    let mut ended: Option<JobRef> = None;
+    loop {
+        early::reap();
+        match rack.hello(boot_id, arguments.mac) {
+            HelloAnswer::Job { job, .. } if ended == Some(job.job) => {
+                std::thread::sleep(ASK_AGAIN);
+            }
+            HelloAnswer::Job {
+                job,
+                phone_home_token,
+            } => {
+                ended = Some(job.job);
+                carry_out(&sysfs, &mut rack, boot_id, *job, phone_home_token);
+            }
+            HelloAnswer::Enlist { link } => enlist(&sysfs, &mut rack, arguments.mac, link),
+            HelloAnswer::Wait { seconds, reason } => {
+                say!("waiting {seconds} s: {reason}");
+                std::thread::sleep(
+                    Duration::from_secs(u64::from(seconds)).clamp(Duration::from_secs(1), WAIT_MAX),
+                );
+            }
+            HelloAnswer::PowerOff { reason } => {
+                say!("powering off: {reason}");
+                power::off();
+            }
+        }
+    }
+}
+
+fn start(sysfs: &Sysfs) -> Result<(KernelArguments, Uuid), StartError> {
+    let command_line = sysfs.text("proc/cmdline").unwrap_or_default();
+    Ok((
+        KernelArguments::parse(&command_line).map_err(StartError::Arguments)?,
+        boot_id(sysfs).ok_or(StartError::NoBootId)?,
+    ))
+}
+
+/// Carries out one job and reports it; a failed one is reported by its step.
+fn carry_out(sysfs: &Sysfs, rack: &mut Rack, boot_id: Uuid, job: Job, phone_home_token: String) {
+    let reference = job.job;
+    say!(
+        "{}: {} (generation {}, attempt {})",
+        job.name,
+        job.kind.name(),
+        reference.generation,
+        reference.attempt
+    );
+    rack.report(vec![FactBody::JobStarted {
+        job: reference,
+        boot_id,
+    }]);
+    let done = match job.kind {
+        JobKind::Inspect => {
+            inventory::raise_links(sysfs);
+            let inventory = Box::new(inspect(sysfs));
+            rack.report(vec![FactBody::Inventory {
+                job: reference,
+                inventory,
+            }]);
+            Ok(())
+        }
+        JobKind::Deploy(plan) => {
+            let mut steps = Steps {
+                rack,
+                job: reference,
+                boot_id,
+            };
+            deploy::run(sysfs, &mut steps, &plan, phone_home_token)
+        }
+    };
+    match done {
+        Ok(()) => {
+            rack.report(vec![FactBody::JobDone {
+                job: reference,
+                boot_id,
+            }]);
+            say!("{}: done", job.name);
+        }
+        Err(StepFailed) => say!("{}: stopped", job.name),
+    }
+}
+
+/// The whole inventory of this machine.
+pub fn inspect(sysfs: &Sysfs) -> Inventory {
+    let bmc = inventory::look_at_bmc(sysfs);
+    let inventory = inventory::take(sysfs, bmc, |disk| {
+        content::look(sysfs, disk).unwrap_or_else(|error| {
+            say!("{}", chain(&error));
+            content::unreadable()
+        })
+    });
+    for disk in &inventory.disks {
+        let id = disk.id.as_ref().map_or("no identity", |id| id.as_str());
+        say!(
+            "disk {}: {id}, {} bytes, {}",
+            disk.path,
+            disk.size_bytes,
+            disk.content
+        );
+    }
+    inventory
+}
+
+/// Tells what an undeclared machine is made of, then leaves it to its own disk, or off where there is
+/// nothing on it.
+fn enlist(sysfs: &Sysfs, rack: &mut Rack, mac: Mac, link: String) -> ! {
+    say!("no file declares this machine; taking its inventory");
+    inventory::raise_links(sysfs);
+    let inventory = Box::new(inspect(sysfs));
+    let blank = inventory
+        .disks
+        .iter()
+        .all(|disk| !disk.local || disk.content == ContentId::Blank);
+    rack.report(vec![FactBody::Enlisted { mac, link, inventory }]);
+    if blank {
+        say!("reported; its disks are blank: powering off");
+        power::off();
+    }
+    say!("reported; starting its own disk");
+    power::reboot();
+}

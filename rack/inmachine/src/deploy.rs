@@ -1,0 +1,144 @@
+//! The deployment: from disks that somebody agreed to erase to a system that boots from them.
+//!
+//! Every step begins anew what it does, so that a power cut anywhere and the same job again end in
+//! the same place. Before the marker is written nothing is, and nothing beyond the plan's disks ever.
+
+mod boot_entries;
+mod bootloader;
+mod error;
+mod fence_step;
+mod filesystems;
+mod mounts;
+mod partition;
+mod sfdisk;
+mod unpack;
+
+pub use error::DeployError;
+pub use sfdisk::script as sfdisk_script;
+pub use unpack::{UnpackError, unpack};
+
+use crate::artefact::Download;
+use crate::early;
+use crate::family::{EntryBody, Family};
+use crate::fence::Standing;
+use crate::marker::State;
+use crate::phone_home::{PROGRAM, PhoneHomeConfig};
+use crate::step::{StepFailed, Steps};
+use crate::sysfs::Sysfs;
+use crate::target::Target;
+use error::doing;
+use rack_api::fact::FactBody;
+use rack_api::job::Deploy;
+use std::path::Path;
+
+/// Where the new system is put together.
+pub const TARGET: &str = "/target";
+
+/// Carries out a deployment and reports it.
+///
+/// # Errors
+/// A step failed and was reported.
+pub fn run(
+    sysfs: &Sysfs,
+    steps: &mut Steps<'_>,
+    deploy: &Deploy,
+    phone_home_token: String,
+) -> Result<(), StepFailed> {
+    let job = steps.job;
+    let standing = steps.run("fence", |progress| {
+        let boot_id = progress.boot_id();
+        fence_step::ask(sysfs, progress.rack, (job, boot_id), deploy)
+    })?;
+    if standing == Standing::MayWrite {
+        let home = PhoneHomeConfig {
+            server: steps.rack.server().to_owned(),
+            token: phone_home_token,
+            machine: job.machine,
+            binding: deploy.binding,
+        };
+        let written = write(sysfs, steps, deploy, &home);
+        if written.is_err() {
+            // A disk still mounted would be in the way of the next attempt; the next fence looks again.
+            let _ = mounts::unmount_all(TARGET);
+        }
+        written?;
+    }
+    let installed = FactBody::Installed {
+        job,
+        binding: deploy.binding,
+        spec: deploy.spec,
+        disks: deploy.disks.iter().map(|plan| plan.disk.clone()).collect(),
+    };
+    steps.rack.report(vec![installed]);
+    Ok(())
+}
+
+/// Everything from the first write to the last.
+fn write(
+    sysfs: &Sysfs,
+    steps: &mut Steps<'_>,
+    deploy: &Deploy,
+    home: &PhoneHomeConfig,
+) -> Result<(), StepFailed> {
+    let job = steps.job;
+    let disks = steps.run("marker", |_| fence_step::mark_begun(sysfs, &job, deploy))?;
+    steps.run("partition", |_| {
+        disks
+            .iter()
+            .try_for_each(|disk| partition::partition(sysfs, disk))?;
+        early::settle();
+        Ok(())
+    })?;
+    steps.run("mkfs", |_| filesystems::make(sysfs, &disks, deploy))?;
+    steps.run("mount", |_| filesystems::mount(sysfs, &disks, deploy))?;
+    steps.run("unpack", |progress| {
+        let (rack, mut pace) = progress.split();
+        let mut download = Download::new(rack, deploy.image.digest);
+        let found = unpack(&mut download, Path::new(TARGET), |download| {
+            let (done, total) = (download.done_bytes(), download.total_bytes());
+            pace.tell(download.rack(), done, total);
+        })
+        .map_err(DeployError::Unpack)?;
+        if found == deploy.image.digest {
+            Ok(())
+        } else {
+            Err(DeployError::ImageDigest {
+                wanted: deploy.image.digest,
+                found,
+            })
+        }
+    })?;
+    let target = steps.run("configure", |_| configure(deploy, home))?;
+    steps.run("bootloader", |_| bootloader::install(&target, &disks, deploy))?;
+    drop(target);
+    steps.run("finish", |_| {
+        mounts::unmount_all(TARGET).map_err(doing("unmount the new system"))?;
+        rustix::fs::sync();
+        fence_step::mark(&disks, &job, deploy, State::Installed)
+    })
+}
+
+/// Writes what the family renders, and this program for the phone-home.
+fn configure(deploy: &Deploy, home: &PhoneHomeConfig) -> Result<Target, DeployError> {
+    let family = Family::of(&deploy.image).expect("a checked deployment has a known family");
+    let target = Target::open(Path::new(TARGET)).map_err(doing("open the new system's tree"))?;
+    if let Some(missing) = family
+        .needs(deploy.firmware)
+        .iter()
+        .find(|path| !target.has(path))
+    {
+        return Err(DeployError::ImageLacks(missing));
+    }
+    for entry in family.render(deploy, home) {
+        let written = match &entry.body {
+            EntryBody::File { mode, contents } => target.write(&entry.path, *mode, contents.as_bytes()),
+            EntryBody::Link { to } => target.link(&entry.path, to),
+        };
+        written.map_err(doing(format!("write {}", entry.path)))?;
+    }
+    let own = std::fs::read("/proc/self/exe").map_err(doing("read this program"))?;
+    target
+        .write(PROGRAM, 0o755, &own)
+        .map_err(doing(format!("write {PROGRAM}")))?;
+    Ok(target)
+}

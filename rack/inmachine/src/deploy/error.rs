@@ -1,0 +1,108 @@
+//! Why a deployment stopped.
+
+use super::unpack::UnpackError;
+use crate::content::ContentError;
+use crate::fence::Refusal;
+use crate::plan_check::PlanFault;
+use crate::program::ProgramError;
+use schema_ids::Digest;
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// The plan cannot be carried out.
+    #[error("this deployment cannot be carried out")]
+    Plan(#[source] PlanFault),
+    /// The disks are not what was agreed.
+    #[error("nothing may be written")]
+    Fence(#[source] Refusal),
+    /// The daemon said no.
+    #[error("the daemon refuses: {reason}")]
+    Verdict {
+        /// The condition's code.
+        code: String,
+        /// In words.
+        reason: String,
+    },
+    /// A disk could not be looked at.
+    #[error("cannot tell what is on a disk")]
+    Content(#[source] ContentError),
+    /// A tool failed.
+    #[error("cannot {what}")]
+    Program {
+        /// What it was to do.
+        what: String,
+        /// Why.
+        #[source]
+        source: ProgramError,
+    },
+    /// The system refused something.
+    #[error("cannot {what}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kernel does not show a partition that was made.
+    #[error("partition {number} of {disk} did not appear as planned")]
+    NoPartition {
+        /// The device.
+        disk: String,
+        /// Which.
+        number: u32,
+    },
+    /// The image did not come or did not unpack.
+    #[error("cannot unpack the image")]
+    Unpack(#[source] UnpackError),
+    /// The image is another one.
+    #[error("the image has the digest {found} where the plan has {wanted}; the disk holds no system")]
+    ImageDigest {
+        /// The plan's.
+        wanted: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// The image is not of its family.
+    #[error("the image has no {0}, which its family needs")]
+    ImageLacks(&'static str),
+    /// The image has no kernel.
+    #[error("the image has no kernel with an initrd in /boot")]
+    NoKernel,
+}
+
+impl DeployError {
+    /// The code for the fact.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Fence(refusal) => refusal.code().to_owned(),
+            Self::Verdict { code, .. } => code.clone(),
+            Self::ImageDigest { .. } => "IMAGE_DIGEST_MISMATCH".to_owned(),
+            Self::Plan(_)
+            | Self::Content(_)
+            | Self::Program { .. }
+            | Self::Io { .. }
+            | Self::NoPartition { .. }
+            | Self::Unpack(_)
+            | Self::ImageLacks(_)
+            | Self::NoKernel => "STEP_FAILED".to_owned(),
+        }
+    }
+}
+
+/// Says what was being done when the system refused: for `map_err`.
+pub(super) fn doing(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> DeployError {
+    |source| DeployError::Io {
+        what: what.into(),
+        source,
+    }
+}
+
+/// Says what a tool was to do: for `map_err`.
+pub(super) fn running(what: impl Into<String>) -> impl FnOnce(ProgramError) -> DeployError {
+    |source| DeployError::Program {
+        what: what.into(),
+        source,
+    }
+}

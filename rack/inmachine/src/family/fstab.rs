@@ -1,0 +1,44 @@
+//! `/etc/fstab` (fstab(5)): filesystems by UUID, so that disks may change places.
+
+use super::Entry;
+use rack_api::job::{Deploy, Filesystem, FilesystemKind};
+use std::fmt::Write;
+
+/// Renders the table.
+pub(super) fn render(deploy: &Deploy) -> Entry {
+    let mut text = String::from("# Written by muster at installation.\n");
+    for filesystem in &deploy.filesystems {
+        let mount = match (&filesystem.mount, filesystem.kind) {
+            (Some(mount), _) => mount.as_str(),
+            (None, FilesystemKind::Swap) => "none",
+            (None, FilesystemKind::Ext4 | FilesystemKind::Xfs | FilesystemKind::Vfat) => continue,
+        };
+        // The order of checks at boot: the root first; XFS checks itself.
+        let (kind, defaults, pass) = match filesystem.kind {
+            FilesystemKind::Ext4 => ("ext4", "defaults", if mount == "/" { 1 } else { 2 }),
+            FilesystemKind::Xfs => ("xfs", "defaults", 0),
+            FilesystemKind::Vfat => ("vfat", "defaults", 2),
+            FilesystemKind::Swap => ("swap", "sw", 0),
+        };
+        let options = match filesystem.options.as_slice() {
+            [] => defaults.to_owned(),
+            options => options.join(","),
+        };
+        writeln!(
+            text,
+            "UUID={} {mount} {kind} {options} 0 {pass}",
+            uuid(filesystem)
+        )
+        .expect("a String takes all that is written");
+    }
+    Entry::file("/etc/fstab", 0o644, text)
+}
+
+/// The UUID as `blkid` shows it: a FAT has four bytes only, in capitals.
+pub(super) fn uuid(filesystem: &Filesystem) -> String {
+    let uuid = filesystem.uuid.to_string();
+    match filesystem.kind {
+        FilesystemKind::Vfat => format!("{}-{}", &uuid[..4], &uuid[4..8]).to_uppercase(),
+        FilesystemKind::Ext4 | FilesystemKind::Xfs | FilesystemKind::Swap => uuid,
+    }
+}

@@ -1,0 +1,30 @@
+//! The in-machine agent: PID 1 of the ephemeral system, and the phone-home of the installed one.
+//!
+//! It asks its rack agent for one job at a time and reports steps and facts. Every choice was made in
+//! the plan; what is here looks, compares and carries out. It is small and blocking on purpose, since
+//! it travels to each machine on each boot.
+//!
+//! What it never does: write a disk outside a deployment, write one in a deployment before the
+//! daemon's go for this boot, assemble or mount anything it did not make, set up a network.
+
+pub mod agent;
+pub mod artefact;
+pub mod console;
+pub mod content;
+pub mod deploy;
+pub mod disk;
+pub mod early;
+pub mod family;
+pub mod fence;
+pub mod inventory;
+pub mod kernel_arguments;
+pub mod marker;
+pub mod partition_table;
+pub mod phone_home;
+pub mod plan_check;
+pub mod power;
+pub mod program;
+pub mod rack;
+pub mod step;
+pub mod sysfs;
+pub mod target;

@@ -1,0 +1,3 @@
+//! The rack's protocols, driven by case files and by chance.
+
+mod dhcp;

@@ -1,0 +1,197 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use schema_ids::Name;
+use std::path::PathBuf;
+
+/// Bare metal as a fleet that a git repository describes.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    /// musterd's socket.
+    #[arg(
+        long,
+        global = true,
+        env = "MUSTER_SOCKET",
+        default_value = "/run/muster/musterd.sock"
+    )]
+    pub(crate) socket: PathBuf,
+    /// One JSON document on standard output instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check the fleet files of a folder; needs no daemon.
+    Check(Check),
+    /// Show what a revision would do to machines and disks; changes nothing.
+    Plan(Plan),
+    /// Carry out the branch now.
+    Apply(Apply),
+    /// Show where every machine stands.
+    Status,
+    /// Show a machine or a plan (`p-…`) in full.
+    Show {
+        /// A machine's name or id, or a plan's id.
+        name: String,
+    },
+    /// Say why a machine is where it is, and what to do about it.
+    Why {
+        /// Its name or id.
+        machine: String,
+    },
+    /// Machines as they are found.
+    #[command(subcommand)]
+    Machine(MachineCommand),
+    /// Write the fleet lines that remove something on purpose, to be committed.
+    Removed(Removed),
+    /// Operating system images.
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Agree to what a plan erases.
+    Approve {
+        /// The plan's id, `p-…`.
+        plan: String,
+        /// Its wipe-set's digest, `w-…`, as the plan shows it.
+        #[arg(long)]
+        wipe_set: String,
+    },
+    /// After a restored backup: raise the incarnation, so that orders are sent again.
+    Recover,
+}
+
+/// Check the fleet files of a folder.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The repository's folder.
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// How mistakes are drawn; by default `human` on a terminal and `plain` elsewhere.
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<CheckFormat>,
+    /// `--deny warnings`: exit with 2 if there are warnings.
+    #[arg(long, value_enum)]
+    pub(crate) deny: Option<Deny>,
+}
+
+/// How mistakes are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// With frames and colours.
+    Human,
+    /// As plain text.
+    Plain,
+    /// As JSON.
+    Json,
+}
+
+/// What is not tolerated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Deny {
+    /// Warnings.
+    Warnings,
+}
+
+/// Show what a revision would do.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// A branch, tag or commit of the fleet repository; by default the branch that is carried out.
+    #[arg(long)]
+    pub(crate) head: Option<String>,
+    /// Exit with 0 for no changes, 2 for changes, 3 for destructive ones.
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
+/// Carry out the branch now.
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// The plan that was shown; refused if it is stale. Without one, plans, shows and asks.
+    pub(crate) plan: Option<String>,
+    /// Stay until every machine is as wanted, or waits for a person.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Do not ask; refused for a plan that erases something, which is named by its id instead.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// Machines as they are found.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MachineCommand {
+    /// Machines that asked to boot and that no file declares.
+    Discovered {
+        /// As fleet lines, to be committed.
+        #[arg(long)]
+        patch: bool,
+    },
+}
+
+/// Write the fleet lines that remove something.
+#[derive(Debug, Args)]
+pub(crate) struct Removed {
+    /// `machine` or `deployment`.
+    #[arg(value_enum)]
+    pub(crate) kind: RemovedKind,
+    /// Its name.
+    pub(crate) name: Name,
+    /// What becomes of its disks.
+    #[arg(long, value_enum)]
+    pub(crate) disks: Disks,
+    /// Why, for whoever reads the history.
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+/// What can be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RemovedKind {
+    /// A machine leaves the fleet.
+    Machine,
+    /// A deployment ends.
+    Deployment,
+}
+
+/// What becomes of disks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Disks {
+    /// They keep their contents.
+    Retain,
+    /// Signatures and partition tables are erased.
+    Quick,
+}
+
+/// Operating system images.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// Build an image from the host's own package mirror and print its fleet lines.
+    Build(ImageBuild),
+    /// Hand artefacts to musterd, which serves them to rack agents by their SHA-256.
+    Add {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// List musterd's artefacts.
+    Ls,
+}
+
+/// Build an image.
+#[derive(Debug, Args)]
+pub(crate) struct ImageBuild {
+    /// Which.
+    #[arg(value_parser = ["ephemeral", "debian-12"])]
+    pub(crate) kind: String,
+    /// Where its files go.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Where built images are kept; by default `/var/cache/muster/images` for root and the user's cache
+    /// folder otherwise.
+    #[arg(long)]
+    pub(crate) cache: Option<PathBuf>,
+}

@@ -1,0 +1,111 @@
+//! Exit codes, the same for every command.
+
+use reconciler_core::people::Refusal;
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: done, nothing to say.
+    Done,
+    /// 1: an error, or errors found.
+    Failed,
+    /// 2: changes, none destructive (`plan --exit-code`); warnings (`check --deny warnings`).
+    Changes,
+    /// 3: destructive changes (`plan --exit-code`); approval missing (`apply`).
+    Destructive,
+    /// 4: blocked by a guard.
+    Blocked,
+    /// 5: the plan is stale.
+    Stale,
+    /// 6: musterd cannot be reached.
+    Unreachable,
+    /// 64: wrong usage.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Changes => 2,
+            Exit::Destructive => 3,
+            Exit::Blocked => 4,
+            Exit::Stale => 5,
+            Exit::Unreachable => 6,
+            Exit::Usage => 64,
+        })
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// musterd is not there.
+    #[error("musterd does not answer on {}: {why}. Is it running? Name its socket with --socket or MUSTER_SOCKET", socket.display())]
+    Unreachable {
+        /// Where.
+        socket: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// musterd says no.
+    #[error("{}", Told(.0))]
+    Refused(Refusal),
+    /// A file cannot be read or written.
+    #[error("cannot {what} {}: {source}", path.display())]
+    File {
+        /// "read", "write".
+        what: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The command cannot be carried out as given.
+    #[error("{0}")]
+    Usage(String),
+    /// Something else, said in full.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A refusal for people: diagnostics bring their own form.
+struct Told<'a>(&'a Refusal);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.message.contains(&format!("[{}]", self.0.code)) {
+            f.write_str(self.0.message.trim_end())
+        } else {
+            write!(f, "{}: {}", self.0.code, self.0.message)
+        }
+    }
+}
+
+impl Failure {
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Unreachable { .. } => Exit::Unreachable,
+            Self::Refused(refusal) if refusal.code == "M0901" => Exit::Stale,
+            Self::Refused(_) | Self::File { .. } | Self::Other(_) => Exit::Failed,
+            Self::Usage(_) => Exit::Usage,
+        }
+    }
+
+    /// As one JSON document.
+    pub(crate) fn json(&self) -> String {
+        let code = match self {
+            Self::Unreachable { .. } => "UNREACHABLE",
+            Self::Refused(refusal) => &refusal.code,
+            Self::File { .. } => "FILE",
+            Self::Usage(_) => "USAGE",
+            Self::Other(_) => "FAILED",
+        };
+        serde_json::json!({ "error": { "code": code, "message": self.to_string() } }).to_string()
+    }
+}

@@ -1,0 +1,134 @@
+//! `muster show`, `why`, `machine discovered` and `recover`.
+
+use crate::client::Client;
+use crate::exit::{Exit, Failure};
+use crate::plan;
+use crate::plan_text;
+use crate::status::line;
+use reconciler_core::people::{self, DiscoveredMachine, MachineDetail, RecoverAnswer};
+use reconciler_core::plan::Plan;
+use serde::Serialize;
+
+fn pretty(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("views are plain data and always serialise")
+}
+
+/// A machine or a plan in full.
+pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Failure> {
+    if name.starts_with("p-") {
+        let shown: Plan = client.get(&format!("{}{name}", people::PLANS))?;
+        if json {
+            println!("{}", plan::document(&shown))
+        } else {
+            print!("{}", plan_text::render(&shown))
+        }
+        return Ok(Exit::Done);
+    }
+    let detail = detail(client, name)?;
+    if json {
+        println!("{}", pretty(&detail));
+        return Ok(Exit::Done);
+    }
+    println!("{}\n", line(&detail.status));
+    println!("{}", detail.why.trim_end());
+    if let Some(inventory) = &detail.inventory {
+        println!("\nHARDWARE");
+        println!(
+            "    {} {}  serial {}",
+            inventory.vendor,
+            inventory.product,
+            inventory.serial.as_deref().unwrap_or("-")
+        );
+        println!(
+            "    {} cores  {}  {} MiB",
+            inventory.cpu.cores,
+            inventory.cpu.model,
+            inventory.memory_bytes >> 20
+        );
+        for disk in &inventory.disks {
+            let id = disk
+                .id
+                .as_ref()
+                .map_or("no identity".to_owned(), ToString::to_string);
+            let holds = if disk.holds.is_empty() {
+                "blank"
+            } else {
+                &disk.holds
+            };
+            println!(
+                "    disk  {:<10} {:>8} MiB  {id}  {holds}",
+                disk.path,
+                disk.size_bytes >> 20
+            );
+        }
+        for nic in &inventory.nics {
+            println!(
+                "    nic   {:<10} {}  {}",
+                nic.name,
+                nic.mac,
+                if nic.link { "link" } else { "no link" }
+            );
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn detail(client: &Client, name: &str) -> Result<MachineDetail, Failure> {
+    if name.contains(['/', '?', '#', '%']) {
+        return Err(Failure::Usage(format!("{name:?} is no machine's name")));
+    }
+    client.get(&format!("{}{name}", people::MACHINES))
+}
+
+/// Why a machine is where it is.
+pub(crate) fn why(client: &Client, name: &str, json: bool) -> Result<Exit, Failure> {
+    let detail = detail(client, name)?;
+    if json {
+        println!("{}", pretty(&detail.status))
+    } else {
+        println!("{}", detail.why.trim_end())
+    }
+    Ok(Exit::Done)
+}
+
+/// Machines that no file declares.
+pub(crate) fn discovered(client: &Client, patch: bool, json: bool) -> Result<Exit, Failure> {
+    let found: Vec<DiscoveredMachine> = client.get(people::DISCOVERED)?;
+    if json {
+        println!("{}", pretty(&found));
+    } else if patch {
+        found.iter().for_each(|machine| println!("{}", machine.toml));
+    } else if found.is_empty() {
+        println!("No machine asked to boot that no file declares.");
+    } else {
+        for machine in &found {
+            let inventory = &machine.discovered.inventory;
+            let serial = inventory.serial.as_deref().unwrap_or("-");
+            println!(
+                "{}  {}  {} {}  serial {serial}  {} disks  seen {}",
+                machine.mac,
+                machine.discovered.link,
+                inventory.vendor,
+                inventory.product,
+                inventory.disks.len(),
+                machine.discovered.seen
+            );
+        }
+        println!("\nDeclare them with the lines of `muster machine discovered --patch`.");
+    }
+    Ok(Exit::Done)
+}
+
+/// Raises the incarnation.
+pub(crate) fn recover(client: &Client, json: bool) -> Result<Exit, Failure> {
+    let answer: RecoverAnswer = client.post(people::RECOVER, &serde_json::json!({}))?;
+    if json {
+        println!("{}", pretty(&answer));
+    } else {
+        println!(
+            "Incarnation {} begins; orders are sent again.",
+            answer.incarnation.number
+        );
+    }
+    Ok(Exit::Done)
+}

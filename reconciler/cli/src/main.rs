@@ -1,0 +1,71 @@
+//! `muster`: check a fleet, see what a change would do, carry it out, and know why a machine waits.
+//!
+//! A thin shell over `schema-fleet` (offline) and musterd's people's API (everything that needs
+//! reality). It decides nothing.
+
+mod apply;
+mod arguments;
+mod check;
+mod client;
+mod exit;
+mod image;
+mod image_command;
+mod machine;
+mod plan;
+mod plan_text;
+mod removed;
+mod status;
+
+use crate::arguments::{Arguments, Command, ImageCommand, MachineCommand};
+use crate::client::Client;
+use crate::exit::{Exit, Failure};
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A terminal that is gone is not worth a second error.
+            drop(error.print());
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Done.into()
+            };
+        }
+    };
+    match run(&arguments) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if arguments.json {
+                println!("{}", failure.json());
+            } else {
+                eprintln!("{failure}");
+            }
+            failure.exit().into()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let json = arguments.json;
+    let online = || Client::connect(&arguments.socket);
+    match &arguments.command {
+        Command::Check(wish) => check::run(wish, json),
+        Command::Plan(wish) => plan::run(&online()?, wish, json),
+        Command::Apply(wish) => apply::run(&online()?, wish, json),
+        Command::Status => status::run(&online()?, json),
+        Command::Show { name } => machine::show(&online()?, name, json),
+        Command::Why { machine } => machine::why(&online()?, machine, json),
+        Command::Machine(MachineCommand::Discovered { patch }) => {
+            machine::discovered(&online()?, *patch, json)
+        }
+        Command::Removed(wish) => removed::run(wish),
+        Command::Image(ImageCommand::Build(wish)) => image_command::build(wish, json),
+        Command::Image(ImageCommand::Add { files }) => image_command::add(&online()?, files, json),
+        Command::Image(ImageCommand::Ls) => image_command::ls(&online()?, json),
+        Command::Approve { plan, wipe_set } => plan::approve(&online()?, plan, wipe_set, json),
+        Command::Recover => machine::recover(&online()?, json),
+    }
+}

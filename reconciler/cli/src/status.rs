@@ -1,0 +1,115 @@
+//! `muster status`: where every machine stands.
+
+use crate::client::Client;
+use crate::exit::{Exit, Failure};
+use comfy_table::{ContentArrangement, Table, presets};
+use reconciler_core::people::{self, Status};
+use reconciler_core::phase::Phase;
+use reconciler_core::status::MachineStatus;
+
+/// Shows it.
+pub(crate) fn run(client: &Client, json: bool) -> Result<Exit, Failure> {
+    let status: Status = client.get(people::STATUS)?;
+    if json {
+        let text = serde_json::to_string_pretty(&status).expect("views are plain data and always serialise");
+        println!("{text}");
+        return Ok(Exit::Done);
+    }
+    print!("{}", render(&status));
+    Ok(Exit::Done)
+}
+
+/// A phase in a word.
+pub(crate) fn word(phase: &Phase) -> String {
+    match phase {
+        Phase::Failed { step } => format!("failed ({step})"),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+/// One machine on one line, for logs.
+pub(crate) fn line(machine: &MachineStatus) -> String {
+    format!(
+        "{:<20} {:<14} {}",
+        machine.name,
+        word(&machine.phase),
+        doing(machine)
+    )
+}
+
+fn doing(machine: &MachineStatus) -> String {
+    let percent = machine
+        .percent
+        .map_or(String::new(), |percent| format!(" {percent} %"));
+    match (&machine.wait, &machine.proposed) {
+        (Some(wait), _) => format!("{}  {}{percent}", wait.condition.code(), wait.evidence),
+        (None, Some(proposed)) => proposed.clone(),
+        (None, None) => String::new(),
+    }
+}
+
+fn render(status: &Status) -> String {
+    let mut out = String::new();
+    let mut say = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    let fleet = status
+        .fleet
+        .as_ref()
+        .map_or("no fleet yet".to_owned(), |fleet| format!("fleet {fleet}"));
+    match &status.adopted {
+        Some(adopted) => {
+            let commit = adopted.commit.as_deref().unwrap_or_default();
+            say(format!(
+                "{fleet}   plan {}   commit {:.12}   {}",
+                adopted.plan, commit, status.now
+            ));
+        }
+        None => say(format!("{fleet}: nothing was adopted")),
+    }
+    if let Some(trouble) = &status.source {
+        say(format!("\nSOURCE: {trouble}"));
+    }
+    if let Some(restored) = &status.restored {
+        say(format!(
+            "\nSTATE_RESTORED: {restored}\nNothing is ordered until `muster recover`."
+        ));
+    }
+    if let Some(revision) = &status.revision
+        && let Some(stopped) = &revision.stopped
+    {
+        let commit = &revision.commit;
+        say(format!(
+            "\nRevision {commit:.12} \"{}\" stopped after {}:",
+            revision.summary,
+            revision.stage.as_str()
+        ));
+        say(format!("{}: {}", stopped.code, stopped.message));
+    }
+    if status.machines.is_empty() {
+        return out;
+    }
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["MACHINE", "PHASE", "WANTED", "MARKS", "DOING"]);
+    for machine in &status.machines {
+        let marks: Vec<_> = machine
+            .marks
+            .iter()
+            .map(|mark| format!("{mark:?}").to_lowercase())
+            .collect();
+        let row = [
+            machine.name.to_string(),
+            word(&machine.phase),
+            machine.wanted.clone(),
+            marks.join(" "),
+            doing(machine),
+        ];
+        table.add_row(row);
+    }
+    say(format!("\n{table}"));
+    out
+}

@@ -1,0 +1,261 @@
+//! What is known of one machine: stored facts and the daemon's own records, folded.
+//!
+//! Folding is the only reading of facts. Newest wins by sequence within one source and by receipt
+//! across sources; a fact of another generation's job is history and changes nothing but the
+//! inventory, the power state and the phone-home.
+
+mod fold;
+
+use rack_api::fact::{BmcFaultKind, BootEvidence, Fact, PowerSeen, StepState};
+use rack_api::inventory::Inventory;
+use rack_api::job::{Job, JobRef};
+use rack_api::order::{Action, Lane, NextBoot, Order, PowerWanted};
+use schema_ids::{BindingId, Digest, DiskId, Generation, Name, Timestamp, Uuid};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A fact as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFact {
+    /// Which agent said it.
+    pub agent: Name,
+    /// Its place in that agent's spool.
+    pub sequence: u64,
+    /// When it was stored, by the store's clock.
+    pub received: Timestamp,
+    /// What.
+    pub fact: Fact,
+}
+
+/// An order as issued: the daemon's own record, kept for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedOrder {
+    /// The order.
+    pub order: Order,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A recorded answer to "may I write?".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteStart {
+    /// The job that asked.
+    pub job: JobRef,
+    /// The boot it counts for.
+    pub boot_id: Uuid,
+    /// The question's nonce.
+    pub nonce: Uuid,
+    /// When.
+    pub at: Timestamp,
+    /// `None` for go; else the condition's code and the reason.
+    pub refused: Option<(String, String)>,
+}
+
+/// A rack agent as last heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentSeen {
+    /// The last sync, by the store's clock.
+    pub heard: Timestamp,
+    /// The last moment at which all its facts were delivered; while it stands still, the clocks of
+    /// its machines stop.
+    pub watermark: Timestamp,
+    /// Since when it has been heard without a gap longer than [`AgentSeen::GAP`]: no limit counts from
+    /// before, so that an outage of the daemon or of the agent times out nobody.
+    pub steady: Timestamp,
+}
+
+impl AgentSeen {
+    /// An agent not heard for so long is silent. It syncs at least every 25 s (the long poll); three
+    /// may be lost.
+    pub const GAP: Duration = Duration::from_secs(90);
+
+    /// The record after a sync at `now`. `delivered` says whether the agent's whole spool is stored.
+    pub fn after_sync(before: Option<&Self>, now: Timestamp, delivered: bool) -> Self {
+        let steady = before
+            .filter(|before| now.since(before.heard) <= Self::GAP)
+            .map_or(now, |before| before.steady);
+        let watermark = if delivered {
+            now
+        } else {
+            before.map_or(steady, |before| before.watermark)
+        };
+        Self {
+            heard: now,
+            watermark,
+            steady,
+        }
+    }
+
+    /// Whether it was heard lately.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now.since(self.heard) <= Self::GAP
+    }
+}
+
+/// A value with how long it has held and when it was last confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen<T> {
+    /// What.
+    pub value: T,
+    /// Since when, by the store's clock.
+    pub since: Timestamp,
+}
+
+/// Everything `next` knows of one machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MachineFacts {
+    /// The power state as the BMC last told it.
+    pub power: Option<Seen<PowerSeen>>,
+    /// The BMC's standing fault; cleared by the next power state.
+    pub bmc_fault: Option<Seen<(BmcFaultKind, String)>>,
+    /// The newest inventory.
+    pub inventory: Option<Seen<Inventory>>,
+    /// The newest boot from the network; `since` is when it was last added to.
+    pub boot: Option<Seen<BootEvidence>>,
+    /// Orders of the current generation in the order of issue, with what became of them.
+    pub orders: Vec<OrderSeen>,
+    /// The newest job of the current generation.
+    pub job: Option<JobSeen>,
+    /// The newest job of an earlier generation, if it is newer than any of this one: its in-machine
+    /// agent may still be up and ask for more.
+    pub earlier_job: Option<JobSeen>,
+    /// The newest finished installation, of any generation.
+    pub installed: Option<Seen<Installed>>,
+    /// The newest word from an installed system.
+    pub phoned_home: Option<Seen<PhonedHome>>,
+    /// Answers to "may I write?", oldest first, of the current generation.
+    pub starts: Vec<WriteStart>,
+    /// The rack agents that serve it.
+    pub agents: BTreeMap<Name, AgentSeen>,
+}
+
+/// An issued order and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderSeen {
+    /// The record.
+    pub issued: IssuedOrder,
+    /// Which agents took it, and when.
+    pub taken: BTreeMap<Name, Timestamp>,
+    /// Which agents refused it, and why.
+    pub refused: BTreeMap<Name, String>,
+    /// When the state wanted was seen.
+    pub done: Option<Timestamp>,
+    /// When it was given up, the step and the error.
+    pub failed: Option<(Timestamp, String, String)>,
+}
+
+/// A job as it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSeen {
+    /// Which.
+    pub job: JobRef,
+    /// The boot it last ran in.
+    pub boot_id: Uuid,
+    /// When it started in that boot.
+    pub started: Timestamp,
+    /// When it last said anything.
+    pub last: Timestamp,
+    /// Steps in the order of their beginning.
+    pub steps: Vec<StepSeen>,
+    /// When it ended well.
+    pub done: Option<Timestamp>,
+}
+
+/// A step as it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepSeen {
+    /// Its name.
+    pub step: String,
+    /// Its newest state.
+    pub state: StepState,
+    /// Since when it is in that state, progress apart.
+    pub since: Timestamp,
+}
+
+/// A finished installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// The job that did it.
+    pub job: JobRef,
+    /// Whose.
+    pub binding: BindingId,
+    /// What was carried out.
+    pub spec: Digest,
+    /// The disks written.
+    pub disks: Vec<DiskId>,
+}
+
+/// An installed system's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhonedHome {
+    /// The binding it believes in.
+    pub binding: BindingId,
+    /// Its boot.
+    pub boot_id: Uuid,
+    /// The disk under its root.
+    pub root_disk: Option<DiskId>,
+    /// The device under its root.
+    pub root_device: String,
+}
+
+impl MachineFacts {
+    /// Folds one machine's records. `issued` and `starts` are those of `generation`. Facts may come in
+    /// any order and more than once: they are read in the order of receipt, within one receipt in the
+    /// order of their agent's spool, and each once.
+    pub fn fold(
+        generation: Generation,
+        issued: Vec<IssuedOrder>,
+        starts: Vec<WriteStart>,
+        facts: &[StoredFact],
+        agents: BTreeMap<Name, AgentSeen>,
+    ) -> Self {
+        fold::fold(generation, issued, starts, facts, agents)
+    }
+
+    /// The newest order of a lane, of the current generation.
+    pub fn newest(&self, lane: Lane) -> Option<&OrderSeen> {
+        self.orders
+            .iter()
+            .filter(|seen| seen.issued.order.lane() == lane)
+            .max_by_key(|seen| seen.number())
+    }
+
+    /// The number of the next order of this generation.
+    pub fn next_number(&self) -> u32 {
+        self.orders.iter().map(OrderSeen::number).max().unwrap_or(0) + 1
+    }
+}
+
+impl OrderSeen {
+    /// Its place among the orders of its generation.
+    pub fn number(&self) -> u32 {
+        self.issued.order.number
+    }
+
+    /// The job it wants booted, if it wants one.
+    pub fn job(&self) -> Option<&Job> {
+        match &self.issued.order.action {
+            Action::Boot(NextBoot::Job(job)) => Some(job),
+            Action::Boot(NextBoot::Local) | Action::Power(_) => None,
+        }
+    }
+
+    /// The power state it wants, if it wants one.
+    pub fn power(&self) -> Option<PowerWanted> {
+        match self.issued.order.action {
+            Action::Power(wanted) => Some(wanted),
+            Action::Boot(_) => None,
+        }
+    }
+}
+
+impl JobSeen {
+    /// The step that failed, with its code and error.
+    pub fn failure(&self) -> Option<(&StepSeen, &str, &str)> {
+        self.steps.iter().rev().find_map(|step| match &step.state {
+            StepState::Failed { code, error } => Some((step, code.as_str(), error.as_str())),
+            StepState::Started | StepState::Progress { .. } | StepState::Done => None,
+        })
+    }
+}

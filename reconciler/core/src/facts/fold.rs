@@ -1,0 +1,236 @@
+//! Folding stored facts into what is known of one machine.
+//!
+//! The result does not depend on the order in which facts are handed in, nor on how often.
+
+use super::{
+    AgentSeen, Installed, IssuedOrder, JobSeen, MachineFacts, OrderSeen, PhonedHome, Seen, StepSeen,
+    StoredFact, WriteStart,
+};
+use rack_api::fact::{FactBody, StepState};
+use rack_api::job::JobRef;
+use rack_api::order::OrderRef;
+use schema_ids::{Generation, Name, Timestamp, Uuid};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn fold(
+    generation: Generation,
+    issued: Vec<IssuedOrder>,
+    mut starts: Vec<WriteStart>,
+    facts: &[StoredFact],
+    agents: BTreeMap<Name, AgentSeen>,
+) -> MachineFacts {
+    let mut orders: Vec<OrderSeen> = issued.into_iter().map(OrderSeen::new).collect();
+    orders.sort_by_key(OrderSeen::number);
+    starts.sort_by_key(|start| start.at);
+    let mut folding = Folding {
+        generation,
+        facts: MachineFacts {
+            orders,
+            starts,
+            agents,
+            ..MachineFacts::default()
+        },
+        left_boots: BTreeSet::new(),
+    };
+    let mut sorted: Vec<&StoredFact> = facts.iter().collect();
+    sorted.sort_by_key(|stored| (stored.received, &stored.agent, stored.sequence));
+    sorted.dedup_by(|a, b| a.agent == b.agent && a.sequence == b.sequence && a.fact == b.fact);
+    for stored in sorted {
+        folding.take(&stored.agent, stored.received, &stored.fact.body);
+    }
+    if folding.facts.job.is_some() {
+        folding.facts.earlier_job = None;
+    }
+    folding.facts
+}
+
+struct Folding {
+    generation: Generation,
+    facts: MachineFacts,
+    /// Boots that a job has left for a newer one: what they still say is history.
+    left_boots: BTreeSet<(JobRef, Uuid)>,
+}
+
+impl Folding {
+    fn take(&mut self, agent: &Name, at: Timestamp, body: &FactBody) {
+        match body {
+            FactBody::Boot { boot, .. } => {
+                self.facts.boot = Some(Seen {
+                    value: boot.clone(),
+                    since: at,
+                })
+            }
+            FactBody::Power { power, .. } => {
+                self.facts.bmc_fault = None;
+                renew(&mut self.facts.power, *power, at);
+            }
+            FactBody::BmcFault { fault, detail, .. } => {
+                let since = self
+                    .facts
+                    .bmc_fault
+                    .as_ref()
+                    .filter(|seen| seen.value.0 == *fault);
+                let since = since.map_or(at, |seen| seen.since);
+                self.facts.bmc_fault = Some(Seen {
+                    value: (*fault, detail.clone()),
+                    since,
+                });
+            }
+            FactBody::OrderTaken { order } => {
+                if let Some(seen) = self.order(*order) {
+                    seen.taken.entry(agent.clone()).or_insert(at);
+                    seen.refused.remove(agent);
+                }
+            }
+            FactBody::OrderRefused { order, why } => {
+                if let Some(seen) = self.order(*order) {
+                    seen.refused.insert(agent.clone(), why.clone());
+                }
+            }
+            FactBody::OrderDone { order } => {
+                if let Some(seen) = self.order(*order) {
+                    seen.done.get_or_insert(at);
+                }
+            }
+            FactBody::OrderFailed { order, step, error } => {
+                if let Some(seen) = self.order(*order) {
+                    seen.failed.get_or_insert((at, step.clone(), error.clone()));
+                }
+            }
+            FactBody::JobStarted { job, boot_id } => {
+                self.job(*job, *boot_id, at);
+            }
+            FactBody::Inventory { inventory, .. } => {
+                renew(&mut self.facts.inventory, (**inventory).clone(), at)
+            }
+            FactBody::Step {
+                job,
+                boot_id,
+                step,
+                state,
+            } => {
+                if let Some(seen) = self.job(*job, *boot_id, at) {
+                    seen.step(step, state, at);
+                }
+            }
+            FactBody::Installed {
+                job,
+                binding,
+                spec,
+                disks,
+            } => {
+                let installed = Installed {
+                    job: *job,
+                    binding: *binding,
+                    spec: *spec,
+                    disks: disks.clone(),
+                };
+                renew(&mut self.facts.installed, installed, at);
+            }
+            FactBody::PhonedHome {
+                binding,
+                boot_id,
+                root_disk,
+                root_device,
+                ..
+            } => {
+                let word = PhonedHome {
+                    binding: *binding,
+                    boot_id: *boot_id,
+                    root_disk: root_disk.clone(),
+                    root_device: root_device.clone(),
+                };
+                renew(&mut self.facts.phoned_home, word, at);
+            }
+            FactBody::JobDone { job, boot_id } => {
+                if let Some(seen) = self.job(*job, *boot_id, at) {
+                    seen.done.get_or_insert(at);
+                }
+            }
+            // About links and disks, not about where this machine stands.
+            FactBody::Leased { .. }
+            | FactBody::AddressSeen { .. }
+            | FactBody::Enlisted { .. }
+            | FactBody::Erased { .. } => {}
+        }
+    }
+
+    fn order(&mut self, order: OrderRef) -> Option<&mut OrderSeen> {
+        self.facts
+            .orders
+            .iter_mut()
+            .find(|seen| seen.issued.order.reference() == order)
+    }
+
+    /// The record of this job in this boot, if it is the newest of its kind; anything it says is news.
+    fn job(&mut self, job: JobRef, boot_id: Uuid, at: Timestamp) -> Option<&mut JobSeen> {
+        let place = if job.generation == self.generation {
+            &mut self.facts.job
+        } else if job.generation < self.generation {
+            &mut self.facts.earlier_job
+        } else {
+            return None;
+        };
+        let newer = place.as_ref().is_none_or(|seen| seen.job < job);
+        let left = self.left_boots.contains(&(job, boot_id));
+        match place {
+            Some(seen) if seen.job > job || left => return None,
+            Some(seen) if !newer && seen.boot_id == boot_id => {}
+            _ => {
+                if let Some(seen) = place.as_ref().filter(|_| !newer) {
+                    self.left_boots.insert((job, seen.boot_id));
+                }
+                *place = Some(JobSeen {
+                    job,
+                    boot_id,
+                    started: at,
+                    last: at,
+                    steps: Vec::new(),
+                    done: None,
+                });
+            }
+        }
+        place.as_mut().map(|seen| {
+            seen.last = at;
+            seen
+        })
+    }
+}
+
+impl OrderSeen {
+    fn new(issued: IssuedOrder) -> Self {
+        Self {
+            issued,
+            taken: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            done: None,
+            failed: None,
+        }
+    }
+}
+
+impl JobSeen {
+    fn step(&mut self, name: &str, state: &StepState, at: Timestamp) {
+        match self.steps.iter_mut().find(|step| step.step == name) {
+            Some(step) => {
+                let progress = |state: &StepState| matches!(state, StepState::Progress { .. });
+                if !(progress(state) && progress(&step.state)) {
+                    step.since = at;
+                }
+                step.state = state.clone();
+            }
+            None => self.steps.push(StepSeen {
+                step: name.to_owned(),
+                state: state.clone(),
+                since: at,
+            }),
+        }
+    }
+}
+
+/// Takes the newer value; an equal one keeps its age.
+fn renew<T: PartialEq>(place: &mut Option<Seen<T>>, value: T, at: Timestamp) {
+    if place.as_ref().is_none_or(|seen| seen.value != value) {
+        *place = Some(Seen { value, since: at });
+    }
+}

@@ -1,0 +1,181 @@
+//! The fence before the first write: a compare-and-set on contents.
+//!
+//! The in-machine agent says who it is, which job it has and what it sees on each disk; the answer is
+//! yes only if all of that is what the adopted plan agreed to. The daemon records the start before the
+//! yes leaves it. Nothing here trusts that the machine was asked to start.
+
+use crate::condition::Condition;
+use crate::facts::MachineFacts;
+use crate::intent::Intent;
+use crate::plan::MachinePlan;
+use crate::plan::identity::{Evidence, Match};
+use rack_api::fact::DiskSeen;
+use rack_api::job::{Deploy, DiskPlan};
+use rack_api::machine::{GoRequest, Verdict};
+use rack_api::order::{Action, Lane, NextBoot};
+use rack_api::sync::BootGoRequest;
+use schema_ids::{ContentId, Generation, Incarnation, MachineId};
+
+/// What a question is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// Whom the question is about.
+    pub id: MachineId,
+    /// The adopted plan's word on it.
+    pub machine: &'a MachinePlan,
+    /// What is known of it.
+    pub facts: &'a MachineFacts,
+    /// This life of the control plane.
+    pub incarnation: Incarnation,
+    /// Why nothing may be written: a stop, a hold, a restored database.
+    pub held: Option<&'a str>,
+}
+
+/// Why not.
+type Refusal = (Condition, String);
+
+/// "May I write?"
+pub fn judge(ground: &Ground<'_>, request: &GoRequest) -> Verdict {
+    let judged = wanted(ground, request)
+        .and_then(|deploy| same_machine(ground, request).map(|()| deploy))
+        .and_then(|deploy| {
+            let generation = ground.machine.wanted.generation;
+            deploy
+                .disks
+                .iter()
+                .try_for_each(|disk| as_agreed(disk, deploy, generation, &request.disks))
+        });
+    match judged {
+        Ok(()) => Verdict::Go,
+        Err((condition, reason)) => Verdict::Refuse {
+            code: condition.code().to_owned(),
+            reason,
+        },
+    }
+}
+
+/// "May this machine boot its job now?"
+pub fn may_boot(ground: &Ground<'_>, request: &BootGoRequest) -> bool {
+    ground.held.is_none()
+        && request.machine == ground.id
+        && request.generation == ground.machine.wanted.generation
+        && ordered_attempt(ground) == Some(request.attempt)
+}
+
+/// The job is the one that is wanted, and its installation has not been done.
+fn wanted<'a>(ground: &Ground<'a>, request: &GoRequest) -> Result<&'a Deploy, Refusal> {
+    let stale = |why: String| Err((Condition::StepFailed, why));
+    if let Some(held) = ground.held {
+        return Err((Condition::Held, held.to_owned()));
+    }
+    let generation = ground.machine.wanted.generation;
+    if request.job.machine != ground.id || request.job.generation != generation {
+        return stale(format!(
+            "the job is of generation {}, wanted is {generation}",
+            request.job.generation
+        ));
+    }
+    if ordered_attempt(ground) != Some(request.job.attempt) {
+        return stale(format!(
+            "try {} is not the one that was ordered last",
+            request.job.attempt
+        ));
+    }
+    let Intent::Deployed(deploy) = &ground.machine.wanted.intent else {
+        return stale("no installation is wanted".to_owned());
+    };
+    if deploy.binding != request.binding {
+        return stale(format!(
+            "the job is for binding {}, wanted is {}",
+            request.binding, deploy.binding
+        ));
+    }
+    let done = ground.facts.installed.as_ref().map(|seen| &seen.value);
+    if done.is_some_and(|done| done.binding == deploy.binding && done.spec == deploy.spec) {
+        let why = "this installation is already done; nothing may be written again".to_owned();
+        return Err((Condition::NotSeenAfterInstall, why));
+    }
+    Ok(deploy)
+}
+
+/// The attempt of the job that the standing boot order names.
+fn ordered_attempt(ground: &Ground<'_>) -> Option<u32> {
+    let orders = ground.facts.orders.iter().map(|seen| &seen.issued.order);
+    let newest = orders
+        .filter(|order| order.lane() == Lane::Boot && order.incarnation == ground.incarnation)
+        .max_by_key(|order| order.number)?;
+    match &newest.action {
+        Action::Boot(NextBoot::Job(job)) => Some(job.job.attempt),
+        Action::Boot(NextBoot::Local) | Action::Power(_) => None,
+    }
+}
+
+fn same_machine(ground: &Ground<'_>, request: &GoRequest) -> Result<(), Refusal> {
+    let known = Evidence::of_plan(
+        ground.machine,
+        ground.facts.inventory.as_ref().map(|seen| &seen.value),
+    );
+    let shown = Evidence {
+        uuid: request.uuid,
+        serial: request.serial.clone(),
+        macs: request.macs.iter().copied().collect(),
+        disks: request.disks.iter().map(|seen| seen.disk.clone()).collect(),
+    };
+    match known.compare(&shown) {
+        Match::Same => Ok(()),
+        Match::Unclear { agreed } => {
+            let why = format!("only {agreed} of the machine's evidence agrees; two kinds are needed");
+            Err((Condition::IdentityAmbiguous, why))
+        }
+        Match::Other { why } => Err((Condition::IdentityChanged, why)),
+    }
+}
+
+/// The disk is there, and holds what the plan agreed to erase or what this binding itself has begun
+/// to write.
+fn as_agreed(
+    plan: &DiskPlan,
+    deploy: &Deploy,
+    generation: Generation,
+    seen: &[DiskSeen],
+) -> Result<(), Refusal> {
+    let mut found = seen.iter().filter(|seen| seen.disk == plan.disk);
+    let (Some(disk), None) = (found.next(), found.next()) else {
+        return Err((
+            Condition::DiskMissing,
+            format!("{} is not there exactly once", plan.disk),
+        ));
+    };
+    if disk.size_bytes != plan.size_bytes {
+        let why = format!(
+            "{} has {} bytes, planned were {}",
+            plan.disk, disk.size_bytes, plan.size_bytes
+        );
+        return Err((Condition::DiskMissing, why));
+    }
+    if disk.content == plan.agreed {
+        return Ok(());
+    }
+    match &disk.content {
+        ContentId::Marker {
+            binding,
+            generation: written,
+            installed,
+            ..
+        } if *binding == deploy.binding => {
+            if *installed && *written == generation {
+                let why = format!("{} says that this installation is already done", plan.disk);
+                return Err((Condition::NotSeenAfterInstall, why));
+            }
+            if !*installed && *written <= generation {
+                return Ok(());
+            }
+        }
+        ContentId::Marker { .. } | ContentId::Blank | ContentId::Foreign(_) => {}
+    }
+    let why = format!(
+        "{} holds {}, agreed to erase was {}",
+        plan.disk, disk.content, plan.agreed
+    );
+    Err((Condition::UnexpectedContents, why))
+}

@@ -1,0 +1,34 @@
+//! What the adopted plan wants of one machine.
+
+use rack_api::job::Deploy;
+use schema_ids::{BindingId, Generation};
+use serde::{Deserialize, Serialize};
+
+/// What a machine shall be. Compared by value: a generation rises when this changes, and only then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "want")]
+pub enum Intent {
+    /// Look, never touch: identity ambiguous, restored state, or a machine that only runs.
+    Observe {
+        /// Why nothing is done.
+        why: String,
+    },
+    /// Commissioned and idle: its inventory is known, it is powered off.
+    Ready,
+    /// Bound to a slot and running the image.
+    Deployed(Box<Deploy>),
+    /// Left alone on purpose, still bound: its deployment vanished from git without a `removed` entry.
+    Orphaned {
+        /// The binding that stays.
+        binding: BindingId,
+    },
+}
+
+/// An intent with the number that fences its orders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Rises by one with each change of `intent`.
+    pub generation: Generation,
+    /// What.
+    pub intent: Intent,
+}

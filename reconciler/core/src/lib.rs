@@ -1,0 +1,26 @@
+//! The decisions of muster, as functions of values.
+//!
+//! - [`plan`] decides for the fleet: what each machine shall be, which disks, which addresses, in an
+//!   immutable [`plan::Plan`] with a parent;
+//! - [`next`] decides for one machine: propose an order, wait with a reason, or settled;
+//! - [`admit`] decides across machines: which proposals may run now;
+//! - [`tick`] joins them into one step of the control loop: a world in, effects out.
+//!
+//! Nothing here reads a clock, a file, a socket, an environment or dice: the daemon, the command
+//! line, CI and the simulator run the same functions. Phases are derived here and stored nowhere.
+
+pub mod admit;
+pub mod condition;
+pub mod discovered;
+pub mod facts;
+pub mod fence;
+pub mod intent;
+pub mod next;
+pub mod observed;
+pub mod people;
+pub mod phase;
+pub mod plan;
+pub mod rack;
+mod reading;
+pub mod status;
+pub mod tick;

@@ -1,0 +1,118 @@
+//! Decides for one machine: what now, or why not.
+//!
+//! [`next`] reads the adopted plan's word on the machine and its folded facts, and answers with one
+//! order, a wait that a person can read, or "settled". It takes no hint of what changed and keeps
+//! nothing: asked again with the same values it says the same. It never grants itself anything; see
+//! [`crate::admit`].
+
+mod clock;
+mod commission;
+mod deploy;
+mod job;
+mod orders;
+mod power;
+mod retry;
+
+use crate::condition::{Condition, Wait};
+use crate::facts::MachineFacts;
+use crate::intent::Intent;
+use crate::plan::MachinePlan;
+use rack_api::order::Order;
+use schema_ids::{Incarnation, MachineId, Name, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What is known beside the machine itself.
+#[derive(Debug, Clone)]
+pub struct Around<'a> {
+    /// Which machine.
+    pub id: MachineId,
+    /// This life of the control plane.
+    pub incarnation: Incarnation,
+    /// The rack agents on the machine's boot links.
+    pub boot_agents: BTreeSet<Name>,
+    /// Whether the fleet names a system for jobs to run in.
+    pub ephemeral: bool,
+    /// The deployment whose slot it fills; redeployments of one deployment go one at a time.
+    pub deployment: Option<&'a Name>,
+    /// When the plan was made: the earliest that anything could have been waited for.
+    pub planned: Timestamp,
+    /// Why nothing may be ordered: agents or markers know more than this database.
+    pub restored: Option<&'a str>,
+}
+
+/// What to do for one machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// Give this order, if it is admitted.
+    Propose(Proposal),
+    /// Nothing now, for this reason.
+    Wait(Wait),
+    /// The machine is as wanted.
+    Settled,
+}
+
+/// An order that has not been admitted yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The order.
+    pub order: Order,
+    /// What it takes of what machines share; `None` if it disturbs nothing.
+    pub need: Option<Need>,
+    /// Since when it could have been given.
+    pub since: Timestamp,
+}
+
+/// What a proposal takes of what machines share.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Need {
+    /// The rack whose boot limit counts it; machines without a rack share one.
+    pub rack: Option<Name>,
+    /// The deployment whose budget counts it, for a machine that loses data which was in use.
+    pub erases: Option<Name>,
+}
+
+/// Decides for one machine.
+pub fn next(machine: &MachinePlan, facts: &MachineFacts, around: &Around<'_>, now: Timestamp) -> Decision {
+    let case = Case {
+        machine,
+        facts,
+        around,
+        now,
+    };
+    if let Some(why) = around.restored {
+        return Decision::Wait(Wait::new(Condition::StateRestored, around.planned, why));
+    }
+    match &machine.wanted.intent {
+        Intent::Observe { .. } => case.rest(),
+        Intent::Orphaned { .. } => {
+            let evidence = format!("{} is bound, and git no longer says so", machine.name);
+            Decision::Wait(Wait::new(Condition::Orphaned, around.planned, evidence))
+        }
+        Intent::Ready => commission::ready(&case),
+        Intent::Deployed(deploy) => deploy::deployed(&case, deploy),
+    }
+}
+
+/// One machine's case: all that its phases decide on.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    machine: &'a MachinePlan,
+    facts: &'a MachineFacts,
+    around: &'a Around<'a>,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    /// Nothing is left to do; what git wants beyond that is kept out of the plan for a reason, or not.
+    fn rest(&self) -> Decision {
+        self.machine
+            .blocked
+            .as_ref()
+            .map_or(Decision::Settled, |blocked| {
+                let wait = Wait::new(blocked.condition, self.around.planned, blocked.evidence.clone());
+                Decision::Wait(wait)
+            })
+    }
+}

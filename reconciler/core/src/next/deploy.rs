@@ -1,0 +1,179 @@
+//! Deployed: the image on the planned disks, seen to run.
+//!
+//! Before `installed`, tries may be repeated; the fence stands before each one's first write. After
+//! it, nothing here orders a job for the same intent again, whatever is missing.
+
+use super::{Case, Decision, Need, job::Wanted};
+use crate::condition::{Condition, Wait};
+use crate::facts::{Installed, OrderSeen, PhonedHome, Seen};
+use rack_api::fact::PowerSeen;
+use rack_api::job::{Deploy, JobKind};
+use rack_api::order::{Action, NextBoot};
+use schema_ids::{ContentId, Timestamp};
+use std::time::Duration;
+
+/// A step that says nothing for ten minutes hangs …
+const STEP_LIMIT: Duration = Duration::from_secs(600);
+
+/// … but discarding or formatting a disk says nothing while it lasts: a minute more for each TiB.
+const STEP_LIMIT_PER_TIB: Duration = Duration::from_secs(60);
+
+pub(super) fn deployed(case: &Case<'_>, deploy: &Deploy) -> Decision {
+    let need = need(case, deploy);
+    let installed = case
+        .facts
+        .installed
+        .as_ref()
+        .filter(|seen| seen.value.binding == deploy.binding && seen.value.spec == deploy.spec);
+    let decided = match installed {
+        Some(installed) => running(case, deploy, installed, &need),
+        None => install(case, deploy, &need),
+    };
+    match decided {
+        Ok(()) => case.rest(),
+        Err(decision) => decision,
+    }
+}
+
+/// What it takes: a place to boot, and the deployment's budget where an installed system is erased.
+fn need(case: &Case<'_>, deploy: &Deploy) -> Need {
+    let in_use = deploy
+        .disks
+        .iter()
+        .any(|disk| matches!(disk.agreed, ContentId::Marker { .. }));
+    Need {
+        rack: case.machine.rack.clone(),
+        erases: case.around.deployment.filter(|_| in_use).cloned(),
+    }
+}
+
+fn install(case: &Case<'_>, deploy: &Deploy, need: &Need) -> Result<(), Decision> {
+    let bytes: u64 = deploy.disks.iter().map(|disk| disk.size_bytes).sum();
+    let tebibytes = u32::try_from(bytes >> 40).unwrap_or(u32::MAX);
+    let wanted = Wanted {
+        kind: JobKind::Deploy(Box::new(deploy.clone())),
+        running: Condition::JobRunning,
+        limit: STEP_LIMIT + STEP_LIMIT_PER_TIB.saturating_mul(tebibytes),
+        endless: false,
+        need,
+    };
+    let job = case.run(&wanted)?;
+    let done = job.done.unwrap_or(job.last);
+    let evidence = "the job ended and its last word is not here yet";
+    Err(Decision::Wait(
+        Wait::new(Condition::JobRunning, done, evidence).limit(wanted.limit),
+    ))
+}
+
+/// From the disk into the running system: local boot everywhere, a power cycle, its own word.
+fn running(
+    case: &Case<'_>,
+    deploy: &Deploy,
+    installed: &Seen<Installed>,
+    need: &Need,
+) -> Result<(), Decision> {
+    let proof = proof(case, deploy, installed);
+    let local = case.boot_order().filter(|order| order.job().is_none());
+    if case.boot_order().is_some() || proof.is_err() {
+        let ours = installed.value.job.generation == case.machine.wanted.generation;
+        match local {
+            Some(order) => case.taken(order, None)?,
+            // An intent that came back to what is installed: nothing is to be booted, only seen.
+            None if case.boot_order().is_none() && !ours => {}
+            None => {
+                return Err(case.propose(
+                    Action::Boot(NextBoot::Local),
+                    "installed: boot its own disk",
+                    None,
+                ));
+            }
+        }
+    }
+    match proof {
+        Ok(seen) => drift(case, seen),
+        Err(missing) => first_boot(case, installed, local, need, &missing),
+    }
+}
+
+/// The installed system's own word, from a disk that was installed; else what is missing in it.
+fn proof<'a>(
+    case: &Case<'a>,
+    deploy: &Deploy,
+    installed: &Seen<Installed>,
+) -> Result<&'a Seen<PhonedHome>, String> {
+    let seen = case
+        .facts
+        .phoned_home
+        .as_ref()
+        .filter(|seen| seen.since >= installed.since);
+    let seen = seen.ok_or_else(|| "the installed system has not phoned home".to_owned())?;
+    let word = &seen.value;
+    if word.binding != deploy.binding {
+        return Err(format!(
+            "a system of another binding, {}, phoned home",
+            word.binding
+        ));
+    }
+    match &word.root_disk {
+        Some(disk) if installed.value.disks.contains(disk) => Ok(seen),
+        Some(disk) => Err(format!(
+            "a system on {disk} ({}) phoned home, which was not installed",
+            word.root_device
+        )),
+        None => Err(format!(
+            "a system phoned home that could not tell the disk of {}",
+            word.root_device
+        )),
+    }
+}
+
+fn drift(case: &Case<'_>, seen: &Seen<PhonedHome>) -> Result<(), Decision> {
+    match &case.facts.power {
+        Some(power) if power.value == PowerSeen::Off && power.since > seen.since => {
+            let evidence = format!("off since {}; it ran before", power.since);
+            Err(Decision::Wait(Wait::new(
+                Condition::PowerDrift,
+                power.since,
+                evidence,
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn first_boot(
+    case: &Case<'_>,
+    installed: &Seen<Installed>,
+    local: Option<&OrderSeen>,
+    need: &Need,
+    missing: &str,
+) -> Result<(), Decision> {
+    let alone = |since: Timestamp| Decision::Wait(Wait::new(Condition::NotSeenAfterInstall, since, missing));
+    let Some(local) = local else {
+        return Err(alone(installed.since));
+    };
+    let on = if case.has_bmc() {
+        case.cycled_after(local.number(), "boot the installed system", need)?
+    } else {
+        let evidence = "installed: the machine goes off by itself; switch it on";
+        let clock = case.boot_clock().map_err(Decision::Wait)?;
+        let wait = Wait::new(Condition::PowerByHand, installed.since, evidence);
+        match case.boot_since(installed.since) {
+            Some(seen) => seen,
+            None if Condition::FirstBoot
+                .row()
+                .limit
+                .is_some_and(|limit| clock.elapsed(installed.since) > limit) =>
+            {
+                return Err(alone(installed.since));
+            }
+            None => return Err(Decision::Wait(wait)),
+        }
+    };
+    let clock = case.boot_clock().map_err(Decision::Wait)?;
+    let wait = Wait::new(Condition::FirstBoot, on, missing);
+    if wait.limit.is_some_and(|limit| clock.elapsed(on) > limit) {
+        return Err(alone(on));
+    }
+    Err(Decision::Wait(wait))
+}

@@ -1,0 +1,258 @@
+//! Running one job: boot order, power cycle, boot, steps, and another try where that may help.
+
+use super::{Case, Decision, Need, retry};
+use crate::condition::{Condition, Wait};
+use crate::facts::{JobSeen, OrderSeen};
+use rack_api::fact::{PowerSeen, StepState};
+use rack_api::job::{Job, JobKind, JobRef};
+use rack_api::order::{Action, NextBoot};
+use schema_ids::Timestamp;
+use std::time::Duration;
+
+/// An in-machine agent that has ended its job asks for another for so long before it switches the
+/// machine off; a minute less, so that we do not count on one that is just leaving.
+const AGENT_STAYS: Duration = Duration::from_secs(5 * 60);
+
+/// It asks every few seconds; if it has not begun after this, it is gone.
+const AGENT_TAKES: Duration = Duration::from_secs(60);
+
+/// What is to be run, and what is said while it runs.
+pub(super) struct Wanted<'a> {
+    pub(super) kind: JobKind,
+    /// The condition while its steps run.
+    pub(super) running: Condition,
+    /// How long it may say nothing.
+    pub(super) limit: Duration,
+    /// Whether it is tried without end: it writes nothing.
+    pub(super) endless: bool,
+    pub(super) need: &'a Need,
+}
+
+/// How a try ended.
+struct Ended {
+    condition: Condition,
+    at: Timestamp,
+    evidence: String,
+}
+
+impl<'a> Case<'a> {
+    /// Runs a job to its good end; everything before that is a decision.
+    pub(super) fn run(&self, wanted: &Wanted<'_>) -> Result<&'a JobSeen, Decision> {
+        if !self.around.ephemeral {
+            let evidence = "the fleet's ephemeral image is not in the plan";
+            return Err(Decision::Wait(Wait::new(
+                Condition::NoImageForJobs,
+                self.around.planned,
+                evidence,
+            )));
+        }
+        self.let_end(self.facts.earlier_job.as_ref(), wanted)?;
+        let order = self
+            .boot_order()
+            .filter(|seen| seen.job().is_some_and(|job| job.kind == wanted.kind));
+        let Some(order) = order else {
+            return Err(self.start(wanted, self.attempts() + 1));
+        };
+        let attempt = order.job().map_or(1, |job| job.job.attempt);
+        let ended = match self.facts.job.as_ref().filter(|seen| seen.job.attempt == attempt) {
+            Some(job) if job.done.is_some() => return Ok(job),
+            Some(job) => self.follow(job, wanted)?,
+            None => self.boot(order, wanted)?,
+        };
+        Err(self.again(wanted, attempt, ended))
+    }
+
+    /// A job that is under way is let end: what it has begun to write would be half, and what it has
+    /// not begun the fence refuses it.
+    pub(super) fn let_end(&self, job: Option<&JobSeen>, wanted: &Wanted<'_>) -> Result<(), Decision> {
+        let Some(job) = job.filter(|job| job.done.is_none() && job.failure().is_none()) else {
+            return Ok(());
+        };
+        let clock = self.boot_clock().map_err(Decision::Wait)?;
+        // Switched off since, it can say nothing more.
+        let off = self
+            .facts
+            .power
+            .as_ref()
+            .is_some_and(|seen| seen.value == PowerSeen::Off && seen.since > job.last);
+        if off || clock.elapsed(job.last) > wanted.limit {
+            return Ok(());
+        }
+        let evidence = format!("under way, and let end: {}", progress(job));
+        Err(Decision::Wait(
+            Wait::new(wanted.running, job.last, evidence).limit(wanted.limit),
+        ))
+    }
+
+    fn start(&self, wanted: &Wanted<'_>, attempt: u32) -> Decision {
+        let generation = self.machine.wanted.generation;
+        let job = JobRef {
+            machine: self.around.id,
+            generation,
+            attempt,
+        };
+        let cause = format!("{} of generation {generation}, try {attempt}", wanted.kind.name());
+        let job = Job {
+            job,
+            name: self.machine.name.clone(),
+            kind: wanted.kind.clone(),
+        };
+        self.propose(
+            Action::Boot(NextBoot::Job(Box::new(job))),
+            cause,
+            Some(wanted.need.clone()),
+        )
+    }
+
+    /// The tries so far in this generation, of any job: their numbers never repeat.
+    fn attempts(&self) -> u32 {
+        let ordered = self
+            .facts
+            .orders
+            .iter()
+            .filter_map(|seen| seen.job())
+            .map(|job| job.job.attempt);
+        ordered.max().unwrap_or(0)
+    }
+
+    /// From the boot order to the in-machine agent's first word, or to the end of the try without one.
+    fn boot(&self, order: &OrderSeen, wanted: &Wanted<'_>) -> Result<Ended, Decision> {
+        self.taken(order, Some(wanted.need))?;
+        let ready = order.taken.values().max().copied().unwrap_or(order.issued.at);
+        let clock = self.boot_clock().map_err(Decision::Wait)?;
+        let after = self.power_order_after(order.number());
+        if after.is_none() && self.agent_stays(ready) && clock.elapsed(ready) <= AGENT_TAKES {
+            let evidence = "the in-machine agent that is up takes its next job";
+            return Err(Decision::Wait(
+                Wait::new(Condition::Booting, ready, evidence).limit(AGENT_TAKES),
+            ));
+        }
+        let booting = self.facts.boot.as_ref().filter(|seen| {
+            seen.since > ready
+                && (after.is_none() || !self.has_bmc())
+                && seen.value.answer.as_deref() == Some("job")
+        });
+        let on = match booting {
+            Some(seen) => seen.since,
+            None if self.has_bmc() => {
+                let cause = format!("boot into {}", wanted.kind.name());
+                self.cycled_after(order.number(), &cause, wanted.need)?
+            }
+            None => {
+                let evidence = format!(
+                    "switch the machine off and on: it boots into {}",
+                    wanted.kind.name()
+                );
+                return Err(Decision::Wait(Wait::new(Condition::PowerByHand, ready, evidence)));
+            }
+        };
+        let wait = match self.boot_since(after.map_or(ready, |seen| seen.issued.at)) {
+            Some(since) => Wait::new(Condition::Booting, since, self.boot_evidence()),
+            None => Wait::new(Condition::NoBoot, on, "powered on, no DHCP request seen yet"),
+        };
+        if wait.limit.is_some_and(|limit| clock.elapsed(wait.since) > limit) {
+            return Ok(Ended {
+                condition: wait.condition,
+                at: wait.since,
+                evidence: wait.evidence,
+            });
+        }
+        Err(Decision::Wait(wait))
+    }
+
+    /// Whether an in-machine agent is up that ended its job shortly before `ready` and was not cut since.
+    fn agent_stays(&self, ready: Timestamp) -> bool {
+        let ended = [self.facts.earlier_job.as_ref(), self.facts.job.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(|job| job.done.or_else(|| job.failure().map(|(step, ..)| step.since)))
+            .max();
+        let on = self
+            .facts
+            .power
+            .as_ref()
+            .filter(|seen| seen.value == PowerSeen::On);
+        ended
+            .zip(on)
+            .is_some_and(|(ended, on)| on.since <= ended && ready.since(ended) < AGENT_STAYS)
+    }
+
+    fn boot_evidence(&self) -> String {
+        let Some(seen) = &self.facts.boot else {
+            return String::new();
+        };
+        let boot = &seen.value;
+        let far = boot
+            .http
+            .as_ref()
+            .map(|file| format!("fetched {file} by HTTP"))
+            .or_else(|| boot.answer.as_ref().map(|answer| format!("was told: {answer}")))
+            .or_else(|| boot.tftp.as_ref().map(|file| format!("fetched {file} by TFTP")))
+            .or_else(|| boot.address.map(|address| format!("has address {address}")))
+            .unwrap_or_else(|| "asked for an address".to_owned());
+        format!("{} on {}: {far}", boot.mac, boot.link)
+    }
+
+    /// From the in-machine agent's first word to the end of the try.
+    fn follow(&self, job: &JobSeen, wanted: &Wanted<'_>) -> Result<Ended, Decision> {
+        if let Some((step, code, error)) = job.failure() {
+            let condition = Condition::parse(code).unwrap_or(Condition::StepFailed);
+            let evidence = format!("{}: {error}", step.step);
+            return Ok(Ended {
+                condition,
+                at: step.since,
+                evidence,
+            });
+        }
+        let clock = self.boot_clock().map_err(Decision::Wait)?;
+        let evidence = progress(job);
+        if clock.elapsed(job.last) > wanted.limit {
+            return Ok(Ended {
+                condition: Condition::JobStalled,
+                at: job.last,
+                evidence,
+            });
+        }
+        Err(Decision::Wait(
+            Wait::new(wanted.running, job.last, evidence).limit(wanted.limit),
+        ))
+    }
+
+    /// After a try that ended badly: another one, now or later, or a person.
+    fn again(&self, wanted: &Wanted<'_>, attempt: u32, ended: Ended) -> Decision {
+        let Ended {
+            condition,
+            at,
+            evidence,
+        } = ended;
+        let tries_left = wanted.endless || attempt < retry::JOB_TRIES || !retry::counts(condition);
+        let wait = Wait::new(condition, at, format!("try {attempt}: {evidence}"));
+        let mut wait = Wait { limit: None, ..wait };
+        if !retry::may_help(condition) || !tries_left {
+            return Decision::Wait(wait);
+        }
+        let retry = at.plus(retry::job_pause(attempt));
+        if self.now >= retry {
+            return self.start(wanted, attempt + 1);
+        }
+        wait.retry_at = Some(retry);
+        Decision::Wait(wait)
+    }
+}
+
+/// Where a job stands, in words.
+pub(super) fn progress(job: &JobSeen) -> String {
+    let Some(step) = job.steps.last() else {
+        return "the in-machine agent is up".to_owned();
+    };
+    match &step.state {
+        StepState::Started => format!("{}: begun", step.step),
+        StepState::Progress { done, total: 0 } => format!("{}: {} MiB", step.step, done >> 20),
+        StepState::Progress { done, total } => {
+            let percent = u128::from(*done) * 100 / u128::from(*total);
+            format!("{}: {} %", step.step, percent.min(100))
+        }
+        StepState::Done => format!("{}: done", step.step),
+        StepState::Failed { error, .. } => format!("{}: {error}", step.step),
+    }
+}

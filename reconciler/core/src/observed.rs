@@ -1,0 +1,107 @@
+//! What planning reads of the world: one snapshot, with its time.
+
+use rack_api::inventory::Inventory;
+use schema_ids::{
+    BindingId, ContentId, DiskId, Generation, Incarnation, Mac, MachineId, Name, Timestamp, Uuid,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// The world as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// When this snapshot was taken.
+    pub at: Timestamp,
+    /// Random, made once by the store; seeds every minted identity.
+    pub fleet_uid: Uuid,
+    /// This life of the control plane.
+    pub incarnation: Incarnation,
+    /// Machines ever claimed.
+    pub machines: BTreeMap<MachineId, ObservedMachine>,
+    /// Bindings that have not ended.
+    pub bindings: BTreeMap<BindingId, Binding>,
+    /// Inspected machines that no file declared when they were seen, newest by boot MAC.
+    pub discovered: BTreeMap<Mac, Discovered>,
+    /// Addresses that may not be given out: live dynamic leases and addresses seen in use.
+    pub addresses_in_use: BTreeMap<IpAddr, Option<Mac>>,
+    /// Set when agents or markers know more than this database: nothing is ordered.
+    pub restored: Option<String>,
+}
+
+/// One claimed machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedMachine {
+    /// Its name at the last adopted plan.
+    pub name: Name,
+    /// The newest inventory, if it was ever inspected.
+    pub inventory: Option<Inventory>,
+    /// When that was stored: [`crate::facts::MachineFacts::inventory`]'s `since`, to the millisecond.
+    pub inspected: Option<Timestamp>,
+    /// Whether an installation by us ever began on it.
+    pub ever_written: bool,
+    /// The newest finished installation.
+    pub installed: Option<InstalledBinding>,
+}
+
+/// A finished installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledBinding {
+    /// Whose.
+    pub binding: BindingId,
+    /// What was carried out: the deploy spec's digest.
+    pub spec: schema_ids::Digest,
+    /// The generation whose job did it; it stands in the disks' markers.
+    pub generation: Generation,
+    /// The disks written.
+    pub disks: BTreeSet<DiskId>,
+    /// When the fact was stored.
+    pub at: Timestamp,
+}
+
+/// One machine bound to one slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The deployment.
+    pub deployment: Name,
+    /// The slot, from 1.
+    pub slot: u32,
+    /// The machine.
+    pub machine: MachineId,
+    /// Its disks; each is in at most one binding that has not ended.
+    pub disks: BTreeSet<DiskId>,
+    /// Its addresses in the installed system; each is in at most one binding that has not ended.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Where it stands.
+    pub state: BindingState,
+}
+
+/// Where a binding stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BindingState {
+    /// The slot is this machine's.
+    Active,
+    /// On its way out: still owns disks and addresses.
+    Leaving,
+}
+
+/// A machine that asked to boot and that no file declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discovered {
+    /// The link it stands on.
+    pub link: String,
+    /// When it was inspected.
+    pub seen: Timestamp,
+    /// What it is made of.
+    pub inventory: Inventory,
+}
+
+/// A disk and what is on it: the unit of agreement to erase.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DiskContents {
+    /// Which.
+    pub disk: DiskId,
+    /// What may be erased.
+    pub content: ContentId,
+}

@@ -1,0 +1,211 @@
+//! The people's API: paths and bodies that `musterd` serves on its unix socket and `muster` reads.
+//!
+//! HTTP with JSON. An answer that is not 2xx carries a [`Refusal`].
+
+use crate::observed::Discovered;
+use crate::phase::Phase;
+use crate::plan::{MachinePlan, Plan};
+use crate::status::MachineStatus;
+use rack_api::inventory::Inventory;
+use schema_ids::{Digest, Incarnation, Mac, Name, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `GET` [`Status`].
+pub const STATUS: &str = "/v1/status";
+/// `GET` [`MachineDetail`]: this and the machine's name or id.
+pub const MACHINES: &str = "/v1/machines/";
+/// `GET` a list of [`DiscoveredMachine`].
+pub const DISCOVERED: &str = "/v1/discovered";
+/// `POST` [`PlanRequest`], answered by [`PlanAnswer`].
+pub const PLAN: &str = "/v1/plan";
+/// `GET` a stored [`Plan`]: this and its id.
+pub const PLANS: &str = "/v1/plans/";
+/// `POST` [`ApplyRequest`], answered by [`ApplyAnswer`].
+pub const APPLY: &str = "/v1/apply";
+/// `POST` [`ApproveRequest`], answered by an empty object.
+pub const APPROVE: &str = "/v1/approve";
+/// `POST` an empty object: raise the incarnation after a restore; answered by [`RecoverAnswer`].
+pub const RECOVER: &str = "/v1/recover";
+/// `GET` a list of [`Artefact`]; `PUT` an artefact's bytes at this and its 64 digits.
+pub const IMAGES: &str = "/v1/images/";
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// A diagnostic's or condition's code, or `NOT_FOUND`, `BAD_REQUEST`, `INTERNAL`.
+    pub code: String,
+    /// The whole reason and what to do.
+    pub message: String,
+}
+
+/// The fleet at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's clock.
+    pub now: Timestamp,
+    /// The fleet's name, once a revision was adopted.
+    pub fleet: Option<Name>,
+    /// This life of the control plane.
+    pub incarnation: Incarnation,
+    /// What is carried out.
+    pub adopted: Option<Adopted>,
+    /// The newest revision and how far it came.
+    pub revision: Option<Revision>,
+    /// The repository's own trouble, if it cannot be read.
+    pub source: Option<String>,
+    /// Set when agents or markers know more than this database.
+    pub restored: Option<String>,
+    /// Machines by name.
+    pub machines: Vec<MachineStatus>,
+    /// Rack agents and when they were last heard.
+    pub agents: BTreeMap<Name, Timestamp>,
+}
+
+/// The plan that is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// Its id.
+    pub plan: String,
+    /// Its commit.
+    pub commit: Option<String>,
+    /// When it was made.
+    pub made: Timestamp,
+}
+
+/// A commit and how far it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// 40 digits.
+    pub commit: String,
+    /// First line of its message.
+    pub summary: String,
+    /// Its author.
+    pub author: String,
+    /// The last stage it reached.
+    pub stage: Stage,
+    /// Why it goes no further, if it does not.
+    pub stopped: Option<Refusal>,
+    /// Since when it stands there.
+    pub since: Timestamp,
+}
+
+/// The stages of a revision, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// In the mirror.
+    Fetched,
+    /// A descendant of the last adopted one.
+    Verified,
+    /// Its files could be read and checked: a fleet.
+    Checked,
+    /// A plan was made and stored.
+    Planned,
+    /// The plan's guards let it pass.
+    Guarded,
+    /// It is carried out.
+    Adopted,
+}
+
+impl Stage {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetched => "fetched",
+            Self::Verified => "verified",
+            Self::Checked => "checked",
+            Self::Planned => "planned",
+            Self::Guarded => "guarded",
+            Self::Adopted => "adopted",
+        }
+    }
+}
+
+/// One machine in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineDetail {
+    /// At a glance.
+    pub status: MachineStatus,
+    /// What the adopted plan says of it.
+    pub plan: MachinePlan,
+    /// What it is made of.
+    pub inventory: Option<Inventory>,
+    /// Why it is where it is, as text.
+    pub why: String,
+}
+
+/// A machine that no file declares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveredMachine {
+    /// The interface it booted from.
+    pub mac: Mac,
+    /// Where, when and what.
+    pub discovered: Discovered,
+    /// Fleet lines that would declare it, in TOML.
+    pub toml: String,
+}
+
+/// "What would this do?"
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PlanRequest {
+    /// A branch, tag or commit of the repository; absent for the branch that is carried out.
+    pub head: Option<String>,
+}
+
+/// A plan for a commit, stored so that it can be shown again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanAnswer {
+    /// The plan.
+    pub plan: Plan,
+    /// Names of machines before and after, for the text.
+    pub observed_at: Timestamp,
+    /// What is said of the fleet that does not stop it, as text.
+    pub warnings: String,
+}
+
+/// "Carry out the branch now."
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ApplyRequest {
+    /// The plan that was shown; refused as stale if the branch or the fleet has moved on.
+    pub plan: Option<String>,
+}
+
+/// How far it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyAnswer {
+    /// The revision.
+    pub revision: Revision,
+}
+
+/// "This wipe-set may be erased."
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApproveRequest {
+    /// The plan it was read in.
+    pub plan: String,
+    /// The wipe-set's digest, `w-…`.
+    pub wipe_set: String,
+}
+
+/// The new life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoverAnswer {
+    /// Raised by one.
+    pub incarnation: Incarnation,
+}
+
+/// Bytes that rack agents may fetch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artefact {
+    /// Their digest.
+    pub digest: Digest,
+    /// How many.
+    pub bytes: u64,
+}
+
+/// Whether nothing is left to do for a machine in this phase, as `apply --wait` reads it.
+pub fn converged(status: &MachineStatus) -> bool {
+    status.wait.is_none()
+        && status.proposed.is_none()
+        && matches!(status.phase, Phase::Ready | Phase::Deployed | Phase::Retired)
+}

@@ -1,0 +1,289 @@
+//! The plan: an immutable value that leaves its executors no choice.
+
+mod addresses;
+pub mod adoption;
+mod changes;
+mod claim;
+mod compose;
+mod contents;
+mod deployment;
+mod digest;
+mod guards;
+pub mod identity;
+mod layout;
+mod links;
+mod machines;
+mod network;
+mod slots;
+
+use crate::condition::Condition;
+use crate::intent::Wanted;
+use crate::observed::{Binding, DiskContents, Observed};
+use rack_api::config::{Enlist, Ephemeral, Subnet};
+use rack_api::inventory::FirmwareKind;
+use rack_api::job::Deploy;
+use schema_ids::{BindingId, DiskId, Mac, MachineId, Name, Timestamp, Uuid};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// A whole plan. Its id is the digest of everything else in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `p-` and the first 12 digits of the digest.
+    pub id: String,
+    /// The adopted plan it was made against; adoption is a compare-and-set on it.
+    pub parent: Option<String>,
+    /// The commit, 40 digits; absent for the empty plan before any.
+    pub commit: Option<String>,
+    /// When it was made.
+    pub made: Timestamp,
+    /// The fleet's name.
+    pub fleet: Name,
+    /// Links that rack agents serve, by `fabric/vlan`.
+    pub links: BTreeMap<String, LinkPlan>,
+    /// The system that jobs run in.
+    pub ephemeral: Option<Ephemeral>,
+    /// Every machine that is or was declared and has not been retired.
+    pub machines: BTreeMap<MachineId, MachinePlan>,
+    /// Bindings that this plan keeps or makes.
+    pub bindings: BTreeMap<BindingId, Binding>,
+    /// Bindings that this plan ends, with the disks' fate already carried out or retained.
+    pub ended: BTreeSet<BindingId>,
+    /// What differs from the parent, destructive first.
+    pub changes: Vec<Change>,
+    /// Every disk that this plan may erase and that is not yet done.
+    pub wipe_set: WipeSet,
+    /// What each guard says.
+    pub guards: Vec<GuardReport>,
+    /// What a person asked for and this plan does not do, with the reason.
+    pub notes: Vec<Note>,
+}
+
+/// A link with what DHCP says on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkPlan {
+    /// Whether rack agents answer DHCP.
+    pub dhcp: bool,
+    /// What unknown machines get.
+    pub enlist: Enlist,
+    /// Subnets, with whole dynamic ranges: the daemon splits them among the link's agents.
+    pub subnets: Vec<Subnet>,
+    /// The rack agents that stand on it.
+    pub agents: BTreeSet<Name>,
+}
+
+/// A machine as planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachinePlan {
+    /// Its name.
+    pub name: Name,
+    /// The intent and its generation.
+    pub wanted: Wanted,
+    /// Where in git it stands.
+    pub origin: Origin,
+    /// Interfaces that may boot, in order of preference.
+    pub nics: Vec<NicPlan>,
+    /// Firmware, from git or the inventory.
+    pub firmware: FirmwareKind,
+    /// Its BMC.
+    pub bmc: Option<BmcPlan>,
+    /// The agent that drives the BMC.
+    pub bmc_agent: Option<Name>,
+    /// Evidence of its identity, from git: the serial number.
+    pub serial: Option<String>,
+    /// Evidence of its identity, from git: the system UUID.
+    pub uuid: Option<Uuid>,
+    /// The last protection that was applied: sticky.
+    pub protect: Option<Protect>,
+    /// Whether git still declares it.
+    pub declared: bool,
+    /// Its rack: machines of one rack share a boot limit.
+    pub rack: Option<Name>,
+    /// The inventory that this plan read, by when it was stored.
+    pub inspected: Option<Timestamp>,
+    /// What keeps git's wish for it out of this plan, for a person to solve.
+    pub blocked: Option<Blocked>,
+    /// What differs between git and what it runs, and is left so: `image`, `ssh-keys` …
+    pub outdated: BTreeSet<String>,
+    /// What it was last told to run, while its intent is another one: what comes back is compared with
+    /// it, and not installed again for nothing.
+    pub kept: Option<Box<Deploy>>,
+}
+
+/// Why a machine is not planned as git says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// What it waits on.
+    pub condition: Condition,
+    /// What was found, with the line to add to git where there is one.
+    pub evidence: String,
+}
+
+/// Protection, remembered here and not in the file that is being deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protect {
+    /// May not be released.
+    Release,
+    /// May not be erased.
+    Wipe,
+}
+
+/// A boot interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NicPlan {
+    /// The name in git.
+    pub name: String,
+    /// Its address.
+    pub mac: Mac,
+    /// Its link, if it boots there.
+    pub link: Option<String>,
+    /// The address reserved for it while it boots.
+    pub address: Option<Ipv4Addr>,
+}
+
+/// A BMC without its credential: only the secret's name and what it holds are known here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BmcPlan {
+    /// The driver.
+    pub driver: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// The `secret.*` object.
+    pub secret: Option<Name>,
+}
+
+/// A place in git.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Origin {
+    /// The file within the repository.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// `machine.m1`, `deployment.web[1]`, `subnet.lab`.
+    pub object: String,
+    /// What happens.
+    pub action: ChangeAction,
+    /// The machine concerned.
+    pub machine: Option<MachineId>,
+    /// Why: the field and its old and new value, or the fact.
+    pub why: String,
+    /// Where.
+    pub origin: Option<Origin>,
+    /// Disks that it erases.
+    pub erases: Vec<DiskContents>,
+    /// Disks of the machine that keep their contents.
+    pub keeps: Vec<DiskId>,
+}
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeAction {
+    /// Erase and install again.
+    Redeploy,
+    /// Install for the first time.
+    Deploy,
+    /// End a binding.
+    Release,
+    /// Take a machine under management.
+    Enlist,
+    /// Change what takes effect at once.
+    Update,
+    /// Keep, though git no longer says so.
+    Orphan,
+    /// Only a label.
+    Rename,
+}
+
+/// What may be erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WipeSet {
+    /// `w-` and 12 digits over the entries.
+    pub digest: String,
+    /// By machine; a disk's content is what the plan agreed to.
+    pub entries: BTreeMap<MachineId, BTreeSet<DiskContents>>,
+}
+
+/// One guard's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardReport {
+    /// `limits`, `protection`, `empty`, `tombstones`, `wipe-set`.
+    pub guard: String,
+    /// `None` when it lets the plan pass; else the diagnostic's code and the reason.
+    pub blocked: Option<(String, String)>,
+    /// What it counted, for people.
+    pub detail: String,
+}
+
+/// Something asked for that is not in the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The object.
+    pub object: String,
+    /// A diagnostic's or condition's code.
+    pub code: String,
+    /// Why, and what to do.
+    pub text: String,
+    /// Where in git.
+    pub origin: Option<Origin>,
+}
+
+/// What a commit says.
+#[derive(Debug, Clone, Copy)]
+pub struct Desired<'a> {
+    /// The checked fleet.
+    pub fleet: &'a schema_fleet::Fleet,
+    /// The commit it was read from.
+    pub commit: &'a str,
+}
+
+impl Plan {
+    /// The plan before any: nothing is wanted of anyone. Equal for equal names.
+    pub fn empty(fleet: Name) -> Self {
+        let mut plan = Self {
+            id: String::new(),
+            parent: None,
+            commit: None,
+            made: Timestamp::from_unix_ms(0),
+            fleet,
+            links: BTreeMap::new(),
+            ephemeral: None,
+            machines: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            changes: Vec::new(),
+            wipe_set: WipeSet::of(BTreeMap::new()),
+            guards: Vec::new(),
+            notes: Vec::new(),
+        };
+        plan.id = digest::plan_id(&plan);
+        plan
+    }
+
+    /// Whether every guard lets it pass.
+    pub fn applicable(&self) -> bool {
+        self.guards.iter().all(|guard| guard.blocked.is_none())
+    }
+
+    /// The machine of this name.
+    pub fn machine(&self, name: &str) -> Option<(MachineId, &MachinePlan)> {
+        self.machines
+            .iter()
+            .find(|(_, machine)| machine.name.as_str() == name)
+            .map(|(id, machine)| (*id, machine))
+    }
+}
+
+/// Decides for the fleet. `parent` is the adopted plan.
+pub fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
+    compose::plan(desired, observed, parent, now)
+}

@@ -1,0 +1,342 @@
+//! A plan made of its parts: links, machines, their intents, what differs, what guards say.
+
+use crate::condition::Condition;
+use crate::intent::{Intent, Wanted};
+use crate::observed::{Binding, BindingState, DiskContents, Observed};
+use crate::plan::addresses::Addresses;
+use crate::plan::claim::Claims;
+use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
+use crate::plan::slots::Slots;
+use crate::plan::{Blocked, Desired, MachinePlan, Note, Origin, Plan, Protect, WipeSet};
+use crate::plan::{changes, claim, digest, guards, links, machines, slots};
+use rack_api::config::Ephemeral;
+use rack_api::job::Deploy;
+use schema_fleet::{DiskFate, Fleet};
+use schema_ids::{BindingId, DiskId, Generation, MachineId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
+    let fleet = desired.fleet;
+    let claims = claim::claims(fleet, observed, parent);
+    let mut addresses = Addresses::new(
+        fleet,
+        &observed.addresses_in_use,
+        machines::taken(fleet, observed, parent),
+    );
+    let mut machines = machines::declared(fleet, observed, parent, &claims, &mut addresses);
+    let slots = slots::slots(fleet, observed, parent, &claims);
+    let same_commit = parent.commit.as_deref() == Some(desired.commit);
+    let mut filling = Filling {
+        context: Context {
+            fleet,
+            observed,
+            parent,
+            same_commit,
+        },
+        claims: &claims,
+        slots: &slots,
+        addresses: &mut addresses,
+        bindings: kept_bindings(parent, &slots),
+        hurt: BTreeSet::new(),
+    };
+    for (id, machine) in &mut machines {
+        filling.fill(*id, machine);
+    }
+    let Filling { bindings, hurt, .. } = filling;
+    machines.extend(undeclared(fleet, parent, &claims, &slots));
+
+    let mut plan = Plan {
+        id: String::new(),
+        parent: Some(parent.id.clone()),
+        commit: Some(desired.commit.to_owned()),
+        made: now,
+        fleet: fleet.name.clone(),
+        links: links::links(fleet),
+        ephemeral: ephemeral(fleet),
+        wipe_set: wipe_set(&machines, observed),
+        notes: notes(fleet, parent, &machines, &bindings),
+        machines,
+        bindings,
+        ended: parent.ended.iter().chain(slots.ending.keys()).copied().collect(),
+        changes: Vec::new(),
+        guards: Vec::new(),
+    };
+    plan.changes = changes::changes(parent, &plan, observed, &slots.ending);
+    let ground = guards::Ground {
+        fleet,
+        parent,
+        new: &plan,
+        ending: &slots.ending,
+        hurt: &hurt,
+    };
+    plan.guards = guards::guards(&ground);
+    plan.id = digest::plan_id(&plan);
+    plan
+}
+
+fn kept_bindings(parent: &Plan, slots: &Slots<'_>) -> BTreeMap<BindingId, Binding> {
+    let kept = parent
+        .bindings
+        .iter()
+        .filter(|(id, _)| !slots.ending.contains_key(id));
+    kept.map(|(id, binding)| (*id, binding.clone())).collect()
+}
+
+/// Gives machines their intents, one after the other.
+struct Filling<'a, 'b> {
+    context: Context<'a>,
+    claims: &'b Claims,
+    slots: &'b Slots<'a>,
+    addresses: &'b mut Addresses<'a>,
+    bindings: BTreeMap<BindingId, Binding>,
+    hurt: BTreeSet<MachineId>,
+}
+
+impl Filling<'_, '_> {
+    fn fill(&mut self, id: MachineId, machine: &mut MachinePlan) {
+        let before = self.context.parent.machines.get(&id);
+        let slot = self.slots.by_machine.get(&id);
+        let bound = self.slots.bound.get(&id);
+        if let Some(protect) = slot.and_then(|slot| slot.deployment.protect) {
+            machine.protect = machine.protect.max(Some(Protect::of(protect)));
+        }
+        let decided = if let Some(why) = self.claims.ambiguous.get(&id) {
+            let blocked = Blocked {
+                condition: Condition::IdentityAmbiguous,
+                evidence: why.clone(),
+            };
+            plain(Intent::Observe { why: why.clone() }, Some(blocked))
+        } else if let Some(slot) = slot {
+            let decided = decide(&self.context, id, machine, slot, self.addresses);
+            self.bind(id, slot.name, slot.number, decided)
+        } else if let Some(binding) = bound {
+            plain(Intent::Orphaned { binding: *binding }, None)
+        } else {
+            plain(Intent::Ready, None)
+        };
+        machine.wanted = wanted(before, decided.intent);
+        machine.blocked = decided.blocked;
+        machine.outdated = decided.outdated;
+        machine.kept = kept(
+            before,
+            &machine.wanted.intent,
+            slot.map(|slot| slot.binding).or(bound.copied()),
+        );
+        let newly = before.is_none_or(|before| before.wanted.generation != machine.wanted.generation);
+        if decided.hurts && newly {
+            self.hurt.insert(id);
+        }
+    }
+
+    /// Records what a deployment takes; a disk that another binding has is not taken.
+    fn bind(&mut self, id: MachineId, name: &schema_ids::Name, slot: u32, decided: Decided) -> Decided {
+        let Intent::Deployed(deploy) = &decided.intent else {
+            return decided;
+        };
+        let disks: BTreeSet<DiskId> = deploy.disks.iter().map(|disk| disk.disk.clone()).collect();
+        let other = self
+            .bindings
+            .iter()
+            .find(|(binding, other)| **binding != deploy.binding && !other.disks.is_disjoint(&disks));
+        if let Some((_, other)) = other {
+            let evidence = format!("a disk of it is also in {}[{}]", other.deployment, other.slot);
+            return plain(
+                Intent::Ready,
+                Some(Blocked {
+                    condition: Condition::IdentityAmbiguous,
+                    evidence,
+                }),
+            );
+        }
+        let binding = Binding {
+            deployment: name.clone(),
+            slot,
+            machine: id,
+            disks,
+            addresses: addresses_of(deploy),
+            state: BindingState::Active,
+        };
+        self.bindings.insert(deploy.binding, binding);
+        decided
+    }
+}
+
+fn plain(intent: Intent, blocked: Option<Blocked>) -> Decided {
+    Decided {
+        intent,
+        blocked,
+        outdated: BTreeSet::new(),
+        hurts: false,
+    }
+}
+
+fn addresses_of(deploy: &Deploy) -> BTreeSet<IpAddr> {
+    let interfaces = deploy.network.interfaces.iter();
+    interfaces
+        .flat_map(|interface| interface.addresses.iter().map(|address| address.address))
+        .collect()
+}
+
+/// An intent with its number, which rises only when the intent changes by value.
+fn wanted(before: Option<&MachinePlan>, intent: Intent) -> Wanted {
+    match before {
+        Some(before) if before.wanted.intent == intent => before.wanted.clone(),
+        Some(before) => Wanted {
+            generation: before.wanted.generation.next(),
+            intent,
+        },
+        None => Wanted {
+            generation: Generation(1),
+            intent,
+        },
+    }
+}
+
+/// What it was last told to run, while its binding stays and its intent says nothing of it.
+fn kept(before: Option<&MachinePlan>, intent: &Intent, binding: Option<BindingId>) -> Option<Box<Deploy>> {
+    if matches!(intent, Intent::Deployed(_)) {
+        return None;
+    }
+    before
+        .and_then(last_deploy)
+        .filter(|deploy| Some(deploy.binding) == binding)
+        .cloned()
+        .map(Box::new)
+}
+
+/// Machines that git no longer names: a `removed` entry lets them go, nothing else does.
+fn undeclared(
+    fleet: &Fleet,
+    parent: &Plan,
+    claims: &Claims,
+    slots: &Slots<'_>,
+) -> BTreeMap<MachineId, MachinePlan> {
+    let claimed: BTreeSet<&MachineId> = claims.by_name.values().collect();
+    let gone = parent.machines.iter().filter(|(id, _)| !claimed.contains(id));
+    let stay = gone.filter(|(_, machine)| !fleet.removed_machines.contains_key(&machine.name));
+    stay.map(|(id, before)| {
+        let binding = slots.bound.get(id).copied();
+        let intent = match binding {
+            Some(binding) => Intent::Orphaned { binding },
+            None => Intent::Observe {
+                why: "git no longer names it".to_owned(),
+            },
+        };
+        let wanted = wanted(Some(before), intent);
+        let kept = kept(Some(before), &wanted.intent, binding);
+        let machine = MachinePlan {
+            wanted,
+            kept,
+            declared: false,
+            blocked: None,
+            ..before.clone()
+        };
+        (*id, machine)
+    })
+    .collect()
+}
+
+/// Disks that are still to be erased, with what may go.
+fn wipe_set(machines: &BTreeMap<MachineId, MachinePlan>, observed: &Observed) -> WipeSet {
+    let mut entries: BTreeMap<MachineId, BTreeSet<DiskContents>> = BTreeMap::new();
+    for (id, machine) in machines {
+        let Intent::Deployed(deploy) = &machine.wanted.intent else {
+            continue;
+        };
+        let installed = observed.machines.get(id).and_then(|seen| seen.installed.as_ref());
+        if installed.is_none_or(|done| done.binding != deploy.binding || done.spec != deploy.spec) {
+            entries.insert(*id, erased(deploy).collect());
+        }
+    }
+    WipeSet::of(entries)
+}
+
+/// The system that jobs run in, if the image has all three parts.
+fn ephemeral(fleet: &Fleet) -> Option<Ephemeral> {
+    let image = fleet.images.get(&fleet.settings.ephemeral.name)?;
+    let digest = |part: &Option<schema_fleet::Part>| part.as_ref().map(|part| part.sha256.value);
+    Some(Ephemeral {
+        kernel: digest(&image.kernel)?,
+        initrd: digest(&image.initrd)?,
+        rootfs: digest(&image.rootfs)?,
+    })
+}
+
+/// What was asked for and is not done.
+fn notes(
+    fleet: &Fleet,
+    parent: &Plan,
+    machines: &BTreeMap<MachineId, MachinePlan>,
+    bindings: &BTreeMap<BindingId, Binding>,
+) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let mut note = |object: String, condition: Condition, text: String, origin| {
+        notes.push(Note {
+            object,
+            code: condition.code().to_owned(),
+            text,
+            origin,
+        });
+    };
+    for machine in machines.values() {
+        let origin = Some(machine.origin.clone());
+        let object = format!("machine.{}", machine.name);
+        if let Some(blocked) = &machine.blocked {
+            note(
+                object.clone(),
+                blocked.condition,
+                blocked.evidence.clone(),
+                origin.clone(),
+            );
+        }
+        if let Intent::Orphaned { binding } = &machine.wanted.intent {
+            let place = bindings
+                .get(binding)
+                .map(|binding| format!("{}[{}]", binding.deployment, binding.slot));
+            let text = format!(
+                "git no longer names it, it keeps running {}",
+                place.unwrap_or_default()
+            );
+            note(object.clone(), Condition::Orphaned, text, origin.clone());
+        } else if !machine.declared {
+            note(
+                object,
+                Condition::Orphaned,
+                "git no longer names it; it is left alone".to_owned(),
+                origin,
+            );
+        }
+    }
+    for (name, removed) in &fleet.removed_deployments {
+        let bound = parent
+            .bindings
+            .values()
+            .any(|binding| binding.deployment == *name);
+        if bound && removed.disks.value == DiskFate::Quick {
+            let object = format!("removed.deployment.{name}");
+            note(
+                object,
+                Condition::DisksKept,
+                DISKS_KEPT.to_owned(),
+                Some(Origin::of(&removed.origin)),
+            );
+        }
+    }
+    for (name, removed) in &fleet.removed_machines {
+        let known = parent.machines.values().any(|machine| machine.name == *name);
+        if known && removed.disks.value == DiskFate::Quick {
+            let object = format!("removed.machine.{name}");
+            note(
+                object,
+                Condition::DisksKept,
+                DISKS_KEPT.to_owned(),
+                Some(Origin::of(&removed.origin)),
+            );
+        }
+    }
+    notes
+}
+
+const DISKS_KEPT: &str =
+    "erasing at release is not carried out by this version: the disks keep their contents";

@@ -1,0 +1,108 @@
+//! What is on a disk, and whether it may be erased.
+
+use crate::intent::Intent;
+use crate::observed::{DiskContents, Observed};
+use crate::plan::Plan;
+use crate::plan::layout::size_text;
+use rack_api::inventory::Disk;
+use schema_fleet::Machine;
+use schema_ids::{BindingId, ContentId, DiskId, MachineId};
+
+/// Whose disk, for which binding.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) observed: &'a Observed,
+    pub(super) parent: &'a Plan,
+    pub(super) id: MachineId,
+    pub(super) machine: &'a Machine,
+    pub(super) binding: BindingId,
+}
+
+impl Question<'_> {
+    /// What may be erased from this disk for the binding; else what is there, and what to do about it.
+    pub(super) fn agree(&self, disk: &Disk, id: &DiskId) -> Result<ContentId, String> {
+        let content = self.content(disk, id);
+        if content == ContentId::Blank || self.consented(id, &content) {
+            return Ok(content);
+        }
+        let words = if disk.holds.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", disk.holds)
+        };
+        let what = format!(
+            "{} ({id}, {}) holds {content}{words}",
+            disk.path,
+            size_text(disk.size_bytes)
+        );
+        match &content {
+            ContentId::Blank => Ok(content),
+            ContentId::Marker { binding, .. } if self.ours(*binding) => Ok(content),
+            ContentId::Marker { binding, .. } => {
+                let owner = self.observed.bindings.get(binding);
+                Err(match owner {
+                    Some(owner) => format!(
+                        "{what}. That is {}[{}], which still has it; release it there first",
+                        owner.deployment, owner.slot
+                    ),
+                    None => format!(
+                        "{what}. Whose that is, is not known here. {}",
+                        consent_line(id, &content)
+                    ),
+                })
+            }
+            ContentId::Foreign(_) => Err(format!("{what}. {}", consent_line(id, &content))),
+        }
+    }
+
+    /// What an installation of ours left, if one is newer than the last inspection; else what that saw.
+    fn content(&self, disk: &Disk, id: &DiskId) -> ContentId {
+        let seen = self.observed.machines.get(&self.id);
+        let installed = seen.and_then(|seen| {
+            let installed = seen.installed.as_ref()?;
+            let newer = seen.inspected.is_none_or(|inspected| inspected < installed.at);
+            (newer && installed.disks.contains(id)).then_some(installed)
+        });
+        let Some(installed) = installed else {
+            return disk.content.clone();
+        };
+        let planned = self
+            .parent
+            .machines
+            .get(&self.id)
+            .and_then(|machine| match &machine.wanted.intent {
+                Intent::Deployed(deploy) => Some(deploy),
+                Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => machine.kept.as_ref(),
+            });
+        let life = planned.filter(|deploy| deploy.binding == installed.binding);
+        ContentId::Marker {
+            incarnation: life
+                .map_or(self.observed.incarnation, |deploy| deploy.incarnation)
+                .number,
+            binding: installed.binding,
+            generation: installed.generation,
+            installed: true,
+        }
+    }
+
+    /// A binding of this very slot, or one of ours that has ended.
+    fn ours(&self, binding: BindingId) -> bool {
+        binding == self.binding || self.parent.ended.contains(&binding)
+    }
+
+    pub(super) fn consented(&self, id: &DiskId, content: &ContentId) -> bool {
+        self.machine
+            .consent
+            .iter()
+            .any(|consent| consent.disk.value == *id && consent.contents == *content)
+    }
+
+    /// Whether erasing this hurts: it is neither blank nor agreed to by a person.
+    pub(super) fn hurts(&self, erased: &DiskContents) -> bool {
+        erased.content != ContentId::Blank && !self.consented(&erased.disk, &erased.content)
+    }
+}
+
+fn consent_line(id: &DiskId, content: &ContentId) -> String {
+    format!("If it may go, add to the machine: consent = [{{ disk = \"{id}\", contents = \"{content}\" }}]")
+}

@@ -1,0 +1,373 @@
+//! One slot of a deployment, resolved: every disk, address and byte that the machine shall have.
+//!
+//! What runs is kept as it was planned; only a change of image, storage, firmware or a higher reinstall
+//! epoch makes another installation of it, everything else marks it outdated.
+
+use crate::condition::Condition;
+use crate::intent::Intent;
+use crate::observed::{DiskContents, Observed};
+use crate::plan::addresses::Addresses;
+use crate::plan::contents::Question;
+use crate::plan::slots::Slot;
+use crate::plan::{Blocked, MachinePlan, Plan, digest, layout, network};
+use rack_api::inventory::{FirmwareKind, Inventory};
+use rack_api::job::{Deploy, ImageFormat, ImageRef};
+use schema_fleet::{Fleet, Machine, OnRedeploy, Placeholders, Unreviewed, UpdatePolicy};
+use schema_ids::{ContentId, Digest, MachineId};
+use std::collections::BTreeSet;
+
+/// What a slot is resolved with.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) fleet: &'a Fleet,
+    pub(super) observed: &'a Observed,
+    pub(super) parent: &'a Plan,
+    /// Whether this is the commit that the parent was made of: only facts are new.
+    pub(super) same_commit: bool,
+}
+
+/// What becomes of a slot's machine.
+pub(super) struct Decided {
+    pub(super) intent: Intent,
+    pub(super) blocked: Option<Blocked>,
+    pub(super) outdated: BTreeSet<String>,
+    /// Erased disks that are neither blank nor consented to.
+    pub(super) hurts: bool,
+}
+
+/// Decides what one slot's machine shall be.
+pub(super) fn decide<'a>(
+    context: &Context<'a>,
+    id: MachineId,
+    plan: &MachinePlan,
+    slot: &Slot<'a>,
+    addresses: &mut Addresses<'a>,
+) -> Decided {
+    let seen = context.observed.machines.get(&id);
+    let before = context
+        .parent
+        .machines
+        .get(&id)
+        .and_then(last_deploy)
+        .filter(|deploy| deploy.binding == slot.binding);
+    let done = before.filter(|before| {
+        let installed = seen.and_then(|seen| seen.installed.as_ref());
+        installed.is_some_and(|done| done.binding == before.binding && done.spec == before.spec)
+    });
+    let (Some(machine), Some(inventory)) = (
+        context.fleet.machines.get(&plan.name),
+        seen.and_then(|seen| seen.inventory.as_ref()),
+    ) else {
+        return keep(done, None);
+    };
+    let question = Question {
+        observed: context.observed,
+        parent: context.parent,
+        id,
+        machine,
+        binding: slot.binding,
+    };
+    let candidate = match resolve(context, &question, plan, slot, inventory, before, addresses) {
+        Ok(candidate) => candidate,
+        Err(blocked) => return keep(done, Some(blocked)),
+    };
+    let changed = before
+        .map(|before| differences(before, &candidate))
+        .unwrap_or_default();
+    if let Some(done) = done {
+        let acts = changed.iter().any(|(_, acts)| *acts);
+        if !acts || slot.deployment.update_policy == UpdatePolicy::Manual {
+            let outdated = changed.into_iter().map(|(field, _)| field.to_owned()).collect();
+            return Decided {
+                outdated,
+                ..keep(Some(done), None)
+            };
+        }
+    } else if let Some(before) = before.filter(|before| same_wish(before, &candidate)) {
+        return Decided {
+            hurts: hurts(&question, before),
+            ..keep(Some(before), None)
+        };
+    }
+    let hurts = hurts(&question, &candidate);
+    if hurts && context.same_commit && context.fleet.settings.unreviewed == Unreviewed::Approve {
+        let shown = context.parent.wipe_set.entries.get(&id);
+        let within = erased(&candidate)
+            .all(|disk| !question.hurts(&disk) || shown.is_some_and(|shown| shown.contains(&disk)));
+        if !within {
+            let evidence =
+                "it would erase disks with contents that no plan has shown; `muster plan` shows them";
+            let blocked = Blocked {
+                condition: Condition::PlanChangedSinceShown,
+                evidence: evidence.to_owned(),
+            };
+            return keep(done, Some(blocked));
+        }
+    }
+    Decided {
+        intent: Intent::Deployed(Box::new(candidate)),
+        blocked: None,
+        outdated: BTreeSet::new(),
+        hurts,
+    }
+}
+
+/// What the machine was last told to run.
+pub(super) fn last_deploy(machine: &MachinePlan) -> Option<&Deploy> {
+    match &machine.wanted.intent {
+        Intent::Deployed(deploy) => Some(deploy),
+        Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => machine.kept.as_deref(),
+    }
+}
+
+/// The disks that an installation erases, with what they hold.
+pub(super) fn erased(deploy: &Deploy) -> impl Iterator<Item = DiskContents> {
+    deploy.disks.iter().map(|disk| DiskContents {
+        disk: disk.disk.clone(),
+        content: disk.agreed.clone(),
+    })
+}
+
+fn hurts(question: &Question<'_>, deploy: &Deploy) -> bool {
+    erased(deploy).any(|disk| question.hurts(&disk))
+}
+
+/// Leaves it as it runs, or ready if it does not.
+fn keep(deploy: Option<&Deploy>, blocked: Option<Blocked>) -> Decided {
+    let intent = deploy.map_or(Intent::Ready, |deploy| Intent::Deployed(Box::new(deploy.clone())));
+    Decided {
+        intent,
+        blocked,
+        outdated: BTreeSet::new(),
+        hurts: false,
+    }
+}
+
+/// Whether two resolutions carry out the same, and agree to the same contents; what this binding has
+/// itself begun to write is no other content.
+fn same_wish(before: &Deploy, candidate: &Deploy) -> bool {
+    let own = |content: &ContentId| matches!(content, ContentId::Marker { binding, installed: false, .. } if *binding == before.binding);
+    before.spec == candidate.spec
+        && before
+            .disks
+            .iter()
+            .zip(&candidate.disks)
+            .all(|(before, now)| before.agreed == now.agreed || own(&now.agreed))
+}
+
+/// The fields in which two resolutions differ, and whether that makes another installation.
+pub(super) fn differences(before: &Deploy, now: &Deploy) -> Vec<(&'static str, bool)> {
+    let storage = |deploy: &Deploy| {
+        let disks: Vec<_> = deploy
+            .disks
+            .iter()
+            .map(|disk| (disk.disk.clone(), disk.partitions.clone()))
+            .collect();
+        let made: Vec<_> = deploy
+            .filesystems
+            .iter()
+            .map(|made| (made.uuid, made.kind, made.label.clone()))
+            .collect();
+        (disks, made)
+    };
+    let mounts = |deploy: &Deploy| -> Vec<_> {
+        deploy
+            .filesystems
+            .iter()
+            .map(|made| (made.uuid, made.mount.clone(), made.options.clone()))
+            .collect()
+    };
+    [
+        (
+            "image",
+            before.image.digest != now.image.digest || before.image.family != now.image.family,
+            true,
+        ),
+        ("storage", storage(before) != storage(now), true),
+        ("boot.mode", before.firmware != now.firmware, true),
+        ("reinstall", before.epoch < now.epoch, true),
+        ("mounts", mounts(before) != mounts(now), false),
+        ("hostname", before.hostname != now.hostname, false),
+        ("network", before.network != now.network, false),
+        ("ssh-keys", before.ssh_keys != now.ssh_keys, false),
+        ("user-data", before.user_data != now.user_data, false),
+        ("kernel-args", before.kernel_args != now.kernel_args, false),
+    ]
+    .into_iter()
+    .filter(|(_, differs, _)| *differs)
+    .map(|(field, _, acts)| (field, acts))
+    .collect()
+}
+
+fn resolve<'a>(
+    context: &Context<'a>,
+    question: &Question<'_>,
+    plan: &MachinePlan,
+    slot: &Slot<'a>,
+    inventory: &Inventory,
+    before: Option<&Deploy>,
+    addresses: &mut Addresses<'a>,
+) -> Result<Deploy, Blocked> {
+    let unfit = |evidence: String| Blocked {
+        condition: Condition::LayoutDoesNotFit,
+        evidence,
+    };
+    let fleet = context.fleet;
+    let deployment = slot.deployment;
+    let (image, kernel_args) = image(fleet, slot, inventory).map_err(unfit)?;
+    if inventory.firmware.kind != plan.firmware {
+        let words = |kind| {
+            if kind == FirmwareKind::Bios {
+                "bios"
+            } else {
+                "uefi"
+            }
+        };
+        let (found, said) = (words(inventory.firmware.kind), words(plan.firmware));
+        return Err(unfit(format!(
+            "it boots by {found}, its boot.mode in git is {said}"
+        )));
+    }
+    let binding = context.parent.bindings.get(&slot.binding);
+    let (none, no_addresses) = (BTreeSet::new(), BTreeSet::new());
+    let storage = fleet.storages.get(&deployment.storage.name);
+    let storage =
+        storage.ok_or_else(|| unfit(format!("there is no storage layout {}", deployment.storage)))?;
+    let problem = layout::Problem {
+        storage,
+        inventory,
+        binding: slot.binding,
+        kept: binding.map_or(&none, |binding| &binding.disks),
+        firmware: plan.firmware,
+        min_disk: fleet
+            .images
+            .get(&deployment.image.name)
+            .and_then(|image| image.min_disk),
+    };
+    let mut solved =
+        layout::solve(&problem).map_err(|why| unfit(format!("storage {}: {why}", deployment.storage)))?;
+    let keeps = storage
+        .select
+        .iter()
+        .any(|(_, select)| select.on_redeploy == OnRedeploy::Keep);
+    let again = context
+        .observed
+        .machines
+        .get(&question.id)
+        .and_then(|seen| seen.installed.as_ref());
+    if keeps && again.is_some_and(|again| again.binding == slot.binding) {
+        let why = "installing again beside kept contents is not carried out by this version";
+        return Err(unfit(format!("storage {}: {why}", deployment.storage)));
+    }
+    for disk in &mut solved.disks {
+        let found = inventory
+            .disks
+            .iter()
+            .find(|found| found.id.as_ref() == Some(&disk.disk));
+        let found = found.ok_or_else(|| unfit(format!("{} is gone", disk.disk)))?;
+        disk.agreed = question.agree(found, &disk.disk).map_err(|evidence| Blocked {
+            condition: Condition::UnexpectedContents,
+            evidence,
+        })?;
+    }
+    let placeholders = placeholders(question.machine, slot, plan);
+    let wish = network::Problem {
+        fleet,
+        layout: fleet
+            .networks
+            .get(&deployment.network.name)
+            .ok_or_else(|| unfit(format!("there is no network layout {}", deployment.network)))?,
+        machine: fleet
+            .machines
+            .get(&plan.name)
+            .ok_or_else(|| unfit("it is not in git".to_owned()))?,
+        nics: &plan.nics,
+        placeholders,
+        kept: binding.map_or(&no_addresses, |binding| &binding.addresses),
+    };
+    let network = network::resolve(&wish, addresses)
+        .map_err(|why| unfit(format!("network {}: {why}", deployment.network)))?;
+    for interface in &network.interfaces {
+        if !inventory.nics.iter().any(|nic| nic.mac == interface.mac) {
+            return Err(unfit(format!(
+                "{} ({}) was not found in the machine",
+                interface.name, interface.mac
+            )));
+        }
+    }
+    let hostname = deployment.hostname.value.fill(&placeholders);
+    let mut deploy = Deploy {
+        binding: slot.binding,
+        incarnation: context.observed.incarnation,
+        spec: Digest([0; 32]),
+        // Lower than before means nothing: a revert undoes no installation.
+        epoch: before.map_or(0, |before| before.epoch).max(deployment.reinstall),
+        hostname: hostname
+            .ok_or_else(|| unfit(format!("it lacks a value for {}", deployment.hostname.value)))?,
+        image,
+        firmware: plan.firmware,
+        disks: solved.disks,
+        filesystems: solved.filesystems,
+        network,
+        ssh_keys: deployment
+            .ssh_keys
+            .iter()
+            .map(|key| key.as_str().to_owned())
+            .collect(),
+        user_data: user_data(fleet, slot).map_err(unfit)?,
+        kernel_args,
+    };
+    deploy.spec = digest::spec(&deploy);
+    Ok(deploy)
+}
+
+fn placeholders<'a>(machine: &'a Machine, slot: &Slot<'_>, plan: &'a MachinePlan) -> Placeholders<'a> {
+    Placeholders {
+        slot: slot.number,
+        name: plan.name.as_str(),
+        rack: machine.rack.as_ref().map(|rack| rack.name.as_str()),
+        position: machine
+            .position
+            .as_ref()
+            .map(|position| u32::from(position.value)),
+    }
+}
+
+fn image(fleet: &Fleet, slot: &Slot<'_>, inventory: &Inventory) -> Result<(ImageRef, Vec<String>), String> {
+    let name = &slot.deployment.image.name;
+    let image = fleet
+        .images
+        .get(name)
+        .ok_or_else(|| format!("there is no image {name}"))?;
+    let arch = image.arch.as_str();
+    if inventory.cpu.arch != arch {
+        return Err(format!(
+            "image {name} is for {arch}, the machine is {}",
+            inventory.cpu.arch
+        ));
+    }
+    let digest = image
+        .sha256
+        .as_ref()
+        .ok_or_else(|| format!("image {name} has no archive to install"))?;
+    let reference = ImageRef {
+        name: name.clone(),
+        family: image.family.to_string(),
+        format: ImageFormat::TarZst,
+        digest: digest.value,
+        unpacked_bytes: 0,
+    };
+    Ok((reference, image.kernel_args.clone()))
+}
+
+fn user_data(fleet: &Fleet, slot: &Slot<'_>) -> Result<Option<String>, String> {
+    let Some(path) = &slot.deployment.user_data else {
+        return Ok(None);
+    };
+    let bytes = fleet
+        .user_data
+        .get(&path.value)
+        .ok_or_else(|| format!("{} is not in the repository", path.value))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.value))?;
+    Ok(Some(text.to_owned()))
+}

@@ -1,0 +1,114 @@
+//! Names made of what they name: plans, machines, bindings and everything with a UUID on a disk.
+
+use crate::plan::{Plan, WipeSet};
+use rack_api::job::Deploy;
+use schema_ids::{BindingId, ContentId, Digest, Incarnation, MachineId, Name, Uuid};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+/// A digest over parts, each with its length before it, so that no two lists of parts look alike.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// A digest over a value's JSON. Structs print their fields in one order and maps are sorted, so equal
+/// values give equal digests.
+fn of_value(value: &impl Serialize) -> Digest {
+    let json =
+        serde_json::to_vec(value).expect("our own types have text for keys and no failing serializers");
+    Digest(digest(&[&json]))
+}
+
+fn short(prefix: char, digest: Digest) -> String {
+    format!("{prefix}-{}", &digest.hex()[..12])
+}
+
+/// The id of a plan: over everything else in it.
+pub(super) fn plan_id(plan: &Plan) -> String {
+    short(
+        'p',
+        of_value(&Plan {
+            id: String::new(),
+            ..plan.clone()
+        }),
+    )
+}
+
+/// The name of a wipe-set's entries.
+pub(super) fn wipe_set(entries: &impl Serialize) -> String {
+    short('w', of_value(entries))
+}
+
+impl WipeSet {
+    /// The set of these entries.
+    pub(super) fn of(
+        entries: std::collections::BTreeMap<
+            MachineId,
+            std::collections::BTreeSet<crate::observed::DiskContents>,
+        >,
+    ) -> Self {
+        Self {
+            digest: wipe_set(&entries),
+            entries,
+        }
+    }
+}
+
+/// A new machine's identity. `round` tells it from machines that had the same claim before.
+pub(super) fn machine_id(fleet: Uuid, name: &Name, evidence: &str, round: u64) -> MachineId {
+    let parts: [&[u8]; 5] = [
+        b"machine",
+        &fleet.bytes(),
+        name.as_str().as_bytes(),
+        evidence.as_bytes(),
+        &round.to_be_bytes(),
+    ];
+    MachineId(Uuid::from_digest(digest(&parts)))
+}
+
+/// A new binding's identity.
+pub(super) fn binding_id(
+    fleet: Uuid,
+    deployment: &Name,
+    slot: u32,
+    machine: MachineId,
+    round: u64,
+) -> BindingId {
+    let parts: [&[u8]; 6] = [
+        b"binding",
+        &fleet.bytes(),
+        deployment.as_str().as_bytes(),
+        &slot.to_be_bytes(),
+        &machine.0.bytes(),
+        &round.to_be_bytes(),
+    ];
+    BindingId(Uuid::from_digest(digest(&parts)))
+}
+
+/// The UUID of something that a binding owns on a disk: a table, a partition, a filesystem.
+pub(super) fn owned(binding: BindingId, what: &[&str]) -> Uuid {
+    let binding = binding.0.bytes();
+    let mut parts: Vec<&[u8]> = vec![b"owned", &binding];
+    parts.extend(what.iter().map(|word| word.as_bytes()));
+    Uuid::from_digest(digest(&parts))
+}
+
+/// The digest of what a deployment carries out: without itself, the control plane's life, and what is
+/// erased on the way.
+pub(super) fn spec(deploy: &Deploy) -> Digest {
+    let mut carried_out = deploy.clone();
+    carried_out.spec = Digest([0; 32]);
+    carried_out.incarnation = Incarnation {
+        number: 0,
+        uuid: Uuid::from_bytes([0; 16]),
+    };
+    for disk in &mut carried_out.disks {
+        disk.agreed = ContentId::Blank;
+    }
+    of_value(&carried_out)
+}

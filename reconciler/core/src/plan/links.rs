@@ -1,0 +1,89 @@
+//! Links: VLANs as rack agents serve them.
+
+use crate::plan::LinkPlan;
+use rack_api::config::{AddressRange, Enlist, Subnet};
+use schema_fleet::{DhcpMode, Fabric, Fleet, RangeUse, VlanRef};
+use schema_ids::Name;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Lease time. A job boots, runs and reboots well within an hour; a machine that left gives its address
+/// back within one.
+const LEASE_SECONDS: u32 = 3600;
+
+/// All VLANs of the fleet by `fabric/vlan`.
+pub(super) fn links(fleet: &Fleet) -> BTreeMap<String, LinkPlan> {
+    let mut links = BTreeMap::new();
+    for (fabric_name, fabric) in &fleet.fabrics {
+        for (vlan_name, vlan) in &fabric.vlan {
+            let name = VlanRef {
+                fabric: fabric_name.clone(),
+                vlan: vlan_name.clone(),
+            };
+            let plan = LinkPlan {
+                dhcp: vlan.dhcp.value == DhcpMode::Rack,
+                enlist: match vlan.enlist {
+                    schema_fleet::Enlist::Off => Enlist::Off,
+                    schema_fleet::Enlist::Known => Enlist::Known,
+                    schema_fleet::Enlist::On => Enlist::On,
+                },
+                subnets: subnets(fleet, &name),
+                agents: agents(fleet, fabric, &name),
+            };
+            links.insert(name.to_string(), plan);
+        }
+    }
+    links
+}
+
+fn subnets(fleet: &Fleet, link: &VlanRef) -> Vec<Subnet> {
+    let on_link = fleet.subnets.values().filter(|subnet| subnet.vlan.value == *link);
+    on_link
+        .map(|subnet| {
+            let dynamic = subnet
+                .range
+                .iter()
+                .filter(|range| range.purpose == RangeUse::Dynamic);
+            Subnet {
+                network: subnet.cidr.network(),
+                prefix: subnet.cidr.prefix_len(),
+                gateway: subnet.gateway.as_ref().map(|gateway| gateway.value),
+                dns: subnet.dns.clone(),
+                dynamic: dynamic
+                    .map(|range| AddressRange {
+                        from: range.from.value,
+                        to: range.to.value,
+                    })
+                    .collect(),
+                lease_seconds: LEASE_SECONDS,
+            }
+        })
+        .collect()
+}
+
+/// The agents that stand on a link: those of the racks whose machines have an interface on it. A link
+/// that no machine is on yet is served by the racks of its fabric's zone, so that machines can enlist.
+fn agents(fleet: &Fleet, fabric: &Fabric, link: &VlanRef) -> BTreeSet<Name> {
+    let of_machines = fleet
+        .machines
+        .values()
+        .filter(|machine| {
+            machine
+                .nic
+                .values()
+                .any(|nic| nic.link.as_ref().is_some_and(|on| on.value == *link))
+        })
+        .filter_map(|machine| machine.rack.as_ref());
+    let mut racks: BTreeSet<&Name> = of_machines.map(|rack| &rack.name).collect();
+    if racks.is_empty() {
+        let zone = fabric.zone.as_ref().map(|zone| &zone.name);
+        let near = fleet
+            .racks
+            .iter()
+            .filter(|(_, rack)| rack.zone.as_ref().map(|zone| &zone.name) == zone);
+        racks = near.map(|(name, _)| name).collect();
+    }
+    let racks = racks.into_iter().filter_map(|rack| fleet.racks.get(rack));
+    racks
+        .flat_map(|rack| rack.agents.iter().map(|agent| agent.value.clone()))
+        .collect()
+}

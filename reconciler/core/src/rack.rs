@@ -1,0 +1,215 @@
+//! What one rack agent is to serve and to do: the adopted plan, seen from its place.
+//!
+//! A whole value, made anew each time and compared by digest; never a difference. It holds BMC
+//! credentials, so it is sent over mutual TLS and never stored or printed.
+
+use crate::intent::Intent;
+use crate::plan::{LinkPlan, MachinePlan, Plan};
+use rack_api::config::{AddressRange, BmcAccess, Desired, Link, RackConfig, RackMachine, RackNic, Subnet};
+use rack_api::order::{Lane, Order};
+use schema_ids::{Incarnation, MachineId, Name};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+/// What the value is made of.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The adopted plan.
+    pub plan: &'a Plan,
+    /// This life of the control plane.
+    pub incarnation: Incarnation,
+    /// Issued orders; those of another generation or life and all but the newest of a lane are left
+    /// out here.
+    pub orders: &'a [Order],
+    /// Machines on which an installation of ours ever began: local boot whenever a job cannot be
+    /// vouched for.
+    pub written: &'a BTreeSet<MachineId>,
+    /// BMC accounts by secret name: user and password.
+    pub secrets: &'a BTreeMap<Name, (String, String)>,
+    /// Key of the job tokens, hexadecimal.
+    pub token_key: &'a str,
+}
+
+/// What `agent` is to serve and to do.
+pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
+    let plan = inputs.plan;
+    let here = |link: &String| {
+        plan.links
+            .get(link)
+            .is_some_and(|link| link.agents.contains(agent))
+    };
+    let serves = |machine: &MachinePlan| machine.nics.iter().filter_map(|nic| nic.link.as_ref()).any(here);
+    let drives = |machine: &MachinePlan| machine.bmc_agent.as_ref() == Some(agent);
+    let mine = || {
+        plan.machines
+            .iter()
+            .filter(|(_, machine)| serves(machine) || drives(machine))
+    };
+
+    let links = plan.links.iter().filter(|(name, _)| here(name));
+    let machines = mine().map(|(id, machine)| {
+        let nics = machine.nics.iter().filter_map(|nic| {
+            let link = nic.link.clone().filter(here)?;
+            Some(RackNic {
+                mac: nic.mac,
+                link,
+                address: nic.address,
+            })
+        });
+        let bmc = if drives(machine) {
+            bmc_access(machine, inputs.secrets)
+        } else {
+            None
+        };
+        let served = RackMachine {
+            name: machine.name.clone(),
+            nics: nics.collect(),
+            hostname: Some(hostname(machine)),
+            installed: inputs.written.contains(id),
+            firmware: machine.firmware,
+            bmc,
+            refuse: None,
+        };
+        (*id, served)
+    });
+    // What is still to be installed here, and what every job runs in.
+    let images = mine()
+        .filter(|(id, _)| plan.wipe_set.entries.contains_key(id))
+        .filter_map(|(_, machine)| match &machine.wanted.intent {
+            Intent::Deployed(deploy) => Some(deploy.image.digest),
+            Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => None,
+        });
+    let ephemeral = plan
+        .ephemeral
+        .iter()
+        .flat_map(|system| [system.kernel, system.initrd, system.rootfs]);
+    let config = RackConfig {
+        links: links
+            .map(|(name, link)| (name.clone(), served_link(link, agent)))
+            .collect(),
+        machines: machines.collect(),
+        ephemeral: plan.ephemeral.clone(),
+        artefacts: images.chain(ephemeral).collect(),
+        token_key: inputs.token_key.to_owned(),
+    };
+    let orders = standing(inputs).into_values().filter(|order| {
+        plan.machines
+            .get(&order.machine)
+            .is_some_and(|machine| match order.lane() {
+                Lane::Power => drives(machine),
+                Lane::Boot => serves(machine),
+            })
+    });
+    Desired {
+        incarnation: inputs.incarnation,
+        config,
+        orders: orders.cloned().collect(),
+    }
+}
+
+/// The newest order of each lane, of the generation that is wanted and of this life.
+fn standing<'a>(inputs: &Inputs<'a>) -> BTreeMap<(MachineId, Lane), &'a Order> {
+    let mut standing: BTreeMap<(MachineId, Lane), &Order> = BTreeMap::new();
+    for order in inputs.orders {
+        let wanted = inputs
+            .plan
+            .machines
+            .get(&order.machine)
+            .map(|machine| machine.wanted.generation);
+        if wanted != Some(order.generation) || order.incarnation != inputs.incarnation {
+            continue;
+        }
+        let place = standing.entry((order.machine, order.lane())).or_insert(order);
+        if place.number < order.number {
+            *place = order;
+        }
+    }
+    standing
+}
+
+fn hostname(machine: &MachinePlan) -> String {
+    match &machine.wanted.intent {
+        Intent::Deployed(deploy) => deploy.hostname.clone(),
+        Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => machine.name.to_string(),
+    }
+}
+
+fn bmc_access(machine: &MachinePlan, secrets: &BTreeMap<Name, (String, String)>) -> Option<BmcAccess> {
+    let bmc = machine.bmc.as_ref()?;
+    let (username, password) = secrets.get(bmc.secret.as_ref()?)?;
+    Some(BmcAccess {
+        driver: bmc.driver.clone(),
+        address: SocketAddr::new(bmc.address, bmc.port),
+        username: username.clone(),
+        password: password.clone(),
+    })
+}
+
+fn served_link(link: &LinkPlan, agent: &Name) -> Link {
+    let place = link.agents.iter().position(|name| name == agent).unwrap_or(0);
+    let slice = |range: &AddressRange| slice(*range, place, link.agents.len());
+    let subnets = link.subnets.iter().map(|subnet| Subnet {
+        dynamic: subnet.dynamic.iter().filter_map(slice).collect(),
+        ..subnet.clone()
+    });
+    Link {
+        dhcp: link.dhcp,
+        enlist: link.enlist,
+        subnets: subnets.collect(),
+    }
+}
+
+/// The part of a range for one of several agents; parts never overlap and leave nothing out.
+fn slice(range: AddressRange, place: usize, of: usize) -> Option<AddressRange> {
+    let (from, to) = (number(range.from), number(range.to));
+    let count = to.checked_sub(from)?.checked_add(1)?;
+    let (place, of) = (place as u128, of.max(1) as u128);
+    // Share by share: the first ones take what does not divide.
+    let (each, rest) = (count / of, count % of);
+    let start = from + each * place + rest.min(place);
+    let length = each + u128::from(place < rest);
+    let address = |number| address_like(range.from, number);
+    (length > 0).then(|| AddressRange {
+        from: address(start),
+        to: address(start + length - 1),
+    })
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(u32::from(v4)),
+        IpAddr::V6(v6) => u128::from(v6),
+    }
+}
+
+fn address_like(like: IpAddr, number: u128) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => IpAddr::V4(u32::try_from(number).unwrap_or(u32::MAX).into()),
+        IpAddr::V6(_) => IpAddr::V6(number.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn slices_cover_a_range_without_overlap(from in 0_u32..1000, length in 1_u32..300, of in 1_usize..7) {
+            let range = AddressRange {
+                from: IpAddr::V4(from.into()),
+                to: IpAddr::V4((from + length - 1).into()),
+            };
+            let mut next = number(range.from);
+            for place in 0..of {
+                if let Some(part) = slice(range, place, of) {
+                    prop_assert_eq!(number(part.from), next);
+                    prop_assert!(part.from <= part.to);
+                    next = number(part.to) + 1;
+                }
+            }
+            prop_assert_eq!(next, number(range.to) + 1);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! One step of the control loop: a world in, effects out.
+//!
+//! The daemon performs the effects, each on its own, and asks again; the simulator does the same and
+//! crashes between any two. Nothing is remembered from one tick to the next.
+
+use crate::admit::{Admission, Grant, Permits, Policy, admit};
+use crate::condition::{Condition, Wait};
+use crate::facts::{AgentSeen, IssuedOrder, MachineFacts};
+use crate::intent::Intent;
+use crate::next::{Around, Decision, Proposal, next};
+use crate::plan::{MachinePlan, Plan};
+use schema_ids::{Generation, Incarnation, MachineId, Name, Timestamp};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything that a step decides on.
+#[derive(Debug, Clone, Copy)]
+pub struct World<'a> {
+    /// The adopted plan.
+    pub plan: &'a Plan,
+    /// This life of the control plane.
+    pub incarnation: Incarnation,
+    /// What is known of each machine, folded for the generation that the plan wants.
+    pub facts: &'a BTreeMap<MachineId, MachineFacts>,
+    /// Every rack agent as last heard.
+    pub agents: &'a BTreeMap<Name, AgentSeen>,
+    /// Grants that stand.
+    pub permits: &'a Permits,
+    /// What may run.
+    pub policy: &'a Policy,
+    /// Set when agents or markers know more than this database: nothing is ordered.
+    pub restored: Option<&'a str>,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Plan again with the same commit: these machines have an inventory newer than the plan's.
+    Replan {
+        /// Which.
+        machines: Vec<MachineId>,
+    },
+    /// Record this order and, in the same transaction, take the grant if there is one. Both are
+    /// compare-and-set: the order on (machine, generation, number), the grant on its machine; if
+    /// either is taken, neither is written and the next tick decides anew.
+    Issue {
+        /// The record.
+        order: Box<IssuedOrder>,
+        /// The grant to take; replaces one of an older generation.
+        grant: Option<Grant>,
+    },
+    /// Give this machine's grant back, if it is still of this generation.
+    ReleaseGrant {
+        /// Whose.
+        machine: MachineId,
+        /// Of which generation.
+        generation: Generation,
+    },
+}
+
+/// What one step decided.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tick {
+    /// To be performed in this order, each on its own.
+    pub effects: Vec<Effect>,
+    /// What was decided for each machine; a proposal that was not admitted is a wait here.
+    pub decisions: BTreeMap<MachineId, Decision>,
+    /// When time alone may change a decision; sooner if anything is heard.
+    pub next_due: Option<Timestamp>,
+}
+
+/// Decides one step.
+pub fn tick(world: &World<'_>, now: Timestamp) -> Tick {
+    let mut step = Tick::default();
+    let nothing = MachineFacts::default();
+    let facts = |id: &MachineId| world.facts.get(id).unwrap_or(&nothing);
+
+    let stale: Vec<MachineId> = world
+        .plan
+        .machines
+        .iter()
+        .filter(|(id, machine)| inspected_since(machine, facts(id)))
+        .map(|(id, _)| *id)
+        .collect();
+    for (id, machine) in &world.plan.machines {
+        let around = around(world, *id, machine);
+        step.decisions.insert(*id, next(machine, facts(id), &around, now));
+    }
+    for id in &stale {
+        // The plan is about to change for it; what the old one would do next is not worth starting.
+        if let Some(decision) = step.decisions.get_mut(id)
+            && matches!(decision, Decision::Propose(_))
+        {
+            let since = facts(id).inventory.as_ref().map_or(now, |seen| seen.since);
+            let wait = Wait::new(Condition::Commissioning, since, "inspected; to be planned again");
+            *decision = Decision::Wait(wait);
+        }
+    }
+    if !stale.is_empty() {
+        step.effects.push(Effect::Replan { machines: stale });
+    }
+    issue(world, &mut step, now);
+    release(world, &mut step);
+    step.next_due = next_due(world, &step, now);
+    step
+}
+
+/// What `next` knows beside the machine itself.
+pub fn around<'a>(world: &World<'a>, id: MachineId, machine: &'a MachinePlan) -> Around<'a> {
+    let links = machine.nics.iter().filter_map(|nic| nic.link.as_ref());
+    let agents = links
+        .filter_map(|link| world.plan.links.get(link))
+        .flat_map(|link| link.agents.iter().cloned());
+    let binding = match &machine.wanted.intent {
+        Intent::Deployed(deploy) => Some(deploy.binding),
+        Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => None,
+    };
+    let deployment = binding.and_then(|binding| world.plan.bindings.get(&binding));
+    Around {
+        id,
+        incarnation: world.incarnation,
+        boot_agents: agents.collect(),
+        ephemeral: world.plan.ephemeral.is_some(),
+        deployment: deployment.map(|binding| &binding.deployment),
+        planned: world.plan.made,
+        restored: world.restored,
+    }
+}
+
+/// Whether there is an inventory that the plan has not read.
+fn inspected_since(machine: &MachinePlan, facts: &MachineFacts) -> bool {
+    let seen = facts.inventory.as_ref().map(|seen| seen.since);
+    seen.is_some_and(|seen| machine.inspected.is_none_or(|planned| planned < seen))
+}
+
+/// Asks for admission, and turns what is not admitted into a wait. Who has waited longest comes first.
+fn issue(world: &World<'_>, step: &mut Tick, now: Timestamp) {
+    let mut proposals: Vec<Proposal> = step
+        .decisions
+        .values()
+        .filter_map(|decision| match decision {
+            Decision::Propose(proposal) => Some(proposal.clone()),
+            Decision::Wait(_) | Decision::Settled => None,
+        })
+        .collect();
+    proposals.sort_by_key(|proposal| (proposal.since, proposal.order.machine));
+    let admissions = admit(&proposals, world.permits, world.policy, now);
+    for (proposal, admission) in proposals.into_iter().zip(admissions) {
+        match admission {
+            Admission::Go { grant } => {
+                let order = Box::new(IssuedOrder {
+                    order: proposal.order,
+                    at: now,
+                });
+                step.effects.push(Effect::Issue { order, grant });
+            }
+            Admission::Wait(wait) => {
+                step.decisions
+                    .insert(proposal.order.machine, Decision::Wait(wait));
+            }
+        }
+    }
+}
+
+/// Gives back what is not used any more. A machine that was being erased and failed keeps its place in
+/// its deployment's budget: the change does not go on to the next one before someone has looked.
+fn release(world: &World<'_>, step: &mut Tick) {
+    for grant in world.permits.grants.values() {
+        let wanted = world
+            .plan
+            .machines
+            .get(&grant.machine)
+            .map(|machine| machine.wanted.generation);
+        let keep = wanted == Some(grant.generation)
+            && match step.decisions.get(&grant.machine) {
+                Some(Decision::Propose(_)) => true,
+                Some(Decision::Wait(wait)) => wait.condition.row().under_way || grant.need.erases.is_some(),
+                Some(Decision::Settled) | None => false,
+            };
+        if !keep {
+            let (machine, generation) = (grant.machine, grant.generation);
+            step.effects.push(Effect::ReleaseGrant { machine, generation });
+        }
+    }
+}
+
+/// The next moment at which a wait may end by time alone, or an agent fall silent.
+fn next_due(world: &World<'_>, step: &Tick, now: Timestamp) -> Option<Timestamp> {
+    let waits = step.decisions.values().filter_map(|decision| match decision {
+        Decision::Wait(wait) => wait
+            .retry_at
+            .or_else(|| wait.limit.map(|limit| wait.since.plus(limit))),
+        Decision::Propose(_) | Decision::Settled => None,
+    });
+    let silences = world
+        .agents
+        .values()
+        .map(|agent| agent.heard.plus(AgentSeen::GAP));
+    // What is past already waits for news, not for time; a limit is passed only beyond its last moment.
+    waits
+        .chain(silences)
+        .filter(|due| *due >= now)
+        .min()
+        .map(|due| due.plus(Duration::from_millis(1)))
+}

@@ -1,0 +1,178 @@
+//! The control loop: load the world, decide, perform the effects, wait for something to change.
+//!
+//! It reads the world anew each time and keeps nothing, so that it may be stopped between any two
+//! effects. Wake-ups are hints: facts that arrived here or at another daemon, and a timer.
+
+use crate::pipeline;
+use crate::shared::Shared;
+use crate::world::{self, Loaded};
+use reconciler_core::tick::Effect;
+use reconciler_store::{By, Claimed, Issuance, Issue, StoreError, Wake, WorkItem};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// The longest pause between two looks at the world: time alone may turn a wait into a decision.
+const SWEEP: Duration = Duration::from_secs(5);
+/// The pause after a failed step, so that a database that restarts is not hammered.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// How long a claim on work holds: far above what a step takes, and short enough that the work of a
+/// killed daemon is soon another's.
+const LEASE: Duration = Duration::from_secs(30);
+/// Items claimed at once; what is left over is claimed in the next round.
+const CLAIM_MAX: u32 = 1000;
+/// Steps taken in a row before the loop pauses: effects normally dry up after a few.
+const STEPS_MAX: u32 = 50;
+
+/// What can go wrong in a step.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    /// The database.
+    #[error("the database did not do its part")]
+    Store(#[source] StoreError),
+    /// Planning again.
+    #[error("cannot plan again")]
+    Plan(#[source] pipeline::PipelineError),
+}
+
+/// Runs until cancelled.
+pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut swept: Option<Instant> = None;
+    loop {
+        // Marks say that there is something to do; a sweep looks without any, since marks are hints.
+        let sweep = swept.is_none_or(|at| at.elapsed() >= SWEEP);
+        let pause = match round(&shared, sweep).await {
+            Ok(Some(pause)) => {
+                swept = Some(Instant::now());
+                pause
+            }
+            Ok(None) => SWEEP,
+            Err(error) => {
+                tracing::warn!(error = %crate::chain(&error), "a control step failed; it will be taken again");
+                AFTER_FAILURE
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = shared.wake.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Claims what is marked and takes steps; `None` if another daemon has all of it and no sweep is due.
+async fn round(shared: &Shared, sweep: bool) -> Result<Option<Duration>, ControlError> {
+    let claimed = shared.store.claim(CLAIM_MAX, LEASE).await.map_err(ControlError::Store)?;
+    if claimed.is_empty() && !sweep {
+        return Ok(None);
+    }
+    let pause = steps(shared).await?;
+    finish(shared, &claimed, pause).await.map_err(ControlError::Store)?;
+    Ok(Some(pause))
+}
+
+/// Gives the marks back; the fleet as a whole is looked at again after `pause`.
+async fn finish(shared: &Shared, claimed: &[Claimed], pause: Duration) -> Result<(), StoreError> {
+    for item in claimed {
+        let again = (item.item == WorkItem::Fleet).then_some(pause);
+        shared.store.finish(item, again).await?;
+    }
+    if claimed.iter().all(|item| item.item != WorkItem::Fleet) {
+        shared.store.enqueue(&[WorkItem::Fleet], pause).await?;
+    }
+    Ok(())
+}
+
+/// Hears of changes that other daemons made, and passes them on.
+pub(crate) async fn listen(shared: Arc<Shared>, stop: CancellationToken) {
+    loop {
+        let wakeups = tokio::select! {
+            () = stop.cancelled() => return,
+            wakeups = shared.store.listen() => wakeups,
+        };
+        if let Ok(mut wakeups) = wakeups {
+            loop {
+                let wake = tokio::select! {
+                    () = stop.cancelled() => return,
+                    wake = wakeups.next() => wake,
+                };
+                match wake {
+                    Wake::Hint => shared.announce(),
+                    Wake::Poll => shared.wake.notify_one(),
+                }
+            }
+        }
+        tokio::time::sleep(AFTER_FAILURE).await;
+    }
+}
+
+/// Takes steps until there is nothing to do now; returns how long that is likely to last.
+async fn steps(shared: &Shared) -> Result<Duration, ControlError> {
+    for _ in 0..STEPS_MAX {
+        let Some(loaded) = world::load(shared).await.map_err(ControlError::Store)? else { return Ok(SWEEP) };
+        let tick = loaded.tick();
+        let mut acted = false;
+        for effect in tick.effects {
+            crate::failpoint::reach("effect");
+            acted |= perform(shared, &loaded, effect).await?;
+        }
+        if !acted {
+            let due = tick.next_due.map_or(SWEEP, |due| due.since(loaded.now));
+            // A moment is left so that a due time of "now" does not spin.
+            return Ok(due.clamp(Duration::from_millis(100), SWEEP));
+        }
+        shared.announce();
+    }
+    Ok(Duration::from_millis(100))
+}
+
+/// Performs one effect; `false` if the world had moved on or nothing came of it.
+async fn perform(shared: &Shared, loaded: &Loaded, effect: Effect) -> Result<bool, ControlError> {
+    match effect {
+        Effect::Issue { order, grant } => issue(shared, loaded, &order.order, grant).await,
+        Effect::ReleaseGrant { machine, generation } => {
+            let by = By { who: "musterd".to_owned(), why: "the machine is as wanted".to_owned() };
+            shared.store.release_grant(machine, generation, &by).await.map_err(ControlError::Store)
+        }
+        Effect::Replan { machines } => {
+            let Some(commit) = loaded.plan.commit.clone() else { return Ok(false) };
+            let why = format!("new facts of {} machines", machines.len());
+            let by = By { who: "musterd".to_owned(), why };
+            let before = loaded.plan.id.clone();
+            pipeline::advance(shared, &commit, &by).await.map_err(ControlError::Plan)?;
+            let after = shared.store.adopted_id().await.map_err(ControlError::Store)?;
+            Ok(after.as_ref() != Some(&before))
+        }
+    }
+}
+
+async fn issue(
+    shared: &Shared,
+    loaded: &Loaded,
+    order: &rack_api::order::Order,
+    grant: Option<reconciler_core::admit::Grant>,
+) -> Result<bool, ControlError> {
+    let by = By { who: "musterd".to_owned(), why: order.cause.clone() };
+    let grants: Vec<_> = grant.into_iter().collect();
+    let issue = Issue {
+        plan: &loaded.plan.id,
+        permits_epoch: loaded.permits.epoch,
+        grants: &grants,
+        orders: std::slice::from_ref(order),
+        by: &by,
+    };
+    let issued = shared.store.issue(&issue).await.map_err(ControlError::Store)?;
+    match issued {
+        Issuance::Written(orders) if !orders.is_empty() => {
+            let action = crate::rack_door::action_name(&order.action);
+            tracing::info!(machine = %order.machine, generation = order.generation.0, number = order.number,
+                action, cause = %order.cause, "order issued");
+            Ok(true)
+        }
+        Issuance::Written(_) | Issuance::PlanSuperseded | Issuance::PermitsMoved => Ok(false),
+        Issuance::Refused(reason) => {
+            tracing::warn!(machine = %order.machine, generation = order.generation.0, reason, "order not issued");
+            Ok(false)
+        }
+    }
+}

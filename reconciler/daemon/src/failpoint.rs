@@ -1,0 +1,38 @@
+//! Named places at which a test ends the process as `kill -9` would.
+//!
+//! `MUSTER_FAILPOINT=name` or `name:3` (the third time). Only in builds with debug assertions; the
+//! shipped binary does not look.
+
+/// Ends the process here if this place was named. Says so first, so that a test can tell that its
+/// failpoint was reached.
+pub(crate) fn reach(name: &str) {
+    #[cfg(debug_assertions)]
+    debug::reach(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
+#[cfg(debug_assertions)]
+mod debug {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static WANTED: OnceLock<Option<(String, u32)>> = OnceLock::new();
+    static REACHED: AtomicU32 = AtomicU32::new(0);
+
+    pub(super) fn reach(name: &str) {
+        let wanted = WANTED.get_or_init(|| {
+            let text = std::env::var("MUSTER_FAILPOINT").ok()?;
+            let (name, times) = text.split_once(':').unwrap_or((text.as_str(), "1"));
+            Some((name.to_owned(), times.parse().ok()?))
+        });
+        let Some((wanted, times)) = wanted else { return };
+        if wanted == name && REACHED.fetch_add(1, Ordering::Relaxed) + 1 == *times {
+            eprintln!("failpoint {name} reached");
+            let this = rustix::process::getpid();
+            // What the kernel does to a process that is killed: no destructor, no flush.
+            drop(rustix::process::kill_process(this, rustix::process::Signal::KILL));
+            std::thread::park();
+        }
+    }
+}

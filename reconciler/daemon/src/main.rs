@@ -1,0 +1,156 @@
+//! `musterd`: the reconciler daemon.
+//!
+//! A thin shell: it reads the fleet repository, loads the world from Postgres, lets `reconciler-core`
+//! decide, performs the effects, and answers rack agents and people. It may be stopped at any
+//! instruction; several may run on one database.
+
+mod artefact;
+mod certificates;
+mod control;
+mod downloads;
+mod failpoint;
+mod images;
+mod listener;
+mod people_door;
+mod pipeline;
+mod rack_door;
+mod revision;
+mod secrets;
+mod settings;
+mod shared;
+mod source;
+mod world;
+
+use crate::certificates::Authority;
+use crate::images::Images;
+use crate::listener::{AgentDoor, PeopleDoor};
+use crate::settings::{Command, Run, Settings};
+use crate::shared::Shared;
+use crate::source::Source;
+use clap::Parser as _;
+use reconciler_store::{PrivateCluster, Store};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// An error with its causes, for a log line or a terminal.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+fn main() -> ExitCode {
+    let settings = Settings::parse();
+    let done = match settings.command {
+        Command::Run(run) => {
+            start_logs(run.log_json);
+            tokio::runtime::Runtime::new()
+                .map_err(|error| format!("cannot start the runtime: {error}"))
+                .and_then(|runtime| runtime.block_on(run_daemon(run)))
+        }
+        Command::Certificates(wish) => Authority::open_or_create(&wish.state.state_dir)
+            .and_then(|authority| authority.enrol(&wish.agent, &wish.out))
+            .map_err(|error| chain(&error)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("musterd: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logs(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MUSTER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    if json { logs.json().init() } else { logs.init() }
+}
+
+/// Runs until SIGTERM or SIGINT, or until the private database has died.
+async fn run_daemon(run: Run) -> Result<(), String> {
+    // Set once for the process; a second call would find it set, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let state = &run.state.state_dir;
+    let fail = |error: &dyn std::error::Error| chain(error);
+    std::fs::create_dir_all(state).map_err(|error| format!("cannot use {}: {error}", state.display()))?;
+    let authority = Arc::new(Authority::open_or_create(state).map_err(|error| fail(&error))?);
+    let images = Images::open(state).map_err(|error| fail(&error))?;
+    let source =
+        Source::open(state, run.repository.clone(), run.branch.clone()).map_err(|error| fail(&error))?;
+    let people =
+        PeopleDoor::bind(&run.socket.clone().unwrap_or_else(|| run.runtime_dir.join("musterd.sock")))
+            .map_err(|error| fail(&error))?;
+    let agents = AgentDoor::bind(run.listen, &run.advertise, Arc::clone(&authority))
+        .await
+        .map_err(|error| fail(&error))?;
+
+    let mut cluster = None;
+    let store = match &run.database {
+        Some(url) => Store::connect_url(url).await,
+        None => {
+            let own = PrivateCluster::start(state, &run.runtime_dir).await.map_err(|error| fail(&error))?;
+            let options = own.connect_options();
+            cluster = Some(own);
+            Store::connect(options).await
+        }
+    };
+    let store = store.map_err(|error| fail(&error))?;
+    let identity = store.identity().await.map_err(|error| fail(&error))?;
+    tracing::info!(fleet_uid = %identity.fleet_uid, incarnation = identity.incarnation.number, "musterd is up");
+    let shared = Arc::new(Shared::new(store, identity, source, images, authority));
+
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let poll = Duration::from_secs(run.poll_seconds);
+    tasks.spawn(pipeline::follow(Arc::clone(&shared), poll, stop.clone()));
+    tasks.spawn(control::run(Arc::clone(&shared), stop.clone()));
+    tasks.spawn(control::listen(Arc::clone(&shared), stop.clone()));
+    tasks.spawn(downloads::run(Arc::clone(&shared), stop.clone()));
+    tasks.spawn(agents.run(rack_door::router(Arc::clone(&shared)), stop.clone()));
+    tasks.spawn(people.run(people_door::router(Arc::clone(&shared)), stop.clone()));
+
+    let ended = tokio::select! {
+        signal = stopped_by_signal() => signal,
+        why = database_died(cluster.as_mut()) => Err(format!("the private database died: {why}")),
+        _ = tasks.join_next() => Err("a task ended early; see the log".to_owned()),
+    };
+    stop.cancel();
+    // Ends long polls, which wait on this.
+    shared.announce();
+    while tasks.join_next().await.is_some() {}
+    shared.store.close().await;
+    if let Some(cluster) = cluster {
+        cluster.stop().await.map_err(|error| fail(&error))?;
+    }
+    tracing::info!("musterd is down");
+    ended
+}
+
+async fn stopped_by_signal() -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let fail = |error| format!("cannot wait for signals: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+async fn database_died(cluster: Option<&mut PrivateCluster>) -> String {
+    match cluster {
+        Some(cluster) => cluster.exited().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,282 @@
+//! What people ask of the daemon, over the unix socket. Paths and bodies: `reconciler_core::people`.
+
+use crate::images::ImageError;
+use crate::listener::Person;
+use crate::pipeline::{self, PipelineError};
+use crate::revision;
+use crate::shared::Shared;
+use crate::world;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Extension, Json, Router};
+use reconciler_core::next::Decision;
+use reconciler_core::people::{self, Refusal};
+use reconciler_core::{discovered, status};
+use reconciler_git::CommitInfo;
+use reconciler_store::{By, StoreError};
+use schema_ids::MachineId;
+use std::sync::Arc;
+
+/// JSON bodies are names and ids; artefacts are streamed and not held to this.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// The people's routes.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route(people::STATUS, get(get_status))
+        .route(&format!("{}{{name}}", people::MACHINES), get(get_machine))
+        .route(people::DISCOVERED, get(get_discovered))
+        .route(people::PLAN, post(post_plan))
+        .route(&format!("{}{{id}}", people::PLANS), get(get_plan))
+        .route(people::APPLY, post(post_apply))
+        .route(people::APPROVE, post(post_approve))
+        .route(people::RECOVER, post(post_recover))
+        .route(people::IMAGES, get(get_images))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .route(&format!("{}{{digest}}", people::IMAGES), put(put_image).layer(DefaultBodyLimit::disable()))
+        .with_state(shared)
+}
+
+/// An answer that is not 2xx.
+struct Refused(StatusCode, Refusal);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(self.1)).into_response()
+    }
+}
+
+fn refused(status: StatusCode, code: &str, message: impl Into<String>) -> Refused {
+    Refused(status, Refusal { code: code.to_owned(), message: message.into() })
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        refused(StatusCode::SERVICE_UNAVAILABLE, "DATABASE", crate::chain(&error))
+    }
+}
+
+impl From<PipelineError> for Refused {
+    fn from(error: PipelineError) -> Self {
+        refused(StatusCode::SERVICE_UNAVAILABLE, "SOURCE", crate::chain(&error))
+    }
+}
+
+async fn get_status(State(shared): State<Arc<Shared>>) -> Result<Json<people::Status>, Refused> {
+    let newest = newest_revision(&shared).await?;
+    let loaded = world::load(&shared).await?;
+    let mut status = people::Status {
+        now: shared.store.now().await?,
+        fleet: None,
+        incarnation: shared.store.identity().await?.incarnation,
+        adopted: None,
+        revision: newest,
+        source: shared.source_trouble(),
+        restored: shared.store.restored().await?,
+        machines: Vec::new(),
+        agents: std::collections::BTreeMap::new(),
+    };
+    let Some(loaded) = loaded else { return Ok(Json(status)) };
+    let tick = loaded.tick();
+    status.fleet = Some(loaded.plan.fleet.clone());
+    status.adopted = Some(people::Adopted {
+        plan: loaded.plan.id.clone(),
+        commit: loaded.plan.commit.clone(),
+        made: loaded.plan.made,
+    });
+    status.machines = loaded
+        .facts
+        .iter()
+        .filter_map(|(id, facts)| {
+            let decision = tick.decisions.get(id).unwrap_or(&Decision::Settled);
+            status::machine_status(&loaded.plan, *id, facts, decision)
+        })
+        .collect();
+    status.machines.sort_by(|a, b| a.name.cmp(&b.name));
+    status.agents = loaded.agents.iter().map(|(name, agent)| (name.clone(), agent.heard)).collect();
+    Ok(Json(status))
+}
+
+/// The newest revision that moved, with what git says of it.
+async fn newest_revision(shared: &Shared) -> Result<Option<people::Revision>, Refused> {
+    let Some(newest) = shared.store.revisions().await?.into_iter().next() else { return Ok(None) };
+    let info = shared.source.resolve(newest.commit.clone()).await.ok().flatten();
+    Ok(Some(revision_view(newest, info)))
+}
+
+fn revision_view(revision: reconciler_store::Revision, info: Option<CommitInfo>) -> people::Revision {
+    let (summary, author) = info.map(|info| (info.summary, info.author)).unwrap_or_default();
+    people::Revision {
+        commit: revision.commit,
+        summary,
+        author,
+        stage: stage_view(revision.stage),
+        stopped: revision.condition.map(|(code, message)| Refusal { code, message }),
+        since: revision.since,
+    }
+}
+
+fn stage_view(stage: reconciler_store::Stage) -> people::Stage {
+    use reconciler_store::Stage;
+    match stage {
+        Stage::Fetched => people::Stage::Fetched,
+        Stage::Verified => people::Stage::Verified,
+        Stage::Parsed | Stage::Checked => people::Stage::Checked,
+        Stage::Planned => people::Stage::Planned,
+        Stage::Guarded => people::Stage::Guarded,
+        Stage::Adopted | Stage::Executed | Stage::Superseded => people::Stage::Adopted,
+    }
+}
+
+async fn get_machine(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+) -> Result<Json<people::MachineDetail>, Refused> {
+    let unknown = || refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("no machine is called {name:?}"));
+    let loaded = world::load(&shared).await?.ok_or_else(unknown)?;
+    let by_id = name.parse::<MachineId>().ok();
+    let (id, machine) = loaded
+        .plan
+        .machines
+        .iter()
+        .find(|(id, machine)| Some(**id) == by_id || machine.name.as_str() == name)
+        .ok_or_else(unknown)?;
+    let facts = loaded.facts.get(id).ok_or_else(unknown)?;
+    let tick = loaded.tick();
+    let decision = tick.decisions.get(id).unwrap_or(&Decision::Settled);
+    let detail = people::MachineDetail {
+        status: status::machine_status(&loaded.plan, *id, facts, decision).ok_or_else(unknown)?,
+        plan: machine.clone(),
+        inventory: facts.inventory.as_ref().map(|seen| seen.value.clone()),
+        why: status::why(&loaded.plan, *id, facts, decision),
+    };
+    Ok(Json(detail))
+}
+
+async fn get_discovered(
+    State(shared): State<Arc<Shared>>,
+) -> Result<Json<Vec<people::DiscoveredMachine>>, Refused> {
+    let found = shared.store.discovered().await?;
+    let machines = found.into_iter().map(|(mac, found)| people::DiscoveredMachine {
+        mac,
+        toml: discovered::fleet_lines(mac, &found),
+        discovered: found,
+    });
+    Ok(Json(machines.collect()))
+}
+
+async fn post_plan(
+    State(shared): State<Arc<Shared>>,
+    Json(request): Json<people::PlanRequest>,
+) -> Result<Json<people::PlanAnswer>, Refused> {
+    let head = shared.source.fetch().await.map_err(PipelineError::Source)?;
+    let commit = match request.head {
+        None => head,
+        Some(name) => shared.source.resolve(name.clone()).await.map_err(PipelineError::Source)?.ok_or_else(|| {
+            refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("the fleet repository has no revision {name:?}"))
+        })?,
+    };
+    let parsed = revision::parse(&shared, &commit.id).await.map_err(PipelineError::Source)?;
+    let parent = shared.store.adopted().await?;
+    let Some((plan, _)) = pipeline::make_plan(&shared, &parsed, parent).await? else {
+        return Err(refused(StatusCode::UNPROCESSABLE_ENTITY, &parsed.code, parsed.text.clone()));
+    };
+    shared.store.save_shown_plan(&plan, &commit.id).await?;
+    let observed_at = plan.made;
+    Ok(Json(people::PlanAnswer { plan, observed_at, warnings: parsed.text.clone() }))
+}
+
+async fn get_plan(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Json<reconciler_core::plan::Plan>, Refused> {
+    let plan = shared.store.plan(&id).await?;
+    plan.map(Json).ok_or_else(|| refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("no plan is called {id:?}")))
+}
+
+async fn post_apply(
+    State(shared): State<Arc<Shared>>,
+    Extension(person): Extension<Person>,
+    Json(request): Json<people::ApplyRequest>,
+) -> Result<Json<people::ApplyAnswer>, Refused> {
+    let commit = shared.source.fetch().await.map_err(PipelineError::Source)?;
+    if let Some(id) = request.plan {
+        let unknown = || refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("no plan is called {id:?}"));
+        let shown = shared.store.plan(&id).await?.ok_or_else(unknown)?;
+        let adopted = shared.store.adopted_id().await?;
+        if shown.commit.as_deref() != Some(commit.id.as_str()) || (shown.parent != adopted && adopted.as_ref() != Some(&id)) {
+            let message = format!("plan {id} is stale: the branch or the fleet has moved on since. Run `muster plan` again");
+            return Err(refused(StatusCode::CONFLICT, "M0901", message));
+        }
+    }
+    let by = By { who: person.to_string(), why: format!("apply of {}: {}", &commit.id[..12], commit.summary) };
+    let progress = pipeline::advance(&shared, &commit.id, &by).await?;
+    let now = shared.store.now().await?;
+    let revision = people::Revision {
+        commit: commit.id,
+        summary: commit.summary,
+        author: commit.author,
+        stage: stage_view(progress.stage),
+        stopped: progress.stopped.map(|(code, message)| Refusal { code, message }),
+        since: now,
+    };
+    Ok(Json(people::ApplyAnswer { revision }))
+}
+
+async fn post_approve(
+    State(shared): State<Arc<Shared>>,
+    Extension(person): Extension<Person>,
+    Json(request): Json<people::ApproveRequest>,
+) -> Result<Json<serde_json::Value>, Refused> {
+    let unknown = || refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("no plan is called {:?}", request.plan));
+    let plan = shared.store.plan(&request.plan).await?.ok_or_else(unknown)?;
+    if plan.wipe_set.digest != request.wipe_set {
+        let message = format!("plan {} would erase {}, not {}", plan.id, plan.wipe_set.digest, request.wipe_set);
+        return Err(refused(StatusCode::CONFLICT, "M0901", message));
+    }
+    let by = By { who: person.to_string(), why: "muster approve".to_owned() };
+    shared.store.approve(&plan.id, &request.wipe_set, &by).await?;
+    shared.look.notify_one();
+    Ok(Json(serde_json::json!({})))
+}
+
+async fn post_recover(
+    State(shared): State<Arc<Shared>>,
+    Extension(person): Extension<Person>,
+) -> Result<Json<people::RecoverAnswer>, Refused> {
+    let by = By { who: person.to_string(), why: "muster recover".to_owned() };
+    let incarnation = shared.store.recover(&by).await?;
+    tracing::info!(incarnation = incarnation.number, by = %person, "incarnation raised");
+    shared.announce();
+    Ok(Json(people::RecoverAnswer { incarnation }))
+}
+
+async fn get_images(State(shared): State<Arc<Shared>>) -> Json<Vec<people::Artefact>> {
+    let list = shared.images.list();
+    Json(list.into_iter().map(|(digest, bytes)| people::Artefact { digest, bytes }).collect())
+}
+
+async fn put_image(
+    State(shared): State<Arc<Shared>>,
+    Path(digest): Path<String>,
+    body: Body,
+) -> Result<Json<people::Artefact>, Refused> {
+    let wanted = digest
+        .parse()
+        .map_err(|error: schema_ids::ParseError| refused(StatusCode::BAD_REQUEST, "BAD_REQUEST", error.to_string()))?;
+    let added = shared.images.add(Some(wanted), body.into_data_stream()).await;
+    let digest = added.map_err(|error| {
+        let status = match error {
+            ImageError::Write { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            ImageError::BrokeOff { .. } | ImageError::Differs { .. } => StatusCode::BAD_REQUEST,
+            ImageError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        };
+        refused(status, "IMAGE", crate::chain(&error))
+    })?;
+    let bytes = tokio::fs::metadata(shared.images.path(digest)).await.map_or(0, |metadata| metadata.len());
+    shared.announce();
+    Ok(Json(people::Artefact { digest, bytes }))
+}

@@ -1,0 +1,169 @@
+//! A commit's way to being carried out: fetched, verified, checked, planned, guarded, adopted.
+//!
+//! Each stage is a row people see; the first that says no stops the revision there, and the last good
+//! one stays in force. Running it again on the same commit changes nothing. Two daemons may run it at
+//! once: adoption is a compare-and-set, and the loser plans again.
+
+use crate::revision::{self, Parsed};
+use crate::shared::Shared;
+use crate::source::SourceError;
+use reconciler_core::plan::{Desired, Plan};
+use reconciler_git::CommitInfo;
+use reconciler_store::{Adoption, By, Stage, StoreError};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Times that adoption may be lost to another daemon in a row before the next poll takes over.
+const ADOPTION_TRIES: u32 = 5;
+
+/// What can go wrong on the way, apart from the revision itself.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PipelineError {
+    /// The repository.
+    #[error("the fleet repository cannot be read")]
+    Source(#[source] SourceError),
+    /// The database.
+    #[error("the database did not do its part")]
+    Store(#[source] StoreError),
+    /// Other daemons were always faster.
+    #[error("another daemon adopted a plan {ADOPTION_TRIES} times in a row; the next poll tries again")]
+    Contended,
+}
+
+/// How far a commit came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The last stage it reached.
+    pub(crate) stage: Stage,
+    /// Why it goes no further: code and reason.
+    pub(crate) stopped: Option<(String, String)>,
+}
+
+fn stopped(stage: Stage, code: &str, reason: impl Into<String>) -> Progress {
+    Progress { stage, stopped: Some((code.to_owned(), reason.into())) }
+}
+
+/// Follows the branch until cancelled: at start, on every hint and on every poll.
+pub(crate) async fn follow(shared: Arc<Shared>, poll: std::time::Duration, stop: CancellationToken) {
+    let _watcher = shared.source.watch(Arc::clone(&shared.look));
+    loop {
+        let looked = tokio::select! {
+            () = stop.cancelled() => break,
+            looked = look(&shared) => looked,
+        };
+        match looked {
+            Ok((commit, progress)) => {
+                shared.set_source_trouble(None);
+                tracing::debug!(commit = %commit.id, stage = ?progress.stage, stopped = ?progress.stopped, "looked");
+            }
+            Err(error) => {
+                let chain = crate::chain(&error);
+                tracing::warn!(error = %chain, "cannot follow the fleet repository");
+                shared.set_source_trouble(Some(chain));
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = shared.look.notified() => {}
+            () = tokio::time::sleep(poll) => {}
+        }
+    }
+}
+
+/// Fetches the branch and takes its commit as far as it goes.
+pub(crate) async fn look(shared: &Shared) -> Result<(CommitInfo, Progress), PipelineError> {
+    let commit = shared.source.fetch().await.map_err(PipelineError::Source)?;
+    let by = By { who: commit.author.clone(), why: format!("commit {}: {}", &commit.id[..12], commit.summary) };
+    let progress = advance(shared, &commit.id, &by).await?;
+    Ok((commit, progress))
+}
+
+/// Takes a commit as far as it goes and records where it stands.
+pub(crate) async fn advance(shared: &Shared, commit: &str, by: &By) -> Result<Progress, PipelineError> {
+    for _ in 0..ADOPTION_TRIES {
+        if let Some(progress) = attempt(shared, commit, by).await? {
+            let condition = progress.stopped.as_ref().map(|(code, reason)| (code.as_str(), reason.as_str()));
+            shared
+                .store
+                .record_revision(commit, progress.stage, condition)
+                .await
+                .map_err(PipelineError::Store)?;
+            return Ok(progress);
+        }
+    }
+    Err(PipelineError::Contended)
+}
+
+/// One try; `None` if another daemon adopted a plan meanwhile.
+async fn attempt(shared: &Shared, commit: &str, by: &By) -> Result<Option<Progress>, PipelineError> {
+    let parent = shared.store.adopted().await.map_err(PipelineError::Store)?;
+    if let Some(adopted) = parent.as_ref().and_then(|plan| plan.commit.clone()) {
+        let descends =
+            shared.source.descends(commit.to_owned(), adopted.clone()).await.map_err(PipelineError::Source)?;
+        if !descends {
+            let reason = format!(
+                "it does not descend from {adopted}, which is carried out: the branch was rewritten. Restore its \
+                 history, or merge the old head into the new one"
+            );
+            return Ok(Some(stopped(Stage::Fetched, "M0822", reason)));
+        }
+    }
+    let parsed = revision::parse(shared, commit).await.map_err(PipelineError::Source)?;
+    let Some((plan, parent)) = make_plan(shared, &parsed, parent).await? else {
+        return Ok(Some(stopped(Stage::Verified, &parsed.code, parsed.text.clone())));
+    };
+    if plan.commit == parent.commit && plan.wants_the_same(&parent) {
+        return Ok(Some(Progress { stage: Stage::Adopted, stopped: None }));
+    }
+    shared.store.save_plan(&plan).await.map_err(PipelineError::Store)?;
+    if let Some((code, reason)) = plan.guards.iter().find_map(|guard| guard.blocked.clone()) {
+        return Ok(Some(stopped(Stage::Planned, &code, reason)));
+    }
+    if let Some(reason) = unseen(shared, &parsed, &plan, &parent).await? {
+        return Ok(Some(stopped(Stage::Guarded, "PLAN_CHANGED_SINCE_SHOWN", reason)));
+    }
+    match shared.store.adopt(&plan, by).await.map_err(PipelineError::Store)? {
+        Adoption::Adopted => {
+            tracing::info!(plan = %plan.id, commit, changes = plan.changes.len(), "plan adopted");
+            shared.announce();
+            Ok(Some(Progress { stage: Stage::Adopted, stopped: None }))
+        }
+        Adoption::Stale { .. } => Ok(None),
+    }
+}
+
+/// Plans a checked revision against one snapshot; `None` if it has errors. Changes nothing.
+pub(crate) async fn make_plan(
+    shared: &Shared,
+    parsed: &Arc<Parsed>,
+    parent: Option<Plan>,
+) -> Result<Option<(Plan, Plan)>, PipelineError> {
+    let Some(fleet) = &parsed.fleet else { return Ok(None) };
+    let parent = parent.unwrap_or_else(|| Plan::empty(fleet.name.clone()));
+    let observed = shared.store.observed().await.map_err(PipelineError::Store)?;
+    let desired = Desired { fleet, commit: &parsed.commit };
+    let plan = reconciler_core::plan::plan(&desired, &observed, &parent, observed.at);
+    Ok(Some((plan, parent)))
+}
+
+/// Why the plan may not be adopted unseen, if so: it erases what nobody was shown and nobody approved.
+async fn unseen(
+    shared: &Shared,
+    parsed: &Parsed,
+    plan: &Plan,
+    parent: &Plan,
+) -> Result<Option<String>, PipelineError> {
+    let Some(fleet) = &parsed.fleet else { return Ok(None) };
+    let shown = shared.store.last_shown(&parsed.commit).await.map_err(PipelineError::Store)?;
+    let approvals = shared.store.approvals(&plan.id).await.map_err(PipelineError::Store)?;
+    let approved = approvals.iter().any(|approval| approval.wipe_set == plan.wipe_set.digest);
+    if approved {
+        return Ok(None);
+    }
+    Ok(reconciler_core::plan::unseen(plan, parent, shown.as_ref(), fleet.settings.unreviewed).map(|what| {
+        format!(
+            "{what}. See it with `muster show {}`, then run `muster approve {} --wipe-set {}`",
+            plan.id, plan.id, plan.wipe_set.digest
+        )
+    }))
+}

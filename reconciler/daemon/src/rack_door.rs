@@ -1,0 +1,252 @@
+//! What rack agents ask of the daemon: the sync, the two live questions, and artefacts.
+//!
+//! Every answer is made from the store at that moment; nothing is remembered of an agent here.
+
+use crate::artefact;
+use crate::failpoint;
+use crate::listener::AgentName;
+use crate::secrets;
+use crate::shared::Shared;
+use crate::world::{self, Loaded};
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use rack_api::config::Desired;
+use rack_api::daemon_path;
+use rack_api::machine::{GoAnswer, GoRequest, Verdict};
+use rack_api::order::{Action, NextBoot, PowerWanted};
+use rack_api::sync::{BootGo, BootGoRequest, FACTS_MAX, LONG_POLL_MS, SyncRequest, SyncResponse};
+use reconciler_core::facts::WriteStart;
+use reconciler_core::fence::{self, Ground};
+use reconciler_core::rack;
+use reconciler_store::{StartRecord, StoreError};
+use schema_ids::{Digest, MachineId, Name};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A sync with 500 facts, some of them inventories of 100 disks, stays well below.
+const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// The agents' routes.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route(daemon_path::SYNC, post(sync))
+        .route(daemon_path::BOOT_GO, post(boot_go))
+        .route(daemon_path::GO, post(go))
+        .route(&format!("{}{{digest}}", daemon_path::ARTEFACT), get(artefact))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(shared)
+}
+
+/// An order's action in a word, for logs.
+pub(crate) fn action_name(action: &Action) -> &'static str {
+    match action {
+        Action::Power(PowerWanted::On) => "power-on",
+        Action::Power(PowerWanted::SoftOff) => "power-soft-off",
+        Action::Power(PowerWanted::Off) => "power-off",
+        Action::Boot(NextBoot::Local) => "boot-local",
+        Action::Boot(NextBoot::Job(job)) => job.kind.name(),
+    }
+}
+
+fn unavailable(error: &StoreError) -> Response {
+    tracing::warn!(error = %crate::chain(error), "a rack agent was not served");
+    (StatusCode::SERVICE_UNAVAILABLE, "the database did not do its part; ask again\n").into_response()
+}
+
+async fn sync(
+    State(shared): State<Arc<Shared>>,
+    Extension(AgentName(agent)): Extension<AgentName>,
+    Json(request): Json<SyncRequest>,
+) -> Response {
+    if request.agent != agent {
+        let reason = format!("this certificate is {agent}'s, not {}'s\n", request.agent);
+        return (StatusCode::FORBIDDEN, reason).into_response();
+    }
+    if request.facts.len() > FACTS_MAX {
+        return (StatusCode::PAYLOAD_TOO_LARGE, format!("at most {FACTS_MAX} facts a sync\n")).into_response();
+    }
+    match answer_sync(&shared, &agent, &request).await {
+        Ok(response) => Json(response).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// Stores the facts, then waits until there is news for the agent or its patience ends.
+///
+/// Cancel safety: the facts are stored or not, and an agent that got no answer sends them again.
+async fn answer_sync(shared: &Shared, agent: &Name, request: &SyncRequest) -> Result<SyncResponse, StoreError> {
+    // Subscribed before the first look, so that no change falls between the two.
+    let mut changed = shared.changed.subscribe();
+    failpoint::reach("facts-received");
+    let receipt = shared.store.append_facts(request).await?;
+    failpoint::reach("facts-stored");
+    if receipt.stored > 0 {
+        tracing::debug!(%agent, facts = receipt.stored, "facts stored");
+        shared.announce();
+        changed.mark_unchanged();
+    }
+    let patience = Duration::from_millis(request.wait_ms.min(LONG_POLL_MS));
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        let desired = desired(shared, agent).await?;
+        let news = desired.filter(|(digest, _)| Some(*digest) != request.have);
+        let respond = |desired| SyncResponse { now: receipt.now, acknowledged: receipt.acknowledged, desired };
+        if news.is_some() {
+            return Ok(respond(news));
+        }
+        // An error here means that the daemon is stopping.
+        if !matches!(tokio::time::timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
+            return Ok(respond(None));
+        }
+    }
+}
+
+/// What an agent is to serve and to do, with its digest; `None` before any plan was adopted.
+async fn desired(shared: &Shared, agent: &Name) -> Result<Option<(Digest, Desired)>, StoreError> {
+    let Some(plan) = shared.store.adopted().await? else { return Ok(None) };
+    let observed = shared.store.observed().await?;
+    let orders: Vec<_> = if observed.restored.is_some() {
+        Vec::new()
+    } else {
+        shared.store.current_orders().await?.into_iter().map(|issued| issued.order).collect()
+    };
+    let written =
+        observed.machines.iter().filter(|(_, machine)| machine.ever_written).map(|(id, _)| *id).collect();
+    let secrets = credentials(shared, plan.commit.as_deref()).await;
+    let inputs = rack::Inputs {
+        plan: &plan,
+        incarnation: observed.incarnation,
+        orders: &orders,
+        written: &written,
+        secrets: &secrets,
+        token_key: &shared.identity.token_key,
+    };
+    let desired = rack::desired(&inputs, agent);
+    let bytes = serde_json::to_vec(&desired).expect("messages are plain data and always serialise");
+    Ok(Some((Digest(Sha256::digest(&bytes).into()), desired)))
+}
+
+/// BMC accounts of the adopted revision; one that cannot be read is left out, and the machines that need
+/// it show it by their BMC.
+async fn credentials(shared: &Shared, commit: Option<&str>) -> BTreeMap<Name, (String, String)> {
+    let Some(commit) = commit else { return BTreeMap::new() };
+    let parsed = match crate::revision::parse(shared, commit).await {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            tracing::warn!(error = %crate::chain(&error), "cannot read the adopted revision for its secrets");
+            return BTreeMap::new();
+        }
+    };
+    let Some(fleet) = &parsed.fleet else { return BTreeMap::new() };
+    fleet
+        .secrets
+        .iter()
+        .filter_map(|(name, secret)| {
+            match secrets::read(name, &secret.file, &secret.keys.username, &secret.keys.password) {
+                Ok(credential) => Some((name.clone(), (credential.username, credential.password))),
+                Err(error) => {
+                    tracing::warn!(secret = %name, error = %crate::chain(&error), "a secret cannot be used");
+                    None
+                }
+            }
+        })
+        .collect()
+}
+
+/// The machine's ground for a live question, if this agent serves it.
+fn ground<'a>(loaded: &'a Loaded, agent: &Name, id: MachineId) -> Option<Ground<'a>> {
+    let machine = loaded.plan.machines.get(&id)?;
+    let facts = loaded.facts.get(&id)?;
+    if !loaded.plan.agents_of(machine).contains(agent) {
+        return None;
+    }
+    let held = loaded.restored.as_deref().or_else(|| loaded.policy.held(id));
+    Some(Ground { id, machine, facts, incarnation: loaded.incarnation, held })
+}
+
+async fn boot_go(
+    State(shared): State<Arc<Shared>>,
+    Extension(AgentName(agent)): Extension<AgentName>,
+    Json(request): Json<BootGoRequest>,
+) -> Response {
+    match world::load(&shared).await {
+        Ok(loaded) => {
+            let go = loaded
+                .as_ref()
+                .and_then(|loaded| ground(loaded, &agent, request.machine))
+                .is_some_and(|ground| fence::may_boot(&ground, &request));
+            Json(BootGo { go }).into_response()
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn go(
+    State(shared): State<Arc<Shared>>,
+    Extension(AgentName(agent)): Extension<AgentName>,
+    Json(request): Json<GoRequest>,
+) -> Response {
+    match answer_go(&shared, &agent, &request).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// Judges, records, then answers with what is on record: a go that is not stored was never given.
+async fn answer_go(shared: &Shared, agent: &Name, request: &GoRequest) -> Result<GoAnswer, StoreError> {
+    let refuse = |code: &str, reason: String| GoAnswer {
+        nonce: request.nonce,
+        verdict: Verdict::Refuse { code: code.to_owned(), reason },
+    };
+    loop {
+        let Some(loaded) = world::load(shared).await? else {
+            return Ok(refuse("HELD", "no plan is adopted".to_owned()));
+        };
+        let machine = request.job.machine;
+        let Some(ground) = ground(&loaded, agent, machine) else {
+            return Ok(refuse("HELD", format!("machine {machine} is not one that {agent} serves")));
+        };
+        let verdict = fence::judge(&ground, request);
+        let refused = match &verdict {
+            Verdict::Go => None,
+            Verdict::Refuse { code, reason } => Some((code.clone(), reason.clone())),
+        };
+        let start = WriteStart {
+            job: request.job,
+            boot_id: request.boot_id,
+            nonce: request.nonce,
+            at: loaded.now,
+            refused,
+        };
+        failpoint::reach("go");
+        match shared.store.record_start(&loaded.plan.id, &start).await? {
+            StartRecord::Recorded(recorded) => {
+                tracing::info!(%machine, generation = request.job.generation.0, attempt = request.job.attempt,
+                    refused = ?recorded.refused, "a machine asked to write");
+                shared.announce();
+                let verdict = match recorded.refused {
+                    None => Verdict::Go,
+                    Some((code, reason)) => Verdict::Refuse { code, reason },
+                };
+                return Ok(GoAnswer { nonce: request.nonce, verdict });
+            }
+            StartRecord::PlanSuperseded => {}
+        }
+    }
+}
+
+async fn artefact(
+    State(shared): State<Arc<Shared>>,
+    Path(digest): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    match digest.parse() {
+        Ok(digest) => artefact::serve(&shared.images.path(digest), &headers).await,
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}

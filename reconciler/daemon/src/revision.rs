@@ -1,0 +1,47 @@
+//! A commit's files, parsed and checked.
+
+use crate::shared::Shared;
+use crate::source::SourceError;
+use schema_fleet::{Fleet, Severity, SourceFile};
+use std::sync::Arc;
+
+/// A revision after checking.
+pub(crate) struct Parsed {
+    /// 40 digits.
+    pub(crate) commit: String,
+    /// The fleet; `None` if it has errors.
+    pub(crate) fleet: Option<Fleet>,
+    /// The first error's code, for the condition.
+    pub(crate) code: String,
+    /// Everything that is said of it, with file, line and column, as plain text.
+    pub(crate) text: String,
+}
+
+/// Reads, parses and checks a commit; a known one comes from memory.
+pub(crate) async fn parse(shared: &Shared, commit: &str) -> Result<Arc<Parsed>, SourceError> {
+    if let Some(known) = shared.parsed(commit) {
+        return Ok(known);
+    }
+    let tree = shared.source.tree(commit.to_owned()).await?;
+    let commit = commit.to_owned();
+    let parsed = tokio::task::spawn_blocking(move || {
+        let files: Vec<_> = tree
+            .files
+            .into_iter()
+            .map(|file| SourceFile { path: file.path, bytes: file.bytes })
+            .collect();
+        let parsed = schema_fleet::parse(&files);
+        let code = parsed
+            .diagnostics
+            .iter()
+            .find(|diagnostic| diagnostic.severity == Severity::Error)
+            .map(|diagnostic| diagnostic.code.to_string())
+            .unwrap_or_default();
+        let text = schema_fleet::render::plain(&parsed.diagnostics, &files);
+        Arc::new(Parsed { commit, fleet: parsed.fleet, code, text })
+    })
+    .await
+    .map_err(|_| SourceError::Cut)?;
+    shared.remember(Arc::clone(&parsed));
+    Ok(parsed)
+}

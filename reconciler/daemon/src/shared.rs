@@ -1,0 +1,87 @@
+//! What the daemon's tasks share: handles, two wake-ups, and what was last seen of the source.
+
+use crate::certificates::Authority;
+use crate::images::Images;
+use crate::revision::Parsed;
+use crate::source::Source;
+use reconciler_store::{Identity, Store};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Notify, watch};
+
+/// Handles of one running daemon.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) identity: Identity,
+    pub(crate) source: Source,
+    pub(crate) images: Images,
+    pub(crate) authority: Arc<Authority>,
+    /// Wakes the control loop: something was heard or adopted.
+    pub(crate) wake: Notify,
+    /// Wakes the source loop: a branch may have moved, or a person asked.
+    pub(crate) look: Arc<Notify>,
+    /// Rises when what rack agents are to do may have changed; ends their long polls.
+    pub(crate) changed: watch::Sender<u64>,
+    /// The last fetch's trouble, if it failed.
+    source_trouble: Mutex<Option<String>>,
+    /// Revisions already parsed, newest last: parsing the adopted one again on every new fact would be
+    /// the daemon's main cost.
+    parsed: Mutex<Vec<Arc<Parsed>>>,
+}
+
+/// Parsed revisions kept: the adopted one, the newest, and a few that people plan.
+const PARSED_MAX: usize = 8;
+
+impl Shared {
+    pub(crate) fn new(
+        store: Store,
+        identity: Identity,
+        source: Source,
+        images: Images,
+        authority: Arc<Authority>,
+    ) -> Self {
+        Self {
+            store,
+            identity,
+            source,
+            images,
+            authority,
+            wake: Notify::new(),
+            look: Arc::new(Notify::new()),
+            changed: watch::Sender::new(0),
+            source_trouble: Mutex::new(None),
+            parsed: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Something changed in the database: decide anew, and let agents see what it means for them.
+    pub(crate) fn announce(&self) {
+        self.changed.send_modify(|count| *count += 1);
+        self.wake.notify_one();
+    }
+
+    /// Remembers whether the source could be read.
+    pub(crate) fn set_source_trouble(&self, trouble: Option<String>) {
+        *self.source_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// The source's trouble, if any.
+    pub(crate) fn source_trouble(&self) -> Option<String> {
+        self.source_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A revision parsed before.
+    pub(crate) fn parsed(&self, commit: &str) -> Option<Arc<Parsed>> {
+        let parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        parsed.iter().find(|parsed| parsed.commit == commit).cloned()
+    }
+
+    /// Remembers a parsed revision.
+    pub(crate) fn remember(&self, revision: Arc<Parsed>) {
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        parsed.retain(|known| known.commit != revision.commit);
+        if parsed.len() == PARSED_MAX {
+            parsed.remove(0);
+        }
+        parsed.push(revision);
+    }
+}

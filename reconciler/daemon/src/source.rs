@@ -1,0 +1,214 @@
+//! Where revisions come from: `git fetch` as a child into the bare mirror, on a poll and, for a
+//! repository on this host, on a hint from the file system.
+//!
+//! Events are only hints: a missed one costs one poll. A fetch that fails leaves the mirror as it was
+//! and is a condition people see.
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use reconciler_git::{CommitInfo, Mirror, MirrorError, Tree};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::sync::Notify;
+
+/// A fetch that takes longer is given up and tried again: the first of a large repository over a slow
+/// line takes minutes.
+const FETCH_MAX: Duration = Duration::from_secs(300);
+
+/// What can go wrong with the source.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourceError {
+    /// `git` cannot be started.
+    #[error("cannot run git; install the package git")]
+    Git(#[source] std::io::Error),
+    /// `git fetch` failed.
+    #[error("git fetch from {repository} failed: {message}")]
+    Fetch {
+        /// From where.
+        repository: String,
+        /// What git said, cut at 500 characters.
+        message: String,
+    },
+    /// `git fetch` did not end.
+    #[error("git fetch from {repository} did not end within {FETCH_MAX:?}")]
+    TimedOut {
+        /// From where.
+        repository: String,
+    },
+    /// The mirror cannot be read.
+    #[error("the mirror cannot be read")]
+    Mirror(#[source] MirrorError),
+    /// The branch is not there.
+    #[error("{repository} has no branch {branch:?}")]
+    NoBranch {
+        /// Where.
+        repository: String,
+        /// Which.
+        branch: String,
+    },
+    /// The task that reads the mirror broke.
+    #[error("reading the mirror was cut short")]
+    Cut,
+}
+
+/// The fleet repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    mirror: Mirror,
+    repository: String,
+    branch: String,
+}
+
+impl Source {
+    /// Opens the mirror in the state folder.
+    pub(crate) fn open(state: &Path, repository: String, branch: String) -> Result<Self, SourceError> {
+        let mirror = Mirror::open_or_create(&state.join("mirror.git")).map_err(SourceError::Mirror)?;
+        Ok(Self { mirror, repository, branch })
+    }
+
+    /// The repository's folder, if it is on this host.
+    fn local(&self) -> Option<PathBuf> {
+        let path = PathBuf::from(self.repository.strip_prefix("file://").unwrap_or(&self.repository));
+        path.is_dir().then_some(path)
+    }
+
+    /// Fetches and returns the branch's commit.
+    ///
+    /// Cancel safety: the child is ended when the future is dropped; git leaves the mirror consistent.
+    pub(crate) async fn fetch(&self) -> Result<CommitInfo, SourceError> {
+        let mut command = Command::new("git");
+        command.arg("--git-dir").arg(self.mirror.path()).args(["fetch", "--quiet", "--prune", "--no-tags"]);
+        if let Some(path) = self.local() {
+            // The operator named this folder, so git need not ask who owns it.
+            let path = path.canonicalize().map_err(SourceError::Git)?;
+            let program = [path.join(".git"), path.clone()]
+                .iter()
+                .fold("git".to_owned(), |all, dir| format!("{all} -c safe.directory={}", quoted(dir)));
+            command.arg(format!("--upload-pack={program} upload-pack"));
+        }
+        command.arg(&self.repository).arg("+refs/heads/*:refs/heads/*");
+        command.env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null()).kill_on_drop(true);
+        let output = tokio::time::timeout(FETCH_MAX, command.output())
+            .await
+            .map_err(|_| SourceError::TimedOut { repository: self.repository.clone() })?
+            .map_err(SourceError::Git)?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr).trim().chars().take(500).collect();
+            return Err(SourceError::Fetch { repository: self.repository.clone(), message });
+        }
+        self.resolve(self.branch.clone()).await?.ok_or_else(|| SourceError::NoBranch {
+            repository: self.repository.clone(),
+            branch: self.branch.clone(),
+        })
+    }
+
+    /// The commit that a name stands for in the mirror.
+    pub(crate) async fn resolve(&self, name: String) -> Result<Option<CommitInfo>, SourceError> {
+        self.reading(move |mirror| mirror.resolve(&name)).await
+    }
+
+    /// All files of a commit.
+    pub(crate) async fn tree(&self, commit: String) -> Result<Tree, SourceError> {
+        self.reading(move |mirror| mirror.tree(&commit)).await
+    }
+
+    /// Whether `newer` is or descends from `older`.
+    pub(crate) async fn descends(&self, newer: String, older: String) -> Result<bool, SourceError> {
+        self.reading(move |mirror| mirror.descends(&newer, &older)).await
+    }
+
+    async fn reading<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Mirror) -> Result<T, MirrorError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let mirror = self.mirror.clone();
+        tokio::task::spawn_blocking(move || read(&mirror))
+            .await
+            .map_err(|_| SourceError::Cut)?
+            .map_err(SourceError::Mirror)
+    }
+
+    /// Watches a repository on this host and wakes `changed` when a branch may have moved. `None` for a
+    /// remote repository, or where the file system cannot be watched: the poll serves then.
+    pub(crate) fn watch(&self, changed: Arc<Notify>) -> Option<RecommendedWatcher> {
+        let path = self.local()?;
+        let dir = if path.join(".git").is_dir() { path.join(".git") } else { path };
+        let handler = move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                changed.notify_one();
+            }
+        };
+        let mut watcher = match notify::recommended_watcher(handler) {
+            Ok(watcher) => watcher,
+            Err(error) => {
+                tracing::warn!(%error, "cannot watch the repository; the poll serves");
+                return None;
+            }
+        };
+        let watched = watcher
+            .watch(&dir, RecursiveMode::NonRecursive)
+            .and_then(|()| watcher.watch(&dir.join("refs/heads"), RecursiveMode::Recursive));
+        match watched {
+            Ok(()) => Some(watcher),
+            Err(error) => {
+                tracing::warn!(%error, "cannot watch the repository; the poll serves");
+                None
+            }
+        }
+    }
+}
+
+/// For the shell that git runs `--upload-pack` with.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Source, SourceError};
+    use std::path::Path;
+    use std::process::Command;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::sync::Notify;
+
+    fn git(at: &Path, arguments: &[&str]) {
+        let status = Command::new("git")
+            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"])
+            .args(arguments)
+            .current_dir(at)
+            .status()
+            .expect("git runs");
+        assert!(status.success(), "git {arguments:?}");
+    }
+
+    #[tokio::test]
+    async fn a_commit_is_hinted_and_fetched() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = dir.path().join("it's a fleet");
+        std::fs::create_dir(&work).unwrap();
+        git(&work, &["init", "-q", "-b", "main"]);
+        let source = Source::open(dir.path(), work.display().to_string(), "main".to_owned()).unwrap();
+        assert!(matches!(source.fetch().await, Err(SourceError::NoBranch { .. })));
+
+        let changed = Arc::new(Notify::new());
+        let _watcher = source.watch(Arc::clone(&changed)).expect("inotify works here");
+        std::fs::write(work.join("fleet.toml"), "[fleet.lab]\n").unwrap();
+        git(&work, &["add", "."]);
+        git(&work, &["commit", "-q", "-m", "first"]);
+        tokio::time::timeout(Duration::from_secs(10), changed.notified()).await.expect("a hint came");
+        let commit = source.fetch().await.unwrap();
+        assert_eq!(commit.summary, "first");
+        assert_eq!(source.tree(commit.id).await.unwrap().files[0].path, "fleet.toml");
+    }
+
+    #[tokio::test]
+    async fn a_missing_repository_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Source::open(dir.path(), "/nonexistent/fleet".to_owned(), "main".to_owned()).unwrap();
+        let error = source.fetch().await.unwrap_err().to_string();
+        assert!(error.contains("/nonexistent/fleet"), "{error}");
+    }
+}

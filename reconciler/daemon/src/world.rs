@@ -1,0 +1,65 @@
+//! Loads what one step of the control loop decides on.
+
+use crate::shared::Shared;
+use reconciler_core::admit::{Permits, Policy};
+use reconciler_core::facts::{AgentSeen, MachineFacts};
+use reconciler_core::plan::Plan;
+use reconciler_core::tick::{Tick, World, tick};
+use reconciler_store::{Scope, StoreError};
+use schema_ids::{Incarnation, MachineId, Name, Timestamp};
+use std::collections::BTreeMap;
+
+/// The adopted plan with everything known of its machines.
+pub(crate) struct Loaded {
+    pub(crate) plan: Plan,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) facts: BTreeMap<MachineId, MachineFacts>,
+    pub(crate) agents: BTreeMap<Name, AgentSeen>,
+    pub(crate) permits: Permits,
+    pub(crate) policy: Policy,
+    pub(crate) restored: Option<String>,
+    pub(crate) now: Timestamp,
+}
+
+/// Loads the world; `None` before any plan was adopted.
+pub(crate) async fn load(shared: &Shared) -> Result<Option<Loaded>, StoreError> {
+    let Some(plan) = shared.store.adopted().await? else { return Ok(None) };
+    load_under(shared, plan).await.map(Some)
+}
+
+/// Loads the world under a plan that is at hand.
+pub(crate) async fn load_under(shared: &Shared, plan: Plan) -> Result<Loaded, StoreError> {
+    let scopes = plan
+        .machines
+        .iter()
+        .map(|(id, machine)| {
+            (*id, Scope { generation: machine.wanted.generation, agents: plan.agents_of(machine) })
+        })
+        .collect();
+    Ok(Loaded {
+        facts: shared.store.facts_of(&scopes).await?,
+        agents: shared.store.agents().await?,
+        permits: shared.store.permits().await?,
+        policy: Policy::default(),
+        restored: shared.store.restored().await?,
+        incarnation: shared.store.identity().await?.incarnation,
+        now: shared.store.now().await?,
+        plan,
+    })
+}
+
+impl Loaded {
+    /// What the core makes of it.
+    pub(crate) fn tick(&self) -> Tick {
+        let world = World {
+            plan: &self.plan,
+            incarnation: self.incarnation,
+            facts: &self.facts,
+            agents: &self.agents,
+            permits: &self.permits,
+            policy: &self.policy,
+            restored: self.restored.as_deref(),
+        };
+        tick(&world, self.now)
+    }
+}

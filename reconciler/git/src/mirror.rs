@@ -1,0 +1,135 @@
+//! A bare mirror on disk.
+
+use crate::revision::{CommitInfo, Tree, read_tree};
+use std::path::{Path, PathBuf};
+
+/// A bare repository that the daemon fetches into.
+///
+/// Holds no open handle: libgit2's are not shared between threads, and opening one costs less than
+/// a millisecond.
+#[derive(Debug, Clone)]
+pub struct Mirror {
+    path: PathBuf,
+}
+
+/// What can go wrong with a mirror.
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorError {
+    /// It cannot be made or opened.
+    #[error("cannot open the mirror {}", path.display())]
+    Open {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: git2::Error,
+    },
+    /// An object cannot be read.
+    #[error("cannot read {what} from the mirror")]
+    Read {
+        /// Which.
+        what: String,
+        /// Why.
+        #[source]
+        source: git2::Error,
+    },
+    /// The tree is larger than muster reads.
+    #[error("the revision is too large: {what}")]
+    TooLarge {
+        /// Which limit, and what to do.
+        what: String,
+    },
+}
+
+impl Mirror {
+    /// Opens the mirror at `path`, making an empty bare repository if there is none.
+    pub fn open_or_create(path: &Path) -> Result<Self, MirrorError> {
+        let fail = |source| MirrorError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        if !path.join("HEAD").exists() {
+            git2::Repository::init_bare(path).map_err(fail)?;
+        }
+        git2::Repository::open_bare(path).map_err(fail)?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Where it is, for the child that fetches.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn repository(&self) -> Result<git2::Repository, MirrorError> {
+        git2::Repository::open_bare(&self.path).map_err(|source| MirrorError::Open {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// The commit that a branch, tag or (abbreviated) id names; `None` if nothing does.
+    pub fn resolve(&self, name: &str) -> Result<Option<CommitInfo>, MirrorError> {
+        let repository = self.repository()?;
+        let object = match repository.revparse_single(name) {
+            Ok(object) => object,
+            Err(error)
+                if matches!(
+                    error.code(),
+                    git2::ErrorCode::NotFound | git2::ErrorCode::InvalidSpec
+                ) =>
+            {
+                return Ok(None);
+            }
+            Err(source) => {
+                return Err(MirrorError::Read {
+                    what: format!("the revision {name:?}"),
+                    source,
+                });
+            }
+        };
+        let commit = object.peel_to_commit().map_err(|source| MirrorError::Read {
+            what: format!("the commit {name:?}"),
+            source,
+        })?;
+        Ok(Some(CommitInfo::of(&commit)))
+    }
+
+    /// All files of a commit, with the limits of this crate.
+    pub fn tree(&self, commit: &str) -> Result<Tree, MirrorError> {
+        let repository = self.repository()?;
+        let fail = |source| MirrorError::Read {
+            what: format!("commit {commit}"),
+            source,
+        };
+        let id = git2::Oid::from_str(commit).map_err(fail)?;
+        let tree = repository
+            .find_commit(id)
+            .and_then(|commit| commit.tree())
+            .map_err(fail)?;
+        read_tree(&repository, &tree)
+    }
+
+    /// Whether `newer` is `older` or descends from it.
+    pub fn descends(&self, newer: &str, older: &str) -> Result<bool, MirrorError> {
+        let repository = self.repository()?;
+        let fail = |source| MirrorError::Read {
+            what: format!("the history of {newer}"),
+            source,
+        };
+        let (newer, older) = (
+            git2::Oid::from_str(newer).map_err(fail)?,
+            git2::Oid::from_str(older).map_err(fail)?,
+        );
+        if newer == older {
+            return Ok(true);
+        }
+        match repository.graph_descendant_of(newer, older) {
+            Ok(descends) => Ok(descends),
+            // The older one is not in the mirror any more: its branch was rewritten.
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(false),
+            Err(source) => Err(fail(source)),
+        }
+    }
+}

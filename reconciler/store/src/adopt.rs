@@ -1,0 +1,216 @@
+//! Adoption: the compare-and-set that makes a plan the one that is carried out.
+//!
+//! The target row is locked first, so adoptions queue behind each other; whoever comes second finds
+//! another parent and is told so. Nothing here chooses: machines and bindings become what the plan
+//! says, and the unique indexes refuse a plan that gives away what another binding still holds.
+
+use crate::column::generation;
+use crate::store::Fault;
+use crate::work::{self, WorkItem};
+use crate::{By, Store, StoreError, audit, plans};
+use reconciler_core::observed::{Binding, BindingState};
+use reconciler_core::plan::Plan;
+use schema_ids::BindingId;
+use sqlx::{PgConnection, query, query_scalar};
+
+/// What became of an adoption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Adoption {
+    /// The plan is the adopted one, now or already.
+    Adopted,
+    /// Another plan was adopted meanwhile: plan anew against it.
+    Stale {
+        /// The adopted plan.
+        current: Option<String>,
+    },
+}
+
+impl Store {
+    /// Makes `plan` the adopted one if its parent still is: machines are claimed and renamed, bindings
+    /// made, left and ended, and the audit written, all or nothing. A parent that is the empty plan
+    /// counts as none. A binding that the plan does not name stays as it is.
+    pub async fn adopt(&self, plan: &Plan, by: &By) -> Result<Adoption, StoreError> {
+        let adoption = self
+            .run("adopting a plan", async {
+                let mut transaction = self.pool.begin().await?;
+                let current =
+                    query_scalar!("SELECT plan_id FROM target FOR UPDATE").fetch_one(&mut *transaction).await?;
+                if current.as_ref() == Some(&plan.id) {
+                    return Ok(Adoption::Adopted);
+                }
+                let empty = Plan::empty(plan.fleet.clone()).id;
+                if current.as_ref() != plan.parent.as_ref().filter(|parent| **parent != empty) {
+                    return Ok(Adoption::Stale { current });
+                }
+                plans::save(&mut transaction, plan).await?;
+                query!("UPDATE target SET plan_id = $1, since_ms = now_ms()", plan.id)
+                    .execute(&mut *transaction)
+                    .await?;
+                claim_machines(&mut transaction, plan).await?;
+                end_bindings(&mut transaction, plan).await?;
+                write_bindings(&mut transaction, plan).await.map_err(still_held)?;
+                audit::write(&mut transaction, "plan-adopted", None, &plan.id, by).await?;
+                let mut items: Vec<WorkItem> = plan.machines.keys().copied().map(WorkItem::Machine).collect();
+                items.push(WorkItem::Fleet);
+                work::mark(&mut transaction, &items, std::time::Duration::ZERO).await?;
+                transaction.commit().await?;
+                Ok(Adoption::Adopted)
+            })
+            .await?;
+        self.hint();
+        Ok(adoption)
+    }
+}
+
+async fn claim_machines(connection: &mut PgConnection, plan: &Plan) -> Result<(), Fault> {
+    let (mut ids, mut names, mut generations) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, machine) in &plan.machines {
+        ids.push(id.to_string());
+        names.push(machine.name.to_string());
+        generations.push(generation(machine.wanted.generation)?);
+    }
+    query!(
+        "INSERT INTO machine (id, name, generation, claimed_by)
+         SELECT id, name, generation, $4
+         FROM unnest($1::text[], $2::text[], $3::bigint[]) AS planned (id, name, generation)
+         ON CONFLICT (id) DO UPDATE
+             SET name = excluded.name, generation = greatest(machine.generation, excluded.generation)",
+        &ids,
+        &names,
+        &generations,
+        plan.id
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn end_bindings(connection: &mut PgConnection, plan: &Plan) -> Result<(), Fault> {
+    let ended: Vec<String> = plan.ended.iter().map(BindingId::to_string).collect();
+    query!(
+        "UPDATE binding SET state = 'ended', ended_by = $2 WHERE id = ANY($1) AND state <> 'ended'",
+        &ended,
+        plan.id
+    )
+    .execute(&mut *connection)
+    .await?;
+    query!("UPDATE binding_disk SET ended = true WHERE binding = ANY($1)", &ended)
+        .execute(&mut *connection)
+        .await?;
+    query!("UPDATE binding_address SET ended = true WHERE binding = ANY($1)", &ended)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Those that leave go first, so that a slot passes on within one plan.
+async fn write_bindings(connection: &mut PgConnection, plan: &Plan) -> Result<(), Fault> {
+    for (state, word) in [(BindingState::Leaving, "leaving"), (BindingState::Active, "active")] {
+        let bindings: Vec<_> = plan.bindings.iter().filter(|(_, binding)| binding.state == state).collect();
+        write_bindings_in(connection, &bindings, word, &plan.id).await?;
+    }
+    let all: Vec<_> = plan.bindings.iter().collect();
+    write_disks(connection, &all).await?;
+    write_addresses(connection, &all).await
+}
+
+async fn write_bindings_in(
+    connection: &mut PgConnection,
+    bindings: &[(&BindingId, &Binding)],
+    state: &str,
+    plan: &str,
+) -> Result<(), Fault> {
+    let ids: Vec<String> = bindings.iter().map(|(id, _)| id.to_string()).collect();
+    let deployments: Vec<String> = bindings.iter().map(|(_, binding)| binding.deployment.to_string()).collect();
+    let slots: Vec<i64> = bindings.iter().map(|(_, binding)| i64::from(binding.slot)).collect();
+    let machines: Vec<String> = bindings.iter().map(|(_, binding)| binding.machine.to_string()).collect();
+    let written = query_scalar!(
+        "INSERT INTO binding (id, deployment, slot, machine, state, made_by)
+         SELECT id, deployment, slot, machine, $5, $6
+         FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS planned (id, deployment, slot, machine)
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state WHERE binding.state <> 'ended'
+         RETURNING id",
+        &ids,
+        &deployments,
+        &slots,
+        &machines,
+        state,
+        plan
+    )
+    .fetch_all(connection)
+    .await?;
+    // What has ended stays ended: its disks and addresses may be others' by now.
+    match ids.iter().find(|id| !written.contains(id)) {
+        Some(id) => Err(StoreError::BindingEnded { binding: id.clone() }.into()),
+        None => Ok(()),
+    }
+}
+
+async fn write_disks(connection: &mut PgConnection, bindings: &[(&BindingId, &Binding)]) -> Result<(), Fault> {
+    let (mut owners, mut disks) = (Vec::new(), Vec::new());
+    for (id, binding) in bindings {
+        for disk in &binding.disks {
+            owners.push(id.to_string());
+            disks.push(disk.to_string());
+        }
+    }
+    let ids: Vec<String> = bindings.iter().map(|(id, _)| id.to_string()).collect();
+    query!(
+        "DELETE FROM binding_disk WHERE binding = ANY($1) AND (binding, disk) NOT IN
+             (SELECT * FROM unnest($2::text[], $3::text[]))",
+        &ids,
+        &owners,
+        &disks
+    )
+    .execute(&mut *connection)
+    .await?;
+    query!(
+        "INSERT INTO binding_disk (binding, disk) SELECT * FROM unnest($1::text[], $2::text[])
+         ON CONFLICT (binding, disk) DO NOTHING",
+        &owners,
+        &disks
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_addresses(connection: &mut PgConnection, bindings: &[(&BindingId, &Binding)]) -> Result<(), Fault> {
+    let (mut owners, mut addresses) = (Vec::new(), Vec::new());
+    for (id, binding) in bindings {
+        for address in &binding.addresses {
+            owners.push(id.to_string());
+            addresses.push(address.to_string());
+        }
+    }
+    let ids: Vec<String> = bindings.iter().map(|(id, _)| id.to_string()).collect();
+    query!(
+        "DELETE FROM binding_address WHERE binding = ANY($1) AND (binding, address) NOT IN
+             (SELECT * FROM unnest($2::text[], $3::text[]))",
+        &ids,
+        &owners,
+        &addresses
+    )
+    .execute(&mut *connection)
+    .await?;
+    query!(
+        "INSERT INTO binding_address (binding, address) SELECT * FROM unnest($1::text[], $2::text[])
+         ON CONFLICT (binding, address) DO NOTHING",
+        &owners,
+        &addresses
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A broken unique index, said as what it means.
+fn still_held(fault: Fault) -> Fault {
+    let Fault::Sql(sqlx::Error::Database(error)) = &fault else { return fault };
+    let (true, Some(index)) = (error.is_unique_violation(), error.constraint()) else { return fault };
+    let detail = error
+        .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+        .and_then(|error| error.detail())
+        .unwrap_or_else(|| error.message());
+    StoreError::StillHeld { index: index.to_owned(), detail: detail.to_owned() }.into()
+}

@@ -1,0 +1,114 @@
+//! Grants: nothing disruptive runs without one.
+//!
+//! [`reconciler_core::admit`] counts; here its answer counts only if no grant was taken or released
+//! since it counted. One epoch for all makes a budget over many machines safe without knowing it.
+
+use crate::column::{count, document, generation, read, read_document, time};
+use crate::store::Fault;
+use crate::{By, Store, StoreError, audit};
+use reconciler_core::admit::{Grant, Permits};
+use schema_ids::{Generation, MachineId};
+use sqlx::{PgConnection, query, query_scalar};
+
+/// Grants held, with the number that changes whenever one is taken or released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldPermits {
+    /// Handed back when grants are taken: they are taken only if nobody did so since.
+    pub epoch: u64,
+    /// Held now.
+    pub permits: Permits,
+}
+
+impl Store {
+    /// The grants held.
+    pub async fn permits(&self) -> Result<HeldPermits, StoreError> {
+        self.run("reading grants", async {
+            let mut snapshot = self.pool.begin().await?;
+            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *snapshot).await?;
+            let epoch = query_scalar!("SELECT epoch FROM permit_epoch").fetch_one(&mut *snapshot).await?;
+            let rows = query!("SELECT machine, generation, need, at_ms FROM permit").fetch_all(&mut *snapshot).await?;
+            let mut permits = Permits::default();
+            for row in rows {
+                let machine: MachineId = read("permit", "machine", &row.machine)?;
+                let grant = Grant {
+                    machine,
+                    generation: Generation(count("permit", "generation", row.generation)?),
+                    need: read_document("permit", "need", row.need)?,
+                    at: time(row.at_ms),
+                };
+                permits.grants.insert(machine, grant);
+            }
+            Ok(HeldPermits { epoch: count("permit_epoch", "epoch", epoch)?, permits })
+        })
+        .await
+    }
+
+    /// Releases the grant of this machine and generation; `false` if it was not held.
+    pub async fn release_grant(
+        &self,
+        machine: MachineId,
+        generation: Generation,
+        by: &By,
+    ) -> Result<bool, StoreError> {
+        let generation = self::generation(generation)?;
+        let released = self
+            .run("releasing a grant", async {
+                let mut transaction = self.pool.begin().await?;
+                // The epoch's row is locked before the permit's, as in `take`.
+                query!("UPDATE permit_epoch SET epoch = epoch + 1").execute(&mut *transaction).await?;
+                let id = machine.to_string();
+                let released = query!("DELETE FROM permit WHERE machine = $1 AND generation = $2", id, generation)
+                    .execute(&mut *transaction)
+                    .await?
+                    .rows_affected();
+                if released == 0 {
+                    return Ok(false);
+                }
+                let subject = format!("generation {generation}");
+                audit::write(&mut transaction, "grant-released", Some(machine), &subject, by).await?;
+                transaction.commit().await?;
+                Ok(true)
+            })
+            .await?;
+        if released {
+            self.hint();
+        }
+        Ok(released)
+    }
+}
+
+/// Locks the permits for the rest of the caller's transaction; `None` if they have moved since `epoch`.
+pub(crate) async fn lock(connection: &mut PgConnection, epoch: u64) -> Result<Option<()>, Fault> {
+    let now = query_scalar!("SELECT epoch FROM permit_epoch FOR UPDATE").fetch_one(connection).await?;
+    Ok((u64::try_from(now) == Ok(epoch)).then_some(()))
+}
+
+/// Takes grants in the caller's transaction, after [`lock`]; each replaces the one that its machine
+/// held. Returns the new epoch.
+pub(crate) async fn take(
+    connection: &mut PgConnection,
+    grants: &[&Grant],
+    now_ms: i64,
+    who: &str,
+) -> Result<u64, Fault> {
+    for grant in grants {
+        query!(
+            "INSERT INTO permit (machine, generation, need, at_ms) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (machine) DO UPDATE
+                 SET generation = excluded.generation, need = excluded.need, at_ms = excluded.at_ms",
+            grant.machine.to_string(),
+            generation(grant.generation)?,
+            document("a grant's need", &grant.need)?,
+            now_ms
+        )
+        .execute(&mut *connection)
+        .await?;
+        let by = By { who: who.to_owned(), why: "admitted".to_owned() };
+        let subject = format!("generation {}", grant.generation);
+        audit::write(connection, "grant-taken", Some(grant.machine), &subject, &by).await?;
+    }
+    let epoch = query_scalar!("UPDATE permit_epoch SET epoch = epoch + 1 RETURNING epoch")
+        .fetch_one(connection)
+        .await?;
+    Ok(count("permit_epoch", "epoch", epoch)?)
+}

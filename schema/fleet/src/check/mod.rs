@@ -1,0 +1,97 @@
+//! What one value alone cannot show: references, duplicates, addresses, disks, and what belongs
+//! together. One file for each question.
+//!
+//! A check looks at what could be decoded and says nothing about what could not: that is told already.
+
+pub(crate) mod address;
+pub(crate) mod bmc;
+pub(crate) mod boot;
+pub(crate) mod deployment;
+pub(crate) mod duplicate;
+pub(crate) mod fabric;
+pub(crate) mod hostname;
+pub(crate) mod identity;
+pub(crate) mod image;
+pub(crate) mod network_layout;
+pub(crate) mod reference;
+pub(crate) mod secret;
+pub(crate) mod selector;
+pub(crate) mod settings;
+pub(crate) mod storage_layout;
+pub(crate) mod subnet;
+pub(crate) mod tombstone;
+pub(crate) mod user_data;
+
+use crate::{
+    decode::Reference, diagnostic::Diagnostic, fleet::Draft, objects::Object, parse::Broken, span::Span,
+    value::path::RepositoryPath,
+};
+use std::collections::BTreeMap;
+
+/// Everything a check may look at.
+pub(crate) struct Subject<'s> {
+    /// All files of the revision by path.
+    pub(crate) files: &'s BTreeMap<&'s str, &'s [u8]>,
+    /// Files that could not be read to the end.
+    pub(crate) broken: &'s [Broken<'s>],
+    /// What could be decoded.
+    pub(crate) draft: &'s Draft,
+    /// References that were met.
+    pub(crate) references: &'s [Reference],
+    /// Every object that is written anywhere, decoded or not: by kind and name.
+    pub(crate) declared: BTreeMap<&'s str, BTreeMap<&'s str, &'s Span>>,
+}
+
+impl<'s> Subject<'s> {
+    /// Brings together what the checks look at.
+    pub(crate) fn new(
+        files: &'s BTreeMap<&'s str, &'s [u8]>,
+        broken: &'s [Broken<'s>],
+        objects: &'s [Object],
+        draft: &'s Draft,
+        references: &'s [Reference],
+    ) -> Self {
+        let mut declared: BTreeMap<&str, BTreeMap<&str, &Span>> = BTreeMap::new();
+        for object in objects {
+            let of_kind = declared.entry(object.kind.name).or_default();
+            of_kind.insert(&object.name.text, &object.name.span);
+        }
+        Self { files, broken, draft, references, declared }
+    }
+
+    /// Whether an object is written somewhere, even if it could not be decoded.
+    pub(crate) fn declares(&self, kind: &str, name: &str) -> bool {
+        self.declared.get(kind).is_some_and(|names| names.contains_key(name))
+    }
+}
+
+/// Runs all checks. The second part is the user-data files that deployments name.
+pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<RepositoryPath, Vec<u8>>) {
+    let mut found = Vec::new();
+    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 16] = [
+        reference::check,
+        settings::check,
+        secret::check,
+        fabric::check,
+        subnet::check,
+        address::check,
+        identity::check,
+        bmc::check,
+        selector::check,
+        storage_layout::check,
+        boot::check,
+        network_layout::check,
+        image::check,
+        deployment::check,
+        hostname::check,
+        tombstone::check,
+    ];
+    checks.iter().for_each(|check| check(subject, &mut found));
+    let user_data = user_data::collect(subject, &mut found);
+    (found, user_data)
+}
+
+/// The span of an object's name: everything that is checked comes from the repository.
+pub(crate) fn place(origin: &crate::span::Origin) -> Span {
+    origin.span().cloned().unwrap_or_else(|| Span::start_of("."))
+}

@@ -1,0 +1,80 @@
+//! Names of other objects lead somewhere: M0101.
+
+use super::Subject;
+use crate::{
+    code::Code,
+    decode::Reference,
+    diagnostic::{Applicability, Diagnostic},
+    suggest::nearest,
+    value::vlan_ref::VLAN,
+};
+
+/// Looks up every reference.
+pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    let vlans: Vec<String> = vlans(subject);
+    for reference in subject.references {
+        if exists(subject, reference) || may_be_lost(subject, reference) {
+            continue;
+        }
+        let names: Vec<&str> = match subject.declared.get(reference.kind) {
+            Some(names) => names.keys().copied().collect(),
+            None if reference.kind == VLAN => vlans.iter().map(String::as_str).collect(),
+            None => Vec::new(),
+        };
+        found.push(unknown(subject, reference, &names));
+    }
+}
+
+fn exists(subject: &Subject<'_>, reference: &Reference) -> bool {
+    if reference.kind != VLAN {
+        return subject.declares(reference.kind, &reference.name);
+    }
+    let Some((fabric, vlan)) = reference.name.split_once('/') else { return false };
+    match subject.draft.fabrics.get(fabric) {
+        Some(fabric) => fabric.vlan.contains_key(vlan),
+        // A fabric that is written but could not be decoded is told already.
+        None => subject.declares("fabric", fabric),
+    }
+}
+
+/// Whether the object may stand in a file that could not be read.
+fn may_be_lost(subject: &Subject<'_>, reference: &Reference) -> bool {
+    let name = reference.name.rsplit('/').next().unwrap_or_default();
+    let own = &*reference.span.file;
+    subject.broken.iter().any(|file| {
+        let mentions = file.text.matches(name).count();
+        // In its own file the reference itself is one mention.
+        file.text.is_empty() || mentions > usize::from(file.path == own)
+    })
+}
+
+fn vlans(subject: &Subject<'_>) -> Vec<String> {
+    let of_fabric = subject.draft.fabrics.iter();
+    of_fabric.flat_map(|(name, fabric)| fabric.vlan.keys().map(move |vlan| format!("{name}/{vlan}"))).collect()
+}
+
+fn unknown(subject: &Subject<'_>, reference: &Reference, names: &[&str]) -> Diagnostic {
+    let Reference { kind, name, span, object } = reference;
+    let label = if *kind == VLAN {
+        "no fabric has this VLAN".to_owned()
+    } else {
+        format!("no {kind}.* object has this name")
+    };
+    let diagnostic = Diagnostic::error(Code::M0101, format!("unknown {kind} \"{name}\""), span, label)
+        .in_object(object);
+    match nearest(name, names.iter().copied()) {
+        Some(near) => {
+            let declared = subject.declared.get(kind).and_then(|names| names.get(near));
+            let place = declared.map(|span| format!(" ({span})")).unwrap_or_default();
+            diagnostic.help(format!("did you mean \"{near}\"?{place}")).fix(
+                Applicability::Maybe,
+                format!("replace with \"{near}\""),
+                span,
+                format!("\"{near}\""),
+            )
+        }
+        None if names.is_empty() => diagnostic.help(format!("there is no {kind} at all yet")),
+        None if names.len() <= 8 => diagnostic.help(format!("there are: {}", names.join(", "))),
+        None => diagnostic,
+    }
+}

@@ -1,0 +1,77 @@
+//! There is one fleet, of a version we know: M0106, M0010.
+
+use super::{Subject, place};
+use crate::{
+    code::Code,
+    decode::Kind,
+    diagnostic::Diagnostic,
+    kinds::{fleet::FleetSettings, image::ImageFormat},
+    span::Span,
+    tree::Syntax,
+};
+
+/// The version of the language that this program reads.
+const SCHEMA: u32 = 1;
+
+/// Looks at the `fleet` object.
+pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    match subject.declared.get(FleetSettings::KIND) {
+        None => missing(subject, found),
+        Some(fleets) => {
+            let mut spans = fleets.iter();
+            let first = spans.next();
+            for (name, span) in spans {
+                let diagnostic = Diagnostic::error(
+                    Code::M0106,
+                    "there are two fleets",
+                    span,
+                    format!("\"{name}\" is a second one"),
+                );
+                found.push(match first {
+                    Some((name, span)) => diagnostic.also(span, format!("\"{name}\" is the first")),
+                    None => diagnostic,
+                });
+            }
+        }
+    }
+    let Some((name, settings)) = &subject.draft.settings else { return };
+    let object = format!("fleet.{name}");
+    if settings.schema.value != SCHEMA {
+        found.push(
+            Diagnostic::error(
+                Code::M0010,
+                format!("schema {} is not known", settings.schema.value),
+                &settings.schema.span,
+                "this program reads schema 1",
+            )
+            .in_object(&object),
+        );
+    }
+    let ephemeral = &settings.ephemeral;
+    let image = subject.draft.images.get(&ephemeral.name);
+    if let Some(image) = image.filter(|image| image.format.value != ImageFormat::Netboot) {
+        found.push(
+            Diagnostic::error(
+                Code::M0504,
+                format!("image \"{ephemeral}\" cannot be booted over the network"),
+                &ephemeral.span,
+                "jobs need an image of format netboot",
+            )
+            .in_object(&object)
+            .also(&image.format.span, format!("its format is {}", image.format.value))
+            .also(&place(&image.origin), "the image"),
+        );
+    }
+}
+
+fn missing(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    if !subject.broken.is_empty() {
+        return;
+    }
+    let first = subject.files.keys().find(|path| Syntax::of(path).is_some());
+    let title = if first.is_some() { "there is no `fleet` object" } else { "there are no fleet files" };
+    found.push(
+        Diagnostic::error(Code::M0106, title, &Span::start_of(*first.unwrap_or(&".")), "")
+            .help("one is wanted:  [fleet.NAME]  schema = 1  ephemeral = \"IMAGE\""),
+    );
+}

@@ -1,0 +1,154 @@
+//! The codes of diagnostics: stable, each with its page in `docs/diagnostics/`.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $code:ident,)*) => {
+        /// What a diagnostic is about. A code never changes its meaning and is never used again.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $($(#[doc = $doc])* $code,)* }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$code,)*];
+
+            /// The code as printed: `M0101`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code),)* }
+            }
+
+            /// Its page: what it means, an example, what to do. Markdown.
+            pub fn page(self) -> &'static str {
+                match self {
+                    $(Self::$code => include_str!(concat!(
+                        "../../../docs/diagnostics/", stringify!($code), ".md"
+                    )),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The file is not TOML or not KDL.
+    M0001,
+    /// Unknown key or kind.
+    M0002,
+    /// A value of the wrong type.
+    M0003,
+    /// A size or duration that cannot be read.
+    M0004,
+    /// A key that must be there is missing.
+    M0005,
+    /// KDL v1 where v2 is wanted.
+    M0006,
+    /// Part of the language, but not carried out by this version.
+    M0007,
+    /// A limit of the reader is exceeded.
+    M0008,
+    /// A value that cannot be read as what it should be.
+    M0009,
+    /// A schema version that this program does not know.
+    M0010,
+    /// A reference to nothing.
+    M0101,
+    /// One object in two places.
+    M0103,
+    /// Profiles that extend each other in a circle or too deeply.
+    M0105,
+    /// Not exactly one `fleet` object.
+    M0106,
+    /// An object that is declared and removed or moved at once.
+    M0107,
+    /// Two subnets overlap.
+    M0201,
+    /// A network with host bits.
+    M0202,
+    /// A gateway outside its subnet.
+    M0203,
+    /// An address that is in no subnet of its link.
+    M0204,
+    /// A range outside its subnet, or one that ends before it begins.
+    M0205,
+    /// Two ranges of a subnet overlap.
+    M0206,
+    /// A dynamic range covers a static address.
+    M0207,
+    /// Two interfaces have one address.
+    M0208,
+    /// DHCP on a VLAN that has nothing to give.
+    M0209,
+    /// Two VLANs of a fabric have one id.
+    M0210,
+    /// A bond with fewer than two members.
+    M0221,
+    /// A network layout names an interface that is not there.
+    M0222,
+    /// An address of a network layout that lacks what its mode needs.
+    M0225,
+    /// Two interfaces have one MAC address.
+    M0301,
+    /// Two machines have one BMC.
+    M0302,
+    /// Two machines have one serial number or UUID.
+    M0303,
+    /// A BMC that lacks what its driver needs.
+    M0304,
+    /// A BMC's address lies in a dynamic range.
+    M0305,
+    /// Two machines stand in one place.
+    M0306,
+    /// A name in a storage layout that names nothing in it.
+    M0403,
+    /// A selector that nothing uses.
+    M0404,
+    /// One mount point twice.
+    M0405,
+    /// UEFI boot without an EFI system partition.
+    M0406,
+    /// BIOS boot without a BIOS boot partition.
+    M0407,
+    /// No root filesystem.
+    M0408,
+    /// `rest` twice in one container.
+    M0409,
+    /// One id twice in a storage layout.
+    M0410,
+    /// A RAID level with too few members.
+    M0411,
+    /// A selector that contradicts itself.
+    M0412,
+    /// A filesystem, partition and mount point that do not fit each other.
+    M0414,
+    /// One partition used for two things.
+    M0416,
+    /// An image that lacks what its format needs.
+    M0501,
+    /// An image of the wrong format for its use.
+    M0504,
+    /// A user-data file that is not there.
+    M0511,
+    /// User-data for an image that takes none.
+    M0512,
+    /// One machine deployed twice.
+    M0602,
+    /// A hostname that is not one, or that two machines would share.
+    M0603,
+    /// A secret's file is not there.
+    M0702,
+    /// A secret in clear.
+    M0705,
+}
+
+impl Code {
+    /// The code of this text.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

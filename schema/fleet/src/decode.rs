@@ -1,0 +1,339 @@
+//! From the tree to typed values, collecting every mistake on the way.
+//!
+//! The decoder goes on after an error: a value that cannot be read is `None`, and its siblings are
+//! still looked at. References are collected here and looked up when all files are read.
+
+pub(crate) mod scalar;
+
+use crate::{
+    code::Code,
+    diagnostic::{Applicability, Diagnostic},
+    kind::{FieldRow, Shape},
+    span::{Span, Spanned},
+    suggest::nearest,
+    tree::{Entry, Node, Value},
+};
+use schema_ids::Name;
+use std::{collections::BTreeMap, fmt, marker::PhantomData, ops::Deref};
+
+/// A value that can be read from a node.
+pub(crate) trait Decode: Sized {
+    /// What it looks like, for KDL and for the schema.
+    const SHAPE: &'static Shape;
+    /// Whether a key with this type must be there, unless the field has a default.
+    const REQUIRED: bool = true;
+
+    /// Reads the value, or reports why not.
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self>;
+
+    /// What stands in for a key that is not there, in a table at this place.
+    fn absent(_at: &Span, _decoder: &mut Decoder) -> Option<Self> {
+        None
+    }
+}
+
+/// A kind of object that can be referred to.
+pub(crate) trait Kind {
+    /// Its name in files.
+    const KIND: &'static str;
+}
+
+/// A name of another object, checked to exist once all files are read.
+pub struct Ref<K> {
+    /// The name.
+    pub name: Name,
+    /// Where it was written.
+    pub span: Span,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Clone for Ref<K> {
+    fn clone(&self) -> Self {
+        Self { name: self.name.clone(), span: self.span.clone(), kind: PhantomData }
+    }
+}
+
+impl<K> PartialEq for Ref<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl<K> fmt::Debug for Ref<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ref({})", self.name)
+    }
+}
+
+impl<K> fmt::Display for Ref<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+impl<K> Deref for Ref<K> {
+    type Target = Name;
+
+    fn deref(&self) -> &Name {
+        &self.name
+    }
+}
+
+/// Named values in the order in which they were written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InOrder<T>(pub Vec<(Spanned<Name>, T)>);
+
+impl<T> InOrder<T> {
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&T> {
+        self.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value)
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Spanned<Name>, &T)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+}
+
+/// A reference that was met, to be looked up later.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    pub(crate) object: String,
+}
+
+/// Collects what decoding finds.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) references: Vec<Reference>,
+    /// The object being decoded: `machine.node-01`.
+    pub(crate) object: String,
+}
+
+impl Decoder {
+    /// Reports a diagnostic for the object being decoded.
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+        let object = self.object.clone();
+        self.diagnostics.push(diagnostic.in_object(object));
+    }
+
+    /// Remembers a reference.
+    pub(crate) fn refer(&mut self, kind: &'static str, name: &str, span: &Span) {
+        self.references.push(Reference {
+            kind,
+            name: name.to_owned(),
+            span: span.clone(),
+            object: self.object.clone(),
+        });
+    }
+
+    /// Reads a value.
+    pub(crate) fn value<T: Decode>(&mut self, node: &Node) -> Option<T> {
+        T::decode(node, self)
+    }
+
+    /// Reads the value of a key, its default, or reports that it is missing.
+    pub(crate) fn field<T: Decode>(&mut self, table: &Node, key: &str, default: Option<T>) -> Option<T> {
+        if let Some(entry) = table.get(key) {
+            return self.value(&entry.node);
+        }
+        let value = default.or_else(|| T::absent(&table.span, self));
+        if value.is_none() {
+            let help = match T::SHAPE {
+                Shape::Text { example, .. } => Some(format!("for example  {key} = \"{example}\"")),
+                Shape::Words(words) => {
+                    let words: Vec<_> = words.iter().map(|word| word.word).collect();
+                    Some(format!("it is one of {}", words.join(", ")))
+                }
+                _ => None,
+            };
+            let mut diagnostic = Diagnostic::error(
+                Code::M0005,
+                format!("{} has no `{key}`", self.object),
+                &table.span,
+                format!("`{key}` is missing here"),
+            );
+            diagnostic.help = help;
+            self.report(diagnostic);
+        }
+        value
+    }
+
+    /// Checks that a node is a table and that its keys are known.
+    pub(crate) fn table(&mut self, node: &Node, fields: &[FieldRow]) -> Option<()> {
+        let Value::Table(entries) = &node.value else {
+            self.wrong_type(node, "a table");
+            return None;
+        };
+        for entry in entries {
+            self.known_key(entry, fields);
+        }
+        Some(())
+    }
+
+    /// Reports a value of the right type that makes no sense.
+    pub(crate) fn unreadable(&mut self, node: &Node, title: &str) {
+        self.report(Diagnostic::error(Code::M0009, title, &node.span, "not known here"));
+    }
+
+    /// Reports that a node is not what is wanted.
+    pub(crate) fn wrong_type(&mut self, node: &Node, wanted: &str) {
+        let is = node.value.what();
+        self.report(Diagnostic::error(
+            Code::M0003,
+            format!("{wanted} is wanted, not {is}"),
+            &node.span,
+            format!("this is {is}"),
+        ));
+    }
+
+    fn known_key(&mut self, entry: &Entry, fields: &[FieldRow]) {
+        let key = entry.key.text.as_str();
+        let free = key.starts_with("x-") || key == "annotations";
+        match fields.iter().find(|field| field.key == key) {
+            Some(FieldRow { shape: Shape::Later, .. }) => self.report(
+                Diagnostic::error(
+                    Code::M0007,
+                    format!("`{key}` is not carried out by this version"),
+                    &entry.key.span,
+                    "known, but nothing would come of it",
+                )
+                .help("leave it out until a version carries it out"),
+            ),
+            Some(_) => {}
+            None if free => {}
+            None if names_a_secret(key) => self.report(secret_in_clear(entry)),
+            None => self.unknown_key(entry, fields),
+        }
+    }
+
+    fn unknown_key(&mut self, entry: &Entry, fields: &[FieldRow]) {
+        let (key, span) = (&entry.key.text, &entry.key.span);
+        let mut diagnostic =
+            Diagnostic::error(Code::M0002, format!("unknown key `{key}`"), span, "no such key here");
+        let known: Vec<_> = fields.iter().map(|field| field.key).collect();
+        if let Some(near) = nearest(key, known.iter().copied()) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(
+                Applicability::Safe,
+                format!("replace with `{near}`"),
+                span,
+                near,
+            );
+        } else {
+            diagnostic = diagnostic.help(format!("known here: {}", known.join(", ")));
+        }
+        self.report(diagnostic);
+    }
+}
+
+/// Whether a key is one in which people write what nobody should read.
+fn names_a_secret(key: &str) -> bool {
+    const WORDS: [&str; 6] = ["password", "passwd", "passphrase", "token", "private-key", "api-key"];
+    WORDS.iter().any(|word| key.ends_with(word))
+}
+
+fn secret_in_clear(entry: &Entry) -> Diagnostic {
+    Diagnostic::error(
+        Code::M0705,
+        format!("`{}` would put a secret in git in clear", entry.key.text),
+        &entry.key.span,
+        "secrets are named, never written here",
+    )
+    .help("describe it as a secret.NAME object, name that here, and change the secret: git keeps the old one")
+}
+
+/// Known values that stand for themselves.
+impl<T: Decode> Decode for Spanned<T> {
+    const SHAPE: &'static Shape = T::SHAPE;
+
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        Some(Self { value: decoder.value(node)?, span: node.span.clone() })
+    }
+}
+
+impl<T: Decode> Decode for Option<T> {
+    const SHAPE: &'static Shape = T::SHAPE;
+    const REQUIRED: bool = false;
+
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        decoder.value(node).map(Some)
+    }
+
+    fn absent(_: &Span, _: &mut Decoder) -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    const SHAPE: &'static Shape = &Shape::List(T::SHAPE);
+    const REQUIRED: bool = false;
+
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        let Value::List(items) = &node.value else {
+            decoder.wrong_type(node, "a list");
+            return None;
+        };
+        let values: Vec<_> = items.iter().map(|item| decoder.value(item)).collect();
+        values.into_iter().collect()
+    }
+
+    fn absent(_: &Span, _: &mut Decoder) -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+impl<T: Decode> Decode for InOrder<T> {
+    const SHAPE: &'static Shape = &Shape::Map(T::SHAPE);
+    const REQUIRED: bool = false;
+
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        let Value::Table(entries) = &node.value else {
+            decoder.wrong_type(node, "a table of names");
+            return None;
+        };
+        let mut pairs = Vec::with_capacity(entries.len());
+        let mut whole = true;
+        for entry in entries {
+            let name = decoder.name(&entry.key.text, &entry.key.span);
+            let value = decoder.value(&entry.node);
+            match name.zip(value) {
+                Some((value, decoded)) => {
+                    pairs.push((Spanned { value, span: entry.key.span.clone() }, decoded));
+                }
+                None => whole = false,
+            }
+        }
+        whole.then_some(Self(pairs))
+    }
+
+    fn absent(_: &Span, _: &mut Decoder) -> Option<Self> {
+        Some(Self(Vec::new()))
+    }
+}
+
+impl<T: Decode> Decode for BTreeMap<Name, T> {
+    const SHAPE: &'static Shape = &Shape::Map(T::SHAPE);
+    const REQUIRED: bool = false;
+
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        let pairs = decoder.value::<InOrder<T>>(node)?.0;
+        Some(pairs.into_iter().map(|(name, value)| (name.value, value)).collect())
+    }
+
+    fn absent(_: &Span, _: &mut Decoder) -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+impl<K: Kind> Decode for Ref<K> {
+    const SHAPE: &'static Shape = &Shape::Reference(K::KIND);
+
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        let name = decoder.value::<Name>(node)?;
+        decoder.refer(K::KIND, name.as_str(), &node.span);
+        Some(Self { name, span: node.span.clone(), kind: PhantomData })
+    }
+}

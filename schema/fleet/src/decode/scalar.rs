@@ -1,0 +1,213 @@
+//! The single values: texts that are read as something, numbers, words.
+
+use super::{Decode, Decoder};
+use crate::{
+    code::Code,
+    diagnostic::{Applicability, Diagnostic},
+    kind::Shape,
+    span::Span,
+    suggest::nearest,
+    tree::{Node, Value},
+    value::BadValue,
+};
+use ipnet::IpNet;
+use schema_ids::{ContentId, Digest, DiskId, Mac, Name, ParseError, Uuid};
+use std::{
+    net::{AddrParseError, IpAddr},
+    str::FromStr,
+};
+
+/// The reason alone, for a label: the title already says what the text is not.
+pub(crate) trait Why {
+    /// Why the text does not fit.
+    fn why(&self) -> &str;
+}
+
+impl Why for ParseError {
+    fn why(&self) -> &str {
+        self.why
+    }
+}
+
+impl Why for BadValue {
+    fn why(&self) -> &str {
+        self.0
+    }
+}
+
+impl Why for AddrParseError {
+    fn why(&self) -> &str {
+        "an address of four numbers, or of IPv6, is wanted"
+    }
+}
+
+impl Why for ipnet::AddrParseError {
+    fn why(&self) -> &str {
+        "an address and the length of its prefix are wanted"
+    }
+}
+
+impl Decoder {
+    /// The text of a node, or a report that it is none.
+    pub(crate) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
+        if let Value::Text(text) = &node.value {
+            return Some(text);
+        }
+        let written = match &node.value {
+            Value::Integer(number) => Some(number.to_string()),
+            Value::Number(text) | Value::Date(text) => Some(text.clone()),
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Null | Value::Text(_) | Value::List(_) | Value::Table(_) => None,
+        };
+        let is = node.value.what();
+        let mut diagnostic = Diagnostic::error(
+            Code::M0003,
+            format!("{what} is wanted, not {is}"),
+            &node.span,
+            format!("this is {is}"),
+        );
+        if let Some(written) = written {
+            diagnostic = diagnostic.fix(
+                Applicability::Maybe,
+                format!("replace with \"{written}\""),
+                &node.span,
+                format!("\"{written}\""),
+            );
+        }
+        self.report(diagnostic);
+        None
+    }
+
+    /// One of the words of a shape; anything else is reported with the nearest word.
+    pub(crate) fn word(&mut self, node: &Node, shape: &'static Shape) -> Option<&'static str> {
+        let Shape::Words(words) = shape else { return None };
+        let text = self.text(node, "a word")?;
+        if let Some(word) = words.iter().find(|word| word.word == text) {
+            return Some(word.word);
+        }
+        let known: Vec<_> = words.iter().map(|word| word.word).collect();
+        let mut diagnostic = Diagnostic::error(
+            Code::M0009,
+            format!("\"{text}\" is none of {}", known.join(", ")),
+            &node.span,
+            "not known here",
+        );
+        if let Some(near) = nearest(text, known.iter().copied()) {
+            diagnostic = diagnostic.help(format!("did you mean \"{near}\"?")).fix(
+                Applicability::Safe,
+                format!("replace with \"{near}\""),
+                &node.span,
+                format!("\"{near}\""),
+            );
+        }
+        self.report(diagnostic);
+        None
+    }
+
+    /// A name, given as text: of an object or of a key.
+    pub(crate) fn name(&mut self, text: &str, span: &Span) -> Option<Name> {
+        self.parsed(text, span, Code::M0009, "a name", None)
+    }
+
+    /// A text that is read by its type's `FromStr`.
+    pub(crate) fn parsed<T: FromStr<Err: Why>>(
+        &mut self,
+        text: &str,
+        span: &Span,
+        code: Code,
+        what: &str,
+        example: Option<&str>,
+    ) -> Option<T> {
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let why = error.why();
+                let shown: String = text.chars().take(80).collect();
+                let mut diagnostic =
+                    Diagnostic::error(code, format!("\"{shown}\" is not {what}"), span, why);
+                if let Some(example) = example {
+                    diagnostic = diagnostic.help(format!("for example \"{example}\""));
+                }
+                self.report(diagnostic);
+                None
+            }
+        }
+    }
+}
+
+/// Types whose `FromStr` reads them from a string.
+macro_rules! text_value {
+    ($type:ty, $code:ident, $what:literal, $example:literal) => {
+        impl crate::decode::Decode for $type {
+            const SHAPE: &'static crate::kind::Shape =
+                &crate::kind::Shape::Text { what: $what, example: $example };
+
+            fn decode(node: &crate::tree::Node, decoder: &mut crate::decode::Decoder) -> Option<Self> {
+                let text = decoder.text(node, $what)?;
+                let code = crate::code::Code::$code;
+                decoder.parsed(text, &node.span, code, $what, Some($example))
+            }
+        }
+    };
+}
+pub(crate) use text_value;
+
+text_value!(Name, M0009, "a name", "node-01");
+text_value!(Mac, M0009, "a MAC address", "52:54:00:77:00:01");
+text_value!(Uuid, M0009, "a UUID", "4c4c4544-0042-3510-8052-b4c04f4e3732");
+text_value!(Digest, M0009, "a SHA-256 digest", "64 hexadecimal digits");
+text_value!(DiskId, M0009, "a disk id", "wwn:0x5002538f");
+text_value!(ContentId, M0009, "a content id", "data:gpt-1f0c2a");
+text_value!(IpAddr, M0009, "an IP address", "10.20.0.1");
+text_value!(IpNet, M0009, "a network", "10.20.0.0/22");
+
+impl Decode for String {
+    const SHAPE: &'static Shape = &Shape::Text { what: "a string", example: "text" };
+
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        decoder.text(node, "a string").map(str::to_owned)
+    }
+}
+
+impl Decode for bool {
+    const SHAPE: &'static Shape = &Shape::Bool;
+
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        if let Value::Bool(value) = node.value {
+            return Some(value);
+        }
+        decoder.wrong_type(node, "true or false (#true or #false in KDL)");
+        None
+    }
+}
+
+/// Whole numbers with the range of their type.
+macro_rules! integer {
+    ($type:ty, $max:expr) => {
+        impl Decode for $type {
+            const SHAPE: &'static Shape = &Shape::Integer { min: 0, max: $max };
+
+            fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+                let Value::Integer(number) = node.value else {
+                    decoder.wrong_type(node, "a whole number");
+                    return None;
+                };
+                let value = Self::try_from(number).ok();
+                if value.is_none() {
+                    decoder.report(Diagnostic::error(
+                        Code::M0009,
+                        format!("{number} is not between 0 and {}", $max),
+                        &node.span,
+                        "out of range",
+                    ));
+                }
+                value
+            }
+        }
+    };
+}
+
+integer!(u8, u8::MAX as i64);
+integer!(u16, u16::MAX as i64);
+integer!(u32, u32::MAX as i64);
+integer!(u64, i64::MAX);

@@ -1,0 +1,79 @@
+//! The fleet: everything a commit says, decoded and resolved.
+//!
+//! A plain value. It is what is wanted; what was seen is elsewhere.
+
+use crate::kinds::{
+    deployment::Deployment, fabric::Fabric, fleet::FleetSettings, image::Image, machine::Machine,
+    moved_machine::MovedMachine, network::Network, pool::Pool, profile::Profile, rack::Rack,
+    removed_deployment::RemovedDeployment, removed_machine::RemovedMachine, secret::Secret,
+    storage::Storage, subnet::Subnet, zone::Zone,
+};
+use crate::value::path::RepositoryPath;
+use schema_ids::Name;
+use std::collections::BTreeMap;
+
+/// The maps of objects by name, in the fleet and in its draft.
+macro_rules! objects {
+    ($($(#[doc = $doc:literal])* $map:ident: $type:ty,)*) => {
+        /// Everything a commit says. References between its objects are checked to exist.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Fleet {
+            /// The fleet's name.
+            pub name: Name,
+            /// What holds everywhere.
+            pub settings: FleetSettings,
+            $($(#[doc = $doc])* pub $map: BTreeMap<Name, $type>,)*
+            /// The user-data files that deployments name, by path.
+            pub user_data: BTreeMap<RepositoryPath, Vec<u8>>,
+        }
+
+        /// What could be decoded, while it is not yet known whether it makes a fleet.
+        #[derive(Debug, Default)]
+        pub(crate) struct Draft {
+            pub(crate) settings: Option<(Name, FleetSettings)>,
+            $(pub(crate) $map: BTreeMap<Name, $type>,)*
+            pub(crate) user_data: BTreeMap<RepositoryPath, Vec<u8>>,
+        }
+
+        impl Draft {
+            /// The fleet, if there are settings; whether it is sound is the checks' business.
+            pub(crate) fn finish(self) -> Option<Fleet> {
+                let (name, settings) = self.settings?;
+                Some(Fleet { name, settings, $($map: self.$map,)* user_data: self.user_data })
+            }
+        }
+    };
+}
+
+objects! {
+    /// Secrets, by where they are kept.
+    secrets: Secret,
+    /// Zones.
+    zones: Zone,
+    /// Racks.
+    racks: Rack,
+    /// Fabrics with their VLANs.
+    fabrics: Fabric,
+    /// Subnets.
+    subnets: Subnet,
+    /// Pools.
+    pools: Pool,
+    /// Profiles as written; machines have them applied.
+    profiles: Profile,
+    /// Machines, with profile and defaults applied.
+    machines: Machine,
+    /// Storage layouts.
+    storages: Storage,
+    /// Network layouts.
+    networks: Network,
+    /// Images.
+    images: Image,
+    /// Deployments.
+    deployments: Deployment,
+    /// Machines removed on purpose.
+    removed_machines: RemovedMachine,
+    /// Deployments removed on purpose.
+    removed_deployments: RemovedDeployment,
+    /// Machines with a new name, by the old one.
+    moved_machines: MovedMachine,
+}

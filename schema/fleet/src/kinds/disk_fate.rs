@@ -1,0 +1,13 @@
+//! What becomes of disks when their machine or deployment goes.
+
+use crate::kind::words;
+
+words! {
+    /// What becomes of disks when their machine or deployment goes.
+    DiskFate {
+        /// They keep what is on them.
+        Retain = "retain",
+        /// Partition tables and signatures are erased; the data between them could be found again.
+        Quick = "quick",
+    }
+}

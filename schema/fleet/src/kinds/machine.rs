@@ -1,0 +1,154 @@
+//! Machines: what a person knows of the hardware, and what is allowed to happen to it.
+//!
+//! The fields are read after profile and file defaults were laid beneath them, so this is what holds.
+
+use crate::{
+    decode::Ref,
+    kind::{kind, table, words},
+    kinds::{
+        pool::Pool,
+        profile::{Profile, Tags},
+        rack::Rack,
+        secret::Secret,
+    },
+    span::Spanned,
+    value::vlan_ref::VlanRef,
+};
+use schema_ids::{ContentId, DiskId, Mac, Name, Uuid};
+use std::{collections::BTreeMap, net::IpAddr};
+
+kind! {
+    /// One physical machine, with its profile and its file's defaults already applied.
+    "machine" in machines: Machine {
+        /// For people.
+        live description: Option<String>,
+        /// The maker's serial number, as the firmware says it (SMBIOS type 1).
+        live serial: Option<Spanned<String>>,
+        /// The system UUID, as the firmware says it (SMBIOS type 1).
+        live uuid: Option<Spanned<Uuid>>,
+        /// The lowest rack unit it fills, from 1.
+        live position: Option<Spanned<u8>>,
+        /// What it has in common with others.
+        live profile: Option<Ref<Profile>>,
+        /// Where it stands.
+        live rack: Option<Ref<Rack>>,
+        /// The pool it belongs to.
+        live pool: Option<Ref<Pool>>,
+        /// Tags, with those of its profile.
+        live tags: Tags,
+        /// Tags of its profile that it does not have; already taken away here.
+        live tags_remove: Tags,
+        /// Its management controller.
+        live bmc: Option<Bmc>,
+        /// Its network interfaces by the names that layouts use.
+        live nic: BTreeMap<Name, Nic>,
+        /// How it boots.
+        live boot: Boot,
+        /// What may not be done to it. The last value that was in force counts.
+        live protect: Option<Protect>,
+        /// Whether it is wanted on when nothing else decides.
+        live power: Option<Power>,
+        /// Contents of disks that a person agrees to erase.
+        wipe consent: Vec<Consent>,
+    }
+}
+
+table! {
+    /// A machine's management controller.
+    Bmc {
+        /// How it is spoken to.
+        live driver: BmcDriver,
+        /// Its address.
+        live address: Option<Spanned<IpAddr>>,
+        /// Its port, where it is not the driver's own (623 for IPMI, 443 for Redfish).
+        live port: Option<u16>,
+        /// User name and password.
+        live secret: Option<Ref<Secret>>,
+    }
+    later ["tls"]
+}
+
+words! {
+    /// How a BMC is spoken to.
+    BmcDriver {
+        /// IPMI 2.0 over RMCP+.
+        Ipmi = "ipmi",
+        /// Redfish (DSP0266).
+        Redfish = "redfish",
+        /// Not at all: a person presses the button and is told when.
+        Manual = "manual",
+    }
+}
+
+table! {
+    /// A network interface.
+    Nic {
+        /// Its MAC address.
+        live mac: Spanned<Mac>,
+        /// The VLAN its port carries untagged; the machine may boot from it.
+        live link: Option<Spanned<VlanRef>>,
+        /// Its address, fixed by a person; otherwise the planner chooses one.
+        live address: Option<Spanned<IpAddr>>,
+    }
+}
+
+table! {
+    /// How a machine boots.
+    Boot {
+        /// Its firmware.
+        live mode: BootMode = BootMode::Uefi,
+        /// What it tries first.
+        live order: BootOrder = BootOrder::NetworkFirst,
+    }
+    later ["secure-boot"]
+}
+
+words! {
+    /// How a machine's firmware boots.
+    BootMode {
+        /// PC BIOS, or UEFI's emulation of it.
+        Bios = "bios",
+        /// UEFI.
+        Uefi = "uefi",
+    }
+}
+
+words! {
+    /// What a machine tries first.
+    BootOrder {
+        /// The network, so that we decide at each boot.
+        NetworkFirst = "network-first",
+        /// The disk; jobs then need a one-shot order to the BMC.
+        DiskFirst = "disk-first",
+    }
+}
+
+words! {
+    /// What may not be done to a machine.
+    Protect {
+        /// It may not be released from its deployment.
+        Release = "release",
+        /// It may be neither released nor erased.
+        Wipe = "wipe",
+    }
+}
+
+words! {
+    /// Whether a machine is wanted on.
+    Power {
+        /// On.
+        On = "on",
+        /// Off.
+        Off = "off",
+    }
+}
+
+table! {
+    /// A person agrees that a disk loses what is on it now, and nothing else.
+    Consent {
+        /// The disk.
+        wipe disk: Spanned<DiskId>,
+        /// What is on it, as a plan names it.
+        wipe contents: ContentId,
+    }
+}

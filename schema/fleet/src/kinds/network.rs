@@ -1,0 +1,146 @@
+//! Network layouts: what the installed system makes of its interfaces.
+
+use crate::{
+    decode::Ref,
+    kind::{kind, table, words},
+    kinds::subnet::Subnet,
+    span::Spanned,
+    value::{template::Template, vlan_ref::VlanRef},
+};
+use ipnet::IpNet;
+use schema_ids::Name;
+use std::{collections::BTreeMap, net::IpAddr};
+
+kind! {
+    /// A network layout of the installed system, used by deployments. Interfaces are those of the
+    /// machine, by its names for them, and those made here.
+    "network" in networks: Network {
+        /// For people.
+        live description: Option<String>,
+        /// Bonds by name.
+        next_deploy bond: BTreeMap<Name, Bond>,
+        /// Tagged VLANs by name.
+        next_deploy vlan: BTreeMap<Name, VlanInterface>,
+        /// Bridges by name.
+        next_deploy bridge: BTreeMap<Name, Bridge>,
+        /// What address which interface gets.
+        next_deploy address: Vec<Address>,
+        /// Routes beside those of the subnets' gateways.
+        next_deploy route: Vec<Route>,
+    }
+}
+
+table! {
+    /// Interfaces used as one.
+    Bond {
+        /// Its interfaces.
+        next_deploy members: Vec<Spanned<Name>>,
+        /// How they share the work.
+        next_deploy mode: BondMode,
+        /// For `802.3ad`: how often to speak to the switch.
+        next_deploy lacp_rate: LacpRate = LacpRate::Slow,
+        /// Which interface carries a packet.
+        next_deploy hash: BondHash = BondHash::Layer2,
+        /// Largest payload of a frame, in bytes.
+        next_deploy mtu: Option<u16>,
+    }
+}
+
+words! {
+    /// How the interfaces of a bond share the work (Linux bonding).
+    BondMode {
+        /// One works, the others wait.
+        ActiveBackup = "active-backup",
+        /// Link aggregation (IEEE 802.1AX, once 802.3ad).
+        Lacp = "802.3ad",
+        /// By a hash of each packet.
+        BalanceXor = "balance-xor",
+        /// In turn.
+        BalanceRr = "balance-rr",
+    }
+}
+
+words! {
+    /// How often LACP speaks.
+    LacpRate {
+        /// Every 30 s.
+        Slow = "slow",
+        /// Every second.
+        Fast = "fast",
+    }
+}
+
+words! {
+    /// Which interface carries a packet.
+    BondHash {
+        /// By MAC addresses.
+        Layer2 = "layer2",
+        /// By MAC and IP addresses.
+        Layer23 = "layer2+3",
+        /// By IP addresses and ports.
+        Layer34 = "layer3+4",
+    }
+}
+
+table! {
+    /// A tagged VLAN on an interface.
+    VlanInterface {
+        /// The interface beneath.
+        next_deploy link: Spanned<Name>,
+        /// The VLAN, whose id and MTU it takes.
+        next_deploy vlan: Spanned<VlanRef>,
+    }
+}
+
+table! {
+    /// A bridge.
+    Bridge {
+        /// Its ports.
+        next_deploy members: Vec<Spanned<Name>>,
+        /// Whether it speaks the spanning tree protocol.
+        next_deploy stp: bool = false,
+    }
+}
+
+table! {
+    /// What address an interface gets.
+    Address {
+        /// The interface.
+        next_deploy on: Spanned<Name>,
+        /// How it gets one.
+        next_deploy mode: Spanned<AddressMode>,
+        /// For `auto`: where the address is taken from.
+        next_deploy subnet: Option<Ref<Subnet>>,
+        /// For `static`: address and prefix, such as `10.20.16.{position}/24`. Without it, the machine's
+        /// `nic.NAME.address` is taken.
+        next_deploy cidr: Option<Spanned<Template>>,
+    }
+}
+
+words! {
+    /// How an interface gets its address.
+    AddressMode {
+        /// The planner chooses one of the subnet and keeps it.
+        Auto = "auto",
+        /// Written here or on the machine.
+        Static = "static",
+        /// The installed system asks.
+        Dhcp = "dhcp",
+        /// None: the interface is only up.
+        LinkUp = "link-up",
+    }
+}
+
+table! {
+    /// A route.
+    Route {
+        /// The destination.
+        next_deploy to: IpNet,
+        /// The router.
+        next_deploy via: Spanned<IpAddr>,
+        /// The interface.
+        next_deploy on: Spanned<Name>,
+        /// The lower, the better.
+        next_deploy metric: Option<u32>,
+    }
+}

@@ -1,0 +1,14 @@
+//! Pools: whose machines these are.
+
+use crate::kind::kind;
+
+kind! {
+    /// Machines that are given out together, and the people who answer for them.
+    "pool" in pools: Pool {
+        /// For people.
+        live description: Option<String>,
+        /// Who answers for it.
+        live owners: Vec<String>,
+    }
+    later ["deletion"]
+}

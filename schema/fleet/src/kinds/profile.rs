@@ -1,0 +1,58 @@
+//! Profiles: what machines of one sort have in common.
+
+use crate::{
+    decode::{Decode, Decoder, Ref},
+    kind::{Shape, kind},
+    kinds::{
+        machine::{Bmc, Boot, Power, Protect},
+        pool::Pool,
+        rack::Rack,
+    },
+    span::Span,
+    tree::Node,
+};
+use schema_ids::Name;
+use std::collections::BTreeSet;
+
+kind! {
+    /// What machines of one sort have in common; a machine's own fields come on top.
+    "profile" in profiles: Profile {
+        /// For people.
+        live description: Option<String>,
+        /// Another profile that this one builds on; at most three in a row.
+        live extends: Option<Ref<Profile>>,
+        /// Tags its machines have.
+        live tags: Tags,
+        /// Tags of the extended profile that its machines do not have.
+        live tags_remove: Tags,
+        /// Where its machines stand.
+        live rack: Option<Ref<Rack>>,
+        /// The pool its machines belong to.
+        live pool: Option<Ref<Pool>>,
+        /// How its machines' BMCs are spoken to.
+        live bmc: Option<Bmc>,
+        /// How its machines boot.
+        live boot: Option<Boot>,
+        /// Whether they are wanted on when nothing else decides.
+        live power: Option<Power>,
+        /// What may not be done to them.
+        live protect: Option<Protect>,
+    }
+    later ["commissioning", "expect"]
+}
+
+/// A set of tags.
+pub type Tags = BTreeSet<Name>;
+
+impl Decode for Tags {
+    const SHAPE: &'static Shape = &Shape::List(Name::SHAPE);
+    const REQUIRED: bool = false;
+
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        decoder.value::<Vec<Name>>(node).map(|tags| tags.into_iter().collect())
+    }
+
+    fn absent(_: &Span, _: &mut Decoder) -> Option<Self> {
+        Some(Self::new())
+    }
+}

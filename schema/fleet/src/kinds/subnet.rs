@@ -1,0 +1,52 @@
+//! Subnets: the addresses of a VLAN.
+
+use crate::{
+    kind::{kind, table, words},
+    span::Spanned,
+    value::vlan_ref::VlanRef,
+};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+kind! {
+    /// A range of IPv4 or IPv6 addresses on a VLAN. All subnets are in one routing domain.
+    "subnet" in subnets: Subnet {
+        /// For people.
+        live description: Option<String>,
+        /// The VLAN it is on.
+        live vlan: Spanned<VlanRef>,
+        /// The network, without host bits.
+        live cidr: Spanned<IpNet>,
+        /// The router.
+        live gateway: Option<Spanned<IpAddr>>,
+        /// Name servers.
+        live dns: Vec<IpAddr>,
+        /// Parts of it that serve a purpose; all else is given out to interfaces with `mode = "auto"`.
+        live range: Vec<Range>,
+    }
+    later ["ra", "vrf"]
+}
+
+table! {
+    /// A part of a subnet, both ends included.
+    Range {
+        /// What for.
+        live purpose("use"): RangeUse,
+        /// The first address.
+        live from: Spanned<IpAddr>,
+        /// The last address.
+        live to: Spanned<IpAddr>,
+        /// For people.
+        live comment: Option<String>,
+    }
+}
+
+words! {
+    /// What a part of a subnet is for.
+    RangeUse {
+        /// Not ours: never given out.
+        Reserved = "reserved",
+        /// DHCP leases for a while: unknown machines and jobs.
+        Dynamic = "dynamic",
+    }
+}

@@ -1,0 +1,159 @@
+//! Layers: profile beneath file defaults beneath the object. Scalars and lists replace, tables merge,
+//! tags add up.
+//!
+//! Trees are laid upon each other before anything is decoded, so every value keeps the place where it
+//! was written, and a mistake in a profile is reported where the profile is.
+
+use crate::{
+    code::Code,
+    decode::{Decoder, Kind},
+    diagnostic::Diagnostic,
+    kinds::{machine::Machine, profile::Profile},
+    objects::Object,
+    tree::{Entry, Node, Value},
+};
+use std::collections::BTreeMap;
+
+/// Profiles that build on each other: more are hard to follow for people.
+const EXTENDS_MAX: usize = 3;
+
+/// Keys of a profile that describe the profile, not its machines.
+const OF_THE_PROFILE: [&str; 2] = ["description", "extends"];
+
+/// The profiles of a fleet, by name, as written with their files' defaults.
+pub(crate) struct Layers<'o> {
+    profiles: BTreeMap<&'o str, (&'o Object, Node)>,
+}
+
+impl<'o> Layers<'o> {
+    /// Collects the profiles, and reports those that extend each other without end.
+    pub(crate) fn new(objects: &'o [Object], decoder: &mut Decoder) -> Self {
+        let of_profiles = objects.iter().filter(|object| object.kind.name == Profile::KIND);
+        let profiles = of_profiles.map(|object| (object.name.text.as_str(), (object, with_defaults(object))));
+        let layers = Self { profiles: profiles.collect() };
+        layers.report_chains(decoder);
+        layers
+    }
+
+    /// The object with everything beneath it.
+    pub(crate) fn resolve(&self, object: &Object) -> Node {
+        let node = with_defaults(object);
+        if object.kind.name != Machine::KIND {
+            return node;
+        }
+        let chain = text_of(&node, "profile").map(|name| self.chain(name)).unwrap_or_default();
+        let beneath = chain.into_iter().rev().fold(None, |beneath: Option<Node>, profile| {
+            let mut layer = profile.clone();
+            if let Value::Table(entries) = &mut layer.value {
+                entries.retain(|entry| !OF_THE_PROFILE.contains(&entry.key.text.as_str()));
+            }
+            Some(match beneath {
+                Some(beneath) => lay(&beneath, &layer),
+                None => layer,
+            })
+        });
+        match beneath {
+            Some(beneath) => lay(&beneath, &node),
+            None => node,
+        }
+    }
+
+    /// A profile and those it builds on, nearest first; at most as many as are allowed.
+    fn chain(&self, name: &str) -> Vec<&Node> {
+        let mut chain = Vec::new();
+        let mut next = self.profiles.get(name);
+        while let Some((_, node)) = next {
+            if chain.len() == EXTENDS_MAX {
+                break;
+            }
+            chain.push(node);
+            next = text_of(node, "extends").and_then(|name| self.profiles.get(name));
+        }
+        chain
+    }
+
+    fn report_chains(&self, decoder: &mut Decoder) {
+        for (name, (object, node)) in &self.profiles {
+            let Some(extends) = node.get("extends") else { continue };
+            let chain = self.chain(name);
+            let more = chain.last().and_then(|last| text_of(last, "extends"));
+            if chain.len() < EXTENDS_MAX || !more.is_some_and(|name| self.profiles.contains_key(name)) {
+                continue;
+            }
+            decoder.object = format!("profile.{}", object.name.text);
+            let circle = chain[1..].iter().any(|other| std::ptr::eq(*other, chain[0]))
+                || more.is_some_and(|more| more == *name);
+            let title = if circle {
+                format!("profile \"{name}\" extends itself")
+            } else {
+                format!("profile \"{name}\" builds on more than two others")
+            };
+            decoder.report(
+                Diagnostic::error(Code::M0105, title, &extends.node.span, "the chain goes on from here")
+                    .help("at most three profiles in a row, without a circle"),
+            );
+        }
+    }
+}
+
+fn with_defaults(object: &Object) -> Node {
+    match &object.defaults {
+        Some(defaults) => lay(defaults, &object.node),
+        None => object.node.clone(),
+    }
+}
+
+fn text_of<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
+    match &node.get(key)?.node.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// An object's tree upon another.
+fn lay(beneath: &Node, above: &Node) -> Node {
+    let mut node = merge(beneath, above);
+    let tags = tags(beneath, above);
+    if let (Value::Table(entries), Some(tags)) = (&mut node.value, tags) {
+        entries.retain(|entry| entry.key.text != tags.key.text);
+        entries.push(tags);
+    }
+    node
+}
+
+/// Tables merge, everything else replaces.
+fn merge(beneath: &Node, above: &Node) -> Node {
+    let (Value::Table(lower), Value::Table(upper)) = (&beneath.value, &above.value) else {
+        return above.clone();
+    };
+    let mut entries = upper.clone();
+    for entry in &mut entries {
+        if let Some(under) = beneath.get(&entry.key.text) {
+            entry.node = merge(&under.node, &entry.node);
+        }
+    }
+    entries.extend(lower.iter().filter(|entry| above.get(&entry.key.text).is_none()).cloned());
+    Node { value: Value::Table(entries), span: above.span.clone() }
+}
+
+/// The tags of both, without those that the upper one takes away. `None` where there is nothing to
+/// add up, or where something is wrong that the decoder will tell.
+fn tags(beneath: &Node, above: &Node) -> Option<Entry> {
+    let list = |node: &Node, key: &str| match &node.get(key)?.node.value {
+        Value::List(items) => Some(items.clone()),
+        _ => None,
+    };
+    let lower = beneath.get("tags")?;
+    let mut items = list(beneath, "tags")?;
+    let removed = list(above, "tags-remove").unwrap_or_default();
+    items.retain(|item| !removed.iter().any(|gone| same_text(gone, item)));
+    if above.get("tags").is_some() {
+        items.extend(list(above, "tags")?);
+    }
+    let span = lower.node.span.clone();
+    Some(Entry { key: lower.key.clone(), node: Node { value: Value::List(items), span } })
+}
+
+fn same_text(one: &Node, other: &Node) -> bool {
+    matches!((&one.value, &other.value), (Value::Text(one), Value::Text(other)) if one == other)
+}

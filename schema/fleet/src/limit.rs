@@ -1,0 +1,21 @@
+//! Limits of the reader. Whoever can push may write anything; reading it stays cheap.
+
+/// Bytes of one fleet file. An inventory of 10 000 machines is 3 MiB in one file.
+pub(crate) const FILE_BYTES_MAX: usize = 4 << 20;
+
+/// Fleet files of one revision. A file per rack and object of the largest fleets is far below.
+pub(crate) const FILES_MAX: usize = 20_000;
+
+/// Tables and lists within each other. The language itself has six.
+pub(crate) const DEPTH_MAX: usize = 32;
+
+/// What may open one level in KDL (`{`, `/*`, `/-`) within one object. The KDL parser recurses on each
+/// and keeps going after errors, so the number of openings, not the depth we see, bounds its stack:
+/// on the 2 MiB of a thread it stands more than twice this.
+pub(crate) const KDL_OPENINGS_MAX: usize = 100;
+
+/// Fields and child nodes of one table in KDL; each is compared with those before it.
+pub(crate) const KDL_ENTRIES_MAX: usize = 1000;
+
+/// Syntax errors told of one file; the rest would be echoes of the first.
+pub(crate) const SYNTAX_ERRORS_MAX: usize = 20;

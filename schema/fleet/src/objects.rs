@@ -1,0 +1,137 @@
+//! The objects of a file: what stands under the kinds of its root table.
+
+use crate::{
+    code::Code,
+    decode::Decoder,
+    diagnostic::{Applicability, Diagnostic},
+    kind::{Effect, FieldRow, KindRow, Shape},
+    kinds::{LATER, kinds},
+    suggest::nearest,
+    tree::{Entry, Key, Node, Value},
+};
+use std::fmt;
+
+/// An object before its layers are laid together.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) kind: &'static KindRow,
+    pub(crate) name: Key,
+    pub(crate) node: Node,
+    /// What the same file gives all objects of this kind.
+    pub(crate) defaults: Option<Node>,
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.kind.name, self.name.text)
+    }
+}
+
+/// Takes the objects out of a file's tree; what is none is reported.
+pub(crate) fn objects_of(root: &Node, decoder: &mut Decoder) -> Vec<Object> {
+    let mut objects = Vec::new();
+    for entry in root.entries() {
+        let key = entry.key.text.as_str();
+        decoder.object = key.to_owned();
+        if key == "defaults" {
+            continue;
+        } else if key == "muster" {
+            marker(&entry.node, decoder);
+        } else if let Some(kind) = find(key) {
+            take(kind, &entry.node, decoder, &mut objects);
+        } else if kinds().iter().any(|row| row.name.split_once('.').is_some_and(|(first, _)| first == key)) {
+            for inner in named(&entry.node, decoder) {
+                let name = format!("{key}.{}", inner.key.text);
+                match find(&name) {
+                    Some(kind) => take(kind, &inner.node, decoder, &mut objects),
+                    None => unknown_kind(&name, &inner.key, decoder),
+                }
+            }
+        } else if !key.starts_with("x-") && key != "annotations" {
+            unknown_kind(key, &entry.key, decoder);
+        }
+    }
+    lay_defaults(root, decoder, &mut objects);
+    objects
+}
+
+fn take(kind: &'static KindRow, node: &Node, decoder: &mut Decoder, objects: &mut Vec<Object>) {
+    for entry in named(node, decoder) {
+        let (name, node) = (entry.key.clone(), entry.node.clone());
+        objects.push(Object { kind, name, node, defaults: None });
+    }
+}
+
+/// The root marker of a repository, in `muster.toml`. It says nothing yet that `fleet` does not say.
+fn marker(node: &Node, decoder: &mut Decoder) {
+    const FIELDS: [FieldRow; 3] = [
+        FieldRow {
+            key: "schema",
+            doc: "Version of the language; 1.",
+            effect: Effect::Live,
+            shape: &Shape::Integer { min: 1, max: 1 },
+            required: false,
+            default: None,
+        },
+        FieldRow::later("include"),
+        FieldRow::later("format"),
+    ];
+    if decoder.table(node, &FIELDS).is_some() {
+        decoder.field::<u32>(node, "schema", Some(1));
+    }
+}
+
+/// The entries of a table of names, or a report that it is none.
+fn named<'n>(node: &'n Node, decoder: &mut Decoder) -> &'n [Entry] {
+    if !matches!(node.value, Value::Table(_)) {
+        decoder.wrong_type(node, "a table of names");
+    }
+    node.entries()
+}
+
+/// Hands the `defaults` of a file to its objects.
+fn lay_defaults(root: &Node, decoder: &mut Decoder, objects: &mut [Object]) {
+    let Some(defaults) = root.get("defaults") else { return };
+    decoder.object = "defaults".to_owned();
+    for entry in named(&defaults.node, decoder) {
+        decoder.object = format!("defaults.{}", entry.key.text);
+        let Some(kind) = find(&entry.key.text) else {
+            unknown_kind(&entry.key.text, &entry.key, decoder);
+            continue;
+        };
+        decoder.table(&entry.node, kind.fields);
+        for object in objects.iter_mut().filter(|object| std::ptr::eq(object.kind, kind)) {
+            object.defaults = Some(entry.node.clone());
+        }
+    }
+}
+
+fn find(name: &str) -> Option<&'static KindRow> {
+    kinds().iter().copied().find(|row| row.name == name)
+}
+
+fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
+    if LATER.contains(&name) {
+        decoder.report(
+            Diagnostic::error(
+                Code::M0007,
+                format!("`{name}` objects are not carried out by this version"),
+                &key.span,
+                "known, but nothing would come of it",
+            )
+            .help("leave them out until a version carries them out"),
+        );
+        return;
+    }
+    let known: Vec<_> = kinds().iter().map(|row| row.name).collect();
+    let mut diagnostic =
+        Diagnostic::error(Code::M0002, format!("unknown kind `{name}`"), &key.span, "no such kind of object");
+    diagnostic = match nearest(name, known.iter().copied()) {
+        Some(near) if !near.contains('.') => diagnostic
+            .help(format!("did you mean `{near}`?"))
+            .fix(Applicability::Safe, format!("replace with `{near}`"), &key.span, near),
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic.help(format!("kinds: {}", known.join(", "))),
+    };
+    decoder.report(diagnostic);
+}

@@ -1,0 +1,154 @@
+//! Diagnostics as people and programs read them.
+//!
+//! One layout, two skins: the plain one for logs and CI, the graphical one for terminals; and JSON. A
+//! diagnostic may point into several files, which is why the drawing is ours: miette's own draws one
+//! source only. What comes from files is stripped of control characters before it reaches a terminal.
+
+mod graphical;
+mod json;
+mod plain;
+
+pub use graphical::graphical;
+pub use json::json;
+pub use plain::plain;
+
+use crate::{
+    diagnostic::{Diagnostic, Label, Severity},
+    source::{SourceFile, Text},
+    span::Span,
+};
+use std::collections::BTreeMap;
+
+/// Messages that are shown; all are counted. Whoever has more begins with the first.
+const SHOWN_MAX: usize = 50;
+
+/// Characters of a source line that are shown; a longer one is cut around its labels.
+const LINE_MAX: usize = 140;
+
+/// Characters shown before the first label of a line that is cut.
+const LINE_BEFORE: usize = 40;
+
+/// The texts that spans point into.
+struct Sources<'f>(BTreeMap<&'f str, Text<'f>>);
+
+impl<'f> Sources<'f> {
+    /// The files that these diagnostics point into, as far as they are text.
+    fn of(diagnostics: &[Diagnostic], files: &'f [SourceFile]) -> Self {
+        let named = |path: &str| {
+            let labels = diagnostics.iter().flat_map(|one| one.secondary.iter().chain([&one.primary]));
+            labels.into_iter().any(|label| &*label.span.file == path)
+        };
+        let wanted = files.iter().filter(|file| named(&file.path));
+        let texts = wanted.filter_map(|file| {
+            let text = std::str::from_utf8(&file.bytes).ok()?;
+            Some((file.path.as_str(), Text::new(&file.path, text)))
+        });
+        Self(texts.collect())
+    }
+}
+
+/// The labels of one file, in the order of its lines.
+struct Block<'d> {
+    /// Where the block says it begins.
+    head: &'d Span,
+    lines: Vec<Line<'d>>,
+}
+
+/// One source line with its labels.
+struct Line<'d> {
+    number: u32,
+    /// What is shown of it; empty if the file is not there.
+    text: String,
+    marks: Vec<Mark<'d>>,
+}
+
+/// A label in its line.
+struct Mark<'d> {
+    /// Characters before it, in what is shown.
+    indent: usize,
+    /// Characters under which it is drawn, at least one.
+    width: usize,
+    primary: bool,
+    text: &'d str,
+}
+
+/// Groups the labels of a diagnostic by file, the primary's first.
+fn blocks<'d>(diagnostic: &'d Diagnostic, sources: &Sources<'_>) -> Vec<Block<'d>> {
+    let mut blocks: Vec<(&Span, Vec<(&Label, bool)>)> = vec![(&diagnostic.primary.span, Vec::new())];
+    let labels = diagnostic.secondary.iter().map(|label| (label, false));
+    for (label, primary) in std::iter::once((&diagnostic.primary, true)).chain(labels) {
+        match blocks.iter_mut().find(|(head, _)| head.file == label.span.file) {
+            Some((_, labels)) => labels.push((label, primary)),
+            None => blocks.push((&label.span, vec![(label, primary)])),
+        }
+    }
+    blocks.into_iter().map(|(head, labels)| block(head, labels, sources)).collect()
+}
+
+fn block<'d>(head: &'d Span, labels: Vec<(&'d Label, bool)>, sources: &Sources<'_>) -> Block<'d> {
+    let mut by_line: BTreeMap<u32, Vec<(&Label, bool)>> = BTreeMap::new();
+    for (label, primary) in labels {
+        by_line.entry(label.span.start.line).or_default().push((label, primary));
+    }
+    let text = sources.0.get(&*head.file);
+    let lines = by_line.into_iter().map(|(number, mut labels)| {
+        labels.sort_by_key(|(label, _)| label.span.start.column);
+        let source = text.map_or("", |text| text.line(number));
+        line(number, source, &labels)
+    });
+    Block { head, lines: lines.collect() }
+}
+
+fn line<'d>(number: u32, source: &str, labels: &[(&'d Label, bool)]) -> Line<'d> {
+    let length = source.chars().count();
+    let first = labels.first().map_or(0, |(label, _)| label.span.start.column as usize - 1);
+    let skip = if length > LINE_MAX { first.saturating_sub(LINE_BEFORE) } else { 0 };
+    let mut text: String = source.chars().skip(skip).take(LINE_MAX).map(printable).collect();
+    if skip + LINE_MAX < length {
+        text.push('…');
+    }
+    let marks = labels.iter().map(|(label, primary)| {
+        let start = (label.span.start.column as usize - 1).min(length);
+        let one_line = label.span.end.line == label.span.start.line;
+        let end = if one_line { label.span.end.column as usize - 1 } else { length };
+        let indent = start.saturating_sub(skip).min(LINE_MAX);
+        let width = end.saturating_sub(start).clamp(1, LINE_MAX - indent.min(LINE_MAX - 1));
+        Mark { indent, width, primary: *primary, text: &label.text }
+    });
+    let marks = marks.collect();
+    Line { number, text, marks }
+}
+
+/// What may reach a terminal: no control character of a file moves its cursor.
+fn printable(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
+/// A message on one line, safe for a terminal.
+fn safe(text: &str) -> String {
+    text.chars().map(printable).collect()
+}
+
+/// `3 errors, 1 warning`, and how many were left out.
+fn summary(diagnostics: &[Diagnostic]) -> String {
+    let count = |severity| diagnostics.iter().filter(|one| one.severity == severity).count();
+    let word = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let mut text =
+        format!("{}, {}", word(count(Severity::Error), "error"), word(count(Severity::Warning), "warning"));
+    if diagnostics.len() > SHOWN_MAX {
+        text.push_str(&format!("; the first {SHOWN_MAX} are shown"));
+    }
+    text
+}
+
+/// As printed.
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}

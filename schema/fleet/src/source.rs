@@ -1,0 +1,63 @@
+//! The files of one revision, and where in them a byte stands.
+//!
+//! Nothing here reads a disk: the files are handed in, by the shell that has them from git or from a
+//! working tree.
+
+use crate::span::{Position, Span};
+use std::sync::Arc;
+
+/// One file of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The path in the repository, with `/`.
+    pub path: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+/// A text and the starts of its lines.
+pub(crate) struct Text<'a> {
+    pub(crate) path: Arc<str>,
+    pub(crate) text: &'a str,
+    line_starts: Vec<usize>,
+}
+
+impl<'a> Text<'a> {
+    /// Indexes the lines. A text is shorter than 4 GiB: files are limited long before.
+    pub(crate) fn new(path: &str, text: &'a str) -> Self {
+        let line_starts = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
+        Self { path: path.into(), text, line_starts }
+    }
+
+    /// The span of a range of bytes, held to the text and to the borders of its characters.
+    pub(crate) fn span(&self, range: std::ops::Range<usize>) -> Span {
+        let start = self.position(range.start);
+        let end = self.position(range.end.max(range.start));
+        Span { file: self.path.clone(), start, end }
+    }
+
+    /// A line without its end, by its number from 1.
+    pub(crate) fn line(&self, number: u32) -> &'a str {
+        let index = number.saturating_sub(1) as usize;
+        let start = self.line_starts.get(index).copied().unwrap_or(self.text.len());
+        let end = self.line_starts.get(index + 1).copied().unwrap_or(self.text.len());
+        self.text[start..end].trim_end_matches(['\n', '\r'])
+    }
+
+    fn position(&self, byte: usize) -> Position {
+        let mut byte = byte.min(self.text.len());
+        while !self.text.is_char_boundary(byte) {
+            byte -= 1;
+        }
+        let line = self.line_starts.partition_point(|start| *start <= byte);
+        let column = self.text[self.line_starts[line - 1]..byte].chars().count() + 1;
+        Position { byte: narrow(byte), line: narrow(line), column: narrow(column) }
+    }
+}
+
+/// Held to what a `u32` can say; no file that is read is that long.
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,105 @@
+//! The one tree that both syntaxes are read into: values with the place of each, and nothing of the
+//! syntax they came in.
+//!
+//! It keeps the order of writing, because disk selectors take disks in that order. It knows no kind
+//! and checks no value.
+
+mod kdl;
+mod kdl_objects;
+mod toml;
+
+use crate::{diagnostic::Diagnostic, source::Text, span::Span};
+
+/// A value and where it stands. A table's span is its head, not its body.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) span: Span,
+}
+
+/// What both syntaxes can say.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    /// KDL's `#null`; no field takes it.
+    Null,
+    Bool(bool),
+    Integer(i64),
+    /// A number that is not whole or too large, as written; no field takes it.
+    Number(String),
+    /// A date or time of TOML, kept as written; no field takes it.
+    Date(String),
+    Text(String),
+    List(Vec<Node>),
+    Table(Vec<Entry>),
+}
+
+/// One key of a table with its value.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: Key,
+    pub(crate) node: Node,
+}
+
+/// A key or a name, as written.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) text: String,
+    pub(crate) span: Span,
+}
+
+/// The syntaxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Syntax {
+    Toml,
+    Kdl,
+}
+
+impl Syntax {
+    /// By the end of a path; `None` for files that are no fleet files.
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        match path.rsplit_once('.')?.1 {
+            "toml" => Some(Self::Toml),
+            "kdl" => Some(Self::Kdl),
+            _ => None,
+        }
+    }
+
+    /// Reads a file into a table of kinds, of names, of objects.
+    pub(crate) fn read(self, text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
+        match self {
+            Self::Toml => toml::read(text, diagnostics),
+            Self::Kdl => kdl::read(text, diagnostics),
+        }
+    }
+}
+
+impl Node {
+    /// The entries, if it is a table.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        match &self.value {
+            Value::Table(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The entry of a key, if it is a table that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries().iter().find(|entry| entry.key.text == key)
+    }
+}
+
+impl Value {
+    /// What it is, for a message: "an integer".
+    pub(crate) fn what(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Integer(_) => "an integer",
+            Self::Number(_) => "a number that is not whole, or too large",
+            Self::Date(_) => "a date or time",
+            Self::Text(_) => "a string",
+            Self::List(_) => "a list",
+            Self::Table(_) => "a table",
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The types of single values: each is parsed here, nowhere else, into a type that cannot be wrong.
+
+pub(crate) mod extent;
+pub(crate) mod interval;
+pub(crate) mod path;
+pub(crate) mod pattern;
+pub(crate) mod size;
+pub(crate) mod source_url;
+pub(crate) mod ssh_key;
+pub(crate) mod template;
+pub(crate) mod vlan_ref;
+
+/// A text that is not what its type wants: the reason alone, as the label of a diagnostic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadValue(pub(crate) &'static str);

@@ -1,0 +1,8 @@
+//! The fleet language from outside: files in, a model or diagnostics out.
+
+mod bad;
+mod examples;
+mod pages;
+mod properties;
+mod render;
+mod revision;

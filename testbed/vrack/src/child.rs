@@ -1,0 +1,73 @@
+//! Starts the long-lived programs of a run, so that none can outlive it unseen.
+//!
+//! Each goes through our own program first (`muster-vrack child`), which enters the namespace, asks the
+//! kernel to be told when the harness dies, and then becomes the program: the pid that is in the ledger
+//! stays the right one. A child is tied to the *thread* that started it, so only threads that live as
+//! long as the run may call `launch`.
+
+use crate::error::{Result, RigError, failed};
+use crate::namespace;
+use crate::run::Run;
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A program to start.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    /// What the ledger and messages call it.
+    pub(crate) name: String,
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<OsString>,
+    /// Everything it prints is added to this file.
+    pub(crate) log: PathBuf,
+}
+
+/// Starts it in the run's namespace and writes it to the ledger.
+pub(crate) fn launch(run: &Run, launch: &Launch) -> Result<Child> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(&launch.log)
+        .map_err(failed(format!("open {}", launch.log.display())))?;
+    let errors = log.try_clone().map_err(failed("share a log file"))?;
+    let child = enter_command(run)?
+        .arg(&launch.program)
+        .args(&launch.arguments)
+        .current_dir(run.directory())
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        // Ctrl-C in a terminal goes to the harness alone; the keeper then stops the others in order.
+        .process_group(0)
+        .spawn()
+        .map_err(failed(format!("start {}", launch.name)))?;
+    run.record(&launch.name, child.id())?;
+    Ok(child)
+}
+
+/// A command that runs what is added to it inside the run's namespace.
+pub(crate) fn enter_command(run: &Run) -> Result<Command> {
+    let own = std::env::current_exe().map_err(failed("find our own program"))?;
+    let mut command = Command::new(own);
+    command.args(["child", "--namespace", &run.namespace(), "--"]);
+    Ok(command)
+}
+
+/// Becomes the program; returns only when it cannot.
+pub(crate) fn become_program(namespace: &str, words: &[OsString]) -> Result<Infallible> {
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(RigError::Unmet {
+            lacks: "no program given".to_owned(),
+            fix: "name one after --".to_owned(),
+        });
+    };
+    namespace::enter(namespace)?;
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+        .map_err(|errno| failed("ask to be told of the harness's death")(errno.into()))?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(failed(format!("run {}", Path::new(program).display()))(error))
+}

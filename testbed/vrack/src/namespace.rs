@@ -1,0 +1,113 @@
+//! The network namespace of a run: one bridge, one tap for each machine interface, addresses of BMCs.
+//!
+//! All sockets of a run are in here, so ports are fixed numbers and two runs never meet. Made with the
+//! `ip` program; never touches the host's own interfaces.
+
+use crate::error::{Result, RigError, failed};
+use crate::program;
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// `ip` answers in milliseconds; a loaded host gets ten seconds.
+const IP_MAX: Duration = Duration::from_secs(10);
+
+/// The bridge that all machines are on.
+pub(crate) const BRIDGE: &str = "br0";
+
+/// What the namespace holds.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// Address of the bridge and of everything we serve.
+    pub(crate) address: (Ipv4Addr, u8),
+    /// Its second address; needed for router advertisements, which save 16 s a boot.
+    pub(crate) address6: (Ipv6Addr, u8),
+    /// Tap devices, all ports of the bridge.
+    pub(crate) taps: Vec<String>,
+    /// Addresses of BMCs, on the loopback.
+    pub(crate) bmcs: Vec<Ipv4Addr>,
+}
+
+/// Makes the namespace and all in it.
+pub(crate) fn create(name: &str, layout: &Layout) -> Result<()> {
+    ip(&["netns", "add", name])?;
+    for line in commands(layout, Path::new("/proc/sys/net/ipv6").exists()) {
+        let mut words = vec!["-n", name];
+        words.extend(line.split(' '));
+        ip(&words)?;
+    }
+    Ok(())
+}
+
+fn commands(layout: &Layout, has_ipv6: bool) -> Vec<String> {
+    let mut lines = vec![
+        "link set lo up".to_owned(),
+        // Without spanning tree: its port delay would cost each boot 30 s.
+        format!("link add {BRIDGE} type bridge stp_state 0 forward_delay 0"),
+        format!("addr add {}/{} dev {BRIDGE}", layout.address.0, layout.address.1),
+    ];
+    if has_ipv6 {
+        lines.push(format!(
+            "addr add {}/{} dev {BRIDGE} nodad",
+            layout.address6.0, layout.address6.1
+        ));
+    }
+    lines.push(format!("link set {BRIDGE} up"));
+    for tap in &layout.taps {
+        lines.push(format!("tuntap add {tap} mode tap"));
+        lines.push(format!("link set {tap} master {BRIDGE} up"));
+    }
+    lines.extend(
+        layout
+            .bmcs
+            .iter()
+            .map(|address| format!("addr add {address}/32 dev lo")),
+    );
+    lines
+}
+
+/// Whether a namespace of this name exists.
+pub(crate) fn exists(name: &str) -> bool {
+    Path::new("/run/netns").join(name).exists()
+}
+
+/// All named namespaces of this host.
+pub(crate) fn all() -> Vec<String> {
+    let entries = fs::read_dir("/run/netns").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+/// The processes in it.
+pub(crate) fn pids(name: &str) -> Result<Vec<u32>> {
+    let text = ip(&["netns", "pids", name])?;
+    text.split_whitespace()
+        .map(|word| {
+            word.parse().map_err(|_| RigError::Answer {
+                whom: "`ip netns pids`".to_owned(),
+                found: text.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Removes it. It must be empty: processes in a removed namespace live on where nobody finds them.
+pub(crate) fn delete(name: &str) -> Result<()> {
+    ip(&["netns", "del", name]).map(drop)
+}
+
+/// Puts the calling thread into it.
+pub(crate) fn enter(name: &str) -> Result<()> {
+    let file = fs::File::open(Path::new("/run/netns").join(name))
+        .map_err(failed(format!("open namespace {name}")))?;
+    let kind = rustix::thread::LinkNameSpaceType::Network;
+    rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), Some(kind))
+        .map_err(|errno| failed(format!("enter namespace {name}"))(errno.into()))
+}
+
+fn ip(words: &[&str]) -> Result<String> {
+    program::run(Command::new("ip").args(words), IP_MAX)
+}

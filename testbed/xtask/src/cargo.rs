@@ -1,0 +1,86 @@
+//! Calls of cargo, always on this workspace and as the caller.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The workspace's root: two above this crate.
+pub(crate) fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).map(PathBuf::from).unwrap_or(here)
+}
+
+/// The directory of built programs.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), |set| root().join(PathBuf::from(set)))
+}
+
+/// The static program that travels to the machines.
+pub(crate) fn inmachine_program() -> PathBuf {
+    target()
+        .join(INMACHINE_TARGET)
+        .join(INMACHINE_PROFILE)
+        .join("muster-inmachine")
+}
+
+/// The distribution's own libc, linked statically: no further toolchain is needed on a fresh machine.
+const INMACHINE_TARGET: &str = "x86_64-unknown-linux-gnu";
+const INMACHINE_PROFILE: &str = "inmachine";
+
+/// A cargo call on the workspace.
+pub(crate) fn cargo(words: &[&str]) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(root()).args(words).stdin(Stdio::null());
+    command
+}
+
+/// The call that builds the in-machine program. A target is named so that the flags reach it alone and not the
+/// build scripts, which must stay dynamic.
+pub(crate) fn inmachine() -> Command {
+    let words = [
+        "build",
+        "-p",
+        "rack-inmachine",
+        "--profile",
+        INMACHINE_PROFILE,
+        "--target",
+        INMACHINE_TARGET,
+    ];
+    let mut command = cargo(&words);
+    command.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    command
+}
+
+/// Builds the in-machine program and says where it is.
+pub(crate) fn build_inmachine() -> Result<(), String> {
+    succeed(&mut inmachine())?;
+    println!("{}", inmachine_program().display());
+    Ok(())
+}
+
+/// Checks the store's queries against a throw-away cluster and stores the answers under `.sqlx`.
+pub(crate) fn refresh_queries() -> Result<(), String> {
+    succeed(&mut cargo(&[
+        "test",
+        "-p",
+        "reconciler-store",
+        "--test",
+        "it",
+        "refresh_queries",
+        "--",
+        "--exact",
+    ]))
+}
+
+/// Runs a command to its end; its failure is the error.
+pub(crate) fn succeed(command: &mut Command) -> Result<(), String> {
+    let status = command
+        .status()
+        .map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?} ended with {status}"))
+    }
+}

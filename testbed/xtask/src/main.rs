@@ -1,0 +1,53 @@
+//! xtask: the project's own commands. `cargo xtask` alone lists them.
+//!
+//! Written with std and a JSON reader only, so that it builds in seconds on a fresh machine. Builds and tests
+//! run as the caller; only packages and the virtual rack ask for root, each through sudo.
+
+mod bill;
+mod cargo;
+mod packages;
+mod rig;
+mod sudo;
+mod suite;
+mod tidy;
+
+use std::process::ExitCode;
+
+const VERBS: &str = "\
+cargo xtask VERB
+
+  packages          install what building, testing and virtual racks need
+  check             formatting, borders and house rules, clippy
+  tidy              borders and house rules alone
+  test [--no-vm]    everything: packages, build, all tests, one machine's life
+  vrack once [--from inventory|install] [--keep] [--save] [--rebuild]
+                    one machine from a commit to a running system
+  vrack bench       the virtual rack's hardware alone
+  inmachine         the static program that runs in machines
+  clean             end and remove whatever a killed run left behind
+  sqlx              check all SQL against a throw-away database and store the answers";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["packages"] => packages::install(),
+        ["check"] => suite::check(),
+        ["tidy"] => tidy::run(),
+        ["test"] => suite::test(true),
+        ["test", "--no-vm"] => suite::test(false),
+        ["vrack", "once", flags @ ..] => rig::once(flags),
+        ["vrack", "bench"] => rig::bench(),
+        ["inmachine"] => cargo::build_inmachine(),
+        ["clean"] => rig::clean(),
+        ["sqlx"] => cargo::refresh_queries(),
+        _ => Err(VERBS.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}

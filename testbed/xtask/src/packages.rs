@@ -1,0 +1,192 @@
+//! The distribution's packages that building, testing and virtual racks need, each with its reason.
+//!
+//! Asks nothing, waits for other package managers, fetches lists only when they lack something, and does
+//! nothing at all when everything is there. Never makes or starts the distribution's own Postgres cluster.
+
+use crate::cargo;
+use crate::sudo;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Package and reason.
+const PACKAGES: [(&str, &str); 18] = [
+    (
+        "build-essential",
+        "links Rust programs and builds the C parts of libgit2, zstd and ring",
+    ),
+    ("git", "musterd fetches with it"),
+    ("postgresql", "musterd's private cluster"),
+    ("qemu-system-x86", "machines"),
+    ("seabios", "their BIOS"),
+    ("ipxe-qemu", "their network cards' boot ROM"),
+    ("ipxe", "boot files that muster-rackd serves"),
+    ("openipmi", "ipmi_sim, their BMCs"),
+    ("ipmitool", "an IPMI client that is not ours"),
+    ("iproute2", "namespaces, bridges and taps"),
+    ("mmdebstrap", "builds images"),
+    ("squashfs-tools", "packs the ephemeral system's root"),
+    ("zstd", "packs images"),
+    ("cpio", "packs initrds"),
+    ("fdisk", "looks at the disks that machines wrote"),
+    ("openssh-client", "knocks at machines that were deployed"),
+    ("util-linux", "makes namespaces and frees loop devices"),
+    ("ca-certificates", "fetches from mirrors over TLS"),
+];
+
+/// Seconds to wait for another package manager.
+const LOCK_OPTION: &str = "DPkg::Lock::Timeout=300";
+
+/// Where Postgres's packaging looks before it makes a cluster; files here are read beside the administrator's own.
+const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.d";
+
+/// Installs what is missing.
+pub(crate) fn install() -> Result<(), String> {
+    let missing = missing()?;
+    if missing.is_empty() {
+        println!("all {} packages are installed", PACKAGES.len());
+        return Ok(());
+    }
+    for (name, reason) in PACKAGES.iter().filter(|(name, _)| missing.contains(name)) {
+        println!("installing {name}: {reason}");
+    }
+    if !sudo::is_root() {
+        let own = std::env::current_exe().map_err(|error| format!("cannot find our own program: {error}"))?;
+        return cargo::succeed(sudo::as_root(own, &[]).arg("packages"));
+    }
+    if !lists_know(&missing) {
+        update()?;
+    }
+    let mut wanted: Vec<String> = missing.iter().map(|&name| name.to_owned()).collect();
+    wanted.extend(qemu_family(&missing));
+    if missing.contains(&"postgresql") {
+        return without_cluster(|| fetch_and_install(&wanted));
+    }
+    fetch_and_install(&wanted)
+}
+
+/// Those that are not installed.
+fn missing() -> Result<Vec<&'static str>, String> {
+    let names = PACKAGES.map(|(name, _)| name);
+    let output = Command::new("dpkg-query")
+        .args(["-W", "-f", "${Package} ${db:Status-Status}\n"])
+        .args(names)
+        .output();
+    let output = output.map_err(|_| {
+        format!(
+            "this is not Debian; install what these packages hold: {}",
+            names.join(" ")
+        )
+    })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let installed: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_suffix(" installed"))
+        .collect();
+    Ok(names
+        .into_iter()
+        .filter(|name| !installed.contains(name))
+        .collect())
+}
+
+/// Whether apt's lists have something to install for each.
+fn lists_know(names: &[&str]) -> bool {
+    let output = Command::new("apt-cache")
+        .arg("policy")
+        .args(names)
+        .env("LC_ALL", "C")
+        .output();
+    let text = output
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
+    candidates(&text).count() == names.len()
+}
+
+/// The candidate versions in the answer of `apt-cache policy`.
+fn candidates(policy: &str) -> impl Iterator<Item = &str> {
+    let versions = policy
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("Candidate: "));
+    versions.filter(|version| *version != "(none)")
+}
+
+/// The QEMU packages must be of one version: a qemu-utils that is here from another suite forbids our QEMU, so it
+/// is brought to the version of that.
+fn qemu_family(missing: &[&str]) -> Option<String> {
+    let present = Command::new("dpkg-query")
+        .args(["-W", "-f", "${db:Status-Status}", "qemu-utils"])
+        .output();
+    let is_present = present.is_ok_and(|output| output.stdout == b"installed");
+    if !missing.contains(&"qemu-system-x86") || !is_present {
+        return None;
+    }
+    let output = Command::new("apt-cache")
+        .args(["policy", "qemu-system-x86"])
+        .env("LC_ALL", "C")
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = candidates(&text).next()?;
+    // Rebuilds of one version (`+b3`) may differ between the packages of a family.
+    let source = version.rsplit_once("+b").map_or(version, |(source, _)| source);
+    Some(format!("qemu-utils={source}*"))
+}
+
+fn update() -> Result<(), String> {
+    cargo::succeed(&mut apt(&["update", "-q"]))
+}
+
+/// Installs; lists that are too old name files that the mirror has dropped, so a failure is tried once more with new
+/// ones.
+fn fetch_and_install(names: &[String]) -> Result<(), String> {
+    let install = || {
+        let words = [
+            "install",
+            "-q",
+            "-y",
+            "--no-install-recommends",
+            "--allow-downgrades",
+        ];
+        cargo::succeed(apt(&words).args(names))
+    };
+    install().or_else(|_| update().and_then(|()| install()))
+}
+
+fn apt(words: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-o", LOCK_OPTION])
+        .args(words);
+    command
+}
+
+/// Keeps the Postgres package from making its `main` cluster while it is installed, by a settings file that goes away
+/// again: what the administrator makes later is not our business.
+fn without_cluster(install: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    let directory = Path::new(CLUSTER_SETTINGS);
+    let file = directory.join("muster.conf");
+    let failed = |what: &str| format!("cannot {what} {}", file.display());
+    let was_there = directory.exists();
+    fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", failed("make")))?;
+    fs::write(&file, "create_main_cluster = false\n")
+        .map_err(|error| format!("{}: {error}", failed("write")))?;
+    let installed = install();
+    fs::remove_file(&file).map_err(|error| format!("{}: {error}", failed("remove")))?;
+    if !was_there {
+        // Kept by whoever else put something there.
+        let _ = fs::remove_dir(directory);
+    }
+    installed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_without_a_candidate_is_not_known() {
+        let policy = "git:\n  Installed: (none)\n  Candidate: 1:2.39.5\n  Version table:\nipxe:\n  Candidate: (none)\n";
+        assert_eq!(candidates(policy).collect::<Vec<_>>(), ["1:2.39.5"]);
+    }
+}
