@@ -89,7 +89,10 @@ impl Cache {
             }
             *verified = true;
         }
-        let file = File::open(&path).await.inspect_err(|_| *verified = false).map_err(failed)?;
+        let file = File::open(&path)
+            .await
+            .inspect_err(|_| *verified = false)
+            .map_err(failed)?;
         let length = file.metadata().await.map_err(failed)?.len();
         Ok((file, length))
     }
@@ -98,7 +101,10 @@ impl Cache {
     pub(crate) fn sweep(&self, named: &BTreeSet<Digest>) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let digest = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+            let digest = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<Digest>().ok());
             let age = SystemTime::now()
                 .duration_since(entry.metadata()?.modified()?)
                 .unwrap_or(Duration::ZERO);
@@ -112,7 +118,8 @@ impl Cache {
         Ok(())
     }
 
-    fn path(&self, digest: Digest) -> PathBuf {
+    /// Where an artefact stands once [`Cache::open`] has let it through.
+    pub(crate) fn path(&self, digest: Digest) -> PathBuf {
         self.directory.join(digest.hex())
     }
 
@@ -143,7 +150,9 @@ impl Cache {
             tokio::fs::remove_file(&part).await.map_err(failed)?;
             return Err(wrong);
         }
-        tokio::fs::rename(&part, self.path(digest)).await.map_err(failed)?;
+        tokio::fs::rename(&part, self.path(digest))
+            .await
+            .map_err(failed)?;
         tracing::info!(%digest, bytes, seconds = started.elapsed().as_secs_f32(), "artefact fetched");
         Ok(())
     }

@@ -87,12 +87,13 @@ impl Daemon {
             path: settings.key.clone(),
             source,
         })?;
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(IdentityError::Tls)?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(certificates(&settings.cert)?, key)
-            .map_err(IdentityError::Tls)?;
+        let tls =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(IdentityError::Tls)?
+                .with_root_certificates(roots)
+                .with_client_auth_cert(certificates(&settings.cert)?, key)
+                .map_err(IdentityError::Tls)?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(CONNECT_MAX)

@@ -1,9 +1,7 @@
 //! The interfaces of the links, and neighbour entries for clients that have no address yet (rtnetlink).
 
 use futures_util::TryStreamExt;
-use rtnetlink::packet_route::{
-    address::AddressAttribute, link::LinkAttribute, neighbour::NeighbourState,
-};
+use rtnetlink::packet_route::{address::AddressAttribute, link::LinkAttribute, neighbour::NeighbourState};
 use schema_ids::Mac;
 use std::{
     collections::BTreeMap,

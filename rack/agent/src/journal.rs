@@ -45,7 +45,10 @@ struct Writer {
 pub(crate) fn read_lines(path: &Path) -> io::Result<Option<String>> {
     match std::fs::read(path) {
         Ok(mut bytes) => {
-            let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let end = bytes
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
             bytes.truncate(end);
             Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
         }
@@ -105,7 +108,10 @@ impl Writer {
         while let Ok(first) = asked.recv() {
             let mut group = vec![first];
             group.extend(asked.try_iter().take(GROUP_MAX - 1));
-            let lines: Vec<u8> = group.iter().flat_map(|append| append.lines.iter().copied()).collect();
+            let lines: Vec<u8> = group
+                .iter()
+                .flat_map(|append| append.lines.iter().copied())
+                .collect();
             let result = self.commit(&lines);
             if let Err(error) = &result {
                 tracing::warn!(path = %self.path.display(), %error, "journal write failed");

@@ -119,7 +119,11 @@ impl StateDir {
             match line {
                 SpoolLine::Acknowledged(sequence) => spool.acknowledged = spool.acknowledged.max(sequence),
                 // A rewriting may have overtaken an append of the same facts.
-                SpoolLine::Fact(fact) if spool.facts.last().is_some_and(|last| last.sequence >= fact.sequence) => {}
+                SpoolLine::Fact(fact)
+                    if spool
+                        .facts
+                        .last()
+                        .is_some_and(|last| last.sequence >= fact.sequence) => {}
                 SpoolLine::Fact(fact) => spool.facts.push(*fact),
             }
         }
@@ -159,7 +163,11 @@ pub(crate) fn spool_lines(session: &Session) -> Vec<u8> {
     if let Some(acknowledged) = session.acknowledged() {
         lines = acknowledged_line(acknowledged);
     }
-    lines.extend(session.facts().flat_map(|fact| fact_lines(std::slice::from_ref(fact))));
+    lines.extend(
+        session
+            .facts()
+            .flat_map(|fact| fact_lines(std::slice::from_ref(fact))),
+    );
     lines
 }
 
@@ -185,7 +193,9 @@ fn read(path: &Path) -> Result<Option<String>, StateError> {
 fn lines<'a, T: Deserialize<'a>>(path: &'a Path, text: &'a str) -> impl Iterator<Item = T> + 'a {
     text.lines().map_while(move |line| {
         serde_json::from_str(line)
-            .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "the rest of this file is lost"))
+            .inspect_err(
+                |error| tracing::warn!(path = %path.display(), %error, "the rest of this file is lost"),
+            )
             .ok()
     })
 }

@@ -4,13 +4,18 @@
 //! The locks here are held for a look or a change in memory, never across an await.
 
 use crate::{
-    cache::Cache, clock, daemon::Daemon, interfaces::{Interface, Netlink}, settings::Settings,
+    cache::Cache,
+    clock,
+    daemon::Daemon,
+    interfaces::{Interface, Netlink},
+    settings::Settings,
 };
 use bytes::Bytes;
 use rack_api::{
-    config::RackConfig,
+    config::{Ephemeral, RackConfig},
     fact::{Fact, FactBody},
-    order::{Order, OrderRef},
+    job::{JobKind, JobRef},
+    order::{Action, NextBoot, Order, OrderRef},
 };
 use rack_proto::{
     boot::{BootLog, Sign},
@@ -18,9 +23,9 @@ use rack_proto::{
     orders::Orders,
     token::TokenKey,
 };
-use schema_ids::{Mac, MachineId};
+use schema_ids::{Digest, Mac, MachineId, Timestamp, Uuid};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -29,6 +34,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// A reporter hears within this whether its facts are on disk.
 const DURABLE_MAX: Duration = Duration::from_secs(10);
+
+/// Undeclared machines remembered as inspected.
+const ENLISTED_MAX: usize = 4096;
 
 /// The daemon's word in force.
 #[derive(Debug, Default)]
@@ -51,6 +59,44 @@ impl Served {
                 .collect(),
             key: TokenKey::from_hex(&config.token_key),
             config,
+        }
+    }
+}
+
+impl Served {
+    /// Every artefact that may be asked for.
+    pub(crate) fn named(&self) -> BTreeSet<Digest> {
+        let mut named = self.config.artefacts.clone();
+        if let Some(system) = &self.config.ephemeral {
+            named.extend([system.kernel, system.initrd, system.rootfs]);
+        }
+        named.extend(self.boot.values().filter_map(|order| match &order.action {
+            Action::Boot(NextBoot::Job(job)) => match &job.kind {
+                JobKind::Deploy(deploy) => Some(deploy.image.digest),
+                JobKind::Inspect => None,
+            },
+            Action::Boot(NextBoot::Local) | Action::Power(_) => None,
+        }));
+        named
+    }
+
+    /// Whether an artefact may be asked for.
+    pub(crate) fn names(&self, digest: Digest) -> bool {
+        self.named().contains(&digest)
+    }
+
+    /// What an artefact is, for people.
+    pub(crate) fn title(&self, digest: Digest) -> String {
+        let system = self.config.ephemeral.as_ref();
+        let part = |is: fn(&Ephemeral) -> Digest| system.is_some_and(|system| is(system) == digest);
+        if part(|system| system.kernel) {
+            "kernel".to_owned()
+        } else if part(|system| system.initrd) {
+            "initrd".to_owned()
+        } else if part(|system| system.rootfs) {
+            "rootfs".to_owned()
+        } else {
+            format!("image {}", digest.short())
         }
     }
 }
@@ -86,6 +132,10 @@ pub(crate) struct Rack {
     pub(crate) to_sync: mpsc::UnboundedSender<ToSync>,
     pub(crate) leases: Arc<Mutex<Leases>>,
     pub(crate) boots: Mutex<BootLog>,
+    /// The job that each machine ended last, and in which boot: the same boot is not given it again.
+    pub(crate) ended: Mutex<BTreeMap<MachineId, (JobRef, Uuid)>>,
+    /// When undeclared machines were inspected.
+    pub(crate) enlisted: Mutex<BTreeMap<Mac, Timestamp>>,
 }
 
 impl Rack {
@@ -151,6 +201,30 @@ impl Rack {
         if self.to_sync.send(message).is_err() {
             tracing::debug!("a fact came after the sync had stopped");
         }
+    }
+
+    /// Whether this boot has ended this job already.
+    pub(crate) fn has_ended(&self, machine: MachineId, boot: Uuid, job: JobRef) -> bool {
+        lock(&self.ended).get(&machine) == Some(&(job, boot))
+    }
+
+    /// A boot has ended a job.
+    pub(crate) fn set_ended(&self, job: JobRef, boot: Uuid) {
+        lock(&self.ended).insert(job.machine, (job, boot));
+    }
+
+    /// When an undeclared machine was inspected.
+    pub(crate) fn enlisted_since(&self, mac: Mac) -> Option<Timestamp> {
+        lock(&self.enlisted).get(&mac).copied()
+    }
+
+    /// An undeclared machine was inspected. Remembered for so many; a flood of strangers forgets all.
+    pub(crate) fn set_enlisted(&self, mac: Mac, at: Timestamp) {
+        let mut enlisted = lock(&self.enlisted);
+        if enlisted.len() >= ENLISTED_MAX {
+            enlisted.clear();
+        }
+        enlisted.insert(mac, at);
     }
 
     /// Notes what a boot did.

@@ -46,7 +46,10 @@ pub(crate) async fn run(rack: Arc<Rack>, link: String, stop: CancellationToken) 
 
 /// Cancel safety: nothing is lost but a solicitation, which is repeated.
 async fn serve(rack: &Rack, link: &str) -> io::Result<()> {
-    let Some(interface) = rack.interface(link).filter(|interface| interface.link_local.is_some()) else {
+    let Some(interface) = rack
+        .interface(link)
+        .filter(|interface| interface.link_local.is_some())
+    else {
         return Ok(());
     };
     let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;

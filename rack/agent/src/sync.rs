@@ -105,7 +105,10 @@ impl Sync {
             ToSync::Facts(facts, waiter) => {
                 let mut session = lock(&self.session);
                 if session.pending() + facts.len() > FACTS_MAX {
-                    tracing::warn!(pending = session.pending(), "the spool is full, facts are dropped");
+                    tracing::warn!(
+                        pending = session.pending(),
+                        "the spool is full, facts are dropped"
+                    );
                     return None;
                 }
                 // The sequence that the last of them will get.

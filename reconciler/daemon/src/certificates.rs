@@ -4,7 +4,10 @@
 //! An agent is who its pinned certificate says; names inside certificates are not read. Withdrawing an
 //! agent is deleting its pin. Nothing here talks to a network.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use schema_ids::Name;
 use sha2::{Digest as _, Sha256};
@@ -55,13 +58,18 @@ pub(crate) struct Identity {
 }
 
 fn make<T>(what: impl Into<String>, result: Result<T, rcgen::Error>) -> Result<T, CertificateError> {
-    result.map_err(|source| CertificateError::Make { what: what.into(), source })
+    result.map_err(|source| CertificateError::Make {
+        what: what.into(),
+        source,
+    })
 }
 
 /// The CA's own parameters: fixed, so that the issuer is remade from its key alone.
 fn authority_params() -> Result<CertificateParams, CertificateError> {
     let mut params = make("the authority", CertificateParams::new(Vec::new()))?;
-    params.distinguished_name.push(DnType::CommonName, "muster control plane");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "muster control plane");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)
@@ -72,8 +80,11 @@ impl Authority {
     pub(crate) fn open_or_create(state: &Path) -> Result<Self, CertificateError> {
         let dir = state.join("tls");
         let agents = dir.join("agents");
-        fs::create_dir_all(&agents)
-            .map_err(|source| CertificateError::File { what: "create", path: agents, source })?;
+        fs::create_dir_all(&agents).map_err(|source| CertificateError::File {
+            what: "create",
+            path: agents,
+            source,
+        })?;
         let (key_path, pem_path) = (dir.join("ca.key"), dir.join("ca.pem"));
         if !pem_path.exists() {
             let key = make("the authority's key", KeyPair::generate())?;
@@ -83,11 +94,18 @@ impl Authority {
             write(&pem_path, 0o644, &certificate.pem())?;
         }
         let read = |path: &Path| {
-            fs::read_to_string(path)
-                .map_err(|source| CertificateError::File { what: "read", path: path.to_owned(), source })
+            fs::read_to_string(path).map_err(|source| CertificateError::File {
+                what: "read",
+                path: path.to_owned(),
+                source,
+            })
         };
         let key = make("the authority's key", KeyPair::from_pem(&read(&key_path)?))?;
-        Ok(Self { pem: read(&pem_path)?, dir, key })
+        Ok(Self {
+            pem: read(&pem_path)?,
+            dir,
+            key,
+        })
     }
 
     /// The authority's certificate in PEM, which agents trust and nothing else.
@@ -117,20 +135,33 @@ impl Authority {
         names.extend(addresses.iter().map(IpAddr::to_string));
         let (certificate, key) = self.issue("musterd", names, ExtendedKeyUsagePurpose::ServerAuth)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok(Identity { certificate: certificate.der().clone(), key })
+        Ok(Identity {
+            certificate: certificate.der().clone(),
+            key,
+        })
     }
 
     /// Writes `ca.pem`, `NAME.pem` and `NAME.key` for a rack agent and pins it; an earlier certificate of
     /// that name stops counting.
     pub(crate) fn enrol(&self, agent: &Name, out: &Path) -> Result<(), CertificateError> {
-        fs::create_dir_all(out)
-            .map_err(|source| CertificateError::File { what: "create", path: out.to_owned(), source })?;
-        let (certificate, key) =
-            self.issue(agent.as_str(), vec![agent.to_string()], ExtendedKeyUsagePurpose::ClientAuth)?;
+        fs::create_dir_all(out).map_err(|source| CertificateError::File {
+            what: "create",
+            path: out.to_owned(),
+            source,
+        })?;
+        let (certificate, key) = self.issue(
+            agent.as_str(),
+            vec![agent.to_string()],
+            ExtendedKeyUsagePurpose::ClientAuth,
+        )?;
         write(&out.join("ca.pem"), 0o644, &self.pem)?;
         write(&out.join(format!("{agent}.key")), 0o600, &key.serialize_pem())?;
         write(&out.join(format!("{agent}.pem")), 0o644, &certificate.pem())?;
-        write(&self.dir.join("agents").join(agent.as_str()), 0o644, &fingerprint(certificate.der()))
+        write(
+            &self.dir.join("agents").join(agent.as_str()),
+            0o644,
+            &fingerprint(certificate.der()),
+        )
     }
 
     /// Which agent presented this certificate; `None` if it is pinned for nobody.
@@ -150,10 +181,21 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> String {
 /// Writes a file whole or not at all.
 fn write(path: &Path, mode: u32, text: &str) -> Result<(), CertificateError> {
     let partial = path.with_extension("part");
-    let fail = |source| CertificateError::File { what: "write", path: path.to_owned(), source };
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&partial).map_err(fail)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
+    let fail = |source| CertificateError::File {
+        what: "write",
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&partial)
+        .map_err(fail)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(fail)?;
     fs::rename(&partial, path).map_err(fail)
 }
 

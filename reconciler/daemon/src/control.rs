@@ -7,7 +7,7 @@ use crate::pipeline;
 use crate::shared::Shared;
 use crate::world::{self, Loaded};
 use reconciler_core::tick::Effect;
-use reconciler_store::{By, Claimed, Issuance, Issue, StoreError, Wake, WorkItem};
+use reconciler_store::{By, Claimed, Intended, Issuance, Issue, StoreError, Wake, WorkItem};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -62,12 +62,18 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 
 /// Claims what is marked and takes steps; `None` if another daemon has all of it and no sweep is due.
 async fn round(shared: &Shared, sweep: bool) -> Result<Option<Duration>, ControlError> {
-    let claimed = shared.store.claim(CLAIM_MAX, LEASE).await.map_err(ControlError::Store)?;
+    let claimed = shared
+        .store
+        .claim(CLAIM_MAX, LEASE)
+        .await
+        .map_err(ControlError::Store)?;
     if claimed.is_empty() && !sweep {
         return Ok(None);
     }
     let pause = steps(shared).await?;
-    finish(shared, &claimed, pause).await.map_err(ControlError::Store)?;
+    finish(shared, &claimed, pause)
+        .await
+        .map_err(ControlError::Store)?;
     Ok(Some(pause))
 }
 
@@ -109,7 +115,9 @@ pub(crate) async fn listen(shared: Arc<Shared>, stop: CancellationToken) {
 /// Takes steps until there is nothing to do now; returns how long that is likely to last.
 async fn steps(shared: &Shared) -> Result<Duration, ControlError> {
     for _ in 0..STEPS_MAX {
-        let Some(loaded) = world::load(shared).await.map_err(ControlError::Store)? else { return Ok(SWEEP) };
+        let Some(loaded) = world::load(shared).await.map_err(ControlError::Store)? else {
+            return Ok(SWEEP);
+        };
         let tick = loaded.tick();
         let mut acted = false;
         for effect in tick.effects {
@@ -131,15 +139,29 @@ async fn perform(shared: &Shared, loaded: &Loaded, effect: Effect) -> Result<boo
     match effect {
         Effect::Issue { order, grant } => issue(shared, loaded, &order.order, grant).await,
         Effect::ReleaseGrant { machine, generation } => {
-            let by = By { who: "musterd".to_owned(), why: "the machine is as wanted".to_owned() };
-            shared.store.release_grant(machine, generation, &by).await.map_err(ControlError::Store)
+            let by = By {
+                who: "musterd".to_owned(),
+                why: "the machine is as wanted".to_owned(),
+            };
+            shared
+                .store
+                .release_grant(machine, generation, &by)
+                .await
+                .map_err(ControlError::Store)
         }
         Effect::Replan { machines } => {
-            let Some(commit) = loaded.plan.commit.clone() else { return Ok(false) };
+            let Some(commit) = loaded.plan.commit.clone() else {
+                return Ok(false);
+            };
             let why = format!("new facts of {} machines", machines.len());
-            let by = By { who: "musterd".to_owned(), why };
+            let by = By {
+                who: "musterd".to_owned(),
+                why,
+            };
             let before = loaded.plan.id.clone();
-            pipeline::advance(shared, &commit, &by).await.map_err(ControlError::Plan)?;
+            pipeline::advance(shared, &commit, &by)
+                .await
+                .map_err(ControlError::Plan)?;
             let after = shared.store.adopted_id().await.map_err(ControlError::Store)?;
             Ok(after.as_ref() != Some(&before))
         }
@@ -152,24 +174,25 @@ async fn issue(
     order: &rack_api::order::Order,
     grant: Option<reconciler_core::admit::Grant>,
 ) -> Result<bool, ControlError> {
-    let by = By { who: "musterd".to_owned(), why: order.cause.clone() };
-    let grants: Vec<_> = grant.into_iter().collect();
+    let intended = [Intended {
+        order: order.clone(),
+        grant,
+    }];
     let issue = Issue {
         plan: &loaded.plan.id,
-        permits_epoch: loaded.permits.epoch,
-        grants: &grants,
-        orders: std::slice::from_ref(order),
-        by: &by,
+        permits_epoch: loaded.permits_epoch,
+        orders: &intended,
+        who: "musterd",
     };
     let issued = shared.store.issue(&issue).await.map_err(ControlError::Store)?;
     match issued {
-        Issuance::Written(orders) if !orders.is_empty() => {
+        Issuance::Written { orders, .. } if !orders.is_empty() => {
             let action = crate::rack_door::action_name(&order.action);
             tracing::info!(machine = %order.machine, generation = order.generation.0, number = order.number,
                 action, cause = %order.cause, "order issued");
             Ok(true)
         }
-        Issuance::Written(_) | Issuance::PlanSuperseded | Issuance::PermitsMoved => Ok(false),
+        Issuance::Written { .. } | Issuance::PlanSuperseded | Issuance::PermitsMoved => Ok(false),
         Issuance::Refused(reason) => {
             tracing::warn!(machine = %order.machine, generation = order.generation.0, reason, "order not issued");
             Ok(false)

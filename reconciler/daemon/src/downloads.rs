@@ -19,9 +19,15 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// Runs until cancelled.
 pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
-    let client = match reqwest::Client::builder().read_timeout(SILENCE_MAX).connect_timeout(SILENCE_MAX).build() {
+    let client = match reqwest::Client::builder()
+        .read_timeout(SILENCE_MAX)
+        .connect_timeout(SILENCE_MAX)
+        .build()
+    {
         Ok(client) => client,
-        Err(error) => return tracing::warn!(%error, "cannot fetch images; upload them with `muster image add`"),
+        Err(error) => {
+            return tracing::warn!(%error, "cannot fetch images; upload them with `muster image add`");
+        }
     };
     let mut changed = shared.changed.subscribe();
     loop {
@@ -49,8 +55,12 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 /// What the adopted fleet names and the folder lacks.
 async fn missing(shared: &Shared) -> BTreeMap<Digest, String> {
     let adopted = shared.store.adopted().await.ok().flatten();
-    let Some(commit) = adopted.and_then(|plan| plan.commit) else { return BTreeMap::new() };
-    let Ok(parsed) = revision::parse(shared, &commit).await else { return BTreeMap::new() };
+    let Some(commit) = adopted.and_then(|plan| plan.commit) else {
+        return BTreeMap::new();
+    };
+    let Ok(parsed) = revision::parse(shared, &commit).await else {
+        return BTreeMap::new();
+    };
     let mut wanted = parsed.fleet.as_ref().map(sources).unwrap_or_default();
     wanted.retain(|digest, _| !shared.images.has(*digest));
     wanted
@@ -63,7 +73,10 @@ fn sources(fleet: &Fleet) -> BTreeMap<Digest, String> {
         if let (Some(source), Some(digest)) = (&image.source, &image.sha256) {
             found.insert(**digest, source.to_string());
         }
-        for part in [&image.kernel, &image.initrd, &image.rootfs].into_iter().flatten() {
+        for part in [&image.kernel, &image.initrd, &image.rootfs]
+            .into_iter()
+            .flatten()
+        {
             found.insert(*part.sha256, part.source.to_string());
         }
     }
@@ -71,8 +84,17 @@ fn sources(fleet: &Fleet) -> BTreeMap<Digest, String> {
     found
 }
 
-async fn fetch(shared: &Shared, client: &reqwest::Client, digest: Digest, source: &str) -> Result<(), String> {
-    let response = client.get(source).send().await.and_then(reqwest::Response::error_for_status);
+async fn fetch(
+    shared: &Shared,
+    client: &reqwest::Client,
+    digest: Digest,
+    source: &str,
+) -> Result<(), String> {
+    let response = client
+        .get(source)
+        .send()
+        .await
+        .and_then(reqwest::Response::error_for_status);
     let response = response.map_err(|error| crate::chain(&error))?;
     let body = axum::body::Body::from_stream(response.bytes_stream());
     let added = shared.images.add(Some(digest), body.into_data_stream()).await;

@@ -56,14 +56,24 @@ impl Images {
     /// Opens the folder and throws away uploads that a crash cut short.
     pub(crate) fn open(state: &Path) -> Result<Self, ImageError> {
         let dir = state.join("images");
-        let fail = |source| ImageError::Write { path: dir.clone(), source };
+        let fail = |source| ImageError::Write {
+            path: dir.clone(),
+            source,
+        };
         std::fs::create_dir_all(&dir).map_err(fail)?;
         for entry in std::fs::read_dir(&dir).map_err(fail)?.flatten() {
-            if entry.path().extension().is_some_and(|extension| extension == "part") {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "part")
+            {
                 std::fs::remove_file(entry.path()).map_err(fail)?;
             }
         }
-        Ok(Self { dir, uploads: AtomicU64::new(0) })
+        Ok(Self {
+            dir,
+            uploads: AtomicU64::new(0),
+        })
     }
 
     /// Where an artefact stands; the file need not exist.
@@ -82,7 +92,12 @@ impl Images {
             .into_iter()
             .flatten()
             .flatten()
-            .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.metadata().ok()?.len())))
+            .filter_map(|entry| {
+                Some((
+                    entry.file_name().to_str()?.parse().ok()?,
+                    entry.metadata().ok()?.len(),
+                ))
+            })
             .collect();
         found.sort();
         found
@@ -91,9 +106,18 @@ impl Images {
     /// Takes an artefact from a request's body. Durable once it returns.
     ///
     /// Cancel safety: a dropped upload leaves a `.part` file, which the next start removes.
-    pub(crate) async fn add(&self, wanted: Option<Digest>, mut body: BodyDataStream) -> Result<Digest, ImageError> {
-        let partial = self.dir.join(format!("{}.part", self.uploads.fetch_add(1, Ordering::Relaxed)));
-        let fail = |source| ImageError::Write { path: partial.clone(), source };
+    pub(crate) async fn add(
+        &self,
+        wanted: Option<Digest>,
+        mut body: BodyDataStream,
+    ) -> Result<Digest, ImageError> {
+        let partial = self
+            .dir
+            .join(format!("{}.part", self.uploads.fetch_add(1, Ordering::Relaxed)));
+        let fail = |source| ImageError::Write {
+            path: partial.clone(),
+            source,
+        };
         let mut file = tokio::fs::File::create(&partial).await.map_err(fail)?;
         let (mut hash, mut received) = (Sha256::new(), 0_u64);
         let mut outcome = Ok(());
@@ -112,7 +136,10 @@ impl Images {
         }
         let got = Digest(hash.finalize().into());
         if outcome.is_ok() && wanted.is_some_and(|wanted| wanted != got) {
-            outcome = Err(ImageError::Differs { wanted: wanted.unwrap_or(got), got });
+            outcome = Err(ImageError::Differs {
+                wanted: wanted.unwrap_or(got),
+                got,
+            });
         }
         if let Err(error) = outcome {
             tokio::fs::remove_file(&partial).await.map_err(fail)?;
@@ -134,8 +161,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let images = Images::open(dir.path()).unwrap();
         // FIPS 180-4's example "abc".
-        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".parse().unwrap();
-        let got = images.add(Some(abc), Body::from("abc").into_data_stream()).await.unwrap();
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            .parse()
+            .unwrap();
+        let got = images
+            .add(Some(abc), Body::from("abc").into_data_stream())
+            .await
+            .unwrap();
         assert_eq!(got, abc);
         assert_eq!(std::fs::read(images.path(abc)).unwrap(), b"abc");
 

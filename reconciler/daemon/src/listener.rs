@@ -43,7 +43,11 @@ pub(crate) struct Person {
 
 impl std::fmt::Display for Person {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.uid == 0 { f.write_str("root") } else { write!(f, "uid {}", self.uid) }
+        if self.uid == 0 {
+            f.write_str("root")
+        } else {
+            write!(f, "uid {}", self.uid)
+        }
     }
 }
 
@@ -84,7 +88,9 @@ impl AgentDoor {
         let tls = |why: &dyn std::fmt::Display| ListenError::Tls { why: why.to_string() };
         let mut addresses = advertise.to_vec();
         addresses.push(address.ip());
-        let identity = authority.daemon_identity(&addresses).map_err(|error| tls(&error))?;
+        let identity = authority
+            .daemon_identity(&addresses)
+            .map_err(|error| tls(&error))?;
         let mut roots = rustls::RootCertStore::empty();
         use rustls::pki_types::pem::PemObject as _;
         let root = rustls::pki_types::CertificateDer::from_pem_slice(authority.pem().as_bytes())
@@ -102,8 +108,15 @@ impl AgentDoor {
             .map_err(|error| tls(&error))?;
         let listener = TcpListener::bind(address)
             .await
-            .map_err(|source| ListenError::Bind { on: address.to_string(), source })?;
-        Ok(Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)), authority })
+            .map_err(|source| ListenError::Bind {
+                on: address.to_string(),
+                source,
+            })?;
+        Ok(Self {
+            listener,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            authority,
+        })
     }
 
     /// Serves until cancelled, then lets open requests end.
@@ -148,12 +161,18 @@ pub(crate) struct PeopleDoor {
 impl PeopleDoor {
     /// Binds `path`, replacing a socket that a killed daemon left behind.
     pub(crate) fn bind(path: &Path) -> Result<Self, ListenError> {
-        let fail = |source| ListenError::Bind { on: path.display().to_string(), source };
+        let fail = |source| ListenError::Bind {
+            on: path.display().to_string(),
+            source,
+        };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(fail)?;
         }
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(fail(io::Error::new(io::ErrorKind::AddrInUse, "another musterd answers there")));
+            return Err(fail(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                "another musterd answers there",
+            )));
         }
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
@@ -162,7 +181,10 @@ impl PeopleDoor {
         let listener = UnixListener::bind(path).map_err(fail)?;
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(fail)?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+        })
     }
 
     /// Serves until cancelled, then lets open requests end and removes the socket.
@@ -179,9 +201,17 @@ impl PeopleDoor {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let Ok(credentials) = stream.peer_cred() else { continue };
-            let person = Person { uid: credentials.uid() };
-            connections.spawn(serve(stream, router.clone().layer(Extension(person)), stop.clone()));
+            let Ok(credentials) = stream.peer_cred() else {
+                continue;
+            };
+            let person = Person {
+                uid: credentials.uid(),
+            };
+            connections.spawn(serve(
+                stream,
+                router.clone().layer(Extension(person)),
+                stop.clone(),
+            ));
         }
         while connections.join_next().await.is_some() {}
         // A socket that cannot be removed is replaced at the next start.

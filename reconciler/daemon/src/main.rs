@@ -4,7 +4,6 @@
 //! decide, performs the effects, and answers rack agents and people. It may be stopped at any
 //! instruction; several may run on one database.
 
-mod artefact;
 mod certificates;
 mod control;
 mod downloads;
@@ -72,7 +71,10 @@ fn main() -> ExitCode {
 fn start_logs(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("MUSTER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
     if json { logs.json().init() } else { logs.init() }
 }
 
@@ -87,9 +89,12 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     let images = Images::open(state).map_err(|error| fail(&error))?;
     let source =
         Source::open(state, run.repository.clone(), run.branch.clone()).map_err(|error| fail(&error))?;
-    let people =
-        PeopleDoor::bind(&run.socket.clone().unwrap_or_else(|| run.runtime_dir.join("musterd.sock")))
-            .map_err(|error| fail(&error))?;
+    let people = PeopleDoor::bind(
+        &run.socket
+            .clone()
+            .unwrap_or_else(|| run.runtime_dir.join("musterd.sock")),
+    )
+    .map_err(|error| fail(&error))?;
     let agents = AgentDoor::bind(run.listen, &run.advertise, Arc::clone(&authority))
         .await
         .map_err(|error| fail(&error))?;
@@ -98,7 +103,9 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     let store = match &run.database {
         Some(url) => Store::connect_url(url).await,
         None => {
-            let own = PrivateCluster::start(state, &run.runtime_dir).await.map_err(|error| fail(&error))?;
+            let own = PrivateCluster::start(state, &run.runtime_dir)
+                .await
+                .map_err(|error| fail(&error))?;
             let options = own.connect_options();
             cluster = Some(own);
             Store::connect(options).await

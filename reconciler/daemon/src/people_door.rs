@@ -36,7 +36,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(people::RECOVER, post(post_recover))
         .route(people::IMAGES, get(get_images))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .route(&format!("{}{{digest}}", people::IMAGES), put(put_image).layer(DefaultBodyLimit::disable()))
+        .route(
+            &format!("{}{{digest}}", people::IMAGES),
+            put(put_image).layer(DefaultBodyLimit::disable()),
+        )
         .with_state(shared)
 }
 
@@ -50,7 +53,13 @@ impl IntoResponse for Refused {
 }
 
 fn refused(status: StatusCode, code: &str, message: impl Into<String>) -> Refused {
-    Refused(status, Refusal { code: code.to_owned(), message: message.into() })
+    Refused(
+        status,
+        Refusal {
+            code: code.to_owned(),
+            message: message.into(),
+        },
+    )
 }
 
 impl From<StoreError> for Refused {
@@ -79,7 +88,9 @@ async fn get_status(State(shared): State<Arc<Shared>>) -> Result<Json<people::St
         machines: Vec::new(),
         agents: std::collections::BTreeMap::new(),
     };
-    let Some(loaded) = loaded else { return Ok(Json(status)) };
+    let Some(loaded) = loaded else {
+        return Ok(Json(status));
+    };
     let tick = loaded.tick();
     status.fleet = Some(loaded.plan.fleet.clone());
     status.adopted = Some(people::Adopted {
@@ -96,13 +107,19 @@ async fn get_status(State(shared): State<Arc<Shared>>) -> Result<Json<people::St
         })
         .collect();
     status.machines.sort_by(|a, b| a.name.cmp(&b.name));
-    status.agents = loaded.agents.iter().map(|(name, agent)| (name.clone(), agent.heard)).collect();
+    status.agents = loaded
+        .agents
+        .iter()
+        .map(|(name, agent)| (name.clone(), agent.heard))
+        .collect();
     Ok(Json(status))
 }
 
 /// The newest revision that moved, with what git says of it.
 async fn newest_revision(shared: &Shared) -> Result<Option<people::Revision>, Refused> {
-    let Some(newest) = shared.store.revisions().await?.into_iter().next() else { return Ok(None) };
+    let Some(newest) = shared.store.revisions().await?.into_iter().next() else {
+        return Ok(None);
+    };
     let info = shared.source.resolve(newest.commit.clone()).await.ok().flatten();
     Ok(Some(revision_view(newest, info)))
 }
@@ -113,21 +130,11 @@ fn revision_view(revision: reconciler_store::Revision, info: Option<CommitInfo>)
         commit: revision.commit,
         summary,
         author,
-        stage: stage_view(revision.stage),
-        stopped: revision.condition.map(|(code, message)| Refusal { code, message }),
+        stage: revision.stage,
+        stopped: revision
+            .condition
+            .map(|(code, message)| Refusal { code, message }),
         since: revision.since,
-    }
-}
-
-fn stage_view(stage: reconciler_store::Stage) -> people::Stage {
-    use reconciler_store::Stage;
-    match stage {
-        Stage::Fetched => people::Stage::Fetched,
-        Stage::Verified => people::Stage::Verified,
-        Stage::Parsed | Stage::Checked => people::Stage::Checked,
-        Stage::Planned => people::Stage::Planned,
-        Stage::Guarded => people::Stage::Guarded,
-        Stage::Adopted | Stage::Executed | Stage::Superseded => people::Stage::Adopted,
     }
 }
 
@@ -135,7 +142,13 @@ async fn get_machine(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
 ) -> Result<Json<people::MachineDetail>, Refused> {
-    let unknown = || refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("no machine is called {name:?}"));
+    let unknown = || {
+        refused(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            format!("no machine is called {name:?}"),
+        )
+    };
     let loaded = world::load(&shared).await?.ok_or_else(unknown)?;
     let by_id = name.parse::<MachineId>().ok();
     let (id, machine) = loaded
@@ -175,18 +188,37 @@ async fn post_plan(
     let head = shared.source.fetch().await.map_err(PipelineError::Source)?;
     let commit = match request.head {
         None => head,
-        Some(name) => shared.source.resolve(name.clone()).await.map_err(PipelineError::Source)?.ok_or_else(|| {
-            refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("the fleet repository has no revision {name:?}"))
-        })?,
+        Some(name) => shared
+            .source
+            .resolve(name.clone())
+            .await
+            .map_err(PipelineError::Source)?
+            .ok_or_else(|| {
+                refused(
+                    StatusCode::NOT_FOUND,
+                    "NOT_FOUND",
+                    format!("the fleet repository has no revision {name:?}"),
+                )
+            })?,
     };
-    let parsed = revision::parse(&shared, &commit.id).await.map_err(PipelineError::Source)?;
+    let parsed = revision::parse(&shared, &commit.id)
+        .await
+        .map_err(PipelineError::Source)?;
     let parent = shared.store.adopted().await?;
     let Some((plan, _)) = pipeline::make_plan(&shared, &parsed, parent).await? else {
-        return Err(refused(StatusCode::UNPROCESSABLE_ENTITY, &parsed.code, parsed.text.clone()));
+        return Err(refused(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &parsed.code,
+            parsed.text.clone(),
+        ));
     };
     shared.store.save_shown_plan(&plan, &commit.id).await?;
     let observed_at = plan.made;
-    Ok(Json(people::PlanAnswer { plan, observed_at, warnings: parsed.text.clone() }))
+    Ok(Json(people::PlanAnswer {
+        plan,
+        observed_at,
+        warnings: parsed.text.clone(),
+    }))
 }
 
 async fn get_plan(
@@ -194,7 +226,13 @@ async fn get_plan(
     Path(id): Path<String>,
 ) -> Result<Json<reconciler_core::plan::Plan>, Refused> {
     let plan = shared.store.plan(&id).await?;
-    plan.map(Json).ok_or_else(|| refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("no plan is called {id:?}")))
+    plan.map(Json).ok_or_else(|| {
+        refused(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            format!("no plan is called {id:?}"),
+        )
+    })
 }
 
 async fn post_apply(
@@ -204,22 +242,35 @@ async fn post_apply(
 ) -> Result<Json<people::ApplyAnswer>, Refused> {
     let commit = shared.source.fetch().await.map_err(PipelineError::Source)?;
     if let Some(id) = request.plan {
-        let unknown = || refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("no plan is called {id:?}"));
+        let unknown = || {
+            refused(
+                StatusCode::NOT_FOUND,
+                "NOT_FOUND",
+                format!("no plan is called {id:?}"),
+            )
+        };
         let shown = shared.store.plan(&id).await?.ok_or_else(unknown)?;
         let adopted = shared.store.adopted_id().await?;
-        if shown.commit.as_deref() != Some(commit.id.as_str()) || (shown.parent != adopted && adopted.as_ref() != Some(&id)) {
-            let message = format!("plan {id} is stale: the branch or the fleet has moved on since. Run `muster plan` again");
+        if shown.commit.as_deref() != Some(commit.id.as_str())
+            || (shown.parent != adopted && adopted.as_ref() != Some(&id))
+        {
+            let message = format!(
+                "plan {id} is stale: the branch or the fleet has moved on since. Run `muster plan` again"
+            );
             return Err(refused(StatusCode::CONFLICT, "M0901", message));
         }
     }
-    let by = By { who: person.to_string(), why: format!("apply of {}: {}", &commit.id[..12], commit.summary) };
+    let by = By {
+        who: person.to_string(),
+        why: format!("apply of {}: {}", &commit.id[..12], commit.summary),
+    };
     let progress = pipeline::advance(&shared, &commit.id, &by).await?;
     let now = shared.store.now().await?;
     let revision = people::Revision {
         commit: commit.id,
         summary: commit.summary,
         author: commit.author,
-        stage: stage_view(progress.stage),
+        stage: progress.stage,
         stopped: progress.stopped.map(|(code, message)| Refusal { code, message }),
         since: now,
     };
@@ -231,14 +282,30 @@ async fn post_approve(
     Extension(person): Extension<Person>,
     Json(request): Json<people::ApproveRequest>,
 ) -> Result<Json<serde_json::Value>, Refused> {
-    let unknown = || refused(StatusCode::NOT_FOUND, "NOT_FOUND", format!("no plan is called {:?}", request.plan));
+    let unknown = || {
+        refused(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            format!("no plan is called {:?}", request.plan),
+        )
+    };
     let plan = shared.store.plan(&request.plan).await?.ok_or_else(unknown)?;
     if plan.wipe_set.digest != request.wipe_set {
-        let message = format!("plan {} would erase {}, not {}", plan.id, plan.wipe_set.digest, request.wipe_set);
+        let message = format!(
+            "plan {} would erase {}, not {}",
+            plan.id, plan.wipe_set.digest, request.wipe_set
+        );
         return Err(refused(StatusCode::CONFLICT, "M0901", message));
     }
-    let by = By { who: person.to_string(), why: "muster approve".to_owned() };
+    let by = By {
+        who: person.to_string(),
+        why: "muster approve".to_owned(),
+    };
     shared.store.approve(&plan.id, &request.wipe_set, &by).await?;
+    // What was approved has been shown: new facts may bring another plan with the same wipe-set.
+    if let Some(commit) = &plan.commit {
+        shared.store.save_shown_plan(&plan, commit).await?;
+    }
     shared.look.notify_one();
     Ok(Json(serde_json::json!({})))
 }
@@ -247,7 +314,10 @@ async fn post_recover(
     State(shared): State<Arc<Shared>>,
     Extension(person): Extension<Person>,
 ) -> Result<Json<people::RecoverAnswer>, Refused> {
-    let by = By { who: person.to_string(), why: "muster recover".to_owned() };
+    let by = By {
+        who: person.to_string(),
+        why: "muster recover".to_owned(),
+    };
     let incarnation = shared.store.recover(&by).await?;
     tracing::info!(incarnation = incarnation.number, by = %person, "incarnation raised");
     shared.announce();
@@ -256,7 +326,11 @@ async fn post_recover(
 
 async fn get_images(State(shared): State<Arc<Shared>>) -> Json<Vec<people::Artefact>> {
     let list = shared.images.list();
-    Json(list.into_iter().map(|(digest, bytes)| people::Artefact { digest, bytes }).collect())
+    Json(
+        list.into_iter()
+            .map(|(digest, bytes)| people::Artefact { digest, bytes })
+            .collect(),
+    )
 }
 
 async fn put_image(
@@ -264,9 +338,9 @@ async fn put_image(
     Path(digest): Path<String>,
     body: Body,
 ) -> Result<Json<people::Artefact>, Refused> {
-    let wanted = digest
-        .parse()
-        .map_err(|error: schema_ids::ParseError| refused(StatusCode::BAD_REQUEST, "BAD_REQUEST", error.to_string()))?;
+    let wanted = digest.parse().map_err(|error: schema_ids::ParseError| {
+        refused(StatusCode::BAD_REQUEST, "BAD_REQUEST", error.to_string())
+    })?;
     let added = shared.images.add(Some(wanted), body.into_data_stream()).await;
     let digest = added.map_err(|error| {
         let status = match error {
@@ -276,7 +350,9 @@ async fn put_image(
         };
         refused(status, "IMAGE", crate::chain(&error))
     })?;
-    let bytes = tokio::fs::metadata(shared.images.path(digest)).await.map_or(0, |metadata| metadata.len());
+    let bytes = tokio::fs::metadata(shared.images.path(digest))
+        .await
+        .map_or(0, |metadata| metadata.len());
     shared.announce();
     Ok(Json(people::Artefact { digest, bytes }))
 }

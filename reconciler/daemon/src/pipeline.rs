@@ -7,6 +7,8 @@
 use crate::revision::{self, Parsed};
 use crate::shared::Shared;
 use crate::source::SourceError;
+use reconciler_core::condition::Condition;
+use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::{Desired, Plan};
 use reconciler_git::CommitInfo;
 use reconciler_store::{Adoption, By, Stage, StoreError};
@@ -40,7 +42,10 @@ pub(crate) struct Progress {
 }
 
 fn stopped(stage: Stage, code: &str, reason: impl Into<String>) -> Progress {
-    Progress { stage, stopped: Some((code.to_owned(), reason.into())) }
+    Progress {
+        stage,
+        stopped: Some((code.to_owned(), reason.into())),
+    }
 }
 
 /// Follows the branch until cancelled: at start, on every hint and on every poll.
@@ -73,7 +78,10 @@ pub(crate) async fn follow(shared: Arc<Shared>, poll: std::time::Duration, stop:
 /// Fetches the branch and takes its commit as far as it goes.
 pub(crate) async fn look(shared: &Shared) -> Result<(CommitInfo, Progress), PipelineError> {
     let commit = shared.source.fetch().await.map_err(PipelineError::Source)?;
-    let by = By { who: commit.author.clone(), why: format!("commit {}: {}", &commit.id[..12], commit.summary) };
+    let by = By {
+        who: commit.author.clone(),
+        why: format!("commit {}: {}", &commit.id[..12], commit.summary),
+    };
     let progress = advance(shared, &commit.id, &by).await?;
     Ok((commit, progress))
 }
@@ -82,7 +90,10 @@ pub(crate) async fn look(shared: &Shared) -> Result<(CommitInfo, Progress), Pipe
 pub(crate) async fn advance(shared: &Shared, commit: &str, by: &By) -> Result<Progress, PipelineError> {
     for _ in 0..ADOPTION_TRIES {
         if let Some(progress) = attempt(shared, commit, by).await? {
-            let condition = progress.stopped.as_ref().map(|(code, reason)| (code.as_str(), reason.as_str()));
+            let condition = progress
+                .stopped
+                .as_ref()
+                .map(|(code, reason)| (code.as_str(), reason.as_str()));
             shared
                 .store
                 .record_revision(commit, progress.stage, condition)
@@ -98,8 +109,11 @@ pub(crate) async fn advance(shared: &Shared, commit: &str, by: &By) -> Result<Pr
 async fn attempt(shared: &Shared, commit: &str, by: &By) -> Result<Option<Progress>, PipelineError> {
     let parent = shared.store.adopted().await.map_err(PipelineError::Store)?;
     if let Some(adopted) = parent.as_ref().and_then(|plan| plan.commit.clone()) {
-        let descends =
-            shared.source.descends(commit.to_owned(), adopted.clone()).await.map_err(PipelineError::Source)?;
+        let descends = shared
+            .source
+            .descends(commit.to_owned(), adopted.clone())
+            .await
+            .map_err(PipelineError::Source)?;
         if !descends {
             let reason = format!(
                 "it does not descend from {adopted}, which is carried out: the branch was rewritten. Restore its \
@@ -108,25 +122,50 @@ async fn attempt(shared: &Shared, commit: &str, by: &By) -> Result<Option<Progre
             return Ok(Some(stopped(Stage::Fetched, "M0822", reason)));
         }
     }
-    let parsed = revision::parse(shared, commit).await.map_err(PipelineError::Source)?;
+    let parsed = revision::parse(shared, commit)
+        .await
+        .map_err(PipelineError::Source)?;
     let Some((plan, parent)) = make_plan(shared, &parsed, parent).await? else {
         return Ok(Some(stopped(Stage::Verified, &parsed.code, parsed.text.clone())));
     };
     if plan.commit == parent.commit && plan.wants_the_same(&parent) {
-        return Ok(Some(Progress { stage: Stage::Adopted, stopped: None }));
+        return Ok(Some(Progress {
+            stage: Stage::Adopted,
+            stopped: None,
+        }));
     }
-    shared.store.save_plan(&plan).await.map_err(PipelineError::Store)?;
-    if let Some((code, reason)) = plan.guards.iter().find_map(|guard| guard.blocked.clone()) {
-        return Ok(Some(stopped(Stage::Planned, &code, reason)));
+    shared
+        .store
+        .save_plan(&plan)
+        .await
+        .map_err(PipelineError::Store)?;
+    if !plan.applicable() {
+        let blocked = plan.guards.iter().find_map(|guard| guard.blocked.clone());
+        return Ok(Some(Progress {
+            stage: Stage::Planned,
+            stopped: blocked,
+        }));
     }
-    if let Some(reason) = unseen(shared, &parsed, &plan, &parent).await? {
-        return Ok(Some(stopped(Stage::Guarded, "PLAN_CHANGED_SINCE_SHOWN", reason)));
+    if let Some(reason) = unseen(shared, &parsed, &plan).await? {
+        return Ok(Some(stopped(
+            Stage::Guarded,
+            Condition::PlanChangedSinceShown.code(),
+            reason,
+        )));
     }
-    match shared.store.adopt(&plan, by).await.map_err(PipelineError::Store)? {
+    match shared
+        .store
+        .adopt(&plan, by)
+        .await
+        .map_err(PipelineError::Store)?
+    {
         Adoption::Adopted => {
             tracing::info!(plan = %plan.id, commit, changes = plan.changes.len(), "plan adopted");
             shared.announce();
-            Ok(Some(Progress { stage: Stage::Adopted, stopped: None }))
+            Ok(Some(Progress {
+                stage: Stage::Adopted,
+                stopped: None,
+            }))
         }
         Adoption::Stale { .. } => Ok(None),
     }
@@ -138,32 +177,40 @@ pub(crate) async fn make_plan(
     parsed: &Arc<Parsed>,
     parent: Option<Plan>,
 ) -> Result<Option<(Plan, Plan)>, PipelineError> {
-    let Some(fleet) = &parsed.fleet else { return Ok(None) };
+    let Some(fleet) = &parsed.fleet else {
+        return Ok(None);
+    };
     let parent = parent.unwrap_or_else(|| Plan::empty(fleet.name.clone()));
     let observed = shared.store.observed().await.map_err(PipelineError::Store)?;
-    let desired = Desired { fleet, commit: &parsed.commit };
+    let desired = Desired {
+        fleet,
+        commit: &parsed.commit,
+    };
     let plan = reconciler_core::plan::plan(&desired, &observed, &parent, observed.at);
     Ok(Some((plan, parent)))
 }
 
 /// Why the plan may not be adopted unseen, if so: it erases what nobody was shown and nobody approved.
-async fn unseen(
-    shared: &Shared,
-    parsed: &Parsed,
-    plan: &Plan,
-    parent: &Plan,
-) -> Result<Option<String>, PipelineError> {
-    let Some(fleet) = &parsed.fleet else { return Ok(None) };
-    let shown = shared.store.last_shown(&parsed.commit).await.map_err(PipelineError::Store)?;
-    let approvals = shared.store.approvals(&plan.id).await.map_err(PipelineError::Store)?;
-    let approved = approvals.iter().any(|approval| approval.wipe_set == plan.wipe_set.digest);
-    if approved {
+async fn unseen(shared: &Shared, parsed: &Parsed, plan: &Plan) -> Result<Option<String>, PipelineError> {
+    let Some(fleet) = &parsed.fleet else {
         return Ok(None);
-    }
-    Ok(reconciler_core::plan::unseen(plan, parent, shown.as_ref(), fleet.settings.unreviewed).map(|what| {
+    };
+    let shown = shared
+        .store
+        .last_shown(&parsed.commit)
+        .await
+        .map_err(PipelineError::Store)?;
+    let approvals = shared
+        .store
+        .approvals(&plan.id)
+        .await
+        .map_err(PipelineError::Store)?;
+    let approved = approvals.last().map(|approval| approval.wipe_set.as_str());
+    let answer = adoptable(plan, shown.as_ref(), approved, fleet.settings.unreviewed);
+    Ok(answer.err().map(|(_, reason)| {
+        let (id, digest) = (&plan.id, &plan.wipe_set.digest);
         format!(
-            "{what}. See it with `muster show {}`, then run `muster approve {} --wipe-set {}`",
-            plan.id, plan.id, plan.wipe_set.digest
+            "{reason}. See it with `muster show {id}`, then run `muster approve {id} --wipe-set {digest}`"
         )
     }))
 }

@@ -2,14 +2,14 @@
 //!
 //! Every answer is made from the store at that moment; nothing is remembered of an agent here.
 
-use crate::artefact;
 use crate::failpoint;
 use crate::listener::AgentName;
 use crate::secrets;
 use crate::shared::Shared;
 use crate::world::{self, Loaded};
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -27,6 +27,8 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tower::ServiceExt as _;
+use tower_http::services::ServeFile;
 
 /// A sync with 500 facts, some of them inventories of 100 disks, stays well below.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -55,7 +57,11 @@ pub(crate) fn action_name(action: &Action) -> &'static str {
 
 fn unavailable(error: &StoreError) -> Response {
     tracing::warn!(error = %crate::chain(error), "a rack agent was not served");
-    (StatusCode::SERVICE_UNAVAILABLE, "the database did not do its part; ask again\n").into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the database did not do its part; ask again\n",
+    )
+        .into_response()
 }
 
 async fn sync(
@@ -68,7 +74,11 @@ async fn sync(
         return (StatusCode::FORBIDDEN, reason).into_response();
     }
     if request.facts.len() > FACTS_MAX {
-        return (StatusCode::PAYLOAD_TOO_LARGE, format!("at most {FACTS_MAX} facts a sync\n")).into_response();
+        return (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("at most {FACTS_MAX} facts a sync\n"),
+        )
+            .into_response();
     }
     match answer_sync(&shared, &agent, &request).await {
         Ok(response) => Json(response).into_response(),
@@ -79,7 +89,11 @@ async fn sync(
 /// Stores the facts, then waits until there is news for the agent or its patience ends.
 ///
 /// Cancel safety: the facts are stored or not, and an agent that got no answer sends them again.
-async fn answer_sync(shared: &Shared, agent: &Name, request: &SyncRequest) -> Result<SyncResponse, StoreError> {
+async fn answer_sync(
+    shared: &Shared,
+    agent: &Name,
+    request: &SyncRequest,
+) -> Result<SyncResponse, StoreError> {
     // Subscribed before the first look, so that no change falls between the two.
     let mut changed = shared.changed.subscribe();
     failpoint::reach("facts-received");
@@ -95,12 +109,19 @@ async fn answer_sync(shared: &Shared, agent: &Name, request: &SyncRequest) -> Re
     loop {
         let desired = desired(shared, agent).await?;
         let news = desired.filter(|(digest, _)| Some(*digest) != request.have);
-        let respond = |desired| SyncResponse { now: receipt.now, acknowledged: receipt.acknowledged, desired };
+        let respond = |desired| SyncResponse {
+            now: receipt.now,
+            acknowledged: receipt.acknowledged,
+            desired,
+        };
         if news.is_some() {
             return Ok(respond(news));
         }
         // An error here means that the daemon is stopping.
-        if !matches!(tokio::time::timeout_at(deadline, changed.changed()).await, Ok(Ok(()))) {
+        if !matches!(
+            tokio::time::timeout_at(deadline, changed.changed()).await,
+            Ok(Ok(()))
+        ) {
             return Ok(respond(None));
         }
     }
@@ -108,15 +129,27 @@ async fn answer_sync(shared: &Shared, agent: &Name, request: &SyncRequest) -> Re
 
 /// What an agent is to serve and to do, with its digest; `None` before any plan was adopted.
 async fn desired(shared: &Shared, agent: &Name) -> Result<Option<(Digest, Desired)>, StoreError> {
-    let Some(plan) = shared.store.adopted().await? else { return Ok(None) };
+    let Some(plan) = shared.store.adopted().await? else {
+        return Ok(None);
+    };
     let observed = shared.store.observed().await?;
     let orders: Vec<_> = if observed.restored.is_some() {
         Vec::new()
     } else {
-        shared.store.current_orders().await?.into_iter().map(|issued| issued.order).collect()
+        shared
+            .store
+            .current_orders()
+            .await?
+            .into_iter()
+            .map(|issued| issued.order)
+            .collect()
     };
-    let written =
-        observed.machines.iter().filter(|(_, machine)| machine.ever_written).map(|(id, _)| *id).collect();
+    let written = observed
+        .machines
+        .iter()
+        .filter(|(_, machine)| machine.ever_written)
+        .map(|(id, _)| *id)
+        .collect();
     let secrets = credentials(shared, plan.commit.as_deref()).await;
     let inputs = rack::Inputs {
         plan: &plan,
@@ -134,7 +167,9 @@ async fn desired(shared: &Shared, agent: &Name) -> Result<Option<(Digest, Desire
 /// BMC accounts of the adopted revision; one that cannot be read is left out, and the machines that need
 /// it show it by their BMC.
 async fn credentials(shared: &Shared, commit: Option<&str>) -> BTreeMap<Name, (String, String)> {
-    let Some(commit) = commit else { return BTreeMap::new() };
+    let Some(commit) = commit else {
+        return BTreeMap::new();
+    };
     let parsed = match crate::revision::parse(shared, commit).await {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -142,7 +177,9 @@ async fn credentials(shared: &Shared, commit: Option<&str>) -> BTreeMap<Name, (S
             return BTreeMap::new();
         }
     };
-    let Some(fleet) = &parsed.fleet else { return BTreeMap::new() };
+    let Some(fleet) = &parsed.fleet else {
+        return BTreeMap::new();
+    };
     fleet
         .secrets
         .iter()
@@ -166,7 +203,13 @@ fn ground<'a>(loaded: &'a Loaded, agent: &Name, id: MachineId) -> Option<Ground<
         return None;
     }
     let held = loaded.restored.as_deref().or_else(|| loaded.policy.held(id));
-    Some(Ground { id, machine, facts, incarnation: loaded.incarnation, held })
+    Some(Ground {
+        id,
+        machine,
+        facts,
+        incarnation: loaded.incarnation,
+        held,
+    })
 }
 
 async fn boot_go(
@@ -201,7 +244,10 @@ async fn go(
 async fn answer_go(shared: &Shared, agent: &Name, request: &GoRequest) -> Result<GoAnswer, StoreError> {
     let refuse = |code: &str, reason: String| GoAnswer {
         nonce: request.nonce,
-        verdict: Verdict::Refuse { code: code.to_owned(), reason },
+        verdict: Verdict::Refuse {
+            code: code.to_owned(),
+            reason,
+        },
     };
     loop {
         let Some(loaded) = world::load(shared).await? else {
@@ -209,7 +255,10 @@ async fn answer_go(shared: &Shared, agent: &Name, request: &GoRequest) -> Result
         };
         let machine = request.job.machine;
         let Some(ground) = ground(&loaded, agent, machine) else {
-            return Ok(refuse("HELD", format!("machine {machine} is not one that {agent} serves")));
+            return Ok(refuse(
+                "HELD",
+                format!("machine {machine} is not one that {agent} serves"),
+            ));
         };
         let verdict = fence::judge(&ground, request);
         let refused = match &verdict {
@@ -233,20 +282,27 @@ async fn answer_go(shared: &Shared, agent: &Name, request: &GoRequest) -> Result
                     None => Verdict::Go,
                     Some((code, reason)) => Verdict::Refuse { code, reason },
                 };
-                return Ok(GoAnswer { nonce: request.nonce, verdict });
+                return Ok(GoAnswer {
+                    nonce: request.nonce,
+                    verdict,
+                });
             }
             StartRecord::PlanSuperseded => {}
         }
     }
 }
 
+/// An artefact, whole or in ranges (RFC 9110 §14); 404 if it is not here.
 async fn artefact(
     State(shared): State<Arc<Shared>>,
     Path(digest): Path<String>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
-    match digest.parse() {
-        Ok(digest) => artefact::serve(&shared.images.path(digest), &headers).await,
-        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    let Ok(digest) = digest.parse() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    match ServeFile::new(shared.images.path(digest)).oneshot(request).await {
+        Ok(response) => response.map(Body::new),
+        Err(never) => match never {},
     }
 }

@@ -28,7 +28,10 @@ pub(crate) async fn parse(shared: &Shared, commit: &str) -> Result<Arc<Parsed>, 
         let files: Vec<_> = tree
             .files
             .into_iter()
-            .map(|file| SourceFile { path: file.path, bytes: file.bytes })
+            .map(|file| SourceFile {
+                path: file.path,
+                bytes: file.bytes,
+            })
             .collect();
         let parsed = schema_fleet::parse(&files);
         let code = parsed
@@ -38,7 +41,12 @@ pub(crate) async fn parse(shared: &Shared, commit: &str) -> Result<Arc<Parsed>, 
             .map(|diagnostic| diagnostic.code.to_string())
             .unwrap_or_default();
         let text = schema_fleet::render::plain(&parsed.diagnostics, &files);
-        Arc::new(Parsed { commit, fleet: parsed.fleet, code, text })
+        Arc::new(Parsed {
+            commit,
+            fleet: parsed.fleet,
+            code,
+            text,
+        })
     })
     .await
     .map_err(|_| SourceError::Cut)?;

@@ -46,23 +46,34 @@ pub(crate) fn read(
     username_key: &str,
     password_key: &str,
 ) -> Result<Credential, SecretError> {
-    let unusable = |why: String| SecretError::Unusable { secret: secret.to_string(), why };
+    let unusable = |why: String| SecretError::Unusable {
+        secret: secret.to_string(),
+        why,
+    };
     let path = Path::new(file);
     if !path.is_absolute() {
-        return Err(unusable(format!("its file {file:?} is not an absolute path on the daemon's host")));
+        return Err(unusable(format!(
+            "its file {file:?} is not an absolute path on the daemon's host"
+        )));
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| SecretError::Read { secret: secret.to_string(), path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| SecretError::Read {
+        secret: secret.to_string(),
+        path: path.to_owned(),
+        source,
+    })?;
     // The parser's own message would quote the line, and with it the password.
-    let values: BTreeMap<String, String> =
-        toml::from_str(&text).map_err(|_| unusable(format!("{file} is not lines of key = \"value\" in TOML")))?;
+    let values: BTreeMap<String, String> = toml::from_str(&text)
+        .map_err(|_| unusable(format!("{file} is not lines of key = \"value\" in TOML")))?;
     let value = |key: &str| {
         values.get(key).cloned().ok_or_else(|| {
             let has: Vec<_> = values.keys().map(String::as_str).collect();
             unusable(format!("{file} has no key {key:?}; it has: {}", has.join(", ")))
         })
     };
-    Ok(Credential { username: value(username_key)?, password: value(password_key)? })
+    Ok(Credential {
+        username: value(username_key)?,
+        password: value(password_key)?,
+    })
 }
 
 #[cfg(test)]
@@ -79,8 +90,16 @@ mod tests {
         let broken = write("broken.toml", "username = admin\npass = hunter2\n");
         let name = "bmc".parse().unwrap();
         let read = super::read(&name, &good, "username", "pass").unwrap();
-        assert_eq!((read.username.as_str(), read.password.as_str()), ("admin", "hunter2"));
-        let bad = [(good.as_str(), "password"), (broken.as_str(), "pass"), ("bmc.toml", "pass"), ("/none.toml", "pass")];
+        assert_eq!(
+            (read.username.as_str(), read.password.as_str()),
+            ("admin", "hunter2")
+        );
+        let bad = [
+            (good.as_str(), "password"),
+            (broken.as_str(), "pass"),
+            ("bmc.toml", "pass"),
+            ("/none.toml", "pass"),
+        ];
         for (file, key) in bad {
             let error = super::read(&name, file, "username", key).err().expect("refused");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");

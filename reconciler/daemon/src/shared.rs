@@ -66,7 +66,10 @@ impl Shared {
 
     /// The source's trouble, if any.
     pub(crate) fn source_trouble(&self) -> Option<String> {
-        self.source_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.source_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// A revision parsed before.

@@ -65,12 +65,20 @@ impl Source {
     /// Opens the mirror in the state folder.
     pub(crate) fn open(state: &Path, repository: String, branch: String) -> Result<Self, SourceError> {
         let mirror = Mirror::open_or_create(&state.join("mirror.git")).map_err(SourceError::Mirror)?;
-        Ok(Self { mirror, repository, branch })
+        Ok(Self {
+            mirror,
+            repository,
+            branch,
+        })
     }
 
     /// The repository's folder, if it is on this host.
     fn local(&self) -> Option<PathBuf> {
-        let path = PathBuf::from(self.repository.strip_prefix("file://").unwrap_or(&self.repository));
+        let path = PathBuf::from(
+            self.repository
+                .strip_prefix("file://")
+                .unwrap_or(&self.repository),
+        );
         path.is_dir().then_some(path)
     }
 
@@ -79,29 +87,48 @@ impl Source {
     /// Cancel safety: the child is ended when the future is dropped; git leaves the mirror consistent.
     pub(crate) async fn fetch(&self) -> Result<CommitInfo, SourceError> {
         let mut command = Command::new("git");
-        command.arg("--git-dir").arg(self.mirror.path()).args(["fetch", "--quiet", "--prune", "--no-tags"]);
+        command
+            .arg("--git-dir")
+            .arg(self.mirror.path())
+            .args(["fetch", "--quiet", "--prune", "--no-tags"]);
         if let Some(path) = self.local() {
             // The operator named this folder, so git need not ask who owns it.
             let path = path.canonicalize().map_err(SourceError::Git)?;
             let program = [path.join(".git"), path.clone()]
                 .iter()
-                .fold("git".to_owned(), |all, dir| format!("{all} -c safe.directory={}", quoted(dir)));
+                .fold("git".to_owned(), |all, dir| {
+                    format!("{all} -c safe.directory={}", quoted(dir))
+                });
             command.arg(format!("--upload-pack={program} upload-pack"));
         }
         command.arg(&self.repository).arg("+refs/heads/*:refs/heads/*");
-        command.env("GIT_TERMINAL_PROMPT", "0").stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         let output = tokio::time::timeout(FETCH_MAX, command.output())
             .await
-            .map_err(|_| SourceError::TimedOut { repository: self.repository.clone() })?
+            .map_err(|_| SourceError::TimedOut {
+                repository: self.repository.clone(),
+            })?
             .map_err(SourceError::Git)?;
         if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr).trim().chars().take(500).collect();
-            return Err(SourceError::Fetch { repository: self.repository.clone(), message });
+            let message = String::from_utf8_lossy(&output.stderr)
+                .trim()
+                .chars()
+                .take(500)
+                .collect();
+            return Err(SourceError::Fetch {
+                repository: self.repository.clone(),
+                message,
+            });
         }
-        self.resolve(self.branch.clone()).await?.ok_or_else(|| SourceError::NoBranch {
-            repository: self.repository.clone(),
-            branch: self.branch.clone(),
-        })
+        self.resolve(self.branch.clone())
+            .await?
+            .ok_or_else(|| SourceError::NoBranch {
+                repository: self.repository.clone(),
+                branch: self.branch.clone(),
+            })
     }
 
     /// The commit that a name stands for in the mirror.
@@ -134,7 +161,11 @@ impl Source {
     /// remote repository, or where the file system cannot be watched: the poll serves then.
     pub(crate) fn watch(&self, changed: Arc<Notify>) -> Option<RecommendedWatcher> {
         let path = self.local()?;
-        let dir = if path.join(".git").is_dir() { path.join(".git") } else { path };
+        let dir = if path.join(".git").is_dir() {
+            path.join(".git")
+        } else {
+            path
+        };
         let handler = move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !event.kind.is_access()) {
                 changed.notify_one();
@@ -198,7 +229,9 @@ mod tests {
         std::fs::write(work.join("fleet.toml"), "[fleet.lab]\n").unwrap();
         git(&work, &["add", "."]);
         git(&work, &["commit", "-q", "-m", "first"]);
-        tokio::time::timeout(Duration::from_secs(10), changed.notified()).await.expect("a hint came");
+        tokio::time::timeout(Duration::from_secs(10), changed.notified())
+            .await
+            .expect("a hint came");
         let commit = source.fetch().await.unwrap();
         assert_eq!(commit.summary, "first");
         assert_eq!(source.tree(commit.id).await.unwrap().files[0].path, "fleet.toml");

@@ -16,6 +16,8 @@ pub(crate) struct Loaded {
     pub(crate) facts: BTreeMap<MachineId, MachineFacts>,
     pub(crate) agents: BTreeMap<Name, AgentSeen>,
     pub(crate) permits: Permits,
+    /// Rises with each grant taken or released: a grant counts only under the one it was decided by.
+    pub(crate) permits_epoch: u64,
     pub(crate) policy: Policy,
     pub(crate) restored: Option<String>,
     pub(crate) now: Timestamp,
@@ -23,7 +25,9 @@ pub(crate) struct Loaded {
 
 /// Loads the world; `None` before any plan was adopted.
 pub(crate) async fn load(shared: &Shared) -> Result<Option<Loaded>, StoreError> {
-    let Some(plan) = shared.store.adopted().await? else { return Ok(None) };
+    let Some(plan) = shared.store.adopted().await? else {
+        return Ok(None);
+    };
     load_under(shared, plan).await.map(Some)
 }
 
@@ -33,13 +37,21 @@ pub(crate) async fn load_under(shared: &Shared, plan: Plan) -> Result<Loaded, St
         .machines
         .iter()
         .map(|(id, machine)| {
-            (*id, Scope { generation: machine.wanted.generation, agents: plan.agents_of(machine) })
+            (
+                *id,
+                Scope {
+                    generation: machine.wanted.generation,
+                    agents: plan.agents_of(machine),
+                },
+            )
         })
         .collect();
+    let held = shared.store.permits().await?;
     Ok(Loaded {
         facts: shared.store.facts_of(&scopes).await?,
         agents: shared.store.agents().await?,
-        permits: shared.store.permits().await?,
+        permits: held.permits,
+        permits_epoch: held.epoch,
         policy: Policy::default(),
         restored: shared.store.restored().await?,
         incarnation: shared.store.identity().await?.incarnation,

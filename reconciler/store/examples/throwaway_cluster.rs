@@ -29,5 +29,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         .status()
         .await?;
     cluster.stop().await?;
-    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+    Ok(ExitCode::from(
+        u8::try_from(status.code().unwrap_or(1)).unwrap_or(1),
+    ))
 }

@@ -33,8 +33,9 @@ impl Store {
         let adoption = self
             .run("adopting a plan", async {
                 let mut transaction = self.pool.begin().await?;
-                let current =
-                    query_scalar!("SELECT plan_id FROM target FOR UPDATE").fetch_one(&mut *transaction).await?;
+                let current = query_scalar!("SELECT plan_id FROM target FOR UPDATE")
+                    .fetch_one(&mut *transaction)
+                    .await?;
                 if current.as_ref() == Some(&plan.id) {
                     return Ok(Adoption::Adopted);
                 }
@@ -94,19 +95,32 @@ async fn end_bindings(connection: &mut PgConnection, plan: &Plan) -> Result<(), 
     )
     .execute(&mut *connection)
     .await?;
-    query!("UPDATE binding_disk SET ended = true WHERE binding = ANY($1)", &ended)
-        .execute(&mut *connection)
-        .await?;
-    query!("UPDATE binding_address SET ended = true WHERE binding = ANY($1)", &ended)
-        .execute(connection)
-        .await?;
+    query!(
+        "UPDATE binding_disk SET ended = true WHERE binding = ANY($1)",
+        &ended
+    )
+    .execute(&mut *connection)
+    .await?;
+    query!(
+        "UPDATE binding_address SET ended = true WHERE binding = ANY($1)",
+        &ended
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
 /// Those that leave go first, so that a slot passes on within one plan.
 async fn write_bindings(connection: &mut PgConnection, plan: &Plan) -> Result<(), Fault> {
-    for (state, word) in [(BindingState::Leaving, "leaving"), (BindingState::Active, "active")] {
-        let bindings: Vec<_> = plan.bindings.iter().filter(|(_, binding)| binding.state == state).collect();
+    for (state, word) in [
+        (BindingState::Leaving, "leaving"),
+        (BindingState::Active, "active"),
+    ] {
+        let bindings: Vec<_> = plan
+            .bindings
+            .iter()
+            .filter(|(_, binding)| binding.state == state)
+            .collect();
         write_bindings_in(connection, &bindings, word, &plan.id).await?;
     }
     let all: Vec<_> = plan.bindings.iter().collect();
@@ -121,9 +135,18 @@ async fn write_bindings_in(
     plan: &str,
 ) -> Result<(), Fault> {
     let ids: Vec<String> = bindings.iter().map(|(id, _)| id.to_string()).collect();
-    let deployments: Vec<String> = bindings.iter().map(|(_, binding)| binding.deployment.to_string()).collect();
-    let slots: Vec<i64> = bindings.iter().map(|(_, binding)| i64::from(binding.slot)).collect();
-    let machines: Vec<String> = bindings.iter().map(|(_, binding)| binding.machine.to_string()).collect();
+    let deployments: Vec<String> = bindings
+        .iter()
+        .map(|(_, binding)| binding.deployment.to_string())
+        .collect();
+    let slots: Vec<i64> = bindings
+        .iter()
+        .map(|(_, binding)| i64::from(binding.slot))
+        .collect();
+    let machines: Vec<String> = bindings
+        .iter()
+        .map(|(_, binding)| binding.machine.to_string())
+        .collect();
     let written = query_scalar!(
         "INSERT INTO binding (id, deployment, slot, machine, state, made_by)
          SELECT id, deployment, slot, machine, $5, $6
@@ -146,7 +169,10 @@ async fn write_bindings_in(
     }
 }
 
-async fn write_disks(connection: &mut PgConnection, bindings: &[(&BindingId, &Binding)]) -> Result<(), Fault> {
+async fn write_disks(
+    connection: &mut PgConnection,
+    bindings: &[(&BindingId, &Binding)],
+) -> Result<(), Fault> {
     let (mut owners, mut disks) = (Vec::new(), Vec::new());
     for (id, binding) in bindings {
         for disk in &binding.disks {
@@ -175,7 +201,10 @@ async fn write_disks(connection: &mut PgConnection, bindings: &[(&BindingId, &Bi
     Ok(())
 }
 
-async fn write_addresses(connection: &mut PgConnection, bindings: &[(&BindingId, &Binding)]) -> Result<(), Fault> {
+async fn write_addresses(
+    connection: &mut PgConnection,
+    bindings: &[(&BindingId, &Binding)],
+) -> Result<(), Fault> {
     let (mut owners, mut addresses) = (Vec::new(), Vec::new());
     for (id, binding) in bindings {
         for address in &binding.addresses {
@@ -206,11 +235,19 @@ async fn write_addresses(connection: &mut PgConnection, bindings: &[(&BindingId,
 
 /// A broken unique index, said as what it means.
 fn still_held(fault: Fault) -> Fault {
-    let Fault::Sql(sqlx::Error::Database(error)) = &fault else { return fault };
-    let (true, Some(index)) = (error.is_unique_violation(), error.constraint()) else { return fault };
+    let Fault::Sql(sqlx::Error::Database(error)) = &fault else {
+        return fault;
+    };
+    let (true, Some(index)) = (error.is_unique_violation(), error.constraint()) else {
+        return fault;
+    };
     let detail = error
         .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
         .and_then(|error| error.detail())
         .unwrap_or_else(|| error.message());
-    StoreError::StillHeld { index: index.to_owned(), detail: detail.to_owned() }.into()
+    StoreError::StillHeld {
+        index: index.to_owned(),
+        detail: detail.to_owned(),
+    }
+    .into()
 }

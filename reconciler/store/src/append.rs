@@ -51,18 +51,25 @@ impl Store {
     /// already are ignored.
     pub async fn append_facts(&self, sync: &SyncRequest) -> Result<Receipt, StoreError> {
         if sync.facts.len() > FACTS_MAX {
-            return Err(StoreError::OutOfRange { what: "facts in one sync", value: sync.facts.len() as u64 });
+            return Err(StoreError::OutOfRange {
+                what: "facts in one sync",
+                value: sync.facts.len() as u64,
+            });
         }
         let rows = sync.facts.iter().map(Row::new).collect::<Result<Vec<_>, _>>()?;
         let receipt = self
             .run("storing facts", async {
                 let mut transaction = self.pool.begin().await?;
                 let known = lock_agent(&mut transaction, sync).await?;
-                let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#).fetch_one(&mut *transaction).await?;
+                let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#)
+                    .fetch_one(&mut *transaction)
+                    .await?;
                 refuse_reuse(&mut transaction, sync, &rows, known.acknowledged).await?;
                 note_restore(&mut transaction, sync, known.acknowledged).await?;
-                let new: Vec<&Row> =
-                    rows.iter().filter(|row| row.sequence > held(known.acknowledged)).collect();
+                let new: Vec<&Row> = rows
+                    .iter()
+                    .filter(|row| row.sequence > held(known.acknowledged))
+                    .collect();
                 insert(&mut transaction, sync, &new, now_ms).await?;
                 let items: Vec<WorkItem> = new.iter().flat_map(|row| row.place.work()).collect();
                 work::mark(&mut transaction, &items, Duration::ZERO).await?;
@@ -73,7 +80,12 @@ impl Store {
                 update_agent(&mut transaction, sync, acknowledged, &seen).await?;
                 let restored = identity::restored(&mut transaction).await?;
                 transaction.commit().await?;
-                Ok(Receipt { now: time(now_ms), acknowledged, stored: new.len(), restored })
+                Ok(Receipt {
+                    now: time(now_ms),
+                    acknowledged,
+                    stored: new.len(),
+                    restored,
+                })
             })
             .await?;
         if receipt.stored > 0 {
@@ -84,7 +96,10 @@ impl Store {
 
     /// Every rack agent ever heard.
     pub async fn agents(&self) -> Result<BTreeMap<schema_ids::Name, AgentSeen>, StoreError> {
-        self.run("reading agents", async { agents(&mut *self.pool.acquire().await?).await }).await
+        self.run("reading agents", async {
+            agents(&mut *self.pool.acquire().await?).await
+        })
+        .await
     }
 }
 
@@ -113,13 +128,18 @@ impl Row {
         let inventory = match &spooled.fact.body {
             FactBody::Inventory { inventory, .. } | FactBody::Enlisted { inventory, .. } => {
                 // Written as null here and filled in again by `stored`.
-                body.pointer_mut("/body/inventory").map(Value::take).map(|apart| (digest(inventory), apart))
+                body.pointer_mut("/body/inventory")
+                    .map(Value::take)
+                    .map(|apart| (digest(inventory), apart))
             }
             _ => None,
         };
         Ok(Self {
             sequence: number("sequence", spooled.sequence)?,
-            place: Place::of(&spooled.fact.body, inventory.as_ref().map(|(digest, _)| digest.as_str())),
+            place: Place::of(
+                &spooled.fact.body,
+                inventory.as_ref().map(|(digest, _)| digest.as_str()),
+            ),
             body,
             inventory,
         })
@@ -196,8 +216,14 @@ async fn refuse_reuse(
 }
 
 /// Records it if the agent knows what this database never heard.
-async fn note_restore(connection: &mut PgConnection, sync: &SyncRequest, acknowledged: u64) -> Result<(), Fault> {
-    let Some(evidence) = restore_evidence(connection, sync, acknowledged).await? else { return Ok(()) };
+async fn note_restore(
+    connection: &mut PgConnection,
+    sync: &SyncRequest,
+    acknowledged: u64,
+) -> Result<(), Fault> {
+    let Some(evidence) = restore_evidence(connection, sync, acknowledged).await? else {
+        return Ok(());
+    };
     query!(
         "INSERT INTO restored (incarnation, agent, evidence)
          SELECT max(number), $1, $2 FROM incarnation ON CONFLICT (incarnation, agent) DO NOTHING",
@@ -215,7 +241,9 @@ async fn restore_evidence(
     acknowledged: u64,
 ) -> Result<Option<String>, Fault> {
     let agent = &sync.agent;
-    let Some(obeyed) = sync.incarnation else { return Ok(None) };
+    let Some(obeyed) = sync.incarnation else {
+        return Ok(None);
+    };
     let lived = query_scalar!(
         r#"SELECT EXISTS (SELECT FROM incarnation WHERE number = $1 AND uuid = $2) AS "lived!""#,
         held(obeyed.number),
@@ -224,12 +252,17 @@ async fn restore_evidence(
     .fetch_one(&mut *connection)
     .await?;
     if !lived {
-        let text = format!("{agent} obeys incarnation {} ({}), which this database never had", obeyed.number, obeyed.uuid);
+        let text = format!(
+            "{agent} obeys incarnation {} ({}), which this database never had",
+            obeyed.number, obeyed.uuid
+        );
         return Ok(Some(text));
     }
     if sync.acknowledged > acknowledged {
         let told = sync.acknowledged;
-        return Ok(Some(format!("{agent} was acknowledged facts up to {told}; this database has {acknowledged}")));
+        return Ok(Some(format!(
+            "{agent} was acknowledged facts up to {told}; this database has {acknowledged}"
+        )));
     }
     // After a recovery an agent may still count in the old incarnation; its generations are of then.
     if obeyed != identity::incarnation(connection).await? {
@@ -252,8 +285,14 @@ async fn restore_evidence(
     .fetch_optional(connection)
     .await?;
     Ok(ahead.map(|row| match row.known {
-        Some(known) => format!("{agent} has generation {} of {}; this database has {known}", row.told, row.id),
-        None => format!("{agent} has generation {} of {}, which this database does not know", row.told, row.id),
+        Some(known) => format!(
+            "{agent} has generation {} of {}; this database has {known}",
+            row.told, row.id
+        ),
+        None => format!(
+            "{agent} has generation {} of {}, which this database does not know",
+            row.told, row.id
+        ),
     }))
 }
 
@@ -284,12 +323,17 @@ async fn insert(
     .await?;
     let column = |pick: fn(&Row) -> String| -> Vec<String> { rows.iter().map(|row| pick(row)).collect() };
     let sequences: Vec<i64> = rows.iter().map(|row| row.sequence).collect();
-    let machines: Vec<Option<String>> = rows.iter().map(|row| row.place.machine.map(|id| id.to_string())).collect();
+    let machines: Vec<Option<String>> = rows
+        .iter()
+        .map(|row| row.place.machine.map(|id| id.to_string()))
+        .collect();
     let generations: Vec<Option<i64>> = rows.iter().map(|row| row.place.generation).collect();
     let attempts: Vec<Option<i64>> = rows.iter().map(|row| row.place.attempt).collect();
     let bodies: Vec<Value> = rows.iter().map(|row| row.body.clone()).collect();
-    let inventories: Vec<Option<String>> =
-        rows.iter().map(|row| row.inventory.as_ref().map(|(digest, _)| digest.clone())).collect();
+    let inventories: Vec<Option<String>> = rows
+        .iter()
+        .map(|row| row.inventory.as_ref().map(|(digest, _)| digest.clone()))
+        .collect();
     query!(
         "INSERT INTO fact (agent, agent_boot, received_ms, sequence, machine, kind, slot, generation, attempt,
                            body, inventory)

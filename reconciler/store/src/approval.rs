@@ -36,7 +36,14 @@ impl Store {
             .await?
             .rows_affected();
             if new > 0 {
-                audit::write(&mut transaction, "approval", None, &format!("{plan} {wipe_set}"), by).await?;
+                audit::write(
+                    &mut transaction,
+                    "approval",
+                    None,
+                    &format!("{plan} {wipe_set}"),
+                    by,
+                )
+                .await?;
             }
             transaction.commit().await?;
             Ok(())
@@ -60,7 +67,10 @@ impl Store {
                 .map(|row| Approval {
                     plan: plan.to_owned(),
                     wipe_set: row.wipe_set,
-                    by: By { who: row.who, why: row.why },
+                    by: By {
+                        who: row.who,
+                        why: row.why,
+                    },
                     at: time(row.at_ms),
                 })
                 .collect())

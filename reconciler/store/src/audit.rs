@@ -68,7 +68,10 @@ impl Store {
                         what: row.what,
                         machine: row.machine.map(|id| read("audit", "machine", &id)).transpose()?,
                         subject: row.subject,
-                        by: By { who: row.who, why: row.why },
+                        by: By {
+                            who: row.who,
+                            why: row.why,
+                        },
                     })
                 })
                 .collect()

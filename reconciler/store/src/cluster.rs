@@ -75,7 +75,10 @@ impl PrivateCluster {
         let sockets = absolute(runtime_dir)?.join("postgres");
         let socket = sockets.join(format!(".s.PGSQL.{PORT}"));
         if socket.as_os_str().len() > SOCKET_PATH_MAX {
-            return Err(ClusterError::SocketPathTooLong { path: socket, longest: SOCKET_PATH_MAX });
+            return Err(ClusterError::SocketPathTooLong {
+                path: socket,
+                longest: SOCKET_PATH_MAX,
+            });
         }
         let owner = Owner::find()?;
         let lock = take_lock(&state)?;
@@ -89,7 +92,12 @@ impl PrivateCluster {
         initialise::ensure(&programs, &owner, &state, &data).await?;
         let log = open_log(&state.join("postgres.log"))?;
         let (pid, ended) = keep(&programs, &owner, &data, &sockets, &log)?;
-        let mut cluster = Self { sockets, pid, ended, _lock: lock };
+        let mut cluster = Self {
+            sockets,
+            pid,
+            ended,
+            _lock: lock,
+        };
         cluster.wait_until_ready(&state.join("postgres.log")).await?;
         Ok(cluster)
     }
@@ -121,7 +129,13 @@ impl PrivateCluster {
             .as_os_str()
             .as_encoded_bytes()
             .iter()
-            .map(|byte| if byte.is_ascii_alphanumeric() { char::from(*byte).to_string() } else { format!("%{byte:02X}") })
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(*byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
             .collect();
         format!("postgres://{NAME}@{host}:{PORT}/{database}?sslmode=disable")
     }
@@ -134,22 +148,28 @@ impl PrivateCluster {
 
     /// Stops Postgres (fast shutdown) and returns when it has ended; pulls harder if that takes long.
     pub async fn stop(mut self) -> Result<(), ClusterError> {
-        for (signal, patience) in
-            [(Signal::INT, STOP_MAX), (Signal::QUIT, STOP_NOW_MAX), (Signal::KILL, STOP_NOW_MAX)]
-        {
+        for (signal, patience) in [
+            (Signal::INT, STOP_MAX),
+            (Signal::QUIT, STOP_NOW_MAX),
+            (Signal::KILL, STOP_NOW_MAX),
+        ] {
             self.signal(signal);
             if timeout(patience, ended(&mut self.ended)).await.is_ok() {
                 return Ok(());
             }
         }
-        Err(ClusterError::StaysUp { pid: self.pid.as_raw_nonzero().get() })
+        Err(ClusterError::StaysUp {
+            pid: self.pid.as_raw_nonzero().get(),
+        })
     }
 
     /// Kills Postgres as a power cut would and returns when it has ended: for tests of what survives.
     pub async fn crash(mut self) -> Result<(), ClusterError> {
         self.signal(Signal::QUIT);
         let gone = timeout(STOP_NOW_MAX, ended(&mut self.ended)).await;
-        gone.map(|_| ()).map_err(|_| ClusterError::StaysUp { pid: self.pid.as_raw_nonzero().get() })
+        gone.map(|_| ()).map_err(|_| ClusterError::StaysUp {
+            pid: self.pid.as_raw_nonzero().get(),
+        })
     }
 
     /// Sends a signal while Postgres runs; its pid is not another's before the keeper has seen it end.
@@ -166,12 +186,18 @@ impl PrivateCluster {
         let deadline = Instant::now() + START_MAX;
         loop {
             if let Some(how) = self.ended.borrow().clone() {
-                return Err(ClusterError::Ended { how, log: log.to_owned() });
+                return Err(ClusterError::Ended {
+                    how,
+                    log: log.to_owned(),
+                });
             }
             match self.try_database().await {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() >= deadline => {
-                    return Err(ClusterError::NotReady { seconds: START_MAX.as_secs(), source: error });
+                    return Err(ClusterError::NotReady {
+                        seconds: START_MAX.as_secs(),
+                        source: error,
+                    });
                 }
                 Err(_) => sleep(START_POLL).await,
             }
@@ -185,7 +211,9 @@ impl PrivateCluster {
             .fetch_one(&mut connection)
             .await?;
         if !there {
-            sqlx::query("CREATE DATABASE muster").execute(&mut connection).await?;
+            sqlx::query("CREATE DATABASE muster")
+                .execute(&mut connection)
+                .await?;
         }
         connection.close().await
     }
@@ -206,14 +234,26 @@ async fn ended(told: &mut watch::Receiver<Option<String>>) -> String {
 }
 
 fn absolute(directory: &Path) -> Result<PathBuf, ClusterError> {
-    directory.canonicalize().map_err(|source| ClusterError::Directory { path: directory.to_owned(), source })
+    directory
+        .canonicalize()
+        .map_err(|source| ClusterError::Directory {
+            path: directory.to_owned(),
+            source,
+        })
 }
 
 /// One daemon per cluster. The kernel releases the lock when its holder dies.
 fn take_lock(state: &Path) -> Result<File, ClusterError> {
     let path = state.join("postgres.lock");
-    let failed = |source| ClusterError::Directory { path: path.clone(), source };
-    let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
+    let failed = |source| ClusterError::Directory {
+        path: path.clone(),
+        source,
+    };
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(ClusterError::InUse { path }),
@@ -222,11 +262,21 @@ fn take_lock(state: &Path) -> Result<File, ClusterError> {
 }
 
 fn open_log(path: &Path) -> Result<File, ClusterError> {
-    let failed = |source| ClusterError::Directory { path: path.to_owned(), source };
-    if path.metadata().is_ok_and(|metadata| metadata.len() > LOG_MAX_BYTES) {
+    let failed = |source| ClusterError::Directory {
+        path: path.to_owned(),
+        source,
+    };
+    if path
+        .metadata()
+        .is_ok_and(|metadata| metadata.len() > LOG_MAX_BYTES)
+    {
         std::fs::rename(path, path.with_extension("log.old")).map_err(failed)?;
     }
-    File::options().create(true).append(true).open(path).map_err(failed)
+    File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(failed)
 }
 
 /// Starts Postgres from a thread that lives exactly as long as it.
@@ -237,7 +287,10 @@ fn keep(
     sockets: &Path,
     log: &File,
 ) -> Result<(Pid, watch::Receiver<Option<String>>), ClusterError> {
-    let cannot = |source| ClusterError::Program { program: programs.postgres.clone(), source };
+    let cannot = |source| ClusterError::Program {
+        program: programs.postgres.clone(),
+        source,
+    };
     let mut command = owner.command(&programs.postgres, true);
     command
         .arg("-D")
@@ -259,12 +312,23 @@ fn keep(
             }
         };
         let _ = tell_started.send(Ok(child.id()));
-        let how = child.wait().map_or_else(|error| error.to_string(), |status: ExitStatus| status.to_string());
+        let how = child
+            .wait()
+            .map_or_else(|error| error.to_string(), |status: ExitStatus| status.to_string());
         tell_ended.send_replace(Some(how));
     };
-    std::thread::Builder::new().name("postgres-keeper".to_owned()).spawn(keeper).map_err(cannot)?;
-    let id = started.recv().expect("the keeper answers before it ends").map_err(cannot)?;
-    let pid = i32::try_from(id).ok().and_then(Pid::from_raw).expect("the kernel gives positive pids");
+    std::thread::Builder::new()
+        .name("postgres-keeper".to_owned())
+        .spawn(keeper)
+        .map_err(cannot)?;
+    let id = started
+        .recv()
+        .expect("the keeper answers before it ends")
+        .map_err(cannot)?;
+    let pid = i32::try_from(id)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("the kernel gives positive pids");
     Ok((pid, ended))
 }
 

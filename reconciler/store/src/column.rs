@@ -11,7 +11,8 @@ pub(crate) fn read<T: FromStr<Err: Display>>(
     column: &'static str,
     text: &str,
 ) -> Result<T, StoreError> {
-    text.parse().map_err(|error: T::Err| unreadable(table, column, &error))
+    text.parse()
+        .map_err(|error: T::Err| unreadable(table, column, &error))
 }
 
 /// Reads a count.
@@ -24,7 +25,11 @@ pub(crate) fn count<T: TryFrom<i64, Error: Display>>(
 }
 
 pub(crate) fn unreadable(table: &'static str, column: &'static str, why: &dyn Display) -> StoreError {
-    StoreError::Unreadable { table, column, why: why.to_string() }
+    StoreError::Unreadable {
+        table,
+        column,
+        why: why.to_string(),
+    }
 }
 
 /// Writes a number that must fit.
@@ -53,7 +58,10 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// Writes a document.
-pub(crate) fn document<T: serde::Serialize>(what: &'static str, value: &T) -> Result<serde_json::Value, StoreError> {
+pub(crate) fn document<T: serde::Serialize>(
+    what: &'static str,
+    value: &T,
+) -> Result<serde_json::Value, StoreError> {
     serde_json::to_value(value).map_err(|source| StoreError::Unwritable { what, source })
 }
 

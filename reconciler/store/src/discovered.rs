@@ -17,7 +17,10 @@ const DISCOVERED_MAX: i64 = 4096;
 impl Store {
     /// Inspected machines that no file declared when they were seen, newest by boot MAC.
     pub async fn discovered(&self) -> Result<BTreeMap<Mac, Discovered>, StoreError> {
-        self.run("reading discovered machines", async { discovered(&mut *self.pool.acquire().await?).await }).await
+        self.run("reading discovered machines", async {
+            discovered(&mut *self.pool.acquire().await?).await
+        })
+        .await
     }
 }
 
@@ -37,7 +40,14 @@ pub(crate) async fn discovered(connection: &mut PgConnection) -> Result<BTreeMap
     for row in rows {
         if let FactBody::Enlisted { mac, link, inventory } = whole(row.body, row.inventory)?.body {
             let seen = time(row.received_ms);
-            machines.insert(mac, Discovered { link, seen, inventory: *inventory });
+            machines.insert(
+                mac,
+                Discovered {
+                    link,
+                    seen,
+                    inventory: *inventory,
+                },
+            );
         }
     }
     Ok(machines)

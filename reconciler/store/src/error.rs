@@ -85,7 +85,9 @@ pub enum StoreError {
     },
     /// An agent sends another fact under a number that is already stored: it lost its disk and counts
     /// anew. It has to continue after `acknowledged`.
-    #[error("{agent} sends another fact as number {sequence}, which is stored; it has to continue after {acknowledged}")]
+    #[error(
+        "{agent} sends another fact as number {sequence}, which is stored; it has to continue after {acknowledged}"
+    )]
     SequenceReused {
         /// The agent.
         agent: schema_ids::Name,

@@ -31,7 +31,9 @@ impl Store {
     pub async fn identity(&self) -> Result<Identity, StoreError> {
         self.run("reading the fleet's identity", async {
             let mut snapshot = self.pool.acquire().await?;
-            let fleet = query!("SELECT uid, token_key FROM fleet").fetch_one(&mut *snapshot).await?;
+            let fleet = query!("SELECT uid, token_key FROM fleet")
+                .fetch_one(&mut *snapshot)
+                .await?;
             Ok(Identity {
                 fleet_uid: read("fleet", "uid", &fleet.uid)?,
                 incarnation: incarnation(&mut snapshot).await?,
@@ -56,7 +58,9 @@ impl Store {
             .run("raising the incarnation", async {
                 let mut transaction = self.pool.begin().await?;
                 // Two people recovering at once make one new life each; the later one counts.
-                query!("LOCK TABLE incarnation IN EXCLUSIVE MODE").execute(&mut *transaction).await?;
+                query!("LOCK TABLE incarnation IN EXCLUSIVE MODE")
+                    .execute(&mut *transaction)
+                    .await?;
                 query!(
                     "INSERT INTO incarnation (number, uuid)
                      SELECT max(number) + 1, gen_random_uuid()::text FROM incarnation"

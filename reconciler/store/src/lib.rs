@@ -47,11 +47,11 @@ mod orders;
 #[cfg(feature = "queries")]
 mod permits;
 #[cfg(feature = "queries")]
+mod place;
+#[cfg(feature = "queries")]
 mod plans;
 #[cfg(feature = "queries")]
 mod revision;
-#[cfg(feature = "queries")]
-mod place;
 #[cfg(feature = "queries")]
 mod start;
 #[cfg(feature = "queries")]

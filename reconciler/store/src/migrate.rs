@@ -27,7 +27,11 @@ pub enum MigrateError {
 /// Applies what is missing. Safe to run twice and by several daemons at once: the migrator holds an
 /// advisory lock. Refuses a newer schema before it changes anything.
 pub async fn migrate(connection: &mut PgConnection) -> Result<(), MigrateError> {
-    let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = MIGRATOR
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0);
     if let Some(found) = version(connection).await.map_err(MigrateError::Version)?
         && found > known
     {
@@ -43,7 +47,9 @@ async fn version(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Err
         .fetch_one(&mut *connection)
         .await?;
     if there {
-        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut *connection).await
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+            .fetch_one(&mut *connection)
+            .await
     } else {
         Ok(None)
     }

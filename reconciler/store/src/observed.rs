@@ -22,9 +22,15 @@ impl Store {
     pub async fn observed(&self) -> Result<Observed, StoreError> {
         self.run("reading the world for planning", async {
             let mut snapshot = self.pool.begin().await?;
-            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *snapshot).await?;
-            let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#).fetch_one(&mut *snapshot).await?;
-            let uid = query_scalar!("SELECT uid FROM fleet").fetch_one(&mut *snapshot).await?;
+            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .execute(&mut *snapshot)
+                .await?;
+            let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#)
+                .fetch_one(&mut *snapshot)
+                .await?;
+            let uid = query_scalar!("SELECT uid FROM fleet")
+                .fetch_one(&mut *snapshot)
+                .await?;
             let observed = Observed {
                 at: time(now_ms),
                 fleet_uid: read("fleet", "uid", &uid)?,
@@ -78,7 +84,9 @@ async fn machines(connection: &mut PgConnection) -> Result<BTreeMap<MachineId, O
 }
 
 /// The inventory and installation that stand, each with the fact since which it does.
-async fn standing_facts(connection: &mut PgConnection) -> Result<BTreeMap<MachineId, Vec<StoredFact>>, Fault> {
+async fn standing_facts(
+    connection: &mut PgConnection,
+) -> Result<BTreeMap<MachineId, Vec<StoredFact>>, Fault> {
     let rows = query_as!(
         FactRow,
         r#"WITH standing AS (
@@ -122,7 +130,10 @@ async fn bindings(connection: &mut PgConnection) -> Result<BTreeMap<BindingId, B
                 other => return Err(unreadable("binding", "state", &other).into()),
             };
             let disks = row.disks.iter().map(|disk| read("binding_disk", "disk", disk));
-            let addresses = row.addresses.iter().map(|address| read("binding_address", "address", address));
+            let addresses = row
+                .addresses
+                .iter()
+                .map(|address| read("binding_address", "address", address));
             let binding = Binding {
                 deployment: read("binding", "deployment", &row.deployment)?,
                 slot: count("binding", "slot", row.slot)?,

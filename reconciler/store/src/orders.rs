@@ -86,7 +86,9 @@ impl Store {
             )
             .fetch_all(&self.pool)
             .await?;
-            rows.into_iter().map(|row| Ok(issued(row.at_ms, row.body)?)).collect()
+            rows.into_iter()
+                .map(|row| Ok(issued(row.at_ms, row.body)?))
+                .collect()
         })
         .await
     }
@@ -95,7 +97,9 @@ impl Store {
 async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issuance, Fault> {
     // Held to the end of the transaction: a plan adopted meanwhile waits, and its daemon then sees
     // these orders.
-    let adopted = query_scalar!("SELECT plan_id FROM target FOR SHARE").fetch_one(&mut *connection).await?;
+    let adopted = query_scalar!("SELECT plan_id FROM target FOR SHARE")
+        .fetch_one(&mut *connection)
+        .await?;
     if adopted.as_deref() != Some(issue.plan) {
         return Ok(Issuance::PlanSuperseded);
     }
@@ -103,20 +107,32 @@ async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issua
         return Ok(Issuance::Refused(evidence));
     }
     let incarnation = identity::incarnation(connection).await?;
-    if let Some(other) = issue.orders.iter().find(|intended| intended.order.incarnation != incarnation) {
+    if let Some(other) = issue
+        .orders
+        .iter()
+        .find(|intended| intended.order.incarnation != incarnation)
+    {
         let found = other.order.incarnation.number;
-        return Ok(Issuance::Refused(format!("incarnation {found} has ended, {} lives", incarnation.number)));
+        return Ok(Issuance::Refused(format!(
+            "incarnation {found} has ended, {} lives",
+            incarnation.number
+        )));
     }
     let wants_grants = issue.orders.iter().any(|intended| intended.grant.is_some());
     let mut permits_epoch = issue.permits_epoch;
     if wants_grants && permits::lock(connection, permits_epoch).await?.is_none() {
         return Ok(Issuance::PermitsMoved);
     }
-    let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#).fetch_one(&mut *connection).await?;
+    let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#)
+        .fetch_one(&mut *connection)
+        .await?;
     let (mut orders, mut grants) = (Vec::new(), Vec::new());
     for Intended { order, grant } in issue.orders {
         if write_order(connection, order, issue.plan, now_ms).await? {
-            let by = By { who: issue.who.to_owned(), why: order.cause.clone() };
+            let by = By {
+                who: issue.who.to_owned(),
+                why: order.cause.clone(),
+            };
             let subject = format!("generation {} order {}", order.generation, order.number);
             audit::write(connection, "order-issued", Some(order.machine), &subject, &by).await?;
             orders.push(order.reference());
@@ -126,11 +142,19 @@ async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issua
     if !grants.is_empty() {
         permits_epoch = permits::take(connection, &grants, now_ms, issue.who).await?;
     }
-    Ok(Issuance::Written { orders, permits_epoch })
+    Ok(Issuance::Written {
+        orders,
+        permits_epoch,
+    })
 }
 
 /// Whether the order's place was free and nothing newer was issued.
-async fn write_order(connection: &mut PgConnection, order: &Order, plan: &str, now_ms: i64) -> Result<bool, Fault> {
+async fn write_order(
+    connection: &mut PgConnection,
+    order: &Order,
+    plan: &str,
+    now_ms: i64,
+) -> Result<bool, Fault> {
     let written = query!(
         "INSERT INTO order_issued (machine, incarnation, generation, number, lane, plan_id, at_ms, body)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8
@@ -160,5 +184,8 @@ fn lane(lane: Lane) -> &'static str {
 
 /// Reads a record.
 pub(crate) fn issued(at_ms: i64, body: serde_json::Value) -> Result<IssuedOrder, StoreError> {
-    Ok(IssuedOrder { order: read_document("order_issued", "body", body)?, at: time(at_ms) })
+    Ok(IssuedOrder {
+        order: read_document("order_issued", "body", body)?,
+        at: time(at_ms),
+    })
 }

@@ -24,9 +24,15 @@ impl Store {
     pub async fn permits(&self) -> Result<HeldPermits, StoreError> {
         self.run("reading grants", async {
             let mut snapshot = self.pool.begin().await?;
-            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *snapshot).await?;
-            let epoch = query_scalar!("SELECT epoch FROM permit_epoch").fetch_one(&mut *snapshot).await?;
-            let rows = query!("SELECT machine, generation, need, at_ms FROM permit").fetch_all(&mut *snapshot).await?;
+            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .execute(&mut *snapshot)
+                .await?;
+            let epoch = query_scalar!("SELECT epoch FROM permit_epoch")
+                .fetch_one(&mut *snapshot)
+                .await?;
+            let rows = query!("SELECT machine, generation, need, at_ms FROM permit")
+                .fetch_all(&mut *snapshot)
+                .await?;
             let mut permits = Permits::default();
             for row in rows {
                 let machine: MachineId = read("permit", "machine", &row.machine)?;
@@ -38,7 +44,10 @@ impl Store {
                 };
                 permits.grants.insert(machine, grant);
             }
-            Ok(HeldPermits { epoch: count("permit_epoch", "epoch", epoch)?, permits })
+            Ok(HeldPermits {
+                epoch: count("permit_epoch", "epoch", epoch)?,
+                permits,
+            })
         })
         .await
     }
@@ -55,12 +64,18 @@ impl Store {
             .run("releasing a grant", async {
                 let mut transaction = self.pool.begin().await?;
                 // The epoch's row is locked before the permit's, as in `take`.
-                query!("UPDATE permit_epoch SET epoch = epoch + 1").execute(&mut *transaction).await?;
-                let id = machine.to_string();
-                let released = query!("DELETE FROM permit WHERE machine = $1 AND generation = $2", id, generation)
+                query!("UPDATE permit_epoch SET epoch = epoch + 1")
                     .execute(&mut *transaction)
-                    .await?
-                    .rows_affected();
+                    .await?;
+                let id = machine.to_string();
+                let released = query!(
+                    "DELETE FROM permit WHERE machine = $1 AND generation = $2",
+                    id,
+                    generation
+                )
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected();
                 if released == 0 {
                     return Ok(false);
                 }
@@ -79,7 +94,9 @@ impl Store {
 
 /// Locks the permits for the rest of the caller's transaction; `None` if they have moved since `epoch`.
 pub(crate) async fn lock(connection: &mut PgConnection, epoch: u64) -> Result<Option<()>, Fault> {
-    let now = query_scalar!("SELECT epoch FROM permit_epoch FOR UPDATE").fetch_one(connection).await?;
+    let now = query_scalar!("SELECT epoch FROM permit_epoch FOR UPDATE")
+        .fetch_one(connection)
+        .await?;
     Ok((u64::try_from(now) == Ok(epoch)).then_some(()))
 }
 
@@ -103,7 +120,10 @@ pub(crate) async fn take(
         )
         .execute(&mut *connection)
         .await?;
-        let by = By { who: who.to_owned(), why: "admitted".to_owned() };
+        let by = By {
+            who: who.to_owned(),
+            why: "admitted".to_owned(),
+        };
         let subject = format!("generation {}", grant.generation);
         audit::write(connection, "grant-taken", Some(grant.machine), &subject, &by).await?;
     }

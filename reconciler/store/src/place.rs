@@ -1,7 +1,7 @@
 //! Where a fact belongs: its machine, its job, and its slot among the facts of its kind.
 //!
-//! Facts of one machine, kind and slot say the same thing again, so that a reader needs the first and
-//! the last of them only. Every kind is one row of one `match`: a new fact breaks the build here.
+//! Facts of one machine, kind and slot that follow each other say the same thing again, so that a
+//! reader needs the first and the last of them only. Every kind is one row of one `match`: a new fact breaks the build here.
 
 use crate::column::{clean, held};
 use crate::work::WorkItem;
@@ -59,7 +59,12 @@ impl Place {
             FactBody::Enlisted { mac, .. } => Self::new("enlisted", mac.to_string()).replan(),
             FactBody::JobStarted { job, boot_id } => Self::new("job-started", boot_id.to_string()).job(job),
             FactBody::Inventory { job, .. } => Self::new("inventory", content()).job(job).replan(),
-            FactBody::Step { job, boot_id, step, state } => {
+            FactBody::Step {
+                job,
+                boot_id,
+                step,
+                state,
+            } => {
                 let word = match state {
                     StepState::Started => "started",
                     StepState::Progress { .. } => "progress",
@@ -79,12 +84,26 @@ impl Place {
 
     /// What is to be looked at because of it.
     pub(crate) fn work(&self) -> impl Iterator<Item = WorkItem> {
-        self.machine.map(WorkItem::Machine).into_iter().chain(self.replan.then_some(WorkItem::Fleet))
+        self.machine
+            .map(WorkItem::Machine)
+            .into_iter()
+            .chain(self.replan.then_some(WorkItem::Fleet))
     }
 
     fn new(kind: &'static str, slot: String) -> Self {
-        let slot = if slot.len() > SLOT_MAX { hex(slot.as_bytes()) } else { clean(&slot) };
-        Self { machine: None, kind, slot, generation: None, attempt: None, replan: false }
+        let slot = if slot.len() > SLOT_MAX {
+            hex(slot.as_bytes())
+        } else {
+            clean(&slot)
+        };
+        Self {
+            machine: None,
+            kind,
+            slot,
+            generation: None,
+            attempt: None,
+            replan: false,
+        }
     }
 
     fn machine(self, machine: Option<MachineId>) -> Self {
@@ -106,7 +125,10 @@ impl Place {
 
     fn order(kind: &'static str, order: &OrderRef) -> Self {
         let slot = format!("{}/{}/{}", order.incarnation, order.generation, order.number);
-        Self { generation: Some(held(order.generation.0)), ..Self::new(kind, slot).machine(Some(order.machine)) }
+        Self {
+            generation: Some(held(order.generation.0)),
+            ..Self::new(kind, slot).machine(Some(order.machine))
+        }
     }
 }
 

@@ -54,7 +54,9 @@ impl Store {
     pub async fn plan(&self, id: &str) -> Result<Option<Plan>, StoreError> {
         self.run("reading a plan", async {
             read_plan(
-                query_scalar!("SELECT document FROM plan WHERE id = $1", id).fetch_optional(&self.pool).await?,
+                query_scalar!("SELECT document FROM plan WHERE id = $1", id)
+                    .fetch_optional(&self.pool)
+                    .await?,
             )
         })
         .await
@@ -75,14 +77,18 @@ impl Store {
     /// The adopted plan's id alone: cheap enough to ask on every step.
     pub async fn adopted_id(&self) -> Result<Option<String>, StoreError> {
         self.run("reading the adopted plan's id", async {
-            Ok(query_scalar!("SELECT plan_id FROM target").fetch_one(&self.pool).await?)
+            Ok(query_scalar!("SELECT plan_id FROM target")
+                .fetch_one(&self.pool)
+                .await?)
         })
         .await
     }
 }
 
 fn read_plan(document: Option<Value>) -> Result<Option<Plan>, Fault> {
-    Ok(document.map(|value| read_document("plan", "document", value)).transpose()?)
+    Ok(document
+        .map(|value| read_document("plan", "document", value))
+        .transpose()?)
 }
 
 /// Stores a plan in the caller's transaction.

@@ -35,8 +35,14 @@ struct Row {
 
 impl Row {
     fn revision(self) -> Result<Revision, StoreError> {
-        let stages =
-            [Stage::Fetched, Stage::Verified, Stage::Checked, Stage::Planned, Stage::Guarded, Stage::Adopted];
+        let stages = [
+            Stage::Fetched,
+            Stage::Verified,
+            Stage::Checked,
+            Stage::Planned,
+            Stage::Guarded,
+            Stage::Adopted,
+        ];
         let stage = stages.into_iter().find(|stage| stage.as_str() == self.stage);
         Ok(Revision {
             commit: self.commit_id,
@@ -55,7 +61,9 @@ impl Store {
         stage: Stage,
         condition: Option<(&str, &str)>,
     ) -> Result<(), StoreError> {
-        let (code, reason) = condition.map(|(code, reason)| (clean(code), clean(reason))).unzip();
+        let (code, reason) = condition
+            .map(|(code, reason)| (clean(code), clean(reason)))
+            .unzip();
         let written = self
             .run("recording a revision", async {
                 Ok(query!(

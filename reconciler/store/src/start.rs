@@ -49,13 +49,18 @@ impl Store {
     /// Records the answer to a question. A nonce is answered once: asked again by the same job and boot
     /// it gets the same answer. `at` is set by the database. A go counts only under the adopted plan.
     pub async fn record_start(&self, plan: &str, start: &WriteStart) -> Result<StartRecord, StoreError> {
-        let (code, reason) = start.refused.as_ref().map(|(code, reason)| (clean(code), clean(reason))).unzip();
+        let (code, reason) = start
+            .refused
+            .as_ref()
+            .map(|(code, reason)| (clean(code), clean(reason)))
+            .unzip();
         let nonce = start.nonce.to_string();
         let recorded = self
             .run("recording a start", async {
                 let mut transaction = self.pool.begin().await?;
-                let adopted =
-                    query_scalar!("SELECT plan_id FROM target FOR SHARE").fetch_one(&mut *transaction).await?;
+                let adopted = query_scalar!("SELECT plan_id FROM target FOR SHARE")
+                    .fetch_one(&mut *transaction)
+                    .await?;
                 let current =
                     adopted.as_deref() == Some(plan) && identity::restored(&mut transaction).await?.is_none();
                 if start.refused.is_some() || current {
@@ -83,7 +88,9 @@ impl Store {
                 .fetch_optional(&mut *transaction)
                 .await?;
                 transaction.commit().await?;
-                let Some(row) = row else { return Ok(StartRecord::PlanSuperseded) };
+                let Some(row) = row else {
+                    return Ok(StartRecord::PlanSuperseded);
+                };
                 let recorded = row.start()?;
                 if (recorded.job, recorded.boot_id) != (start.job, start.boot_id) {
                     return Err(StoreError::NonceReused { nonce: start.nonce }.into());

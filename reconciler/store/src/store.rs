@@ -75,7 +75,10 @@ impl Store {
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_MAX)
             .connect_lazy_with(timed);
-        let store = Self { hints: Arc::new(Hints::new(pool.clone())), pool };
+        let store = Self {
+            hints: Arc::new(Hints::new(pool.clone())),
+            pool,
+        };
         store.ensure_identity().await?;
         Ok(store)
     }
@@ -88,7 +91,11 @@ impl Store {
     /// The database's clock, the only one that is compared.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
         self.run("asking for the time", async {
-            Ok(Timestamp::from_unix_ms(query_scalar!(r#"SELECT now_ms() AS "now!""#).fetch_one(&self.pool).await?))
+            Ok(Timestamp::from_unix_ms(
+                query_scalar!(r#"SELECT now_ms() AS "now!""#)
+                    .fetch_one(&self.pool)
+                    .await?,
+            ))
         })
         .await
     }
@@ -109,20 +116,32 @@ impl Store {
 }
 
 fn late(doing: &'static str, after: Duration) -> StoreError {
-    StoreError::TimedOut { doing, seconds: after.as_secs() }
+    StoreError::TimedOut {
+        doing,
+        seconds: after.as_secs(),
+    }
 }
 
 /// Checks the server and migrates, on a connection of its own without the pool's statement limit.
 async fn upgrade(options: &PgConnectOptions) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Query { doing: "connecting", source };
+    let failed = |source| StoreError::Query {
+        doing: "connecting",
+        source,
+    };
     let mut connection = PgConnection::connect_with(options).await.map_err(failed)?;
     let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int")
         .fetch_one(&mut connection)
         .await
         .map_err(failed)?;
     if version / 10_000 < OLDEST_SERVER {
-        return Err(StoreError::ServerTooOld { found: version / 10_000, oldest: OLDEST_SERVER });
+        return Err(StoreError::ServerTooOld {
+            found: version / 10_000,
+            oldest: OLDEST_SERVER,
+        });
     }
     migrate(&mut connection).await.map_err(StoreError::Schema)?;
-    connection.close().await.map_err(|source| StoreError::Schema(MigrateError::Version(source)))
+    connection
+        .close()
+        .await
+        .map_err(|source| StoreError::Schema(MigrateError::Version(source)))
 }

@@ -28,7 +28,10 @@ pub(crate) fn by_machine(rows: Vec<FactRow>) -> Result<BTreeMap<MachineId, Vec<S
             received: time(row.received_ms),
             fact: whole(row.body, row.inventory)?,
         };
-        facts.entry(read("fact", "machine", &row.machine)?).or_default().push(fact);
+        facts
+            .entry(read("fact", "machine", &row.machine)?)
+            .or_default()
+            .push(fact);
     }
     Ok(facts)
 }

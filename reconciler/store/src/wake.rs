@@ -51,15 +51,24 @@ pub struct Wakeups {
 
 impl Hints {
     pub(crate) fn new(pool: PgPool) -> Self {
-        Self { pool, pending: AtomicBool::new(false) }
+        Self {
+            pool,
+            pending: AtomicBool::new(false),
+        }
     }
 }
 
 impl Store {
     /// Listens for hints.
     pub async fn listen(&self) -> Result<Wakeups, StoreError> {
-        let listener = self.run("listening for hints", async { Ok(connect(&self.pool).await?) }).await?;
-        Ok(Wakeups { pool: self.pool.clone(), listener: Some(listener), poll_at: Instant::now() + POLL })
+        let listener = self
+            .run("listening for hints", async { Ok(connect(&self.pool).await?) })
+            .await?;
+        Ok(Wakeups {
+            pool: self.pool.clone(),
+            listener: Some(listener),
+            poll_at: Instant::now() + POLL,
+        })
     }
 
     /// Tells every daemon that something changed, soon and once. The task ends by itself within
@@ -73,7 +82,12 @@ impl Store {
             tokio::time::sleep(COALESCE).await;
             // Cleared first: a change from here on makes the next hint.
             hints.pending.store(false, Ordering::Release);
-            let sent = timeout(SEND_MAX, sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&hints.pool));
+            let sent = timeout(
+                SEND_MAX,
+                sqlx::query("SELECT pg_notify($1, '')")
+                    .bind(CHANNEL)
+                    .execute(&hints.pool),
+            );
             if !matches!(sent.await, Ok(Ok(_))) {
                 tracing::debug!("a hint was not sent; the poll stands in for it");
             }

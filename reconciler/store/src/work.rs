@@ -112,7 +112,9 @@ impl Store {
             )
             .fetch_all(&self.pool)
             .await?;
-            rows.into_iter().map(|row| Ok(WorkItem::read(&row.kind, &row.key)?)).collect()
+            rows.into_iter()
+                .map(|row| Ok(WorkItem::read(&row.kind, &row.key)?))
+                .collect()
         })
         .await
     }

@@ -1,8 +1,7 @@
 //! What `next` needs to know of machines: facts, orders and starts, folded by the core.
 //!
 //! Not every fact is read: of those that say the same again, the first and the last suffice for
-//! [`MachineFacts::fold`], and of jobs only the newest of the wanted generation and the newest before
-//! it. `tests/it/fold.rs` holds that against folding everything.
+//! [`MachineFacts::fold`], and of jobs the newest of the wanted generation and the newest before it. `tests/it/fold.rs` holds that against folding everything.
 
 use crate::append::agents;
 use crate::column::{generation, read};
@@ -46,7 +45,9 @@ impl Store {
                     .collect::<Result<_, _>>()?,
             };
             let mut snapshot = self.pool.begin().await?;
-            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *snapshot).await?;
+            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .execute(&mut *snapshot)
+                .await?;
             let mut facts = facts(&mut snapshot, &asked).await?;
             let mut orders = orders(&mut snapshot, &asked).await?;
             let mut starts = starts(&mut snapshot, &asked).await?;
@@ -90,12 +91,18 @@ async fn facts(
                  WHERE machine = asked.machine AND generation < asked.generation
                    AND kind IN ('job-started', 'step', 'job-done')
                  ORDER BY generation DESC, attempt DESC LIMIT 1)) AS newest),
-        -- Of what is said again, the first and the last word.
-        said AS (
-            SELECT min(position) AS first, max(position) AS last FROM fact JOIN job USING (machine, generation, attempt)
+        -- What a job said, but for the middle of a row of equal words: progress, mostly.
+        words AS (
+            SELECT position,
+                   (kind, slot) IS NOT DISTINCT FROM (lag(kind) OVER job, lag(slot) OVER job)
+                   AND (kind, slot) IS NOT DISTINCT FROM (lead(kind) OVER job, lead(slot) OVER job) AS middle
+            FROM fact JOIN job USING (machine, generation, attempt)
             WHERE kind IN ('job-started', 'step', 'job-done')
-            GROUP BY machine, kind, agent, slot
+            WINDOW job AS (PARTITION BY machine, generation, attempt ORDER BY position)),
+        said AS (
+            SELECT position AS first, position AS last FROM words WHERE NOT middle
             UNION ALL
+            -- What became of an order: each agent's first and last word of each kind.
             SELECT min(position), max(position) FROM fact JOIN asked USING (machine, generation)
             WHERE kind IN ('order-taken', 'order-refused', 'order-done', 'order-failed')
             GROUP BY machine, kind, agent, slot

@@ -181,13 +181,7 @@ impl Decoder {
 
     /// Reports that a node is not what is wanted.
     pub(crate) fn wrong_type(&mut self, node: &Node, wanted: &str) {
-        let is = node.value.what();
-        self.report(Diagnostic::error(
-            Code::M0003,
-            format!("{wanted} is wanted, not {is}"),
-            &node.span,
-            format!("this is {is}"),
-        ));
+        self.report(wrong_type(node, wanted));
     }
 
     fn known_key(&mut self, entry: &Entry, fields: &[FieldRow]) {
@@ -229,6 +223,13 @@ impl Decoder {
     }
 }
 
+/// A value of another type than the one that is wanted.
+fn wrong_type(node: &Node, wanted: &str) -> Diagnostic {
+    let is = node.value.what();
+    let title = format!("{wanted} is wanted, not {is}");
+    Diagnostic::error(Code::M0003, title, &node.span, format!("this is {is}"))
+}
+
 /// Whether a key is one in which people write what nobody should read.
 fn names_a_secret(key: &str) -> bool {
     const WORDS: [&str; 6] = ["password", "passwd", "passphrase", "token", "private-key", "api-key"];
@@ -245,7 +246,6 @@ fn secret_in_clear(entry: &Entry) -> Diagnostic {
     .help("describe it as a secret.NAME object, name that here, and change the secret: git keeps the old one")
 }
 
-/// Known values that stand for themselves.
 impl<T: Decode> Decode for Spanned<T> {
     const SHAPE: &'static Shape = T::SHAPE;
 

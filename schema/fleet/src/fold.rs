@@ -2,6 +2,7 @@
 
 use crate::{
     code::Code,
+    count::count,
     diagnostic::Diagnostic,
     parse::Broken,
     span::{Position, Span},
@@ -84,15 +85,17 @@ impl Repeats {
         match (self.places.len(), self.places.first()) {
             (0, _) | (_, None) => {}
             (1, Some(other)) => diagnostic.notes.push(format!("also named at {other}")),
-            (count, Some(other)) => {
-                diagnostic.notes.push(format!("also named at {other} and in {} more places", count - 1));
+            (number, Some(other)) => {
+                let more = count(number - 1, "place");
+                diagnostic.notes.push(format!("also named at {other} and in {more} more"));
             }
         }
         match (self.objects.len(), self.objects.first()) {
             (0, _) | (_, None) => {}
             (1, Some(other)) => diagnostic.notes.push(format!("it reaches {other} too")),
-            (count, Some(other)) => {
-                diagnostic.notes.push(format!("it reaches {other} and {} more objects too", count - 1));
+            (number, Some(other)) => {
+                let more = count(number - 1, "object");
+                diagnostic.notes.push(format!("it reaches {other} and {more} more too"));
             }
         }
         diagnostic

@@ -6,6 +6,7 @@
 
 mod check;
 mod code;
+mod count;
 mod decode;
 mod diagnostic;
 mod fleet;

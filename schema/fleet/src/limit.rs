@@ -17,5 +17,5 @@ pub(crate) const KDL_OPENINGS_MAX: usize = 100;
 /// Fields and child nodes of one table in KDL; each is compared with those before it.
 pub(crate) const KDL_ENTRIES_MAX: usize = 1000;
 
-/// Syntax errors told of one file; the rest would be echoes of the first.
-pub(crate) const SYNTAX_ERRORS_MAX: usize = 20;
+/// Syntax errors told of one file, one for each line; the rest would be echoes of the first.
+pub(crate) const SYNTAX_ERRORS_MAX: usize = 5;

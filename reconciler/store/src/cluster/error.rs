@@ -31,7 +31,9 @@ pub enum ClusterError {
         path: PathBuf,
     },
     /// No such user.
-    #[error("there is no user {user} in /etc/passwd; the Debian package postgresql-common makes the user postgres")]
+    #[error(
+        "there is no user {user} in /etc/passwd; the Debian package postgresql-common makes the user postgres"
+    )]
     NoUser {
         /// Its name or number.
         user: String,

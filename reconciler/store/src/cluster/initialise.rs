@@ -24,9 +24,14 @@ pub(super) async fn ensure(
     if !data.join("PG_VERSION").exists() {
         let beside = state.join("postgres.new");
         make(programs, owner, &beside).await?;
-        let failed = |source| ClusterError::Directory { path: data.to_owned(), source };
+        let failed = |source| ClusterError::Directory {
+            path: data.to_owned(),
+            source,
+        };
         std::fs::rename(&beside, data).map_err(failed)?;
-        std::fs::File::open(state).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        std::fs::File::open(state)
+            .and_then(|directory| directory.sync_all())
+            .map_err(failed)?;
     }
     // Written at each start, so that they hold for a cluster of an earlier muster too.
     write(&data.join("pg_hba.conf"), HOST_ACCESS)?;
@@ -37,11 +42,17 @@ pub(super) async fn ensure(
 fn identity_map(owner: &Owner) -> String {
     let mut users = vec!["root", &owner.name];
     users.dedup();
-    users.iter().map(|user| format!("muster \"{user}\" {NAME}\n")).collect()
+    users
+        .iter()
+        .map(|user| format!("muster \"{user}\" {NAME}\n"))
+        .collect()
 }
 
 async fn make(programs: &Programs, owner: &Owner, beside: &Path) -> Result<(), ClusterError> {
-    let cannot = |source| ClusterError::Directory { path: beside.to_owned(), source };
+    let cannot = |source| ClusterError::Directory {
+        path: beside.to_owned(),
+        source,
+    };
     match std::fs::remove_dir_all(beside) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -52,25 +63,42 @@ async fn make(programs: &Programs, owner: &Owner, beside: &Path) -> Result<(), C
     command
         .arg("-D")
         .arg(beside)
-        .args(["-U", NAME, "--auth=peer", "--encoding=UTF8", "--no-instructions", "--data-checksums"])
+        .args([
+            "-U",
+            NAME,
+            "--auth=peer",
+            "--encoding=UTF8",
+            "--no-instructions",
+            "--data-checksums",
+        ])
         // Collation C: the order of an index may not change with the distribution's libc.
         .arg("--locale=C")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let run = timeout(INITDB_MAX, command.output()).await;
     let Ok(run) = run else {
-        return Err(ClusterError::Initdb { output: format!("no end within {} s", INITDB_MAX.as_secs()) });
+        return Err(ClusterError::Initdb {
+            output: format!("no end within {} s", INITDB_MAX.as_secs()),
+        });
     };
-    let output = run.map_err(|source| ClusterError::Program { program: programs.initdb.clone(), source })?;
+    let output = run.map_err(|source| ClusterError::Program {
+        program: programs.initdb.clone(),
+        source,
+    })?;
     if output.status.success() {
         Ok(())
     } else {
         let said = [output.stdout, output.stderr].concat();
-        Err(ClusterError::Initdb { output: String::from_utf8_lossy(&said).trim().to_owned() })
+        Err(ClusterError::Initdb {
+            output: String::from_utf8_lossy(&said).trim().to_owned(),
+        })
     }
 }
 
 /// Writes in place: the file belongs to the cluster's user and keeps its mode.
 fn write(path: &Path, text: &str) -> Result<(), ClusterError> {
-    std::fs::write(path, text).map_err(|source| ClusterError::Directory { path: path.to_owned(), source })
+    std::fs::write(path, text).map_err(|source| ClusterError::Directory {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -16,10 +16,14 @@ const LOOK: Duration = Duration::from_millis(50);
 /// stale pid that the kernel has given to another process would keep Postgres from starting. We hold
 /// the cluster's lock, so nobody starts it meanwhile.
 pub(super) async fn end(data: &Path, sockets: &Path) -> Result<(), ClusterError> {
-    let Ok(data) = data.canonicalize() else { return Ok(()) };
-    for (signal, patience) in
-        [(Signal::INT, STOP_MAX), (Signal::QUIT, STOP_NOW_MAX), (Signal::KILL, STOP_NOW_MAX)]
-    {
+    let Ok(data) = data.canonicalize() else {
+        return Ok(());
+    };
+    for (signal, patience) in [
+        (Signal::INT, STOP_MAX),
+        (Signal::QUIT, STOP_NOW_MAX),
+        (Signal::KILL, STOP_NOW_MAX),
+    ] {
         // The postmaster ends its children; without one they notice and end themselves.
         if let Some(postmaster) = postmaster(&data) {
             let pid = postmaster.as_raw_nonzero().get();
@@ -34,13 +38,19 @@ pub(super) async fn end(data: &Path, sockets: &Path) -> Result<(), ClusterError>
             sleep(LOOK).await;
         }
     }
-    let pid = processes(&data).first().map_or(0, |pid| pid.as_raw_nonzero().get());
+    let pid = processes(&data)
+        .first()
+        .map_or(0, |pid| pid.as_raw_nonzero().get());
     Err(ClusterError::StaysUp { pid })
 }
 
 fn remove_locks(data: &Path, sockets: &Path) -> Result<(), ClusterError> {
     let name = format!(".s.PGSQL.{}", super::PORT);
-    for path in [data.join("postmaster.pid"), sockets.join(format!("{name}.lock")), sockets.join(name)] {
+    for path in [
+        data.join("postmaster.pid"),
+        sockets.join(format!("{name}.lock")),
+        sockets.join(name),
+    ] {
         match std::fs::remove_file(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -59,7 +69,9 @@ fn postmaster(data: &Path) -> Option<Pid> {
 
 /// Every process that stands in the data directory. One that we may not look at is not ours.
 fn processes(data: &Path) -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     entries
         .filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
         .filter(|pid| {

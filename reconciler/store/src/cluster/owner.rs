@@ -28,14 +28,17 @@ impl Owner {
         let lent = caller.is_root();
         let number = caller.as_raw().to_string();
         let passwd = Path::new("/etc/passwd");
-        let text = std::fs::read_to_string(passwd)
-            .map_err(|source| ClusterError::Directory { path: passwd.to_owned(), source })?;
+        let text = std::fs::read_to_string(passwd).map_err(|source| ClusterError::Directory {
+            path: passwd.to_owned(),
+            source,
+        })?;
         // passwd(5): name:password:uid:gid:…
         let found = text.lines().find_map(|line| {
             let mut fields = line.split(':');
             let (name, uid) = (fields.next()?, fields.nth(1)?);
             let ours = if lent { name == PACKAGE_USER } else { uid == number };
-            ours.then(|| Some((name.to_owned(), uid.parse().ok()?, fields.next()?.parse().ok()?))).flatten()
+            ours.then(|| Some((name.to_owned(), uid.parse().ok()?, fields.next()?.parse().ok()?)))
+                .flatten()
         });
         let wanted = if lent { PACKAGE_USER.to_owned() } else { number };
         let (name, uid, gid) = found.ok_or(ClusterError::NoUser { user: wanted })?;
@@ -47,19 +50,35 @@ impl Owner {
     pub(super) fn command(&self, program: &Path, dies_with_us: bool) -> Command {
         let mut command = Command::new("setpriv");
         if self.lent {
-            command.arg(format!("--reuid={}", self.uid)).arg(format!("--regid={}", self.gid)).arg("--clear-groups");
+            command
+                .arg(format!("--reuid={}", self.uid))
+                .arg(format!("--regid={}", self.gid))
+                .arg("--clear-groups");
         }
         if dies_with_us {
             command.args(["--pdeathsig", "INT"]);
         }
-        command.arg("--").arg(program).env_clear().env("PATH", PROGRAM_PATH).env("LC_ALL", "C").current_dir("/");
+        command
+            .arg("--")
+            .arg(program)
+            .env_clear()
+            .env("PATH", PROGRAM_PATH)
+            .env("LC_ALL", "C")
+            .current_dir("/");
         command
     }
 
     /// Makes a directory of this user's own.
     pub(super) fn own_directory(&self, path: &Path) -> Result<(), ClusterError> {
-        let failed = |source| ClusterError::Directory { path: path.to_owned(), source };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        let failed = |source| ClusterError::Directory {
+            path: path.to_owned(),
+            source,
+        };
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(failed)?;
         if self.lent {
             chown(path, Some(self.uid), Some(self.gid)).map_err(failed)?;
         }
@@ -71,7 +90,10 @@ impl Owner {
         if !self.lent {
             return Ok(());
         }
-        let failed = |source| ClusterError::Directory { path: directory.to_owned(), source };
+        let failed = |source| ClusterError::Directory {
+            path: directory.to_owned(),
+            source,
+        };
         let directory = directory.canonicalize().map_err(failed)?;
         for path in directory.ancestors() {
             let metadata = path.metadata().map_err(failed)?;
@@ -79,7 +101,10 @@ impl Owner {
                 continue;
             }
             if path != directory {
-                return Err(ClusterError::NotSearchable { user: self.name.clone(), path: path.to_owned() });
+                return Err(ClusterError::NotSearchable {
+                    user: self.name.clone(),
+                    path: path.to_owned(),
+                });
             }
             let mode = metadata.mode() | 0o001;
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;

@@ -41,7 +41,10 @@ impl Programs {
 
     fn of(version: &str) -> Option<Self> {
         let programs = Path::new(VERSIONS).join(version).join("bin");
-        let found = Self { postgres: programs.join("postgres"), initdb: programs.join("initdb") };
+        let found = Self {
+            postgres: programs.join("postgres"),
+            initdb: programs.join("initdb"),
+        };
         (found.postgres.is_file() && found.initdb.is_file()).then_some(found)
     }
 
@@ -52,6 +55,9 @@ impl Programs {
             .filter(|version| *version >= OLDEST)
             .collect();
         versions.sort_unstable();
-        versions.into_iter().rev().find_map(|version| Self::of(&version.to_string()))
+        versions
+            .into_iter()
+            .rev()
+            .find_map(|version| Self::of(&version.to_string()))
     }
 }

@@ -1,1 +1,16 @@
-//! Tests.
+//! The store against a real Postgres: a throw-away private cluster per test process, a database per
+//! test.
+
+mod adopt;
+mod append;
+mod bed;
+mod cluster;
+mod fleet;
+mod fold;
+mod observed;
+mod old_rows;
+mod orders;
+mod schema;
+mod start;
+mod wake;
+mod work;

@@ -3,6 +3,7 @@
 use super::{Subject, place};
 use crate::{
     code::Code,
+    count::count,
     diagnostic::Diagnostic,
     fleet::Draft,
     kinds::{
@@ -49,7 +50,7 @@ fn machines_of<'s>(
 fn bonds(network: &Network) -> Vec<Diagnostic> {
     let thin = network.bond.iter().filter(|(_, bond)| bond.members.len() < 2);
     let tell = |(name, bond): (&Name, &crate::kinds::network::Bond)| {
-        let title = format!("bond \"{name}\" has {} members", bond.members.len());
+        let title = format!("bond \"{name}\" has {}", count(bond.members.len(), "member"));
         Diagnostic::error(Code::M0221, title, &place(&bond.origin), "a bond joins two or more interfaces")
     };
     thin.map(tell).collect()

@@ -1,6 +1,6 @@
 //! The single values: texts that are read as something, numbers, words.
 
-use super::{Decode, Decoder};
+use super::{Decode, Decoder, wrong_type};
 use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
@@ -59,13 +59,7 @@ impl Decoder {
             Value::Bool(value) => Some(value.to_string()),
             Value::Null | Value::Text(_) | Value::List(_) | Value::Table(_) => None,
         };
-        let is = node.value.what();
-        let mut diagnostic = Diagnostic::error(
-            Code::M0003,
-            format!("{what} is wanted, not {is}"),
-            &node.span,
-            format!("this is {is}"),
-        );
+        let mut diagnostic = wrong_type(node, what);
         if let Some(written) = written {
             diagnostic = diagnostic.fix(
                 Applicability::Maybe,
@@ -155,7 +149,12 @@ pub(crate) use text_value;
 text_value!(Name, M0009, "a name", "node-01");
 text_value!(Mac, M0009, "a MAC address", "52:54:00:77:00:01");
 text_value!(Uuid, M0009, "a UUID", "4c4c4544-0042-3510-8052-b4c04f4e3732");
-text_value!(Digest, M0009, "a SHA-256 digest", "64 hexadecimal digits");
+text_value!(
+    Digest,
+    M0009,
+    "a SHA-256 digest",
+    "9f2c1d7ab04be8850d7b5f5e4a2f0c6a1c3d9d8e7f60514233445566778899aa"
+);
 text_value!(DiskId, M0009, "a disk id", "wwn:0x5002538f");
 text_value!(ContentId, M0009, "a content id", "data:gpt-1f0c2a");
 text_value!(IpAddr, M0009, "an IP address", "10.20.0.1");

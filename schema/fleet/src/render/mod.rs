@@ -13,6 +13,7 @@ pub use json::json;
 pub use plain::plain;
 
 use crate::{
+    count::count,
     diagnostic::{Diagnostic, Label, Severity},
     source::{SourceFile, Text},
     span::Span,
@@ -135,10 +136,11 @@ fn safe(text: &str) -> String {
 
 /// `3 errors, 1 warning`, and how many were left out.
 fn summary(diagnostics: &[Diagnostic]) -> String {
-    let count = |severity| diagnostics.iter().filter(|one| one.severity == severity).count();
-    let word = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    let mut text =
-        format!("{}, {}", word(count(Severity::Error), "error"), word(count(Severity::Warning), "warning"));
+    let of = |severity| {
+        let number = diagnostics.iter().filter(|one| one.severity == severity).count();
+        count(number, word(severity))
+    };
+    let mut text = format!("{}, {}", of(Severity::Error), of(Severity::Warning));
     if diagnostics.len() > SHOWN_MAX {
         text.push_str(&format!("; the first {SHOWN_MAX} are shown"));
     }

@@ -4,13 +4,13 @@
 //! the kinds can. What does not fit its shape is passed on as what it looks like, so that the decoder
 //! reports it as it reports TOML.
 
-use super::{Entry, Key, Node, Value, kdl_objects, toml::too_deep};
+use super::{Entry, Key, Node, Value, first_of_lines, kdl_objects, toml::too_deep};
 use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
     kind::{FieldRow, KindRow, Shape},
     kinds::kinds,
-    limit::{DEPTH_MAX, KDL_ENTRIES_MAX, KDL_OPENINGS_MAX, SYNTAX_ERRORS_MAX},
+    limit::{DEPTH_MAX, KDL_ENTRIES_MAX, KDL_OPENINGS_MAX},
     source::Text,
     span::Span,
 };
@@ -20,7 +20,7 @@ use std::ops::Range;
 /// Reads a file; what cannot be read is reported and left out.
 pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
     let mut root = Vec::new();
-    let mut syntax_errors = 0;
+    let mut syntax_errors = Vec::new();
     for piece in kdl_objects::split(text.text) {
         let source = &text.text[piece.clone()];
         if kdl_objects::openings(source) > KDL_OPENINGS_MAX {
@@ -38,15 +38,12 @@ pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
                 document.nodes().iter().for_each(|node| reader.object(node, &mut root));
             }
             Err(error) => {
-                for error in &error.diagnostics {
-                    if syntax_errors < SYNTAX_ERRORS_MAX {
-                        diagnostics.push(syntax_error(text, piece.start, error));
-                    }
-                    syntax_errors += 1;
-                }
+                let errors = error.diagnostics.iter().map(|one| syntax_error(text, piece.start, one));
+                syntax_errors.extend(first_of_lines(errors));
             }
         }
     }
+    diagnostics.extend(first_of_lines(syntax_errors.into_iter()));
     Node { value: Value::Table(root), span: text.span(0..0) }
 }
 

@@ -8,7 +8,7 @@ mod kdl;
 mod kdl_objects;
 mod toml;
 
-use crate::{diagnostic::Diagnostic, source::Text, span::Span};
+use crate::{diagnostic::Diagnostic, limit::SYNTAX_ERRORS_MAX, source::Text, span::Span};
 
 /// A value and where it stands. A table's span is its head, not its body.
 #[derive(Debug, Clone)]
@@ -73,6 +73,21 @@ impl Syntax {
     }
 }
 
+/// Syntax errors, one for each line and not too many: the others are echoes.
+fn first_of_lines(errors: impl Iterator<Item = Diagnostic>) -> Vec<Diagnostic> {
+    let mut kept: Vec<Diagnostic> = Vec::new();
+    for error in errors {
+        let line = error.primary.span.start.line;
+        if kept.iter().all(|one| one.primary.span.start.line != line) {
+            kept.push(error);
+        }
+        if kept.len() == SYNTAX_ERRORS_MAX {
+            break;
+        }
+    }
+    kept
+}
+
 impl Node {
     /// The entries, if it is a table.
     pub(crate) fn entries(&self) -> &[Entry] {
@@ -92,10 +107,10 @@ impl Value {
     /// What it is, for a message: "an integer".
     pub(crate) fn what(&self) -> &'static str {
         match self {
-            Self::Null => "null",
+            Self::Null => "nothing",
             Self::Bool(_) => "a boolean",
             Self::Integer(_) => "an integer",
-            Self::Number(_) => "a number that is not whole, or too large",
+            Self::Number(_) => "a fraction, or too large a number",
             Self::Date(_) => "a date or time",
             Self::Text(_) => "a string",
             Self::List(_) => "a list",

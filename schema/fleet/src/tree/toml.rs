@@ -3,9 +3,9 @@
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
-    limit::{DEPTH_MAX, SYNTAX_ERRORS_MAX},
+    limit::DEPTH_MAX,
     source::Text,
-    tree::{Entry, Key, Node, Value},
+    tree::{Entry, Key, Node, Value, first_of_lines},
 };
 use toml::{
     Spanned,
@@ -15,11 +15,11 @@ use toml::{
 /// Reads a file; what cannot be read is reported and left out.
 pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
     let (table, errors) = DeTable::parse_recoverable(text.text);
-    for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
+    let errors = errors.iter().map(|error| {
         let span = text.span(error.span().unwrap_or_default());
-        let title = error.message().to_owned();
-        diagnostics.push(Diagnostic::error(Code::M0001, title, &span, "this is not TOML"));
-    }
+        Diagnostic::error(Code::M0001, error.message(), &span, "this is not TOML")
+    });
+    diagnostics.extend(first_of_lines(errors));
     let mut reader = Reader { text, diagnostics };
     Node { value: reader.table(table.get_ref(), 0), span: text.span(0..0) }
 }

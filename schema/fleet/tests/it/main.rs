@@ -2,6 +2,7 @@
 
 mod bad;
 mod examples;
+mod language;
 mod pages;
 mod properties;
 mod render;

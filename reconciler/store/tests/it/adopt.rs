@@ -1,0 +1,213 @@
+//! Plans and their adoption.
+
+use crate::bed::Bed;
+use crate::fleet::{adopt, binding, binding_id, by, machine, name, plan};
+use reconciler_core::observed::BindingState;
+use reconciler_core::plan::Plan;
+use reconciler_store::{Adoption, StoreError, WorkItem};
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_plan_comes_back_as_it_was_stored() {
+    let bed = Bed::new().await;
+    let mut stored = plan("p-1", None, &[(1, 1)]);
+    stored.machines.get_mut(&machine(1)).unwrap().serial = Some("nul \0 and \u{1f680}".to_owned());
+    bed.save_plan(&stored).await.unwrap();
+    bed.save_plan(&stored).await.unwrap();
+    assert_eq!(bed.plan("p-1").await.unwrap().as_ref(), Some(&stored));
+    assert_eq!(bed.plan("p-2").await.unwrap(), None);
+    assert_eq!(bed.adopted().await.unwrap(), None, "stored is not adopted");
+    let other = plan("p-1", None, &[(2, 1)]);
+    assert!(matches!(bed.save_plan(&other).await, Err(StoreError::PlanTaken { id }) if id == "p-1"));
+}
+
+#[tokio::test]
+async fn the_plan_last_shown_for_a_tree_is_found() {
+    let bed = Bed::new().await;
+    let (first, second) = (plan("p-1", None, &[(1, 1)]), plan("p-2", None, &[(1, 1), (2, 1)]));
+    for shown in [&first, &second, &first] {
+        bed.save_shown_plan(shown, "tree").await.unwrap();
+    }
+    bed.save_shown_plan(&second, "another tree").await.unwrap();
+    assert_eq!(bed.last_shown("tree").await.unwrap(), Some(first));
+    assert_eq!(bed.last_shown("another tree").await.unwrap(), Some(second));
+    assert_eq!(bed.last_shown("never shown").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn of_two_adopters_one_wins() {
+    let bed = Bed::new().await;
+    let rival = bed.another().await;
+    let base = plan("p-0", None, &[(1, 1)]);
+    adopt(&bed, &base).await;
+    for round in 0..20 {
+        let parent = bed.adopted_id().await.unwrap();
+        let ours = plan(&format!("p-a{round}"), parent.as_deref(), &[(1, 1)]);
+        let theirs = plan(&format!("p-b{round}"), parent.as_deref(), &[(1, 1)]);
+        let who = by();
+        let (one, two) = tokio::join!(bed.adopt(&ours, &who), rival.adopt(&theirs, &who));
+        let (winner, loser) = match (one.unwrap(), two.unwrap()) {
+            (Adoption::Adopted, stale) => (ours.id, stale),
+            (stale, Adoption::Adopted) => (theirs.id, stale),
+            both => panic!("nobody won: {both:?}"),
+        };
+        assert_eq!(
+            loser,
+            Adoption::Stale {
+                current: Some(winner.clone())
+            }
+        );
+        assert_eq!(bed.adopted_id().await.unwrap(), Some(winner));
+    }
+    let adoptions = bed.audit(None).await.unwrap();
+    assert_eq!(
+        adoptions
+            .iter()
+            .filter(|entry| entry.what == "plan-adopted")
+            .count(),
+        21
+    );
+}
+
+#[tokio::test]
+async fn adoption_is_repeated_without_effect_after_a_lost_answer() {
+    let bed = Bed::new().await;
+    let first = plan("p-1", Some(&Plan::empty(name("lab")).id), &[(1, 1)]);
+    adopt(&bed, &first).await;
+    adopt(&bed, &first).await;
+    assert_eq!(bed.audit(None).await.unwrap().len(), 1);
+    let orphan = plan("p-2", None, &[(1, 2)]);
+    assert_eq!(
+        bed.adopt(&orphan, &by()).await.unwrap(),
+        Adoption::Stale {
+            current: Some("p-1".to_owned())
+        }
+    );
+    assert_eq!(
+        bed.plan("p-2").await.unwrap(),
+        None,
+        "a stale plan leaves nothing behind"
+    );
+}
+
+#[tokio::test]
+async fn adoption_claims_renames_and_marks_work() {
+    let bed = Bed::new().await;
+    adopt(&bed, &plan("p-1", None, &[(1, 1), (2, 5)])).await;
+    let mut renamed = plan("p-2", Some("p-1"), &[(1, 2)]);
+    renamed.machines.get_mut(&machine(1)).unwrap().name = name("front-1");
+    adopt(&bed, &renamed).await;
+    let observed = bed.observed().await.unwrap();
+    assert_eq!(observed.machines[&machine(1)].name, name("front-1"));
+    assert_eq!(
+        observed.machines[&machine(2)].name,
+        name("m2"),
+        "a machine that left the plan stays known"
+    );
+    let mut items: Vec<_> = bed.claim(9, Duration::from_secs(9)).await.unwrap();
+    items.sort_by_key(|claimed| claimed.item);
+    let items: Vec<_> = items.into_iter().map(|claimed| claimed.item).collect();
+    assert_eq!(
+        items,
+        [
+            WorkItem::Fleet,
+            WorkItem::Machine(machine(1)),
+            WorkItem::Machine(machine(2))
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_slot_a_machine_a_disk_and_an_address_are_held_once() {
+    let bed = Bed::new().await;
+    let mut base = plan("p-1", None, &[(1, 1), (2, 1)]);
+    base.bindings.insert(binding_id(1), binding(1, 0, 1));
+    adopt(&bed, &base).await;
+    let (mut disk, mut address) = (binding(2, 1, 2), binding(2, 1, 2));
+    disk.disks = binding(1, 0, 1).disks;
+    address.addresses = binding(1, 0, 1).addresses;
+    let taken = [
+        (binding(2, 0, 2), "binding_slot_once"),
+        (binding(1, 1, 2), "binding_machine_once"),
+        (disk, "binding_disk_once"),
+        (address, "binding_address_once"),
+    ];
+    for (second, expected) in taken {
+        let mut next = plan("p-2", Some("p-1"), &[(1, 1), (2, 1)]);
+        next.bindings.insert(binding_id(2), second);
+        match bed.adopt(&next, &by()).await {
+            Err(StoreError::StillHeld { index, .. }) => assert_eq!(index, expected),
+            other => panic!("{expected}: {other:?}"),
+        }
+        assert_eq!(
+            bed.adopted_id().await.unwrap().as_deref(),
+            Some("p-1"),
+            "nothing was adopted"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_leaving_binding_keeps_its_disks_and_frees_its_slot_until_it_ends() {
+    let bed = Bed::new().await;
+    let mut one = plan("p-1", None, &[(1, 1), (2, 1)]);
+    one.bindings.insert(binding_id(1), binding(1, 0, 1));
+    adopt(&bed, &one).await;
+
+    let mut two = plan("p-2", Some("p-1"), &[(1, 2), (2, 2)]);
+    let leaving = reconciler_core::observed::Binding {
+        state: BindingState::Leaving,
+        ..binding(1, 0, 1)
+    };
+    two.bindings = [(binding_id(1), leaving), (binding_id(2), binding(2, 0, 2))].into();
+    adopt(&bed, &two).await;
+    assert_eq!(bed.observed().await.unwrap().bindings, two.bindings);
+
+    let mut three = plan("p-3", Some("p-2"), &[(1, 2), (2, 2)]);
+    three.bindings.insert(binding_id(2), binding(2, 0, 2));
+    three.bindings.insert(binding_id(3), binding(1, 1, 1));
+    assert!(matches!(
+        bed.adopt(&three, &by()).await,
+        Err(StoreError::StillHeld { .. })
+    ));
+    three.ended.insert(binding_id(1));
+    adopt(&bed, &three).await;
+    assert_eq!(bed.observed().await.unwrap().bindings, three.bindings);
+
+    let mut four = plan("p-4", Some("p-3"), &[]);
+    four.bindings.insert(binding_id(1), binding(1, 7, 7));
+    assert!(matches!(
+        bed.adopt(&four, &by()).await,
+        Err(StoreError::BindingEnded { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_binding_may_change_what_it_owns() {
+    let bed = Bed::new().await;
+    let mut one = plan("p-1", None, &[(1, 1), (2, 1)]);
+    one.bindings.insert(binding_id(1), binding(1, 0, 1));
+    adopt(&bed, &one).await;
+    let mut two = plan("p-2", Some("p-1"), &[(1, 1), (2, 1)]);
+    two.bindings.insert(binding_id(1), binding(1, 0, 3));
+    two.bindings.insert(binding_id(2), binding(2, 1, 1));
+    adopt(&bed, &two).await;
+    assert_eq!(bed.observed().await.unwrap().bindings, two.bindings);
+}
+
+#[tokio::test]
+async fn approvals_are_kept_once_each() {
+    let bed = Bed::new().await;
+    bed.save_plan(&plan("p-1", None, &[])).await.unwrap();
+    for wipe_set in ["w-1", "w-1", "w-2"] {
+        bed.approve("p-1", wipe_set, &by()).await.unwrap();
+    }
+    let approvals = bed.approvals("p-1").await.unwrap();
+    let wipe_sets: Vec<_> = approvals
+        .iter()
+        .map(|approval| approval.wipe_set.as_str())
+        .collect();
+    assert_eq!(wipe_sets, ["w-1", "w-2"]);
+    assert_eq!(approvals[0].by, by());
+    assert!(bed.approve("p-unknown", "w-1", &by()).await.is_err());
+}

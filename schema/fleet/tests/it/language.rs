@@ -1,0 +1,56 @@
+//! The language as its own table says it: a change of a key, a default or an effect shows here.
+
+use schema_fleet::{FieldRow, Shape, kinds};
+use std::fmt::Write;
+
+#[test]
+fn the_table_of_the_language() {
+    let mut out = String::new();
+    for kind in kinds() {
+        writeln!(out, "{}:{}", kind.name, kind.doc).unwrap();
+        rows(&mut out, kind.fields, 1);
+    }
+    insta::assert_snapshot!(out);
+}
+
+fn rows(out: &mut String, fields: &[FieldRow], depth: usize) {
+    for field in fields {
+        assert!(!field.doc.trim().is_empty(), "{}", field.key);
+        if matches!(field.shape, Shape::Later) {
+            continue;
+        }
+        let need = match (field.required, field.default) {
+            (true, _) => "required".to_owned(),
+            (false, Some(default)) => format!("default {:?}", default()),
+            (false, None) => "optional".to_owned(),
+        };
+        let (key, effect) = (field.key, field.effect.as_str());
+        writeln!(out, "{:indent$}{key}: {}, {need}, {effect}", "", shape(field.shape), indent = 4 * depth)
+            .unwrap();
+        if let Some(fields) = inner(field.shape) {
+            rows(out, fields, depth + 1);
+        }
+    }
+}
+
+fn shape(shape: &Shape) -> String {
+    match shape {
+        Shape::Bool => "true or false".to_owned(),
+        Shape::Integer { min, max } => format!("{min} to {max}"),
+        Shape::Text { what, .. } => (*what).to_owned(),
+        Shape::Words(words) => words.iter().map(|word| word.word).collect::<Vec<_>>().join(" | "),
+        Shape::Reference(kind) => format!("name of a {kind}"),
+        Shape::List(inner) => format!("list of {}", self::shape(inner)),
+        Shape::Table(_) => "table".to_owned(),
+        Shape::Map(inner) => format!("names with {}", self::shape(inner)),
+        Shape::Later => "later".to_owned(),
+    }
+}
+
+fn inner(shape: &Shape) -> Option<&'static [FieldRow]> {
+    match shape {
+        Shape::Table(fields) => Some(fields),
+        Shape::List(inner) | Shape::Map(inner) => self::inner(inner),
+        _ => None,
+    }
+}
