@@ -71,9 +71,10 @@ impl Cache {
         }
     }
 
-    /// Opens an artefact, fetching it first where it is missing. Gives its length too.
-    pub(crate) async fn open(&self, digest: Digest) -> Result<(File, u64), CacheError> {
-        let failed = |source| CacheError::Disk { digest, source };
+    /// The path of an artefact's verified file, fetched first where it is missing.
+    ///
+    /// Cancel safety: a fetch given up begins anew with the next call.
+    pub(crate) async fn ready(&self, digest: Digest) -> Result<PathBuf, CacheError> {
         let path = self.path(digest);
         let entry = Arc::clone(crate::rack::lock(&self.entries).entry(digest).or_default());
         let mut verified = entry.lock().await;
@@ -85,16 +86,11 @@ impl Cache {
                     self.fetch(digest).await?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => self.fetch(digest).await?,
-                Err(error) => return Err(failed(error)),
+                Err(source) => return Err(CacheError::Disk { digest, source }),
             }
             *verified = true;
         }
-        let file = File::open(&path)
-            .await
-            .inspect_err(|_| *verified = false)
-            .map_err(failed)?;
-        let length = file.metadata().await.map_err(failed)?.len();
-        Ok((file, length))
+        Ok(path)
     }
 
     /// Removes what nothing names and nobody fetched for a day.
@@ -119,7 +115,7 @@ impl Cache {
     }
 
     /// Where an artefact stands once [`Cache::open`] has let it through.
-    pub(crate) fn path(&self, digest: Digest) -> PathBuf {
+    fn path(&self, digest: Digest) -> PathBuf {
         self.directory.join(digest.hex())
     }
 
@@ -161,7 +157,7 @@ impl Cache {
 /// Fetches ahead what will be asked for; failures are left to whoever asks.
 pub(crate) async fn prefetch(cache: &Cache, named: &BTreeSet<Digest>) {
     for digest in named {
-        if let Err(error) = cache.open(*digest).await {
+        if let Err(error) = cache.ready(*digest).await {
             tracing::warn!(%digest, error = %Chain(&error), "cannot fetch ahead");
         }
     }

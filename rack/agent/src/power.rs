@@ -1,110 +1,213 @@
-//! Drives BMCs: one task and one queue a machine, deciding nothing; [`PowerLane`] does.
+//! The BMCs of the rack: one task per machine, each performing the effects of its [`PowerLane`].
+//!
+//! Commands go through the machine's queue, one at a time. The lane decides what and when; this file
+//! only translates between it, the queue and the daemon's word.
 
 use crate::{
     clock,
     error_chain::Chain,
-    rack::{Rack, Served, ToSync},
+    rack::{Rack, ToSync},
 };
 use rack_api::{
     config::BmcAccess,
     fact::{BmcFaultKind, PowerSeen},
     inventory::FirmwareKind,
-    order::{Action, NextBoot, PowerWanted},
+    order::{Action, NextBoot, Order},
 };
-use rack_bmc::{Bmc, BmcFault, BmcQueue, BootDevice, BootOverride, Firmware, Lasting, Power, Secret, ipmi};
+use rack_bmc::{BmcFault, BmcQueue, BootDevice, BootOverride, Firmware, Lasting, Power, PowerWanted, Secret, ipmi};
 use rack_proto::power::{PowerEffect, PowerEvent, PowerFault, PowerLane};
 use schema_ids::{MachineId, Timestamp};
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
-use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// Keeps one task for each machine with a BMC, until told to stop.
+/// What one machine's task is to do.
+#[derive(Debug, Clone, PartialEq)]
+struct Wish {
+    access: BmcAccess,
+    firmware: FirmwareKind,
+    /// The order, and whether the machine will boot a job.
+    order: Option<(Order, bool)>,
+}
+
+struct Worker {
+    wish: watch::Sender<Wish>,
+    stop: CancellationToken,
+}
+
+/// Drives all BMCs until told to stop.
 pub(crate) async fn run(rack: Arc<Rack>, stop: CancellationToken) {
     let mut served = rack.served.clone();
+    let mut workers: BTreeMap<MachineId, Worker> = BTreeMap::new();
     let mut tasks = JoinSet::new();
-    let mut running: BTreeMap<MachineId, CancellationToken> = BTreeMap::new();
     loop {
-        let now = served.borrow_and_update().clone();
-        let has_bmc = |id: &MachineId| {
-            now.config
-                .machines
-                .get(id)
-                .is_some_and(|machine| machine.bmc.is_some())
-        };
-        running.retain(|id, token| {
-            let keep = has_bmc(id);
-            if !keep {
-                token.cancel();
+        let wishes = wishes(&served.borrow_and_update());
+        workers.retain(|machine, worker| {
+            let wanted = wishes.contains_key(machine);
+            if !wanted {
+                worker.stop.cancel();
             }
-            keep
+            wanted
         });
-        for id in now.config.machines.keys().filter(|id| has_bmc(id)) {
-            running.entry(*id).or_insert_with(|| {
-                let token = stop.child_token();
-                tasks.spawn(drive(Arc::clone(&rack), *id, token.clone()));
-                token
-            });
+        for (machine, wish) in wishes {
+            match workers.get(&machine) {
+                Some(worker) => {
+                    worker.wish.send_if_modified(|now| {
+                        let differs = *now != wish;
+                        *now = wish;
+                        differs
+                    });
+                }
+                None => {
+                    let (sender, receiver) = watch::channel(wish);
+                    let stop = stop.child_token();
+                    tasks.spawn(drive(Arc::clone(&rack), machine, receiver, stop.clone()));
+                    workers.insert(machine, Worker { wish: sender, stop });
+                }
+            }
         }
         tokio::select! {
             () = stop.cancelled() => break,
-            changed = served.changed() => if changed.is_err() { break },
+            changed = served.changed() => if changed.is_err() {
+                break;
+            },
             Some(_) = tasks.join_next() => {}
         }
     }
     while tasks.join_next().await.is_some() {}
 }
 
-type Command = Pin<Box<dyn Future<Output = PowerEvent> + Send>>;
-
-/// One machine's BMC.
-struct Lane {
-    rack: Arc<Rack>,
-    machine: MachineId,
-    lane: PowerLane,
-    access: Option<BmcAccess>,
-    queue: Option<Arc<BmcQueue>>,
-    command: Option<Command>,
-    wake: Option<Timestamp>,
+/// Machines with a BMC whose password is known: after a restart that is with the first sync.
+fn wishes(served: &crate::rack::Served) -> BTreeMap<MachineId, Wish> {
+    let wish = |(id, machine): (&MachineId, &rack_api::config::RackMachine)| {
+        let access = machine.bmc.clone().filter(|access| !access.password.is_empty())?;
+        let boots_job = matches!(
+            served.boot.get(id).map(|order| &order.action),
+            Some(Action::Boot(NextBoot::Job(_)))
+        );
+        let order = served.power.get(id).map(|order| (order.clone(), boots_job));
+        let firmware = machine.firmware;
+        Some((
+            *id,
+            Wish {
+                access,
+                firmware,
+                order,
+            },
+        ))
+    };
+    served.config.machines.iter().filter_map(wish).collect()
 }
 
-async fn drive(rack: Arc<Rack>, machine: MachineId, stop: CancellationToken) {
-    let mut served = rack.served.clone();
-    let mut lane = Lane {
-        rack,
-        machine,
-        lane: PowerLane::new(machine),
-        access: None,
-        queue: None,
-        command: None,
-        wake: None,
-    };
-    let word = served.borrow_and_update().clone();
-    lane.word(&word);
+/// One machine's BMC.
+async fn drive(rack: Arc<Rack>, machine: MachineId, mut wish: watch::Receiver<Wish>, stop: CancellationToken) {
+    let mut lane = PowerLane::new(machine);
+    let mut queue: Option<Arc<BmcQueue>> = None;
+    let mut access: Option<BmcAccess> = None;
+    let mut command: Option<Command> = None;
+    let mut wake: Option<Timestamp> = None;
+    let mut events = Vec::new();
     loop {
+        let now = wish.borrow_and_update().clone();
+        if access.as_ref() != Some(&now.access) {
+            // A command under way speaks with the former account; what came of it, the next status tells.
+            if command.take().is_some() {
+                events.push(PowerEvent::Commanded(Ok(())));
+            }
+            let connected = connect(&now.access);
+            access = Some(now.access);
+            events.push(PowerEvent::Access);
+            queue = match connected {
+                Ok(connected) => Some(connected),
+                Err(fault) => {
+                    events.push(PowerEvent::Read(Err(fault)));
+                    None
+                }
+            };
+        }
+        events.push(PowerEvent::Order(now.order));
+        for event in events.drain(..) {
+            for effect in lane.handle(event, clock::now()) {
+                match effect {
+                    PowerEffect::WakeAt(then) => wake = Some(then),
+                    PowerEffect::Tell(fact) => rack.tell(vec![fact]),
+                    PowerEffect::Ended(order) => rack.send(ToSync::OrderEnded(order)),
+                    PowerEffect::Read | PowerEffect::Command(_) | PowerEffect::BootFromNetwork => {
+                        command = Some(perform(machine, queue.clone(), effect, now.firmware));
+                    }
+                }
+            }
+        }
         let event = tokio::select! {
             () = stop.cancelled() => break,
-            changed = served.changed() => {
-                if changed.is_err() {
-                    break;
-                }
-                let word = served.borrow_and_update().clone();
-                lane.word(&word);
-                continue;
-            }
-            event = ended(&mut lane.command) => {
-                lane.command = None;
+            changed = wish.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => break,
+            },
+            event = ended(&mut command) => {
+                command = None;
                 event
             }
-            () = woken(lane.wake) => {
-                lane.wake = None;
+            () = woken(wake) => {
+                wake = None;
                 PowerEvent::Timer
             }
         };
-        lane.take(event);
+        events.push(event);
     }
+    // The command under way is heard to its end by the queue's own task.
+    drop(command);
+    if let Some(queue) = queue.and_then(Arc::into_inner) {
+        queue.stop().await;
+    }
+}
+
+type Command = Pin<Box<dyn Future<Output = PowerEvent> + Send>>;
+
+fn perform(
+    machine: MachineId,
+    queue: Option<Arc<BmcQueue>>,
+    effect: PowerEffect,
+    firmware: FirmwareKind,
+) -> Command {
+    Box::pin(async move {
+        let Some(queue) = queue else {
+            return PowerEvent::Read(Err(no_driver()));
+        };
+        match effect {
+            PowerEffect::Command(wanted) => {
+                let wanted = match wanted {
+                    rack_api::order::PowerWanted::On => PowerWanted::On,
+                    rack_api::order::PowerWanted::SoftOff => PowerWanted::SoftOff,
+                    rack_api::order::PowerWanted::Off => PowerWanted::Off,
+                };
+                tracing::info!(%machine, ?wanted, "power command");
+                PowerEvent::Commanded(queue.power(wanted).await.map_err(|fault| told(&fault)))
+            }
+            PowerEffect::BootFromNetwork => {
+                let wish = BootOverride {
+                    device: BootDevice::Network,
+                    lasting: Lasting::Once,
+                    firmware: match firmware {
+                        FirmwareKind::Bios => Firmware::Bios,
+                        FirmwareKind::Uefi => Firmware::Efi,
+                    },
+                };
+                if let Err(fault) = queue.boot_device(wish).await {
+                    // Only a help: the machine's own boot order has the network first.
+                    tracing::info!(%machine, error = %Chain(&fault), "boot device not set");
+                }
+                PowerEvent::Commanded(Ok(()))
+            }
+            PowerEffect::Read | PowerEffect::Tell(_) | PowerEffect::Ended(_) | PowerEffect::WakeAt(_) => {
+                let seen = queue.status().await.map(|power| match power {
+                    Power::On => PowerSeen::On,
+                    Power::Off => PowerSeen::Off,
+                });
+                PowerEvent::Read(seen.map_err(|fault| told(&fault)))
+            }
+        }
+    })
 }
 
 /// Cancel safety: the command goes on with the next call.
@@ -118,122 +221,31 @@ async fn ended(command: &mut Option<Command>) -> PowerEvent {
 /// Cancel safety: nothing is lost.
 async fn woken(wake: Option<Timestamp>) {
     match wake {
-        Some(then) => sleep_until(Instant::now() + clock::until(then)).await,
+        Some(then) => tokio::time::sleep(clock::until(then)).await,
         None => std::future::pending().await,
     }
 }
 
-impl Lane {
-    /// The daemon's word may be new.
-    fn word(&mut self, served: &Served) {
-        let machine = served.config.machines.get(&self.machine);
-        // After a restart the word on disk has no password: the BMC waits for the first sync.
-        let access = machine
-            .and_then(|machine| machine.bmc.clone())
-            .filter(|access| !access.password.is_empty());
-        if access != self.access {
-            self.queue = access
-                .as_ref()
-                .and_then(connect)
-                .map(|bmc| Arc::new(BmcQueue::spawn(bmc)));
-            self.access = access;
-            self.command = None;
-            self.lane = PowerLane::new(self.machine);
-            self.take(PowerEvent::Access);
-        }
-        let boots_job = served
-            .boot
-            .get(&self.machine)
-            .is_some_and(|order| matches!(order.action, Action::Boot(NextBoot::Job(_))));
-        let order = served
-            .power
-            .get(&self.machine)
-            .map(|order| (order.clone(), boots_job));
-        self.take(PowerEvent::Order(order));
-    }
-
-    fn take(&mut self, event: PowerEvent) {
-        let Some(queue) = self.queue.clone() else { return };
-        for effect in self.lane.handle(event, clock::now()) {
-            match effect {
-                PowerEffect::Read => {
-                    let queue = Arc::clone(&queue);
-                    self.command = Some(Box::pin(async move {
-                        PowerEvent::Read(queue.status().await.map(seen).map_err(|fault| told(&fault)))
-                    }));
-                }
-                PowerEffect::Command(wanted) => {
-                    tracing::info!(machine = %self.machine, ?wanted, "power command");
-                    let queue = Arc::clone(&queue);
-                    self.command = Some(Box::pin(async move {
-                        PowerEvent::Commanded(queue.power(wish(wanted)).await.map_err(|fault| told(&fault)))
-                    }));
-                }
-                PowerEffect::BootFromNetwork => self.boot_from_network(&queue),
-                PowerEffect::Tell(body) => self.rack.tell(vec![body]),
-                PowerEffect::Ended(order) => self.rack.send(ToSync::OrderEnded(order)),
-                PowerEffect::WakeAt(then) => self.wake = Some(then),
-            }
-        }
-    }
-
-    /// Best effort: the boot order in the firmware is ours anyway, and some BMCs refuse the override.
-    fn boot_from_network(&mut self, queue: &Arc<BmcQueue>) {
-        let served = self.rack.served();
-        let kind = served
-            .config
-            .machines
-            .get(&self.machine)
-            .map(|machine| machine.firmware);
-        let firmware = match kind {
-            Some(FirmwareKind::Uefi) => Firmware::Efi,
-            Some(FirmwareKind::Bios) | None => Firmware::Bios,
-        };
-        let boot = BootOverride {
-            device: BootDevice::Network,
-            lasting: Lasting::Once,
-            firmware,
-        };
-        let (queue, machine) = (Arc::clone(queue), self.machine);
-        self.command = Some(Box::pin(async move {
-            if let Err(fault) = queue.boot_device(boot).await {
-                tracing::warn!(%machine, error = %Chain(&fault), "the boot device cannot be set");
-            }
-            PowerEvent::Commanded(Ok(()))
-        }));
-    }
-}
-
-fn connect(access: &BmcAccess) -> Option<Arc<dyn Bmc>> {
+fn connect(access: &BmcAccess) -> Result<Arc<BmcQueue>, PowerFault> {
     if access.driver != "ipmi" {
-        tracing::warn!(driver = access.driver, bmc = %access.address, "this agent has no such BMC driver");
-        return None;
+        return Err(no_driver());
     }
-    let password = Secret::new(access.password.as_bytes());
-    ipmi::connect(
+    let bmc = ipmi::connect(
         access.address,
         &access.username,
-        password,
+        Secret::new(access.password.as_bytes()),
         ipmi::Options::default(),
-    )
-    .inspect_err(
-        |fault| tracing::warn!(bmc = %access.address, error = %Chain(fault), "the BMC cannot be used"),
-    )
-    .ok()
-}
-
-fn seen(power: Power) -> PowerSeen {
-    match power {
-        Power::On => PowerSeen::On,
-        Power::Off => PowerSeen::Off,
+    );
+    match bmc {
+        Ok(bmc) => Ok(Arc::new(BmcQueue::spawn(bmc))),
+        Err(fault) => Err(told(&fault)),
     }
 }
 
-fn wish(wanted: PowerWanted) -> rack_bmc::PowerWanted {
-    match wanted {
-        PowerWanted::On => rack_bmc::PowerWanted::On,
-        PowerWanted::SoftOff => rack_bmc::PowerWanted::SoftOff,
-        PowerWanted::Off => rack_bmc::PowerWanted::Off,
+fn no_driver() -> PowerFault {
+    PowerFault {
+        kind: BmcFaultKind::Refused,
+        detail: "this rack agent has no such BMC driver; it has ipmi".to_owned(),
     }
 }
 
@@ -241,9 +253,7 @@ fn told(fault: &BmcFault) -> PowerFault {
     let kind = match fault {
         BmcFault::Unreachable { .. } | BmcFault::TimedOut { .. } => BmcFaultKind::Silent,
         BmcFault::BadCredentials { .. } => BmcFaultKind::Credentials,
-        BmcFault::NoCommonCipher { .. } | BmcFault::Busy { .. } | BmcFault::Refused { .. } => {
-            BmcFaultKind::Refused
-        }
+        BmcFault::NoCommonCipher { .. } | BmcFault::Busy { .. } | BmcFault::Refused { .. } => BmcFaultKind::Refused,
         BmcFault::BadReply { .. } => BmcFaultKind::Garbled,
     };
     PowerFault {

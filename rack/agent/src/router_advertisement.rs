@@ -7,13 +7,13 @@ use crate::rack::Rack;
 use rack_proto::router_advertisement::{advertisement, is_solicitation};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
-    io::{self, Read},
+    io,
     net::{Ipv6Addr, SocketAddrV6},
     sync::Arc,
     time::Duration,
 };
 use tokio::{
-    io::unix::AsyncFd,
+    net::UdpSocket,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -58,26 +58,21 @@ async fn serve(rack: &Rack, link: &str) -> io::Result<()> {
     socket.set_multicast_hops_v6(HOPS)?;
     socket.set_multicast_loop_v6(false)?;
     socket.join_multicast_v6(&ALL_ROUTERS, interface.index)?;
-    let socket = AsyncFd::new(socket)?;
+    // A raw socket sends and receives like a UDP one, and tokio knows how to wait for that.
+    let socket = UdpSocket::from_std(socket.into())?;
     tracing::info!(link, interface = interface.name, "answering router solicitations");
-    let everyone = SocketAddrV6::new(ALL_NODES, 0, 0, interface.index).into();
+    let everyone = SocketAddrV6::new(ALL_NODES, 0, 0, interface.index);
     let answer = advertisement(interface.mac);
     let mut message = [0; 256];
     let mut next = Instant::now();
     while rack.interface(link).map(|now| now.index) == Some(interface.index) {
-        let length = {
-            let mut ready = socket.readable().await?;
-            match ready.try_io(|socket| socket.get_ref().read(&mut message)) {
-                Ok(length) => length?,
-                Err(_would_block) => continue,
-            }
-        };
+        let (length, _) = socket.recv_from(&mut message).await?;
         if !is_solicitation(&message[..length]) {
             continue;
         }
         tokio::time::sleep_until(next).await;
         next = Instant::now() + ANSWER_EVERY;
-        socket.get_ref().send_to(&answer, &everyone)?;
+        socket.send_to(&answer, everyone).await?;
         tracing::debug!(link, "router solicitation answered");
     }
     Ok(())

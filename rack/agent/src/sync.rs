@@ -103,7 +103,7 @@ impl Sync {
         match message {
             ToSync::OrderEnded(order) => Some(Event::OrderEnded(order)),
             ToSync::Facts(facts, waiter) => {
-                let mut session = lock(&self.session);
+                let session = lock(&self.session);
                 if session.pending() + facts.len() > FACTS_MAX {
                     tracing::warn!(
                         pending = session.pending(),

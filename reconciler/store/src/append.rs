@@ -311,9 +311,9 @@ async fn insert(
         .map(|(digest, body)| (digest.as_str(), body))
         .collect();
     let digests: Vec<String> = apart.keys().map(|digest| (*digest).to_owned()).collect();
-    let bodies: Vec<Value> = apart.values().map(|body| (*body).clone()).collect();
+    let bodies: Vec<String> = apart.values().map(|body| body.to_string()).collect();
     query!(
-        "INSERT INTO inventory (digest, body) SELECT digest, body FROM unnest($1::text[], $2::json[])
+        "INSERT INTO inventory (digest, body) SELECT digest, body FROM unnest($1::text[], $2::text[]::json[])
              AS apart (digest, body) ORDER BY digest
          ON CONFLICT (digest) DO NOTHING",
         &digests,
@@ -329,7 +329,7 @@ async fn insert(
         .collect();
     let generations: Vec<Option<i64>> = rows.iter().map(|row| row.place.generation).collect();
     let attempts: Vec<Option<i64>> = rows.iter().map(|row| row.place.attempt).collect();
-    let bodies: Vec<Value> = rows.iter().map(|row| row.body.clone()).collect();
+    let bodies: Vec<String> = rows.iter().map(|row| row.body.to_string()).collect();
     let inventories: Vec<Option<String>> = rows
         .iter()
         .map(|row| row.inventory.as_ref().map(|(digest, _)| digest.clone()))
@@ -338,7 +338,7 @@ async fn insert(
         "INSERT INTO fact (agent, agent_boot, received_ms, sequence, machine, kind, slot, generation, attempt,
                            body, inventory)
          SELECT $1, $2, $3, f.* FROM unnest($4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-                                            $9::bigint[], $10::json[], $11::text[])
+                                            $9::bigint[], $10::text[]::json[], $11::text[])
              AS f (sequence, machine, kind, slot, generation, attempt, body, inventory)
          ORDER BY f.sequence
          ON CONFLICT (agent, sequence) DO NOTHING",

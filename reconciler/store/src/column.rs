@@ -57,7 +57,8 @@ pub(crate) fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// Writes a document.
+/// Writes a document. It is bound as its text (`$1::text::json`): a JSON parameter would travel as `jsonb`,
+/// which refuses a NUL.
 pub(crate) fn document<T: serde::Serialize>(
     what: &'static str,
     value: &T,

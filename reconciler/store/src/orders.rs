@@ -157,7 +157,7 @@ async fn write_order(
 ) -> Result<bool, Fault> {
     let written = query!(
         "INSERT INTO order_issued (machine, incarnation, generation, number, lane, plan_id, at_ms, body)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8::text::json
          WHERE NOT EXISTS (SELECT FROM order_issued
                            WHERE machine = $1 AND incarnation = $2 AND (generation, number) > ($3, $4))
          ON CONFLICT (machine, incarnation, generation, number) DO NOTHING",
@@ -168,7 +168,7 @@ async fn write_order(
         lane(order.lane()),
         plan,
         now_ms,
-        document("an order", order)?
+        document("an order", order)?.to_string()
     )
     .execute(connection)
     .await?;

@@ -110,12 +110,12 @@ pub(crate) async fn take(
 ) -> Result<u64, Fault> {
     for grant in grants {
         query!(
-            "INSERT INTO permit (machine, generation, need, at_ms) VALUES ($1, $2, $3, $4)
+            "INSERT INTO permit (machine, generation, need, at_ms) VALUES ($1, $2, $3::text::json, $4)
              ON CONFLICT (machine) DO UPDATE
                  SET generation = excluded.generation, need = excluded.need, at_ms = excluded.at_ms",
             grant.machine.to_string(),
             generation(grant.generation)?,
-            document("a grant's need", &grant.need)?,
+            document("a grant's need", &grant.need)?.to_string(),
             now_ms
         )
         .execute(&mut *connection)

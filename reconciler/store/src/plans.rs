@@ -95,13 +95,13 @@ fn read_plan(document: Option<Value>) -> Result<Option<Plan>, Fault> {
 pub(crate) async fn save(connection: &mut PgConnection, plan: &Plan) -> Result<(), Fault> {
     let written = document("the plan", plan)?;
     let new = query!(
-        "INSERT INTO plan (id, parent, commit_id, made_ms, document) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO plan (id, parent, commit_id, made_ms, document) VALUES ($1, $2, $3, $4, $5::text::json)
          ON CONFLICT (id) DO NOTHING",
         plan.id,
         plan.parent,
         plan.commit,
         plan.made.unix_ms(),
-        written
+        written.to_string()
     )
     .execute(&mut *connection)
     .await?

@@ -70,6 +70,8 @@ impl Store {
             ("statement_timeout", STATEMENT_MAX),
             // A daemon that hangs inside a transaction must not hold the others' rows.
             ("idle_in_transaction_session_timeout", STATEMENT_MAX),
+            // Our statements are many and short; compiling one costs more than running it.
+            ("jit", "off"),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)

@@ -49,7 +49,11 @@ pub struct Ref<K> {
 
 impl<K> Clone for Ref<K> {
     fn clone(&self) -> Self {
-        Self { name: self.name.clone(), span: self.span.clone(), kind: PhantomData }
+        Self {
+            name: self.name.clone(),
+            span: self.span.clone(),
+            kind: PhantomData,
+        }
     }
 }
 
@@ -86,7 +90,9 @@ pub struct InOrder<T>(pub Vec<(Spanned<Name>, T)>);
 impl<T> InOrder<T> {
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&T> {
-        self.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value)
+        self.iter()
+            .find(|(key, _)| key.as_str() == name)
+            .map(|(_, value)| value)
     }
 
     /// Names and values, in order.
@@ -176,7 +182,12 @@ impl Decoder {
 
     /// Reports a value of the right type that makes no sense.
     pub(crate) fn unreadable(&mut self, node: &Node, title: &str) {
-        self.report(Diagnostic::error(Code::M0009, title, &node.span, "not known here"));
+        self.report(Diagnostic::error(
+            Code::M0009,
+            title,
+            &node.span,
+            "not known here",
+        ));
     }
 
     /// Reports that a node is not what is wanted.
@@ -188,7 +199,9 @@ impl Decoder {
         let key = entry.key.text.as_str();
         let free = key.starts_with("x-") || key == "annotations";
         match fields.iter().find(|field| field.key == key) {
-            Some(FieldRow { shape: Shape::Later, .. }) => self.report(
+            Some(FieldRow {
+                shape: Shape::Later, ..
+            }) => self.report(
                 Diagnostic::error(
                     Code::M0007,
                     format!("`{key}` is not carried out by this version"),
@@ -206,8 +219,12 @@ impl Decoder {
 
     fn unknown_key(&mut self, entry: &Entry, fields: &[FieldRow]) {
         let (key, span) = (&entry.key.text, &entry.key.span);
-        let mut diagnostic =
-            Diagnostic::error(Code::M0002, format!("unknown key `{key}`"), span, "no such key here");
+        let mut diagnostic = Diagnostic::error(
+            Code::M0002,
+            format!("unknown key `{key}`"),
+            span,
+            "no such key here",
+        );
         let known: Vec<_> = fields.iter().map(|field| field.key).collect();
         if let Some(near) = nearest(key, known.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(
@@ -232,7 +249,14 @@ fn wrong_type(node: &Node, wanted: &str) -> Diagnostic {
 
 /// Whether a key is one in which people write what nobody should read.
 fn names_a_secret(key: &str) -> bool {
-    const WORDS: [&str; 6] = ["password", "passwd", "passphrase", "token", "private-key", "api-key"];
+    const WORDS: [&str; 6] = [
+        "password",
+        "passwd",
+        "passphrase",
+        "token",
+        "private-key",
+        "api-key",
+    ];
     WORDS.iter().any(|word| key.ends_with(word))
 }
 
@@ -250,7 +274,10 @@ impl<T: Decode> Decode for Spanned<T> {
     const SHAPE: &'static Shape = T::SHAPE;
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
-        Some(Self { value: decoder.value(node)?, span: node.span.clone() })
+        Some(Self {
+            value: decoder.value(node)?,
+            span: node.span.clone(),
+        })
     }
 }
 
@@ -301,7 +328,13 @@ impl<T: Decode> Decode for InOrder<T> {
             let value = decoder.value(&entry.node);
             match name.zip(value) {
                 Some((value, decoded)) => {
-                    pairs.push((Spanned { value, span: entry.key.span.clone() }, decoded));
+                    pairs.push((
+                        Spanned {
+                            value,
+                            span: entry.key.span.clone(),
+                        },
+                        decoded,
+                    ));
                 }
                 None => whole = false,
             }
@@ -320,7 +353,12 @@ impl<T: Decode> Decode for BTreeMap<Name, T> {
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         let pairs = decoder.value::<InOrder<T>>(node)?.0;
-        Some(pairs.into_iter().map(|(name, value)| (name.value, value)).collect())
+        Some(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.value, value))
+                .collect(),
+        )
     }
 
     fn absent(_: &Span, _: &mut Decoder) -> Option<Self> {
@@ -334,6 +372,10 @@ impl<K: Kind> Decode for Ref<K> {
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         let name = decoder.value::<Name>(node)?;
         decoder.refer(K::KIND, name.as_str(), &node.span);
-        Some(Self { name, span: node.span.clone(), kind: PhantomData })
+        Some(Self {
+            name,
+            span: node.span.clone(),
+            kind: PhantomData,
+        })
     }
 }

@@ -82,7 +82,10 @@ impl Diagnostic {
             severity: Severity::Error,
             title: title.into(),
             object: None,
-            primary: Label { span: span.clone(), text: label.into() },
+            primary: Label {
+                span: span.clone(),
+                text: label.into(),
+            },
             secondary: Vec::new(),
             notes: Vec::new(),
             help: None,
@@ -97,7 +100,10 @@ impl Diagnostic {
         span: &Span,
         label: impl Into<String>,
     ) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(code, title, span, label) }
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, title, span, label)
+        }
     }
 
     /// The object it belongs to: `machine.node-01`.
@@ -108,7 +114,10 @@ impl Diagnostic {
 
     /// Another place that takes part.
     pub(crate) fn also(mut self, span: &Span, text: impl Into<String>) -> Self {
-        self.secondary.push(Label { span: span.clone(), text: text.into() });
+        self.secondary.push(Label {
+            span: span.clone(),
+            text: text.into(),
+        });
         self
     }
 
@@ -126,8 +135,15 @@ impl Diagnostic {
         span: &Span,
         text: impl Into<String>,
     ) -> Self {
-        let edits = vec![Edit { span: span.clone(), text: text.into() }];
-        self.fixes.push(Fix { title: title.into(), applicability, edits });
+        let edits = vec![Edit {
+            span: span.clone(),
+            text: text.into(),
+        }];
+        self.fixes.push(Fix {
+            title: title.into(),
+            applicability,
+            edits,
+        });
         self
     }
 }

@@ -5,8 +5,8 @@
 use crate::kinds::{
     deployment::Deployment, fabric::Fabric, fleet::FleetSettings, image::Image, machine::Machine,
     moved_machine::MovedMachine, network::Network, pool::Pool, profile::Profile, rack::Rack,
-    removed_deployment::RemovedDeployment, removed_machine::RemovedMachine, secret::Secret,
-    storage::Storage, subnet::Subnet, zone::Zone,
+    removed_deployment::RemovedDeployment, removed_machine::RemovedMachine, secret::Secret, storage::Storage,
+    subnet::Subnet, zone::Zone,
 };
 use crate::value::path::RepositoryPath;
 use schema_ids::Name;

@@ -44,10 +44,15 @@ pub(crate) fn fold(diagnostics: Vec<Diagnostic>, broken: &[Broken<'_>]) -> Vec<D
             }
         }
     }
-    let mut folded: Vec<_> = first.into_values().map(|(diagnostic, repeats)| repeats.note(diagnostic)).collect();
+    let mut folded: Vec<_> = first
+        .into_values()
+        .map(|(diagnostic, repeats)| repeats.note(diagnostic))
+        .collect();
     folded.sort_by(|one, other| {
         let key = |diagnostic: &Diagnostic| (diagnostic.primary.span.clone(), diagnostic.code);
-        key(one).cmp(&key(other)).then_with(|| one.title.cmp(&other.title))
+        key(one)
+            .cmp(&key(other))
+            .then_with(|| one.title.cmp(&other.title))
     });
     folded
 }
@@ -68,8 +73,18 @@ impl Key {
             return Self::Missing(diagnostic.title.clone());
         }
         // A missing key is named with its object, which differs from machine to machine.
-        let title = if diagnostic.code == Code::M0005 { &diagnostic.primary.text } else { &diagnostic.title };
-        Self::At(diagnostic.code, span.file.to_string(), span.start, span.end, title.clone())
+        let title = if diagnostic.code == Code::M0005 {
+            &diagnostic.primary.text
+        } else {
+            &diagnostic.title
+        };
+        Self::At(
+            diagnostic.code,
+            span.file.to_string(),
+            span.start,
+            span.end,
+            title.clone(),
+        )
     }
 }
 
@@ -87,7 +102,9 @@ impl Repeats {
             (1, Some(other)) => diagnostic.notes.push(format!("also named at {other}")),
             (number, Some(other)) => {
                 let more = count(number - 1, "place");
-                diagnostic.notes.push(format!("also named at {other} and in {more} more"));
+                diagnostic
+                    .notes
+                    .push(format!("also named at {other} and in {more} more"));
             }
         }
         match (self.objects.len(), self.objects.first()) {
@@ -95,7 +112,9 @@ impl Repeats {
             (1, Some(other)) => diagnostic.notes.push(format!("it reaches {other} too")),
             (number, Some(other)) => {
                 let more = count(number - 1, "object");
-                diagnostic.notes.push(format!("it reaches {other} and {more} more too"));
+                diagnostic
+                    .notes
+                    .push(format!("it reaches {other} and {more} more too"));
             }
         }
         diagnostic

@@ -30,7 +30,9 @@ impl<'o> Layers<'o> {
     pub(crate) fn new(objects: &'o [Object], decoder: &mut Decoder) -> Self {
         let of_profiles = objects.iter().filter(|object| object.kind.name == Profile::KIND);
         let profiles = of_profiles.map(|object| (object.name.text.as_str(), (object, with_defaults(object))));
-        let layers = Self { profiles: profiles.collect() };
+        let layers = Self {
+            profiles: profiles.collect(),
+        };
         layers.report_chains(decoder);
         layers
     }
@@ -41,17 +43,22 @@ impl<'o> Layers<'o> {
         if object.kind.name != Machine::KIND {
             return node;
         }
-        let chain = text_of(&node, "profile").map(|name| self.chain(name)).unwrap_or_default();
-        let beneath = chain.into_iter().rev().fold(None, |beneath: Option<Node>, profile| {
-            let mut layer = profile.clone();
-            if let Value::Table(entries) = &mut layer.value {
-                entries.retain(|entry| !OF_THE_PROFILE.contains(&entry.key.text.as_str()));
-            }
-            Some(match beneath {
-                Some(beneath) => lay(&beneath, &layer),
-                None => layer,
-            })
-        });
+        let chain = text_of(&node, "profile")
+            .map(|name| self.chain(name))
+            .unwrap_or_default();
+        let beneath = chain
+            .into_iter()
+            .rev()
+            .fold(None, |beneath: Option<Node>, profile| {
+                let mut layer = profile.clone();
+                if let Value::Table(entries) = &mut layer.value {
+                    entries.retain(|entry| !OF_THE_PROFILE.contains(&entry.key.text.as_str()));
+                }
+                Some(match beneath {
+                    Some(beneath) => lay(&beneath, &layer),
+                    None => layer,
+                })
+            });
         match beneath {
             Some(beneath) => lay(&beneath, &node),
             None => node,
@@ -74,7 +81,9 @@ impl<'o> Layers<'o> {
 
     fn report_chains(&self, decoder: &mut Decoder) {
         for (name, (object, node)) in &self.profiles {
-            let Some(extends) = node.get("extends") else { continue };
+            let Some(extends) = node.get("extends") else {
+                continue;
+            };
             let chain = self.chain(name);
             let more = chain.last().and_then(|last| text_of(last, "extends"));
             if chain.len() < EXTENDS_MAX || !more.is_some_and(|name| self.profiles.contains_key(name)) {
@@ -89,8 +98,13 @@ impl<'o> Layers<'o> {
                 format!("profile \"{name}\" builds on more than two others")
             };
             decoder.report(
-                Diagnostic::error(Code::M0105, title, &extends.node.span, "the chain goes on from here")
-                    .help("at most three profiles in a row, without a circle"),
+                Diagnostic::error(
+                    Code::M0105,
+                    title,
+                    &extends.node.span,
+                    "the chain goes on from here",
+                )
+                .help("at most three profiles in a row, without a circle"),
             );
         }
     }
@@ -132,8 +146,16 @@ fn merge(beneath: &Node, above: &Node) -> Node {
             entry.node = merge(&under.node, &entry.node);
         }
     }
-    entries.extend(lower.iter().filter(|entry| above.get(&entry.key.text).is_none()).cloned());
-    Node { value: Value::Table(entries), span: above.span.clone() }
+    entries.extend(
+        lower
+            .iter()
+            .filter(|entry| above.get(&entry.key.text).is_none())
+            .cloned(),
+    );
+    Node {
+        value: Value::Table(entries),
+        span: above.span.clone(),
+    }
 }
 
 /// The tags of both, without those that the upper one takes away. `None` where there is nothing to
@@ -151,7 +173,13 @@ fn tags(beneath: &Node, above: &Node) -> Option<Entry> {
         items.extend(list(above, "tags")?);
     }
     let span = lower.node.span.clone();
-    Some(Entry { key: lower.key.clone(), node: Node { value: Value::List(items), span } })
+    Some(Entry {
+        key: lower.key.clone(),
+        node: Node {
+            value: Value::List(items),
+            span,
+        },
+    })
 }
 
 fn same_text(one: &Node, other: &Node) -> bool {

@@ -39,7 +39,10 @@ pub(crate) fn objects_of(root: &Node, decoder: &mut Decoder) -> Vec<Object> {
             marker(&entry.node, decoder);
         } else if let Some(kind) = find(key) {
             take(kind, &entry.node, decoder, &mut objects);
-        } else if kinds().iter().any(|row| row.name.split_once('.').is_some_and(|(first, _)| first == key)) {
+        } else if kinds()
+            .iter()
+            .any(|row| row.name.split_once('.').is_some_and(|(first, _)| first == key))
+        {
             for inner in named(&entry.node, decoder) {
                 let name = format!("{key}.{}", inner.key.text);
                 match find(&name) {
@@ -58,7 +61,12 @@ pub(crate) fn objects_of(root: &Node, decoder: &mut Decoder) -> Vec<Object> {
 fn take(kind: &'static KindRow, node: &Node, decoder: &mut Decoder, objects: &mut Vec<Object>) {
     for entry in named(node, decoder) {
         let (name, node) = (entry.key.clone(), entry.node.clone());
-        objects.push(Object { kind, name, node, defaults: None });
+        objects.push(Object {
+            kind,
+            name,
+            node,
+            defaults: None,
+        });
     }
 }
 
@@ -91,7 +99,9 @@ fn named<'n>(node: &'n Node, decoder: &mut Decoder) -> &'n [Entry] {
 
 /// Hands the `defaults` of a file to its objects.
 fn lay_defaults(root: &Node, decoder: &mut Decoder, objects: &mut [Object]) {
-    let Some(defaults) = root.get("defaults") else { return };
+    let Some(defaults) = root.get("defaults") else {
+        return;
+    };
     decoder.object = "defaults".to_owned();
     for entry in named(&defaults.node, decoder) {
         decoder.object = format!("defaults.{}", entry.key.text);
@@ -100,7 +110,10 @@ fn lay_defaults(root: &Node, decoder: &mut Decoder, objects: &mut [Object]) {
             continue;
         };
         decoder.table(&entry.node, kind.fields);
-        for object in objects.iter_mut().filter(|object| std::ptr::eq(object.kind, kind)) {
+        for object in objects
+            .iter_mut()
+            .filter(|object| std::ptr::eq(object.kind, kind))
+        {
             object.defaults = Some(entry.node.clone());
         }
     }
@@ -124,12 +137,19 @@ fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
         return;
     }
     let known: Vec<_> = kinds().iter().map(|row| row.name).collect();
-    let mut diagnostic =
-        Diagnostic::error(Code::M0002, format!("unknown kind `{name}`"), &key.span, "no such kind of object");
+    let mut diagnostic = Diagnostic::error(
+        Code::M0002,
+        format!("unknown kind `{name}`"),
+        &key.span,
+        "no such kind of object",
+    );
     diagnostic = match nearest(name, known.iter().copied()) {
-        Some(near) if !near.contains('.') => diagnostic
-            .help(format!("did you mean `{near}`?"))
-            .fix(Applicability::Safe, format!("replace with `{near}`"), &key.span, near),
+        Some(near) if !near.contains('.') => diagnostic.help(format!("did you mean `{near}`?")).fix(
+            Applicability::Safe,
+            format!("replace with `{near}`"),
+            &key.span,
+            near,
+        ),
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None => diagnostic.help(format!("kinds: {}", known.join(", "))),
     };

@@ -29,8 +29,10 @@ pub struct Parsed {
 /// Reads the fleet files (`*.toml`, `*.kdl`) of one revision, in any order. The other files are what
 /// fleet files may refer to: user-data, encrypted secrets.
 pub fn parse(files: &[SourceFile]) -> Parsed {
-    let by_path: BTreeMap<&str, &[u8]> =
-        files.iter().map(|file| (file.path.as_str(), file.bytes.as_slice())).collect();
+    let by_path: BTreeMap<&str, &[u8]> = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
     let mut decoder = Decoder::default();
     let mut broken = Vec::new();
     let objects = read(&by_path, &mut decoder, &mut broken);
@@ -41,8 +43,13 @@ pub fn parse(files: &[SourceFile]) -> Parsed {
     draft.user_data = user_data;
     decoder.diagnostics.extend(found);
     let diagnostics = fold(decoder.diagnostics, &broken);
-    let errors = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    Parsed { fleet: if errors { None } else { draft.finish() }, diagnostics }
+    let errors = diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity == Severity::Error);
+    Parsed {
+        fleet: if errors { None } else { draft.finish() },
+        diagnostics,
+    }
 }
 
 /// A file in which something could not be read, so that things may be missing from it.
@@ -59,11 +66,15 @@ fn read<'f>(
     broken: &mut Vec<Broken<'f>>,
 ) -> Vec<Object> {
     let mut objects = Vec::new();
-    let fleet_files = files.iter().filter_map(|(path, bytes)| Some((*path, *bytes, Syntax::of(path)?)));
+    let fleet_files = files
+        .iter()
+        .filter_map(|(path, bytes)| Some((*path, *bytes, Syntax::of(path)?)));
     for (number, (path, bytes, syntax)) in fleet_files.enumerate() {
         if number == FILES_MAX {
             let title = format!("more than {FILES_MAX} fleet files");
-            decoder.diagnostics.push(limit(path, title, "this file and those behind it are not read"));
+            decoder
+                .diagnostics
+                .push(limit(path, title, "this file and those behind it are not read"));
             break;
         }
         if bytes.len() > FILE_BYTES_MAX {
@@ -91,7 +102,10 @@ fn read<'f>(
         let before = decoder.diagnostics.len();
         let root = syntax.read(&text, &mut decoder.diagnostics);
         if decoder.diagnostics.len() > before {
-            broken.push(Broken { path, text: text.text });
+            broken.push(Broken {
+                path,
+                text: text.text,
+            });
         }
         objects.extend(objects_of(&root, decoder));
     }
@@ -109,7 +123,9 @@ fn decode(objects: &[Object], decoder: &mut Decoder) -> Draft {
     for kind in kinds() {
         for object in objects.iter().filter(|object| std::ptr::eq(object.kind, *kind)) {
             decoder.object = object.to_string();
-            let Some(name) = decoder.name(&object.name.text, &object.name.span) else { continue };
+            let Some(name) = decoder.name(&object.name.text, &object.name.span) else {
+                continue;
+            };
             let node = layers.resolve(object);
             (kind.load)(name, &node, &object.name.span, decoder, &mut draft);
         }

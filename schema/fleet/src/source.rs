@@ -28,21 +28,33 @@ impl<'a> Text<'a> {
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
-        Self { path: path.into(), text, line_starts }
+        Self {
+            path: path.into(),
+            text,
+            line_starts,
+        }
     }
 
     /// The span of a range of bytes, held to the text and to the borders of its characters.
     pub(crate) fn span(&self, range: std::ops::Range<usize>) -> Span {
         let start = self.position(range.start);
         let end = self.position(range.end.max(range.start));
-        Span { file: self.path.clone(), start, end }
+        Span {
+            file: self.path.clone(),
+            start,
+            end,
+        }
     }
 
     /// A line without its end, by its number from 1.
     pub(crate) fn line(&self, number: u32) -> &'a str {
         let index = number.saturating_sub(1) as usize;
         let start = self.line_starts.get(index).copied().unwrap_or(self.text.len());
-        let end = self.line_starts.get(index + 1).copied().unwrap_or(self.text.len());
+        let end = self
+            .line_starts
+            .get(index + 1)
+            .copied()
+            .unwrap_or(self.text.len());
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 
@@ -53,7 +65,11 @@ impl<'a> Text<'a> {
         }
         let line = self.line_starts.partition_point(|start| *start <= byte);
         let column = self.text[self.line_starts[line - 1]..byte].chars().count() + 1;
-        Position { byte: narrow(byte), line: narrow(line), column: narrow(column) }
+        Position {
+            byte: narrow(byte),
+            line: narrow(line),
+            column: narrow(column),
+        }
     }
 }
 

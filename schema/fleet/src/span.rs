@@ -31,14 +31,26 @@ pub struct Span {
 impl Span {
     /// The very beginning of a file, for what concerns the file as a whole.
     pub fn start_of(file: impl Into<Arc<str>>) -> Self {
-        let start = Position { byte: 0, line: 1, column: 1 };
-        Self { file: file.into(), start, end: start }
+        let start = Position {
+            byte: 0,
+            line: 1,
+            column: 1,
+        };
+        Self {
+            file: file.into(),
+            start,
+            end: start,
+        }
     }
 
     /// From the start of this span to the end of `last`, which lies in the same file.
     #[must_use]
     pub(crate) fn to(&self, last: &Self) -> Self {
-        Self { file: self.file.clone(), start: self.start, end: last.end }
+        Self {
+            file: self.file.clone(),
+            start: self.start,
+            end: last.end,
+        }
     }
 }
 

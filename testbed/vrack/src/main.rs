@@ -10,9 +10,11 @@ mod chassis;
 mod child;
 mod clear;
 mod error;
+mod images;
 mod keeper;
 mod machine;
 mod namespace;
+mod once;
 mod preflight;
 mod process_table;
 mod program;
@@ -45,6 +47,20 @@ enum Verb {
         #[arg(long)]
         kernel: PathBuf,
     },
+    /// Builds the images of a life that are not in the cache.
+    Images {
+        /// The folder of muster's programs.
+        #[arg(long)]
+        programs: PathBuf,
+        /// Where built images are kept.
+        #[arg(long)]
+        images: PathBuf,
+        /// Throws the kept ones away first.
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Takes one machine from a commit to a running system.
+    Once(once::Wish),
     /// Ends and removes whatever runs that are gone have left behind, kept files included.
     Clean,
     /// Asks for or changes a machine's power; called by `ipmi_sim`.
@@ -84,6 +100,17 @@ fn main() -> ExitCode {
 fn perform(verb: Verb) -> Result<()> {
     match verb {
         Verb::Bench { kernel } => bench::run(&kernel),
+        Verb::Images {
+            programs,
+            images,
+            rebuild,
+        } => {
+            if rebuild {
+                images::forget(&images)?;
+            }
+            images::build(&programs, &images).map(drop)
+        }
+        Verb::Once(wish) => once::run(&wish),
         Verb::Clean => clear::stale().and_then(|()| run::Run::forget_kept(true)),
         Verb::Chassis { socket, words } => bmc::print_chassis(&socket, &words),
         Verb::Lan { address, words } => {

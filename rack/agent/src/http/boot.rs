@@ -1,207 +1,231 @@
-//! What firmware and the early system fetch: scripts, loaders, artefacts.
+//! Boot scripts, loaders and the in-machine agent's archive.
 
-use super::{Ends, link_of};
-use crate::{clock, error_chain::Chain, rack::Rack};
+use super::{App, Connection};
+use crate::{clock, error_chain::Chain};
 use axum::{
     Extension,
     body::Body,
-    extract::{Path, Query, Request, State},
+    extract::{Path, Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use rack_api::config::RackConfig;
+use bytes::Bytes;
+use rack_api::{config::Ephemeral, sync::BootGoRequest};
 use rack_proto::{
-    boot::{Answer, Client, Decision, LiveGo, Question, Sign, System, decide},
-    dhcp::{address_of, machine_of},
-    token::{BootToken, Subject},
+    boot::{Answer, Client, Decision, LiveGo, Question, Sign, System, decide, first_script, script},
+    dhcp::{address_of, machine_of, subnet_of},
+    token::{BootToken, Subject, TokenKey},
 };
-use schema_ids::{Digest, Mac, Uuid};
+use schema_ids::{Mac, Uuid};
 use serde::Deserialize;
-use std::{net::IpAddr, sync::Arc, time::Duration};
-use tower::ServiceExt;
-use tower_http::services::ServeFile;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
-/// An undeclared machine that was inspected boots its own disk for so long, so that it is not inspected
-/// at each of its reboots.
+/// An undeclared machine is inspected anew when it boots after this: its hardware may have changed.
 const ENLISTED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// What iPXE says of itself.
 #[derive(Debug, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct Hardware {
     #[serde(default)]
     platform: String,
+    #[serde(default)]
+    uuid: String,
+    #[serde(default)]
+    serial: String,
+}
+
+pub(super) async fn first(Extension(connection): Extension<Connection>) -> Response {
+    text(first_script(connection.server))
+}
+
+pub(super) async fn machine(
+    State(rack): State<App>,
+    Extension(connection): Extension<Connection>,
+    Path(file): Path<String>,
+    Query(hardware): Query<Hardware>,
+) -> Response {
+    let Some(mac) = file.strip_suffix(".ipxe").and_then(|mac| mac.parse::<Mac>().ok()) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let answer = answer(&rack, &connection, mac).await;
+    let client = Client::from_platform(&hardware.platform);
+    let why = match &answer {
+        Answer::Local { why } | Answer::Refuse { reason: why } => why.as_str(),
+        Answer::Job(system) | Answer::Enlist(system) => system.title.as_str(),
+    };
+    tracing::info!(
+        %mac,
+        link = connection.link,
+        answer = answer.name(),
+        why,
+        uuid = hardware.uuid,
+        serial = hardware.serial,
+        "boot script"
+    );
+    rack.note_boot(mac, Sign::Answered(answer.name()));
+    text(script(client, &answer))
+}
+
+/// Decides, asking the daemon where its word is needed.
+async fn answer(rack: &App, connection: &Connection, mac: Mac) -> Answer {
+    let mut live = None;
+    loop {
+        // The daemon's word may have changed while it was asked.
+        let served = rack.served();
+        let machine = machine_of(&served.config, mac).map(|(id, _)| id);
+        let question = Question {
+            config: &served.config,
+            order: machine.and_then(|id| served.boot.get(&id)),
+            link: &connection.link,
+            mac,
+            enlisted: is_enlisted(rack, mac),
+            live,
+            now: clock::now(),
+        };
+        return match decide(&question) {
+            Decision::AskDaemon(request) => {
+                live = Some(ask(rack, &request).await);
+                continue;
+            }
+            Decision::Local { why } => Answer::Local { why: why.to_owned() },
+            Decision::Refuse { reason } => Answer::Refuse {
+                reason: reason.to_owned(),
+            },
+            Decision::Job { machine, job } => {
+                let subject = Subject::Job {
+                    machine,
+                    generation: job.job.generation,
+                    attempt: job.job.attempt,
+                };
+                let title = format!(
+                    "{}: {} (generation {}, attempt {})",
+                    job.name,
+                    job.kind.name(),
+                    job.job.generation,
+                    job.job.attempt
+                );
+                match system(rack, connection, mac, subject, title) {
+                    Some(system) => Answer::Job(Box::new(system)),
+                    None => no_system(),
+                }
+            }
+            Decision::Enlist => {
+                let title = format!("inspection of {mac}, which no file declares");
+                match system(rack, connection, mac, Subject::Enlist, title) {
+                    Some(system) => Answer::Enlist(Box::new(system)),
+                    None => no_system(),
+                }
+            }
+        };
+    }
+}
+
+/// Whether an undeclared machine was inspected lately.
+pub(super) fn is_enlisted(rack: &App, mac: Mac) -> bool {
+    rack.enlisted_since(mac)
+        .is_some_and(|at| clock::now().since(at) < ENLISTED_FOR)
+}
+
+fn no_system() -> Answer {
+    Answer::Local {
+        why: "this rack agent has no ephemeral system or no token key".to_owned(),
+    }
+}
+
+async fn ask(rack: &App, request: &BootGoRequest) -> LiveGo {
+    match rack.daemon.boot_go(request).await {
+        Ok(answer) if answer.go => LiveGo::Go,
+        Ok(_) => LiveGo::NoGo,
+        Err(error) => {
+            tracing::warn!(machine = %request.machine, error = %Chain(&error), "no live word on a boot");
+            LiveGo::Unreachable
+        }
+    }
+}
+
+fn system(
+    rack: &App,
+    connection: &Connection,
+    mac: Mac,
+    subject: Subject,
+    title: String,
+) -> Option<System> {
+    let served = rack.served();
+    let key: &TokenKey = served.key.as_ref()?;
+    let ephemeral: Ephemeral = served.config.ephemeral.clone()?;
+    let now = clock::now();
+    let address = address_of(&served.config, &rack.leases(), &connection.link, mac, now).or(
+        // Leased by a server before us, or by us before the leases were lost.
+        match connection.client {
+            IpAddr::V4(client) => Some(client),
+            IpAddr::V6(_) => None,
+        },
+    );
+    let subnet = address.and_then(|address| subnet_of(&served.config, IpAddr::V4(address)));
+    let token = key.mint(&BootToken {
+        subject,
+        mac,
+        link: connection.link.clone(),
+        nonce: Uuid::from_bytes(rand::random()),
+    });
+    Some(System {
+        title,
+        server: connection.server,
+        ephemeral,
+        token,
+        mac,
+        address: address.zip(subnet).map(|(address, (_, subnet))| (address, subnet.prefix)),
+        gateway: subnet.and_then(|(_, subnet)| subnet.gateway),
+        kernel_arguments: rack.settings.kernel_arguments.clone(),
+    })
+}
+
+pub(super) async fn loader(
+    State(rack): State<App>,
+    Extension(connection): Extension<Connection>,
+    Path(file): Path<String>,
+) -> Response {
+    let Some(content) = rack.loaders.get(file.as_str()) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    note(&rack, &connection, Sign::Http(format!("{file}: {} bytes", content.len())));
+    binary(Bytes::from_owner(content.clone()))
+}
+
+pub(super) async fn agent(State(rack): State<App>, Extension(connection): Extension<Connection>) -> Response {
+    let content = rack.agent_archive.clone();
+    note(&rack, &connection, Sign::Http(format!("agent.cpio: {} bytes", content.len())));
+    binary(content)
+}
+
+/// Notes what the client behind a connection did.
+pub(super) fn note(rack: &App, connection: &Connection, sign: Sign) {
+    if let Some(mac) = client(rack, connection) {
+        rack.note_boot(mac, sign);
+    }
+}
+
+/// The interface behind a connection.
+pub(super) fn client(rack: &App, connection: &Connection) -> Option<Mac> {
+    let address: Ipv4Addr = match connection.client {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(_) => return None,
+    };
+    rack.client(&connection.link, address)
 }
 
 fn text(script: String) -> Response {
     ([(header::CONTENT_TYPE, "text/plain")], script).into_response()
 }
 
-/// The script that every iPXE gets first.
-pub(super) async fn first(Extension(ends): Extension<Ends>) -> Response {
-    text(rack_proto::boot::first_script(ends.own))
-}
-
-/// One machine's script.
-pub(super) async fn script(
-    State(rack): State<Arc<Rack>>,
-    Extension(ends): Extension<Ends>,
-    Path(file): Path<String>,
-    Query(asked): Query<Asked>,
-) -> Response {
-    let mac = file.strip_suffix(".ipxe").and_then(|mac| mac.parse::<Mac>().ok());
-    let (Some(mac), Some(link)) = (mac, link_of(&rack, ends.own)) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let answer = answer(&rack, ends, &link, mac).await;
-    tracing::info!(%mac, link, answer = answer.name(), "boot script served");
-    rack.note_boot(mac, Sign::Answered(answer.name()));
-    text(rack_proto::boot::script(
-        Client::from_platform(&asked.platform),
-        &answer,
-    ))
-}
-
-/// Decides, asking the daemon live where its word is needed.
-async fn answer(rack: &Rack, ends: Ends, link: &str, mac: Mac) -> Answer {
-    let served = rack.served();
-    let now = clock::now();
-    let order = machine_of(&served.config, mac).and_then(|(id, _)| served.boot.get(&id));
-    let enlisted = rack
-        .enlisted_since(mac)
-        .is_some_and(|at| now.since(at) < ENLISTED_FOR);
-    let mut question = Question {
-        config: &served.config,
-        order,
-        link,
-        mac,
-        enlisted,
-        live: None,
-        now,
-    };
-    let mut decision = decide(&question);
-    if let Decision::AskDaemon(request) = &decision {
-        question.live = Some(match rack.daemon.boot_go(request).await {
-            Ok(word) if word.go => LiveGo::Go,
-            Ok(_) => LiveGo::NoGo,
-            Err(error) => {
-                tracing::warn!(%mac, error = %Chain(&error), "the daemon's word on a boot is missing");
-                LiveGo::Unreachable
-            }
-        });
-        decision = decide(&question);
-    }
-    let local = |why: &str| Answer::Local { why: why.to_owned() };
-    match decision {
-        Decision::Job { machine, job } => {
-            let (generation, attempt) = (job.job.generation, job.job.attempt);
-            let subject = Subject::Job {
-                machine,
-                generation,
-                attempt,
-            };
-            let title = format!("{}: {}, attempt {attempt}", job.name, job.kind.name());
-            system(rack, &served.config, ends, link, mac, subject, title).map_or_else(
-                || local("no token can be made for the job"),
-                |system| Answer::Job(Box::new(system)),
-            )
-        }
-        Decision::Enlist => {
-            let title = "this machine is in no fleet file: taking its inventory".to_owned();
-            system(rack, &served.config, ends, link, mac, Subject::Enlist, title).map_or_else(
-                || local("no token can be made"),
-                |system| Answer::Enlist(Box::new(system)),
-            )
-        }
-        Decision::Local { why } => local(why),
-        Decision::Refuse { reason } => Answer::Refuse {
-            reason: reason.to_owned(),
-        },
-        // Asked already; a second question would be a mistake of ours, and its own disk is never wrong.
-        Decision::AskDaemon(_) => local("the control plane was asked twice"),
-    }
-}
-
-/// The ephemeral system for one boot, with a token of its own.
-fn system(
-    rack: &Rack,
-    config: &RackConfig,
-    ends: Ends,
-    link: &str,
-    mac: Mac,
-    subject: Subject,
-    title: String,
-) -> Option<System> {
-    let served = rack.served();
-    let key = served.key.as_ref()?;
-    let nonce = Uuid::from_bytes(rand::random());
-    let token = key.mint(&BootToken {
-        subject,
-        mac,
-        link: link.to_owned(),
-        nonce,
-    });
-    let address = address_of(config, &rack.leases(), link, mac, clock::now());
-    let subnet = |address| rack_proto::dhcp::subnet_of(config, IpAddr::V4(address)).map(|(_, subnet)| subnet);
-    let subnet = address.and_then(subnet);
-    Some(System {
-        title,
-        server: ends.own,
-        ephemeral: config.ephemeral.clone()?,
-        token,
-        mac,
-        address: address.zip(subnet.map(|subnet| subnet.prefix)),
-        gateway: subnet.and_then(|subnet| subnet.gateway),
-        kernel_arguments: rack.settings.kernel_arguments.clone(),
-    })
-}
-
-/// The in-machine agent's archive.
-pub(super) async fn agent(State(rack): State<Arc<Rack>>) -> Response {
-    (
-        [(header::CONTENT_TYPE, "application/octet-stream")],
-        Body::from(rack.agent_archive.clone()),
-    )
-        .into_response()
-}
-
-/// A loader for firmware that boots by HTTP.
-pub(super) async fn loader(State(rack): State<Arc<Rack>>, Path(file): Path<String>) -> Response {
-    match rack.loaders.get(file.as_str()) {
-        Some(bytes) => {
-            let kind = [(header::CONTENT_TYPE, "application/efi")];
-            (kind, Body::from(bytes.to_vec())).into_response()
-        }
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
-}
-
-/// An artefact that the configuration or an order names, with ranges.
-pub(super) async fn artefact(
-    State(rack): State<Arc<Rack>>,
-    Extension(ends): Extension<Ends>,
-    Path(digest): Path<String>,
-    request: Request,
-) -> Response {
-    let Ok(digest) = digest.parse::<Digest>() else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    if !rack.served().names(digest) {
-        return StatusCode::NOT_FOUND.into_response();
-    }
-    // Keeps the cache's promise: verified since the start, fetched if it was missing.
-    if let Err(error) = rack.cache.open(digest).await {
-        tracing::warn!(%digest, error = %Chain(&error), "an artefact cannot be served");
-        return (StatusCode::BAD_GATEWAY, format!("{}\n", Chain(&error))).into_response();
-    }
-    let client = link_of(&rack, ends.own).and_then(|link| match ends.client.ip() {
-        IpAddr::V4(address) => rack.client(&link, address),
-        IpAddr::V6(_) => None,
-    });
-    if let Some(mac) = client {
-        rack.note_boot(mac, Sign::Http(rack.served().title(digest)));
-    }
-    match ServeFile::new(rack.cache.path(digest)).oneshot(request).await {
-        Ok(response) => response.map(Body::new),
-        Err(never) => match never {},
-    }
+/// UEFI HTTP boot tells an executable by its type or by its name's end, and wants a length.
+fn binary(content: Bytes) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, content.len().to_string()),
+    ];
+    (headers, Body::from(content)).into_response()
 }

@@ -1,101 +1,166 @@
 //! The in-machine agent's conversation, and the installed system's one word.
 //!
-//! Facts are on this agent's disk before they are acknowledged. The question "may I write?" is passed on
-//! live and never answered here.
+//! Every message carries a token that some boot agent of the link minted. A machine may speak of itself
+//! only; its facts are on disk before it hears that they were taken.
 
-use crate::{clock, error_chain::Chain, rack::Rack};
+use super::{App, Connection, boot::is_enlisted};
+use crate::{clock, error_chain::Chain};
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use rack_api::{
     fact::{Fact, FactBody, StepState},
-    job::{Job, JobKind, JobRef},
+    job::JobRef,
     machine::{GoRequest, Hello, HelloAnswer, PhoneHome, Report},
     order::{Action, NextBoot},
+    sync::FACTS_MAX,
 };
-use rack_proto::token::{BootToken, Subject};
-use schema_ids::{MachineId, Uuid};
-use std::sync::Arc;
+use rack_proto::{
+    dhcp::machine_of,
+    token::{BootToken, Subject},
+};
+use schema_ids::Uuid;
 
-/// A machine without work asks again after this: planning takes less than a second.
-const ASK_AGAIN_SECONDS: u32 = 3;
+/// A machine whose job is over asks again after this: short, since its power is about to be cut or its
+/// next job to come.
+const ASK_AGAIN_SECONDS: u32 = 5;
 
-fn refused(status: StatusCode, why: &str) -> Response {
-    (status, format!("{why}\n")).into_response()
+/// Why a message is refused.
+enum Refusal {
+    Token,
+    Foreign(&'static str),
+    TooMany,
+    Later(String),
 }
 
-fn no_token() -> Response {
-    refused(
-        StatusCode::FORBIDDEN,
-        "this token is not of this rack, or its key was changed: boot again",
-    )
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, words) = match self {
+            Self::Token => (StatusCode::UNAUTHORIZED, "this token is none of ours".to_owned()),
+            Self::Foreign(what) => (StatusCode::FORBIDDEN, what.to_owned()),
+            Self::TooMany => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("at most {FACTS_MAX} facts in one report"),
+            ),
+            Self::Later(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        };
+        (status, format!("{words}\n")).into_response()
+    }
 }
 
-fn verified(rack: &Rack, token: &str) -> Option<BootToken> {
-    rack.served().key.as_ref()?.verify(token)
+pub(super) async fn hello(State(rack): State<App>, Json(hello): Json<Hello>) -> Response {
+    match answer(&rack, &hello) {
+        Ok(answer) => {
+            tracing::info!(mac = %hello.mac, boot = %hello.boot_id, answer = word(&answer), "machine asks what to do");
+            Json(answer).into_response()
+        }
+        Err(refusal) => {
+            tracing::warn!(mac = %hello.mac, "hello refused");
+            refusal.into_response()
+        }
+    }
 }
 
-/// "What shall I do?"
-pub(super) async fn hello(State(rack): State<Arc<Rack>>, Json(hello): Json<Hello>) -> Response {
-    let Some(token) = verified(&rack, &hello.token).filter(|token| token.mac == hello.mac) else {
-        return no_token();
+fn answer(rack: &App, hello: &Hello) -> Result<HelloAnswer, Refusal> {
+    let token = verify(rack, &hello.token)?;
+    if token.mac != hello.mac {
+        return Err(Refusal::Foreign("this token was made for another interface"));
+    }
+    let wait = |reason: &str| {
+        Ok(HelloAnswer::Wait {
+            seconds: ASK_AGAIN_SECONDS,
+            reason: reason.to_owned(),
+        })
     };
-    let answer = match token.subject {
-        Subject::Enlist => HelloAnswer::Enlist { link: token.link },
-        Subject::Job { machine, .. } => work(&rack, machine, hello.boot_id),
-    };
-    Json(answer).into_response()
-}
-
-/// The job in force, unless this boot has ended it already.
-fn work(rack: &Rack, machine: MachineId, boot: Uuid) -> HelloAnswer {
-    let wait = |reason: &str| HelloAnswer::Wait {
-        seconds: ASK_AGAIN_SECONDS,
-        reason: reason.to_owned(),
+    let machine = match token.subject {
+        Subject::Enlist if is_enlisted(rack, token.mac) => {
+            return wait("this machine was inspected already");
+        }
+        Subject::Enlist => return Ok(HelloAnswer::Enlist { link: token.link }),
+        Subject::Job { machine, .. } => machine,
     };
     let served = rack.served();
     let Some(order) = served.boot.get(&machine) else {
-        return wait("nothing is ordered");
+        return wait("no order names this machine");
     };
-    let Action::Boot(NextBoot::Job(job)) = &order.action else {
-        return wait("its own disk is ordered; the power will be cut");
+    let job = match &order.action {
+        Action::Boot(NextBoot::Job(job)) => job,
+        Action::Boot(NextBoot::Local) | Action::Power(_) => {
+            return wait("nothing more to do; the control plane cuts the power");
+        }
     };
-    if rack.has_ended(machine, boot, job.job) {
-        return wait("the job is over; waiting for what is decided next");
+    if rack.has_ended(machine, hello.boot_id, job.job) {
+        return wait("the job is over; waiting for the next");
     }
-    let Some(phone_home_token) = phone_home_token(rack, job) else {
-        return wait("this rack has no token key yet");
+    let Some(key) = &served.key else {
+        return Err(Refusal::Later("this rack agent has no token key".to_owned()));
     };
-    HelloAnswer::Job {
+    let binding = match &job.kind {
+        rack_api::job::JobKind::Deploy(deploy) => Some(deploy.binding),
+        rack_api::job::JobKind::Inspect => None,
+    };
+    Ok(HelloAnswer::Job {
         job: job.clone(),
-        phone_home_token,
-    }
-}
-
-fn phone_home_token(rack: &Rack, job: &Job) -> Option<String> {
-    let served = rack.served();
-    let key = served.key.as_ref()?;
-    Some(match &job.kind {
-        JobKind::Deploy(deploy) => key.phone_home(job.job.machine, deploy.binding),
-        // Nothing is installed that could phone home.
-        JobKind::Inspect => String::new(),
+        phone_home_token: binding.map_or_else(String::new, |binding| key.phone_home(machine, binding)),
     })
 }
 
-/// The machine that a fact is about, as far as a boot's token must vouch for it. `None`: not one that a
-/// machine may tell.
-fn teller(fact: &FactBody) -> Option<Option<MachineId>> {
-    match fact {
-        FactBody::Enlisted { .. } => Some(None),
+fn word(answer: &HelloAnswer) -> &'static str {
+    match answer {
+        HelloAnswer::Job { .. } => "job",
+        HelloAnswer::Enlist { .. } => "enlist",
+        HelloAnswer::Wait { .. } => "wait",
+        HelloAnswer::PowerOff { .. } => "power-off",
+    }
+}
+
+pub(super) async fn report(State(rack): State<App>, Json(report): Json<Report>) -> Response {
+    match take(&rack, report).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn take(rack: &App, report: Report) -> Result<(), Refusal> {
+    let token = verify(rack, &report.token)?;
+    if report.facts.len() > FACTS_MAX {
+        return Err(Refusal::TooMany);
+    }
+    if !report.facts.iter().all(|fact| may_say(&token, &fact.body)) {
+        return Err(Refusal::Foreign("a machine reports what it did in its own job only"));
+    }
+    let ends: Vec<(JobRef, Uuid)> = report.facts.iter().filter_map(end_of_job).collect();
+    let inspected = report
+        .facts
+        .iter()
+        .any(|fact| matches!(fact.body, FactBody::Enlisted { .. }));
+    rack.tell_durably(report.facts)
+        .await
+        .map_err(|error| Refusal::Later(error.to_string()))?;
+    if inspected {
+        rack.set_enlisted(token.mac, clock::now());
+    }
+    for (job, boot_id) in ends {
+        rack.set_ended(job, boot_id);
+    }
+    Ok(())
+}
+
+/// Whether this boot may report this: facts of its own machine's jobs, or its own inspection.
+fn may_say(token: &BootToken, body: &FactBody) -> bool {
+    match body {
         FactBody::JobStarted { job, .. }
         | FactBody::Inventory { job, .. }
         | FactBody::Step { job, .. }
         | FactBody::Erased { job, .. }
         | FactBody::Installed { job, .. }
-        | FactBody::JobDone { job, .. } => Some(Some(job.machine)),
+        | FactBody::JobDone { job, .. } => token.machine() == Some(job.machine),
+        FactBody::Enlisted { mac, link, .. } => {
+            token.subject == Subject::Enlist && token.mac == *mac && token.link == *link
+        }
         FactBody::Boot { .. }
         | FactBody::Leased { .. }
         | FactBody::AddressSeen { .. }
@@ -105,13 +170,12 @@ fn teller(fact: &FactBody) -> Option<Option<MachineId>> {
         | FactBody::OrderRefused { .. }
         | FactBody::OrderDone { .. }
         | FactBody::OrderFailed { .. }
-        | FactBody::PhonedHome { .. } => None,
+        | FactBody::PhonedHome { .. } => false,
     }
 }
 
-/// The job that a fact ends in its boot.
-fn ends(fact: &FactBody) -> Option<(JobRef, Uuid)> {
-    match fact {
+fn end_of_job(fact: &Fact) -> Option<(JobRef, Uuid)> {
+    match &fact.body {
         FactBody::JobDone { job, boot_id }
         | FactBody::Step {
             job,
@@ -123,96 +187,82 @@ fn ends(fact: &FactBody) -> Option<(JobRef, Uuid)> {
     }
 }
 
-/// Facts from inside the machine.
-pub(super) async fn report(State(rack): State<Arc<Rack>>, Json(report): Json<Report>) -> Response {
-    let Some(token) = verified(&rack, &report.token) else {
-        return no_token();
-    };
-    if let Some(alien) = report
-        .facts
-        .iter()
-        .find(|fact| teller(&fact.body) != Some(token.machine()))
-    {
-        tracing::warn!(mac = %token.mac, fact = ?alien.body, "a machine told a fact that is not its own");
-        return refused(
-            StatusCode::FORBIDDEN,
-            "a fact is not about the machine that this token is for",
-        );
-    }
-    for fact in &report.facts {
-        if let FactBody::Step {
-            job,
-            step,
-            state: StepState::Failed { code, error },
-            ..
-        } = &fact.body
-        {
-            tracing::warn!(machine = %job.machine, generation = job.generation.0, step, code, error, "a step failed");
-        }
-        if let FactBody::Enlisted { mac, .. } = &fact.body {
-            rack.set_enlisted(*mac, clock::now());
-        }
-    }
-    let ended: Vec<_> = report.facts.iter().filter_map(|fact| ends(&fact.body)).collect();
-    if let Err(error) = rack.tell_durably(report.facts).await {
-        return refused(StatusCode::INSUFFICIENT_STORAGE, &Chain(&error).to_string());
-    }
-    for (job, boot) in ended {
-        rack.set_ended(job, boot);
-    }
-    StatusCode::OK.into_response()
-}
-
-/// "May I write?"
-pub(super) async fn go(State(rack): State<Arc<Rack>>, Json(mut request): Json<GoRequest>) -> Response {
-    let Some(token) = verified(&rack, &request.token) else {
-        return no_token();
+pub(super) async fn go(State(rack): State<App>, Json(mut request): Json<GoRequest>) -> Response {
+    let token = match verify(&rack, &request.token) {
+        Ok(token) => token,
+        Err(refusal) => return refusal.into_response(),
     };
     if token.machine() != Some(request.job.machine) {
-        return refused(
-            StatusCode::FORBIDDEN,
-            "the job is not one of the machine that this token is for",
-        );
+        return Refusal::Foreign("this token was made for another machine").into_response();
     }
-    request.token.clear();
+    request.token = String::new();
     match rack.daemon.go(&request).await {
-        Ok(answer) => Json(answer).into_response(),
+        Ok(answer) => {
+            tracing::info!(
+                machine = %request.job.machine,
+                generation = request.job.generation.0,
+                attempt = request.job.attempt,
+                verdict = ?answer.verdict,
+                "the daemon's word on a first write"
+            );
+            Json(answer).into_response()
+        }
         Err(error) => {
-            tracing::warn!(machine = %request.job.machine, error = %Chain(&error), "no word on a write");
-            refused(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the control plane does not answer; ask again",
-            )
+            tracing::warn!(machine = %request.job.machine, error = %Chain(&error), "no word on a first write");
+            Refusal::Later(Chain(&error).to_string()).into_response()
         }
     }
 }
 
-/// "I run."
-pub(super) async fn phone_home(State(rack): State<Arc<Rack>>, Json(word): Json<PhoneHome>) -> Response {
+pub(super) async fn phone_home(
+    State(rack): State<App>,
+    Extension(connection): Extension<Connection>,
+    Json(call): Json<PhoneHome>,
+) -> Response {
     let served = rack.served();
-    let known = served
+    let ours = served
         .key
         .as_ref()
-        .is_some_and(|key| key.is_phone_home(&word.token, word.machine, word.binding));
-    if !known {
-        return no_token();
+        .is_some_and(|key| key.is_phone_home(&call.token, call.machine, call.binding));
+    if !ours {
+        tracing::warn!(machine = %call.machine, client = %connection.client, "phone-home refused");
+        return Refusal::Token.into_response();
     }
-    tracing::info!(machine = %word.machine, root = word.root_device, "a machine phoned home");
-    let body = FactBody::PhonedHome {
-        machine: word.machine,
-        binding: word.binding,
-        boot_id: word.boot_id,
-        root_disk: word.root_disk,
-        root_device: word.root_device,
+    let fact = Fact {
+        at: clock::now(),
+        body: FactBody::PhonedHome {
+            machine: call.machine,
+            binding: call.binding,
+            boot_id: call.boot_id,
+            root_disk: call.root_disk,
+            root_device: call.root_device,
+        },
     };
-    match rack
-        .tell_durably(vec![Fact {
-            at: clock::now(),
-            body,
-        }])
-        .await
-    {
-        Ok(()) => StatusCode::OK.into_response(),
-        Err(error) => refused(StatusCode::INSUFFICIENT_STORAGE, &Chain(&error).to_string()),
+    match rack.tell_durably(vec![fact]).await {
+        Ok(()) => {
+            tracing::info!(machine = %call.machine, boot = %call.boot_id, "installed system phoned home");
+            StatusCode::OK.into_response()
+        }
+        Err(error) => Refusal::Later(error.to_string()).into_response(),
+    }
+}
+
+/// Whose boot it is. A token outlives neither its key nor, where a machine was taken out of the
+/// configuration, that.
+fn verify(rack: &App, token: &str) -> Result<BootToken, Refusal> {
+    let served = rack.served();
+    let token = served
+        .key
+        .as_ref()
+        .and_then(|key| key.verify(token))
+        .ok_or(Refusal::Token)?;
+    match token.machine() {
+        Some(machine) if !served.config.machines.contains_key(&machine) => {
+            Err(Refusal::Foreign("this machine has left the configuration"))
+        }
+        Some(machine) if machine_of(&served.config, token.mac).is_some_and(|(id, _)| id != machine) => {
+            Err(Refusal::Foreign("this interface belongs to another machine now"))
+        }
+        Some(_) | None => Ok(token),
     }
 }

@@ -1,121 +1,186 @@
-//! HTTP on the boot links: scripts, artefacts, the in-machine agent's conversation, phone-home.
+//! The HTTP server on one boot link: scripts, artefacts and the in-machine agent's conversation.
 //!
-//! One listener for all links; which link a client stands on is told by the address it reached. Plain
-//! HTTP: firmware speaks nothing else. What matters is guarded by digests and tokens.
+//! Plain HTTP: firmware and iPXE speak nothing else. What must not be forged carries a token; what must
+//! not be altered carries a digest. Connections, headers, bodies and time are limited.
 
+mod artefact;
 mod boot;
 mod job;
 
 use crate::rack::Rack;
 use axum::{
-    Extension, Router,
+    Router,
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rack_api::{RACK_HTTP_PORT, rack_path};
 use rack_proto::boot::LOADER_PATH;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
-/// Connections at once: a row of racks that boots together, with a few connections each.
-const CONNECTIONS_MAX: usize = 2048;
-/// Request headers that take longer are given up.
-const HEADERS_MAX: Duration = Duration::from_secs(30);
-/// An inventory with a hundred disks is some 50 KiB; a report carries a handful of facts.
-const BODY_BYTES_MAX: usize = 4 << 20;
-/// A listener that fails is tried again after this.
+/// The largest report: an inventory, or a batch of facts.
+const BODY_MAX: usize = 4 << 20;
+/// Connections at a time: a row of racks at once, several each.
+const CONNECTIONS_MAX: usize = 1024;
+/// A client that has not finished its headers by then is no client.
+const HEADERS_MAX: Duration = Duration::from_secs(10);
+/// A connection's answers in progress get this long when the agent stops.
+const STOP_MAX: Duration = Duration::from_secs(5);
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 256;
+/// A socket that fails is tried again after this.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Both ends of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ends {
-    /// The address that the client reached.
-    pub(crate) own: SocketAddr,
-    /// The client's.
-    pub(crate) client: SocketAddr,
+/// Who asks, and whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    /// The link it came in on, or the one of the client's subnet where a router is between.
+    pub(crate) link: String,
+    /// The client.
+    pub(crate) client: IpAddr,
+    /// The agent's address as the client reached it.
+    pub(crate) server: SocketAddr,
 }
 
-/// Serves until told to stop.
-pub(crate) async fn run(rack: Arc<Rack>, stop: CancellationToken) {
-    let router = Router::new()
+/// What every handler has at hand.
+type App = Arc<Rack>;
+
+/// Serves a link until told to stop.
+pub(crate) async fn run(rack: Arc<Rack>, link: String, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Some(interface) = rack.interface(&link)
+            && let Err(error) = serve(&rack, &link, &interface, &stop).await
+        {
+            tracing::warn!(link, %error, "HTTP stopped, trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
+
+fn router(rack: App) -> Router {
+    Router::new()
         .route(rack_path::BOOT_FIRST, get(boot::first))
-        .route(&format!("{}{{file}}", rack_path::BOOT), get(boot::script))
-        .route(rack_path::AGENT, get(boot::agent))
+        .route(&format!("{}{{file}}", rack_path::BOOT), get(boot::machine))
         .route(&format!("{LOADER_PATH}{{file}}"), get(boot::loader))
-        .route(&format!("{}{{digest}}", rack_path::ARTEFACT), get(boot::artefact))
+        .route(rack_path::AGENT, get(boot::agent))
+        .route(&format!("{}{{digest}}", rack_path::ARTEFACT), get(artefact::get))
         .route(rack_path::HELLO, post(job::hello))
         .route(rack_path::REPORT, post(job::report))
         .route(rack_path::GO, post(job::go))
         .route(rack_path::PHONE_HOME, post(job::phone_home))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(rack);
-    while !stop.is_cancelled() {
-        if let Err(error) = serve(&router, &stop).await {
-            tracing::warn!(%error, port = RACK_HTTP_PORT, "HTTP stopped, trying again");
-            tokio::time::sleep(RETRY).await;
-        }
-    }
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(rack)
 }
 
-async fn serve(router: &Router, stop: &CancellationToken) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, RACK_HTTP_PORT)).await?;
-    tracing::info!(port = RACK_HTTP_PORT, "answering HTTP");
+async fn serve(
+    rack: &Arc<Rack>,
+    link: &str,
+    interface: &crate::interfaces::Interface,
+    stop: &CancellationToken,
+) -> io::Result<()> {
+    let listener = open(&interface.name)?;
+    tracing::info!(link, interface = interface.name, "answering HTTP");
+    let router = router(Arc::clone(rack));
+    let limit = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
+    let mut interfaces = rack.interfaces.clone();
     let result = loop {
         let (stream, client) = tokio::select! {
             () = stop.cancelled() => break Ok(()),
             Some(_) = connections.join_next() => continue,
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+            changed = interfaces.changed() => match changed {
+                Ok(()) if rack.interface(link).map(|now| now.index) != Some(interface.index) => break Ok(()),
+                Ok(()) => continue,
+                Err(_) => break Ok(()),
+            },
+            accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => break Err(error),
             },
         };
-        let Ok(own) = stream.local_addr() else { continue };
-        let router = router.clone().layer(Extension(Ends { own, client }));
-        connections.spawn(converse(stream, router, stop.clone()));
+        let Ok(permit) = Arc::clone(&limit).try_acquire_owned() else {
+            tracing::warn!(link, %client, "too many HTTP connections");
+            continue;
+        };
+        let (router, stop, rack, link) = (router.clone(), stop.clone(), Arc::clone(rack), link.to_owned());
+        connections.spawn(async move {
+            connection(router, &rack, link, stream, client, &stop).await;
+            drop(permit);
+        });
     };
-    // An artefact under way may take minutes: a stop ends it, and the client asks for the rest.
-    connections.shutdown().await;
+    while connections.join_next().await.is_some() {}
     result
 }
 
-async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
-    // Small answers are waited for by firmware; without this they wait for its delayed ACK.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot switch off Nagle's algorithm");
-    }
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEADERS_MAX);
-    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    tokio::select! {
-        () = stop.cancelled() => {}
-        result = connection => {
-            if let Err(error) = result {
-                tracing::debug!(%error, "a connection ended early");
+async fn connection(
+    router: Router,
+    rack: &Arc<Rack>,
+    link: String,
+    stream: TcpStream,
+    client: SocketAddr,
+    stop: &CancellationToken,
+) {
+    let Ok(server) = stream.local_addr() else {
+        // Gone before it was looked at.
+        return;
+    };
+    let served = rack.served();
+    let link = rack_proto::dhcp::subnet_of(&served.config, client.ip())
+        .map_or(link, |(name, _)| name.to_owned());
+    let connection = Connection {
+        link,
+        client: client.ip(),
+        server,
+    };
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(connection.clone());
+        router.clone().oneshot(request)
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut served = pin!(served);
+    let result = tokio::select! {
+        result = served.as_mut() => result,
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            match tokio::time::timeout(STOP_MAX, served).await {
+                Ok(result) => result,
+                Err(_) => return,
             }
         }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%client, %error, "HTTP connection ended");
     }
 }
 
-/// The link of the address that a client reached.
-fn link_of(rack: &Rack, own: SocketAddr) -> Option<String> {
-    let reached = |link: &&String| {
-        rack.interface(link)
-            .is_some_and(|interface| interface.addresses.iter().any(|address| own.ip() == *address))
-    };
-    rack.settings.links.keys().find(reached).cloned()
+fn open(interface: &str) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, RACK_HTTP_PORT)).into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }

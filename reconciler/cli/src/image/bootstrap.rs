@@ -67,17 +67,22 @@ pub(super) fn run(
         "{}: packing the root filesystem with {packer}",
         recipe.name
     ));
-    match recipe.form {
+    let unpacked = pack(recipe.form, &root, staging, log)?;
+    let made = |&name: &&'static str| Made { name, unpacked };
+    Ok(recipe.form.artefacts().iter().map(made).collect())
+}
+
+/// Makes the last artefact of `form` from `root`; gives its length before compression where it is an archive.
+fn pack(form: Form, root: &Path, staging: &Path, log: &Log) -> Result<Option<u64>, BuildError> {
+    match form {
         Form::Netboot => {
             let mut mksquashfs = Command::new("mksquashfs");
             mksquashfs
-                .arg(&root)
+                .arg(root)
                 .arg(staging.join("rootfs"))
-                .args(recipe.form.options());
+                .args(form.options());
             log.run("mksquashfs", &mut mksquashfs, PACK_MAX)?;
-            Ok(["kernel", "initrd", "rootfs"]
-                .map(|name| Made { name, unpacked: None })
-                .into())
+            Ok(None)
         }
         Form::Archive => {
             let archive = staging.join("rootfs.tar");
@@ -88,25 +93,22 @@ pub(super) fn run(
                 "--sort=name",
                 "--xattrs",
                 "--xattrs-include=*",
-            ])
-            .arg("--file")
-            .arg(&archive)
-            .arg("--directory")
-            .arg(&root)
-            .arg(".");
+            ]);
+            tar.arg("--file")
+                .arg(&archive)
+                .arg("--directory")
+                .arg(root)
+                .arg(".");
             log.run("tar", &mut tar, PACK_MAX)?;
             let size = fs::metadata(&archive)
                 .map_err(BuildError::file("read", &archive))?
                 .len();
             log.run(
                 "zstd",
-                Command::new("zstd").args(recipe.form.options()).arg(&archive),
+                Command::new("zstd").args(form.options()).arg(&archive),
                 PACK_MAX,
             )?;
-            Ok(vec![Made {
-                name: "rootfs.tar.zst",
-                unpacked: Some(size),
-            }])
+            Ok(Some(size))
         }
     }
 }

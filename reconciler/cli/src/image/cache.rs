@@ -54,7 +54,7 @@ impl Manifest {
         self.artefacts
             .iter()
             .find(|listed| listed.name == name)
-            .expect("the key covers the form, so an entry has the artefacts of its recipe")
+            .expect("`find` and `publish` admit only an entry with every artefact of its form")
     }
 
     /// The SHA-256 of an artefact, in lower-case hexadecimal.
@@ -66,6 +66,23 @@ impl Manifest {
     pub(super) fn unpacked(&self, name: &str) -> u64 {
         let listed = self.listed(name);
         listed.unpacked.unwrap_or(listed.size)
+    }
+}
+
+#[cfg(test)]
+impl Manifest {
+    /// One whose digests are the artefacts' positions, for golden texts.
+    pub(super) fn sample(names: &[&str]) -> Self {
+        let listed = |(at, name): (usize, &&str)| Listed {
+            name: (*name).to_owned(),
+            sha256: at.to_string().repeat(64),
+            size: 5,
+            unpacked: Some(472_166_400),
+        };
+        Self {
+            image: "sample".to_owned(),
+            artefacts: names.iter().enumerate().map(listed).collect(),
+        }
     }
 }
 
@@ -124,8 +141,20 @@ impl Cache {
         Log::new(self.root.join(format!("{image}.log")), hidden)
     }
 
-    /// A complete image under this key.
-    pub(super) fn find(&self, key: &str) -> Option<Entry> {
+    /// A complete image under this key, with all of `names`.
+    pub(super) fn find(&self, key: &str, names: &[&str]) -> Option<Entry> {
+        let entry = self.entry(key)?;
+        let has = |name: &&str| {
+            entry
+                .manifest
+                .artefacts
+                .iter()
+                .any(|listed| listed.name == **name)
+        };
+        names.iter().all(has).then_some(entry)
+    }
+
+    fn entry(&self, key: &str) -> Option<Entry> {
         let path = self.root.join(key);
         let manifest: Manifest = serde_json::from_slice(&fs::read(path.join(MANIFEST)).ok()?).ok()?;
         let complete = manifest.artefacts.iter().all(|listed| {
@@ -193,7 +222,7 @@ impl Cache {
         let entries = fs::read_dir(&self.root).map_err(BuildError::file("read", &self.root))?;
         let mut entries: Vec<(SystemTime, PathBuf)> = entries
             .filter_map(Result::ok)
-            .filter_map(|entry| self.find(&entry.file_name().into_string().ok()?))
+            .filter_map(|entry| self.entry(&entry.file_name().into_string().ok()?))
             .filter(|entry| entry.manifest.image == image)
             .filter_map(|entry| Some((fs::metadata(&entry.path).ok()?.modified().ok()?, entry.path)))
             .collect();
@@ -266,9 +295,9 @@ mod tests {
     fn an_entry_is_complete_or_absent() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let cache = Cache::open(directory.path(), &mut |_| {}).expect("a cache");
-        assert!(cache.find("k").is_none());
+        assert!(cache.find("k", &["rootfs"]).is_none());
         build(&cache, "k", "abc");
-        let entry = cache.find("k").expect("it is there");
+        let entry = cache.find("k", &["rootfs"]).expect("it is there");
         // FIPS 180-2, appendix B.1.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(
@@ -281,12 +310,19 @@ mod tests {
         );
 
         fs::write(entry.path.join("rootfs"), "a").expect("cut short");
-        assert!(cache.find("k").is_none(), "a short artefact is no artefact");
+        assert!(
+            cache.find("k", &["rootfs"]).is_none(),
+            "a short artefact is no artefact"
+        );
         build(&cache, "k", "abc");
-        assert!(cache.find("k").is_some(), "and is built anew");
+        assert!(cache.find("k", &["rootfs"]).is_some(), "and is built anew");
+        assert!(
+            cache.find("k", &["rootfs", "kernel"]).is_none(),
+            "and nothing without its kernel"
+        );
         fs::remove_file(entry.path.join(MANIFEST)).expect("removed");
         assert!(
-            cache.find("k").is_none(),
+            cache.find("k", &["rootfs"]).is_none(),
             "without its manifest nothing is complete"
         );
     }
@@ -313,7 +349,7 @@ mod tests {
                 .expect("a date");
         }
         build(&cache, "d", "d");
-        let found = ["a", "b", "c", "d"].map(|key| cache.find(key).is_some());
+        let found = ["a", "b", "c", "d"].map(|key| cache.find(key, &["rootfs"]).is_some());
         assert_eq!(found, [false, false, true, true]);
     }
 
@@ -347,7 +383,7 @@ mod tests {
                 let cache = Cache::open(directory.path(), &mut |line| {
                     said.send(line.to_owned()).expect("heard")
                 });
-                cache.expect("a cache").find("k").is_some()
+                cache.expect("a cache").find("k", &["rootfs"]).is_some()
             });
             assert_eq!(
                 heard.recv().expect("it waits"),

@@ -179,7 +179,8 @@ const LEFT_OUT: &[&str] = &[
 ];
 
 fn block(manifest: &Manifest) -> String {
-    let files: String = ["kernel", "initrd", "rootfs"]
+    let files: String = Form::Netboot
+        .artefacts()
         .iter()
         .map(|name| {
             let digest = manifest.digest(name);

@@ -47,7 +47,11 @@ impl Mirror {
     }
 
     /// `date` gives the day number of the Release file beside a package list.
-    fn from_targets(codename: &str, targets: &str, date: &dyn Fn(&str, &str) -> Option<i64>) -> Option<Self> {
+    pub(super) fn from_targets(
+        codename: &str,
+        targets: &str,
+        date: &dyn Fn(&str, &str) -> Option<i64>,
+    ) -> Option<Self> {
         let security = format!("{codename}-security");
         let (mut lines, mut hosts, mut newest) = (BTreeSet::new(), BTreeSet::new(), None);
         for target in targets.lines() {

@@ -87,7 +87,7 @@ pub(crate) fn build(
     recipe.fits(&mirror)?;
     let key = recipe.key(&mirror);
     let cache = Cache::open(cache, progress)?;
-    let entry = match cache.find(&key) {
+    let entry = match cache.find(&key, recipe.form.artefacts()) {
         Some(entry) => {
             progress(&format!("{}: unchanged, taken from the cache", recipe.name));
             entry

@@ -45,6 +45,14 @@ pub(super) enum Form {
 }
 
 impl Form {
+    /// The names of the files that are the image.
+    pub(super) fn artefacts(self) -> &'static [&'static str] {
+        match self {
+            Self::Netboot => &["kernel", "initrd", "rootfs"],
+            Self::Archive => &["rootfs.tar.zst"],
+        }
+    }
+
     /// The program that makes it, and the package of that.
     pub(super) fn tool(self) -> (&'static str, &'static str) {
         match self {
@@ -132,4 +140,85 @@ impl Recipe {
 /// Lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{ImageKind, debian, ephemeral};
+
+    fn mirror(codename: &str, day: i64) -> Mirror {
+        let target =
+            format!("Packages amd64 main {codename} {codename} http://m.example/ http://m.example /l");
+        Mirror::from_targets(codename, &target, &|_, _| Some(day)).expect("it fits")
+    }
+
+    #[test]
+    fn a_key_changes_with_what_goes_in_and_once_a_week() {
+        let monday = 20_773;
+        let key = |recipe: &Recipe, day| recipe.key(&mirror("bookworm", day));
+        let recipe = &debian::RECIPE;
+        assert_eq!(
+            key(recipe, monday),
+            key(recipe, monday + 6),
+            "one week, one image"
+        );
+        let changed = |change: &dyn Fn(&mut Recipe)| {
+            let mut other = Recipe { ..*recipe };
+            change(&mut other);
+            key(&other, monday)
+        };
+        let keys = std::collections::BTreeSet::from([
+            key(recipe, monday),
+            key(recipe, monday + 7),
+            key(&ephemeral::RECIPE, monday),
+            changed(&|recipe| recipe.packages = &["curl"]),
+            changed(&|recipe| recipe.left_out = &[]),
+            changed(&|recipe| recipe.files = &[(Role::Data, "a", "bc")]),
+            changed(&|recipe| recipe.files = &[(Role::Data, "ab", "c")]),
+            changed(&|recipe| recipe.files = &[(Role::AfterPackages, "ab", "c")]),
+            changed(&|recipe| recipe.form = Form::Netboot),
+        ]);
+        assert_eq!(keys.len(), 9, "{keys:#?}");
+        assert!(keys.iter().all(|key| key.len() == 64));
+    }
+
+    #[test]
+    fn an_image_of_one_release_is_not_made_on_another() {
+        let error = debian::RECIPE
+            .fits(&mirror("trixie", 0))
+            .expect_err("another release");
+        assert_eq!(
+            error.to_string(),
+            "the image debian-12 is built on Debian \"bookworm\", and this host is \"trixie\""
+        );
+        debian::RECIPE.fits(&mirror("bookworm", 0)).expect("its own");
+        ephemeral::RECIPE.fits(&mirror("trixie", 0)).expect("any");
+    }
+
+    #[test]
+    fn a_block_names_each_artefact_of_its_image() {
+        let block = |kind: ImageKind| {
+            let recipe = kind.recipe();
+            (recipe.block)(&Manifest::sample(recipe.form.artefacts()))
+        };
+        insta::assert_snapshot!(block(ImageKind::Ephemeral), @r#"
+        [image.ephemeral-22222222]
+        family = "ephemeral"
+        arch = "amd64"
+        format = "netboot"
+        kernel = { source = "muster:kernel", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
+        initrd = { source = "muster:initrd", sha256 = "1111111111111111111111111111111111111111111111111111111111111111" }
+        rootfs = { source = "muster:rootfs", sha256 = "2222222222222222222222222222222222222222222222222222222222222222" }
+        "#);
+        insta::assert_snapshot!(block(ImageKind::Debian12), @r#"
+        [image.debian-12-00000000]
+        family = "debian-12"
+        arch = "amd64"
+        format = "tar.zst"
+        source = "muster:rootfs.tar.zst"
+        sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+        size = "472166400B"
+        "#);
+    }
 }

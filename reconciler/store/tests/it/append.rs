@@ -3,6 +3,7 @@
 use crate::bed::Bed;
 use crate::fleet::{adopt, by, inventory, job, machine, name, plan, sync, uuid};
 use rack_api::fact::{FactBody, PowerSeen};
+use rack_api::sync::SyncRequest;
 use reconciler_core::facts::AgentSeen;
 use reconciler_store::{StoreError, WorkItem};
 use schema_ids::{Generation, Incarnation};
@@ -182,43 +183,56 @@ async fn an_agent_that_knows_more_shows_a_restore() {
     let bed = Bed::new().await;
     adopt(&bed, &plan("p-1", None, &[(1, 3)])).await;
     let ours = bed.identity().await.unwrap().incarnation;
-    let quiet = |agent: &str| rack_api::sync::SyncRequest {
-        incarnation: Some(ours),
+    let quiet = |life, agent: &str| SyncRequest {
+        incarnation: Some(life),
         ..sync(agent, vec![])
     };
-    let mut level = quiet("level");
-    level.generations.insert(machine(1), Generation(3));
+    let knows = |life, agent: &str, n: u8, generation: u64| SyncRequest {
+        generations: [(machine(n), Generation(generation))].into(),
+        ..quiet(life, agent)
+    };
+    let level = knows(ours, "level", 1, 3);
     assert_eq!(bed.append_facts(&level).await.unwrap().restored, None);
 
-    let mut ahead = quiet("ahead");
-    ahead.generations.insert(machine(1), Generation(4));
-    let mut stranger = quiet("stranger");
-    stranger.generations.insert(machine(7), Generation(1));
-    let heard = rack_api::sync::SyncRequest {
-        acknowledged: 12,
-        watermark: 12,
-        ..quiet("heard")
-    };
-    let foreign = Incarnation {
-        number: 1,
-        uuid: uuid(77),
-    };
-    let foreign = rack_api::sync::SyncRequest {
-        incarnation: Some(foreign),
-        ..quiet("foreign")
-    };
-    for sign in [ahead, stranger, heard, foreign] {
+    let mut life = ours;
+    for round in 0..4 {
+        let sign = match round {
+            0 => knows(life, "ahead", 1, 4),
+            1 => knows(life, "stranger", 7, 1),
+            2 => SyncRequest {
+                acknowledged: 12,
+                watermark: 12,
+                ..quiet(ours, "heard")
+            },
+            _ => quiet(
+                Incarnation {
+                    uuid: uuid(77),
+                    ..ours
+                },
+                "foreign",
+            ),
+        };
         let evidence = bed.append_facts(&sign).await.unwrap().restored.unwrap();
         assert!(evidence.contains(sign.agent.as_str()), "{evidence}");
         assert_eq!(bed.observed().await.unwrap().restored.as_ref(), Some(&evidence));
-        assert_eq!(bed.restored().await.unwrap(), Some(evidence));
         // Told again, it is still one sign; and a person's word lays it to rest.
-        bed.append_facts(&sign).await.unwrap();
+        assert_eq!(
+            bed.append_facts(&sign).await.unwrap().restored,
+            Some(evidence.clone())
+        );
+        assert_eq!(bed.restored().await.unwrap(), Some(evidence));
         let raised = bed.recover(&by()).await.unwrap();
-        assert!(raised.number > ours.number && raised.uuid != ours.uuid);
+        assert!(raised.number == life.number + 1 && raised.uuid != life.uuid);
         assert_eq!(bed.identity().await.unwrap().incarnation, raised);
         assert_eq!(bed.restored().await.unwrap(), None);
+        life = raised;
         // Agents still count in the old life until they are told of the new one.
-        assert_eq!(bed.append_facts(&level).await.unwrap().restored, None);
+        assert_eq!(
+            bed.append_facts(&knows(ours, "level", 1, 9))
+                .await
+                .unwrap()
+                .restored,
+            None
+        );
     }
 }

@@ -106,6 +106,29 @@ fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
     }
 }
 
+/// More of the step that spoke last, as steps do.
+fn progressed(last: Option<&FactBody>, dice: &mut Dice) -> Option<FactBody> {
+    let FactBody::Step {
+        job,
+        boot_id,
+        step,
+        state: StepState::Progress { .. },
+    } = last?
+    else {
+        return None;
+    };
+    let state = StepState::Progress {
+        done: dice.below(99),
+        total: 99,
+    };
+    (dice.below(4) > 0).then(|| FactBody::Step {
+        job: *job,
+        boot_id: *boot_id,
+        step: step.clone(),
+        state,
+    })
+}
+
 #[tokio::test]
 async fn what_is_read_folds_to_what_was_said() {
     let bed = Bed::new().await;
@@ -132,12 +155,16 @@ async fn what_is_read_folds_to_what_was_said() {
     for round in 0..120 {
         let agent = ["r1", "r2"][usize::from(dice.small(2))];
         let next = sequence.get_mut(agent).unwrap();
-        let facts: Vec<_> = (0..=dice.below(6))
-            .map(|_| {
-                *next += 1;
-                (*next, any(&mut dice, incarnation))
-            })
-            .collect();
+        let mut facts: Vec<(u64, FactBody)> = Vec::new();
+        for _ in 0..=dice.below(6) {
+            *next += 1;
+            let last = facts
+                .last()
+                .map(|(_, body)| body)
+                .or(said.last().map(|stored| &stored.fact.body));
+            let body = progressed(last, &mut dice).unwrap_or_else(|| any(&mut dice, incarnation));
+            facts.push((*next, body));
+        }
         let spool = sync(agent, facts);
         let received = bed.append_facts(&spool).await.unwrap().now;
         said.extend(spool.facts.into_iter().map(|spooled| StoredFact {

@@ -1,6 +1,8 @@
 //! The store against a real Postgres: a throw-away private cluster per test process, a database per
 //! test.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod adopt;
 mod append;
 mod bed;

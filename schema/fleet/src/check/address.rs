@@ -27,14 +27,32 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for (name, subnet) in &subject.draft.subnets {
         if let Some(gateway) = &subnet.gateway {
             let who = format!("the gateway of subnet \"{name}\"");
-            hold(&mut held, gateway.value, Holder { span: &gateway.span, who, bmc: false }, found);
+            hold(
+                &mut held,
+                gateway.value,
+                Holder {
+                    span: &gateway.span,
+                    who,
+                    bmc: false,
+                },
+                found,
+            );
         }
     }
     for (name, machine) in &subject.draft.machines {
         for (port, nic) in &machine.nic {
             let Some(address) = &nic.address else { continue };
             let who = format!("port {port} of {name}");
-            hold(&mut held, address.value, Holder { span: &address.span, who, bmc: false }, found);
+            hold(
+                &mut held,
+                address.value,
+                Holder {
+                    span: &address.span,
+                    who,
+                    bmc: false,
+                },
+                found,
+            );
             found.extend(
                 in_no_subnet(subject, nic, address.value, &address.span)
                     .map(|diagnostic| diagnostic.in_object(format!("machine.{name}"))),
@@ -43,13 +61,25 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         // Two machines with one BMC are told as that, not as two holders of an address.
         if let Some(address) = machine.bmc.as_ref().and_then(|bmc| bmc.address.as_ref()) {
             let who = format!("the BMC of {name}");
-            held.entry(address.value).or_insert(Holder { span: &address.span, who, bmc: true });
+            held.entry(address.value).or_insert(Holder {
+                span: &address.span,
+                who,
+                bmc: true,
+            });
         }
     }
     for (name, subnet) in &subject.draft.subnets {
-        for range in subnet.range.iter().filter(|range| range.purpose == RangeUse::Dynamic) {
+        for range in subnet
+            .range
+            .iter()
+            .filter(|range| range.purpose == RangeUse::Dynamic)
+        {
             let diagnostics = covered(range, &held);
-            found.extend(diagnostics.into_iter().map(|found| found.in_object(format!("subnet.{name}"))));
+            found.extend(
+                diagnostics
+                    .into_iter()
+                    .map(|found| found.in_object(format!("subnet.{name}"))),
+            );
         }
     }
 }
@@ -89,8 +119,12 @@ fn in_no_subnet(subject: &Subject<'_>, nic: &Nic, address: IpAddr, span: &Span) 
             .help("for example  link = \"lab/pxe\""),
         );
     };
-    let mut subnets: Vec<(&Name, &Subnet)> =
-        subject.draft.subnets.iter().filter(|(_, subnet)| subnet.vlan.value == link.value).collect();
+    let mut subnets: Vec<(&Name, &Subnet)> = subject
+        .draft
+        .subnets
+        .iter()
+        .filter(|(_, subnet)| subnet.vlan.value == link.value)
+        .collect();
     let host = |subnet: &Subnet| subnet.cidr.contains(&address) && !is_edge(&subnet.cidr, address);
     if subnets.iter().any(|(_, subnet)| host(subnet)) {
         return None;
@@ -98,10 +132,16 @@ fn in_no_subnet(subject: &Subject<'_>, nic: &Nic, address: IpAddr, span: &Span) 
     // The nearest guess first: of the same family.
     subnets.sort_by_key(|(_, subnet)| subnet.cidr.addr().is_ipv4() != address.is_ipv4());
     let Some((name, subnet)) = subnets.first() else {
-        let title = format!("address {address} is on VLAN \"{}\", which has no subnet", link.value);
+        let title = format!(
+            "address {address} is on VLAN \"{}\", which has no subnet",
+            link.value
+        );
         return Some(Diagnostic::error(Code::M0204, title, span, "no subnet to be in").also(&link.span, ""));
     };
-    let title = format!("address {address} is no host of subnet \"{name}\" ({})", subnet.cidr.value);
+    let title = format!(
+        "address {address} is no host of subnet \"{name}\" ({})",
+        subnet.cidr.value
+    );
     let edges = format!("{} to {}", subnet.cidr.network(), subnet.cidr.broadcast());
     Some(Diagnostic::error(Code::M0204, title, span, "outside").also(&subnet.cidr.span, edges))
 }
@@ -115,7 +155,11 @@ fn covered(range: &Range, held: &BTreeMap<IpAddr, Holder<'_>>) -> Vec<Diagnostic
     let (bmcs, others): (Vec<_>, Vec<_>) = held.range(from..=to).partition(|(_, holder)| holder.bmc);
     let mut found = Vec::new();
     if let Some((_, first)) = others.first() {
-        let more = if others.len() > 1 { format!(", and {} more", others.len() - 1) } else { String::new() };
+        let more = if others.len() > 1 {
+            format!(", and {} more", others.len() - 1)
+        } else {
+            String::new()
+        };
         found.push(
             Diagnostic::error(
                 Code::M0207,
@@ -128,7 +172,11 @@ fn covered(range: &Range, held: &BTreeMap<IpAddr, Holder<'_>>) -> Vec<Diagnostic
         );
     }
     if let Some((address, first)) = bmcs.first() {
-        let more = if bmcs.len() > 1 { format!(", and {} more", bmcs.len() - 1) } else { String::new() };
+        let more = if bmcs.len() > 1 {
+            format!(", and {} more", bmcs.len() - 1)
+        } else {
+            String::new()
+        };
         found.push(
             Diagnostic::error(
                 Code::M0305,

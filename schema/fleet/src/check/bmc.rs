@@ -16,7 +16,11 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for (name, machine) in &subject.draft.machines {
         let Some(bmc) = &machine.bmc else { continue };
         let object = format!("machine.{name}");
-        found.extend(incomplete(name, bmc).into_iter().map(|diagnostic| diagnostic.in_object(&object)));
+        found.extend(
+            incomplete(name, bmc)
+                .into_iter()
+                .map(|diagnostic| diagnostic.in_object(&object)),
+        );
         let Some(address) = &bmc.address else { continue };
         if let Some((other, first)) = seen.get(&(address.value, bmc.port)) {
             found.push(
@@ -38,9 +42,10 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
 
 fn incomplete(name: &Name, bmc: &Bmc) -> Vec<Diagnostic> {
     let wanted = match bmc.driver {
-        BmcDriver::Ipmi | BmcDriver::Redfish => {
-            [("address", bmc.address.is_none()), ("secret", bmc.secret.is_none())]
-        }
+        BmcDriver::Ipmi | BmcDriver::Redfish => [
+            ("address", bmc.address.is_none()),
+            ("secret", bmc.secret.is_none()),
+        ],
         BmcDriver::Manual => [("address", false), ("secret", false)],
     };
     let missing = wanted.into_iter().filter(|(_, missing)| *missing);

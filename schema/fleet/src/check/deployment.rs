@@ -13,7 +13,9 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         if deployment.machines.is_empty() {
             let title = format!("deployment \"{name}\" has no `machines`");
             let label = "a list of machines is missing here";
-            found.push(Diagnostic::error(Code::M0005, title, &place(&deployment.origin), label).in_object(&object));
+            found.push(
+                Diagnostic::error(Code::M0005, title, &place(&deployment.origin), label).in_object(&object),
+            );
         }
         for machine in &deployment.machines {
             if let Some((other, first)) = taken.get(&machine.name) {
@@ -37,7 +39,10 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             found.push(
                 Diagnostic::error(Code::M0504, title, &deployment.image.span, "deployments install")
                     .in_object(&object)
-                    .also(&image.format.span, format!("format {} is only booted", image.format.value)),
+                    .also(
+                        &image.format.span,
+                        format!("format {} is only booted", image.format.value),
+                    ),
             );
         }
     }

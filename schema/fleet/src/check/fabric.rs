@@ -22,7 +22,11 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             diagnostics.extend(relay(vlan_name, vlan));
             diagnostics.extend(nothing_to_give(subject, name, vlan_name, vlan));
         }
-        found.extend(diagnostics.into_iter().map(|diagnostic| diagnostic.in_object(&object)));
+        found.extend(
+            diagnostics
+                .into_iter()
+                .map(|diagnostic| diagnostic.in_object(&object)),
+        );
     }
 }
 
@@ -74,8 +78,13 @@ fn relay(name: &Name, vlan: &Vlan) -> Option<Diagnostic> {
 
 fn nothing_to_give(subject: &Subject<'_>, fabric: &Name, name: &Name, vlan: &Vlan) -> Option<Diagnostic> {
     let subnets = &subject.draft.subnets;
-    let undecoded = subject.declared.get("subnet").is_some_and(|names| names.len() > subnets.len());
-    let serves = subnets.values().any(|subnet| subnet.vlan.fabric == *fabric && subnet.vlan.vlan == *name);
+    let undecoded = subject
+        .declared
+        .get("subnet")
+        .is_some_and(|names| names.len() > subnets.len());
+    let serves = subnets
+        .values()
+        .any(|subnet| subnet.vlan.fabric == *fabric && subnet.vlan.vlan == *name);
     if vlan.dhcp.value == DhcpMode::Off || serves || undecoded || !subject.broken.is_empty() {
         return None;
     }
@@ -83,6 +92,8 @@ fn nothing_to_give(subject: &Subject<'_>, fabric: &Name, name: &Name, vlan: &Vla
     Some(
         Diagnostic::warning(Code::M0209, title, &vlan.dhcp.span, "no subnet is on this VLAN")
             .also(&place(&vlan.origin), "the VLAN")
-            .help(format!("describe one:  [subnet.NAME]  vlan = \"{fabric}/{name}\"  cidr = \"…\"")),
+            .help(format!(
+                "describe one:  [subnet.NAME]  vlan = \"{fabric}/{name}\"  cidr = \"…\""
+            )),
     )
 }

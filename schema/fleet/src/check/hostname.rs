@@ -14,11 +14,18 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             let placeholders = Placeholders {
                 slot,
                 name: machine.as_str(),
-                rack: declared.and_then(|one| one.rack.as_ref()).map(|rack| rack.as_str()),
-                position: declared.and_then(|one| one.position.as_ref()).map(|at| u32::from(at.value)),
+                rack: declared
+                    .and_then(|one| one.rack.as_ref())
+                    .map(|rack| rack.as_str()),
+                position: declared
+                    .and_then(|one| one.position.as_ref())
+                    .map(|at| u32::from(at.value)),
             };
             let Some(hostname) = template.fill(&placeholders) else {
-                let title = format!("hostname \"{}\" cannot be filled in for {machine}", template.value);
+                let title = format!(
+                    "hostname \"{}\" cannot be filled in for {machine}",
+                    template.value
+                );
                 let label = "the machine has no rack or no position";
                 found.push(
                     Diagnostic::error(Code::M0603, title, &template.span, label)
@@ -40,9 +47,10 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             let who = format!("slot {slot} of {name}");
             if let Some((first, span)) = given.get(&hostname) {
                 let title = format!("two machines would be called \"{hostname}\"");
-                let diagnostic = Diagnostic::error(Code::M0603, title, &template.span, format!("{first} and {who}"))
-                    .in_object(format!("deployment.{name}"))
-                    .help("put {slot} or {name} into the hostname");
+                let diagnostic =
+                    Diagnostic::error(Code::M0603, title, &template.span, format!("{first} and {who}"))
+                        .in_object(format!("deployment.{name}"))
+                        .help("put {slot} or {name} into the hostname");
                 found.push(if **span == template.span {
                     diagnostic
                 } else {

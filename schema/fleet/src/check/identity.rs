@@ -10,8 +10,7 @@ type Seen<'s, K> = BTreeMap<K, (String, &'s Span)>;
 
 /// Looks at MAC addresses, serial numbers, UUIDs and places in racks.
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
-    let (mut macs, mut serials, mut uuids, mut places) =
-        (Seen::new(), Seen::new(), Seen::new(), Seen::new());
+    let (mut macs, mut serials, mut uuids, mut places) = (Seen::new(), Seen::new(), Seen::new(), Seen::new());
     for (name, machine) in &subject.draft.machines {
         let object = format!("machine.{name}");
         let mut tell = |code, title: String, first: &(String, &Span), who: String, span: &Span| {

@@ -13,7 +13,11 @@ use schema_ids::Name;
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for (name, image) in &subject.draft.images {
         let object = format!("image.{name}");
-        found.extend(parts(name, image).into_iter().map(|diagnostic| diagnostic.in_object(&object)));
+        found.extend(
+            parts(name, image)
+                .into_iter()
+                .map(|diagnostic| diagnostic.in_object(&object)),
+        );
     }
 }
 
@@ -22,8 +26,18 @@ fn parts(name: &Name, image: &Image) -> Vec<Diagnostic> {
     let part = |part: &Option<crate::kinds::image::Part>| part.as_ref().map(|part| place(&part.origin));
     // Each key, where it is given, the format it belongs to, and whether that format needs it.
     let keys: [(&str, Option<Span>, ImageFormat, bool); 5] = [
-        ("source", image.source.as_ref().map(|one| one.span.clone()), ImageFormat::TarZst, true),
-        ("sha256", image.sha256.as_ref().map(|one| one.span.clone()), ImageFormat::TarZst, true),
+        (
+            "source",
+            image.source.as_ref().map(|one| one.span.clone()),
+            ImageFormat::TarZst,
+            true,
+        ),
+        (
+            "sha256",
+            image.sha256.as_ref().map(|one| one.span.clone()),
+            ImageFormat::TarZst,
+            true,
+        ),
         ("kernel", part(&image.kernel), ImageFormat::Netboot, true),
         ("initrd", part(&image.initrd), ImageFormat::Netboot, true),
         ("rootfs", part(&image.rootfs), ImageFormat::Netboot, false),

@@ -56,12 +56,20 @@ impl<'s> Subject<'s> {
             let of_kind = declared.entry(object.kind.name).or_default();
             of_kind.insert(&object.name.text, &object.name.span);
         }
-        Self { files, broken, draft, references, declared }
+        Self {
+            files,
+            broken,
+            draft,
+            references,
+            declared,
+        }
     }
 
     /// Whether an object is written somewhere, even if it could not be decoded.
     pub(crate) fn declares(&self, kind: &str, name: &str) -> bool {
-        self.declared.get(kind).is_some_and(|names| names.contains_key(name))
+        self.declared
+            .get(kind)
+            .is_some_and(|names| names.contains_key(name))
     }
 }
 

@@ -24,12 +24,19 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         diagnostics.extend(network.address.iter().flat_map(incomplete));
         for (deployment, machine_name, machine) in machines_of(subject.draft, name) {
             diagnostics.extend(missing_interfaces(network, machine_name, machine));
-            diagnostics.extend(network.address.iter().filter_map(|address| {
-                unfillable(address, deployment, machine_name, machine)
-            }));
+            diagnostics.extend(
+                network
+                    .address
+                    .iter()
+                    .filter_map(|address| unfillable(address, deployment, machine_name, machine)),
+            );
         }
         let object = format!("network.{name}");
-        found.extend(diagnostics.into_iter().map(|diagnostic| diagnostic.in_object(&object)));
+        found.extend(
+            diagnostics
+                .into_iter()
+                .map(|diagnostic| diagnostic.in_object(&object)),
+        );
     }
 }
 
@@ -51,7 +58,12 @@ fn bonds(network: &Network) -> Vec<Diagnostic> {
     let thin = network.bond.iter().filter(|(_, bond)| bond.members.len() < 2);
     let tell = |(name, bond): (&Name, &crate::kinds::network::Bond)| {
         let title = format!("bond \"{name}\" has {}", count(bond.members.len(), "member"));
-        Diagnostic::error(Code::M0221, title, &place(&bond.origin), "a bond joins two or more interfaces")
+        Diagnostic::error(
+            Code::M0221,
+            title,
+            &place(&bond.origin),
+            "a bond joins two or more interfaces",
+        )
     };
     thin.map(tell).collect()
 }
@@ -72,7 +84,12 @@ fn incomplete(address: &Address) -> Vec<Diagnostic> {
                 .also(&address.mode.span, "the mode"),
         );
     }
-    let one = Placeholders { slot: 1, name: "1", rack: Some("1"), position: Some(1) };
+    let one = Placeholders {
+        slot: 1,
+        name: "1",
+        rack: Some("1"),
+        position: Some(1),
+    };
     if cidr.fill(&one).is_none_or(|text| text.parse::<IpNet>().is_err()) {
         let title = format!("\"{}\" is not an address with its prefix", cidr.value);
         found.push(
@@ -103,8 +120,13 @@ fn missing_interfaces(network: &Network, name: &Name, machine: &Machine) -> Vec<
         } else {
             format!("{name} has the ports {}", ports.join(", "))
         };
-        Diagnostic::error(Code::M0222, title, &one.span, "neither made here nor a port of the machine")
-            .also(&place(&machine.origin), text)
+        Diagnostic::error(
+            Code::M0222,
+            title,
+            &one.span,
+            "neither made here nor a port of the machine",
+        )
+        .also(&place(&machine.origin), text)
     };
     missing.map(tell).collect()
 }
@@ -129,16 +151,28 @@ fn unfillable(
                 .also(&place(&machine.origin), format!("used on {name}"))
         });
     };
-    let slot = deployment.machines.iter().position(|one| one.name == *name).unwrap_or_default();
+    let slot = deployment
+        .machines
+        .iter()
+        .position(|one| one.name == *name)
+        .unwrap_or_default();
     let placeholders = Placeholders {
         slot: u32::try_from(slot + 1).unwrap_or(u32::MAX),
         name: name.as_str(),
         rack: machine.rack.as_ref().map(|rack| rack.as_str()),
-        position: machine.position.as_ref().map(|position| u32::from(position.value)),
+        position: machine
+            .position
+            .as_ref()
+            .map(|position| u32::from(position.value)),
     };
     cidr.fill(&placeholders).is_none().then(|| {
         let title = format!("\"{}\" cannot be filled in for {name}", cidr.value);
-        Diagnostic::error(Code::M0225, title, &cidr.span, "the machine has no rack or no position")
-            .also(&place(&machine.origin), "this machine")
+        Diagnostic::error(
+            Code::M0225,
+            title,
+            &cidr.span,
+            "the machine has no rack or no position",
+        )
+        .also(&place(&machine.origin), "this machine")
     })
 }

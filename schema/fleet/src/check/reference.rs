@@ -29,7 +29,9 @@ fn exists(subject: &Subject<'_>, reference: &Reference) -> bool {
     if reference.kind != VLAN {
         return subject.declares(reference.kind, &reference.name);
     }
-    let Some((fabric, vlan)) = reference.name.split_once('/') else { return false };
+    let Some((fabric, vlan)) = reference.name.split_once('/') else {
+        return false;
+    };
     match subject.draft.fabrics.get(fabric) {
         Some(fabric) => fabric.vlan.contains_key(vlan),
         // A fabric that is written but could not be decoded is told already.
@@ -50,18 +52,25 @@ fn may_be_lost(subject: &Subject<'_>, reference: &Reference) -> bool {
 
 fn vlans(subject: &Subject<'_>) -> Vec<String> {
     let of_fabric = subject.draft.fabrics.iter();
-    of_fabric.flat_map(|(name, fabric)| fabric.vlan.keys().map(move |vlan| format!("{name}/{vlan}"))).collect()
+    of_fabric
+        .flat_map(|(name, fabric)| fabric.vlan.keys().map(move |vlan| format!("{name}/{vlan}")))
+        .collect()
 }
 
 fn unknown(subject: &Subject<'_>, reference: &Reference, names: &[&str]) -> Diagnostic {
-    let Reference { kind, name, span, object } = reference;
+    let Reference {
+        kind,
+        name,
+        span,
+        object,
+    } = reference;
     let label = if *kind == VLAN {
         "no fabric has this VLAN".to_owned()
     } else {
         format!("no {kind}.* object has this name")
     };
-    let diagnostic = Diagnostic::error(Code::M0101, format!("unknown {kind} \"{name}\""), span, label)
-        .in_object(object);
+    let diagnostic =
+        Diagnostic::error(Code::M0101, format!("unknown {kind} \"{name}\""), span, label).in_object(object);
     match nearest(name, names.iter().copied()) {
         Some(near) => {
             let declared = subject.declared.get(kind).and_then(|names| names.get(near));

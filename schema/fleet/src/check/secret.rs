@@ -16,7 +16,11 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             SecretStore::File => on_host(subject, secret).into_iter().collect(),
             SecretStore::Age => in_repository(subject, secret),
         };
-        found.extend(diagnostics.into_iter().map(|diagnostic: Diagnostic| diagnostic.in_object(&object)));
+        found.extend(
+            diagnostics
+                .into_iter()
+                .map(|diagnostic: Diagnostic| diagnostic.in_object(&object)),
+        );
     }
 }
 

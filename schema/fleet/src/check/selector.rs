@@ -12,14 +12,22 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for (name, storage) in &subject.draft.storages {
         let object = format!("storage.{name}");
         let diagnostics = unused(storage).into_iter().chain(
-            storage.select.iter().flat_map(|(name, select)| contradictions(name.as_str(), select)),
+            storage
+                .select
+                .iter()
+                .flat_map(|(name, select)| contradictions(name.as_str(), select)),
         );
         found.extend(diagnostics.map(|diagnostic| diagnostic.in_object(&object)));
     }
 }
 
 fn unused(storage: &Storage) -> Vec<Diagnostic> {
-    let used = |name: &str| storage.partition.iter().any(|partition| partition.on.as_str() == name);
+    let used = |name: &str| {
+        storage
+            .partition
+            .iter()
+            .any(|partition| partition.on.as_str() == name)
+    };
     let unused = storage.select.iter().filter(|(name, _)| !used(name.as_str()));
     let tell = |name: &crate::span::Spanned<schema_ids::Name>| {
         Diagnostic::warning(
@@ -45,7 +53,11 @@ fn contradictions(name: &str, select: &Select) -> Vec<Diagnostic> {
     if let (Some(min), Some(max)) = (&select.min_size, &select.max_size)
         && min.value > max.value
     {
-        tell(&min.span, "larger than `max-size`", Some((&max.span, "`max-size`")));
+        tell(
+            &min.span,
+            "larger than `max-size`",
+            Some((&max.span, "`max-size`")),
+        );
     }
     let all = select.pick == Pick::All;
     match (&select.count, &select.min_count) {

@@ -34,7 +34,9 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             }
         }
     }
-    let Some((name, settings)) = &subject.draft.settings else { return };
+    let Some((name, settings)) = &subject.draft.settings else {
+        return;
+    };
     let object = format!("fleet.{name}");
     if settings.schema.value != SCHEMA {
         found.push(
@@ -58,7 +60,10 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
                 "jobs need an image of format netboot",
             )
             .in_object(&object)
-            .also(&image.format.span, format!("its format is {}", image.format.value))
+            .also(
+                &image.format.span,
+                format!("its format is {}", image.format.value),
+            )
             .also(&place(&image.origin), "the image"),
         );
     }
@@ -69,7 +74,11 @@ fn missing(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         return;
     }
     let first = subject.files.keys().find(|path| Syntax::of(path).is_some());
-    let title = if first.is_some() { "there is no `fleet` object" } else { "there are no fleet files" };
+    let title = if first.is_some() {
+        "there is no `fleet` object"
+    } else {
+        "there are no fleet files"
+    };
     found.push(
         Diagnostic::error(Code::M0106, title, &Span::start_of(*first.unwrap_or(&".")), "")
             .help("one is wanted:  [fleet.NAME]  schema = 1  ephemeral = \"IMAGE\""),

@@ -14,8 +14,10 @@ use std::net::IpAddr;
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let subnets = &subject.draft.subnets;
     for (name, subnet) in subnets {
-        let diagnostics =
-            host_bits(subnet).into_iter().chain(gateway(name, subnet)).chain(ranges(name, subnet));
+        let diagnostics = host_bits(subnet)
+            .into_iter()
+            .chain(gateway(name, subnet))
+            .chain(ranges(name, subnet));
         let object = format!("subnet.{name}");
         found.extend(diagnostics.map(|diagnostic| diagnostic.in_object(&object)));
     }
@@ -36,11 +38,23 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
 fn overlap((name, inner): (&Name, &Subnet), (other, outer): (&Name, &Subnet)) -> Diagnostic {
     let title = format!("subnets \"{name}\" and \"{other}\" overlap");
     let cidr = outer.cidr.value;
-    let label = if inner.cidr.trunc() == cidr.trunc() { "the same as" } else { "inside" };
-    Diagnostic::error(Code::M0201, title, &inner.cidr.span, format!("{label} {}", cidr.trunc()))
-        .in_object(format!("subnet.{name}"))
-        .also(&outer.cidr.span, format!("{} to {}", cidr.network(), cidr.broadcast()))
-        .help("all subnets are in one routing domain: an address means one place")
+    let label = if inner.cidr.trunc() == cidr.trunc() {
+        "the same as"
+    } else {
+        "inside"
+    };
+    Diagnostic::error(
+        Code::M0201,
+        title,
+        &inner.cidr.span,
+        format!("{label} {}", cidr.trunc()),
+    )
+    .in_object(format!("subnet.{name}"))
+    .also(
+        &outer.cidr.span,
+        format!("{} to {}", cidr.network(), cidr.broadcast()),
+    )
+    .help("all subnets are in one routing domain: an address means one place")
 }
 
 fn host_bits(subnet: &Subnet) -> Option<Diagnostic> {
@@ -67,7 +81,10 @@ fn gateway(name: &Name, subnet: &Subnet) -> Option<Diagnostic> {
     } else {
         return None;
     };
-    let title = format!("gateway {} is no host of subnet \"{name}\" ({cidr})", gateway.value);
+    let title = format!(
+        "gateway {} is no host of subnet \"{name}\" ({cidr})",
+        gateway.value
+    );
     let edges = format!("{} to {}", cidr.network(), cidr.broadcast());
     Some(Diagnostic::error(Code::M0203, title, &gateway.span, label).also(&subnet.cidr.span, edges))
 }
@@ -87,11 +104,16 @@ fn ranges(name: &Name, subnet: &Subnet) -> Vec<Diagnostic> {
         if let Some(end) = ends.into_iter().find(|end| !cidr.contains(&end.value)) {
             let title = format!("{} is not in subnet \"{name}\" ({cidr})", end.value);
             found.push(
-                Diagnostic::error(Code::M0205, title, &end.span, "an end of the range")
-                    .also(&subnet.cidr.span, format!("{} to {}", cidr.network(), cidr.broadcast())),
+                Diagnostic::error(Code::M0205, title, &end.span, "an end of the range").also(
+                    &subnet.cidr.span,
+                    format!("{} to {}", cidr.network(), cidr.broadcast()),
+                ),
             );
         } else if range.from.value > range.to.value {
-            let title = format!("range {} - {} ends before it begins", range.from.value, range.to.value);
+            let title = format!(
+                "range {} - {} ends before it begins",
+                range.from.value, range.to.value
+            );
             found.push(
                 Diagnostic::error(Code::M0205, title, &range.to.span, "the last address")
                     .also(&range.from.span, "the first address"),
@@ -107,8 +129,10 @@ fn ranges(name: &Name, subnet: &Subnet) -> Vec<Diagnostic> {
             let title = format!("two ranges of subnet \"{name}\" overlap");
             let label = format!("range {} - {}", second.from.value, second.to.value);
             found.push(
-                Diagnostic::error(Code::M0206, title, &second.from.span, label)
-                    .also(&first.to.span, format!("range {} - {}", first.from.value, first.to.value)),
+                Diagnostic::error(Code::M0206, title, &second.from.span, label).also(
+                    &first.to.span,
+                    format!("range {} - {}", first.from.value, first.to.value),
+                ),
             );
         }
     }

@@ -19,8 +19,14 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             continue;
         };
         for (name, span) in gone_names {
-            let Some(other) = there_names.get(name) else { continue };
-            let word = if gone.starts_with("removed") { "removed" } else { "moved" };
+            let Some(other) = there_names.get(name) else {
+                continue;
+            };
+            let word = if gone.starts_with("removed") {
+                "removed"
+            } else {
+                "moved"
+            };
             found.push(
                 Diagnostic::error(
                     Code::M0107,

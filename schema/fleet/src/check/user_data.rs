@@ -14,7 +14,9 @@ pub(crate) fn collect(
 ) -> BTreeMap<RepositoryPath, Vec<u8>> {
     let mut files = BTreeMap::new();
     for (name, deployment) in &subject.draft.deployments {
-        let Some(path) = &deployment.user_data else { continue };
+        let Some(path) = &deployment.user_data else {
+            continue;
+        };
         let object = format!("deployment.{name}");
         match subject.files.get(path.as_str()) {
             Some(bytes) => {
@@ -23,7 +25,8 @@ pub(crate) fn collect(
             None => {
                 let title = format!("there is no file \"{}\"", path.value);
                 let label = "a file of the repository is wanted, from its root";
-                let mut diagnostic = Diagnostic::error(Code::M0511, title, &path.span, label).in_object(&object);
+                let mut diagnostic =
+                    Diagnostic::error(Code::M0511, title, &path.span, label).in_object(&object);
                 if let Some(near) = nearest(path.as_str(), subject.files.keys().copied()) {
                     diagnostic = diagnostic.help(format!("did you mean \"{near}\"?"));
                 }
@@ -36,7 +39,10 @@ pub(crate) fn collect(
             found.push(
                 Diagnostic::error(Code::M0512, title, &path.span, "nothing would read it")
                     .in_object(&object)
-                    .also(&super::place(&image.origin), "its `user-data` is \"none\", given or by default"),
+                    .also(
+                        &super::place(&image.origin),
+                        "its `user-data` is \"none\", given or by default",
+                    ),
             );
         }
     }

@@ -117,8 +117,7 @@ impl Decoder {
             Err(error) => {
                 let why = error.why();
                 let shown: String = text.chars().take(80).collect();
-                let mut diagnostic =
-                    Diagnostic::error(code, format!("\"{shown}\" is not {what}"), span, why);
+                let mut diagnostic = Diagnostic::error(code, format!("\"{shown}\" is not {what}"), span, why);
                 if let Some(example) = example {
                     diagnostic = diagnostic.help(format!("for example \"{example}\""));
                 }
@@ -133,8 +132,10 @@ impl Decoder {
 macro_rules! text_value {
     ($type:ty, $code:ident, $what:literal, $example:literal) => {
         impl crate::decode::Decode for $type {
-            const SHAPE: &'static crate::kind::Shape =
-                &crate::kind::Shape::Text { what: $what, example: $example };
+            const SHAPE: &'static crate::kind::Shape = &crate::kind::Shape::Text {
+                what: $what,
+                example: $example,
+            };
 
             fn decode(node: &crate::tree::Node, decoder: &mut crate::decode::Decoder) -> Option<Self> {
                 let text = decoder.text(node, $what)?;
@@ -161,7 +162,10 @@ text_value!(IpAddr, M0009, "an IP address", "10.20.0.1");
 text_value!(IpNet, M0009, "a network", "10.20.0.0/22");
 
 impl Decode for String {
-    const SHAPE: &'static Shape = &Shape::Text { what: "a string", example: "text" };
+    const SHAPE: &'static Shape = &Shape::Text {
+        what: "a string",
+        example: "text",
+    };
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         decoder.text(node, "a string").map(str::to_owned)

@@ -3,16 +3,16 @@
 //! A new kind is a file here, a line in `KINDS`, a map in `Fleet`.
 
 pub(crate) mod deployment;
+pub(crate) mod disk_fate;
 pub(crate) mod fabric;
 pub(crate) mod fleet;
 pub(crate) mod image;
 pub(crate) mod machine;
+pub(crate) mod moved_machine;
 pub(crate) mod network;
 pub(crate) mod pool;
 pub(crate) mod profile;
 pub(crate) mod rack;
-pub(crate) mod disk_fate;
-pub(crate) mod moved_machine;
 pub(crate) mod removed_deployment;
 pub(crate) mod removed_machine;
 pub(crate) mod secret;

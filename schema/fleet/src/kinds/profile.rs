@@ -49,7 +49,9 @@ impl Decode for Tags {
     const REQUIRED: bool = false;
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
-        decoder.value::<Vec<Name>>(node).map(|tags| tags.into_iter().collect())
+        decoder
+            .value::<Vec<Name>>(node)
+            .map(|tags| tags.into_iter().collect())
     }
 
     fn absent(_: &Span, _: &mut Decoder) -> Option<Self> {

@@ -154,8 +154,13 @@ pub enum RaidLevel {
 
 impl RaidLevel {
     /// Numbers and levels.
-    const LEVELS: [(i64, Self); 5] =
-        [(0, Self::Stripe), (1, Self::Mirror), (5, Self::Five), (6, Self::Six), (10, Self::Ten)];
+    const LEVELS: [(i64, Self); 5] = [
+        (0, Self::Stripe),
+        (1, Self::Mirror),
+        (5, Self::Five),
+        (6, Self::Six),
+        (10, Self::Ten),
+    ];
 
     /// The number people know it by.
     pub fn number(self) -> i64 {
@@ -183,9 +188,15 @@ impl Decode for RaidLevel {
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         let number = i64::from(decoder.value::<u32>(node)?);
-        let level = Self::LEVELS.iter().find(|(known, _)| *known == number).map(|(_, level)| *level);
+        let level = Self::LEVELS
+            .iter()
+            .find(|(known, _)| *known == number)
+            .map(|(_, level)| *level);
         if level.is_none() {
-            decoder.unreadable(node, &format!("{number} is none of the RAID levels 0, 1, 5, 6, 10"));
+            decoder.unreadable(
+                node,
+                &format!("{number} is none of the RAID levels 0, 1, 5, 6, 10"),
+            );
         }
         level
     }

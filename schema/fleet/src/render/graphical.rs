@@ -37,10 +37,19 @@ fn one(
     writeln!(out, "{}\n", style.style(diagnostic.code))?;
     writeln!(out, "  {} {}", style.style(sign), safe(&diagnostic.title))?;
     let blocks = blocks(diagnostic, sources);
-    let width = blocks.iter().flat_map(|block| &block.lines).map(|line| line.number).max().unwrap_or(0);
+    let width = blocks
+        .iter()
+        .flat_map(|block| &block.lines)
+        .map(|line| line.number)
+        .max()
+        .unwrap_or(0);
     let width = width.to_string().len() + 1;
     for (index, block) in blocks.iter().enumerate() {
-        let corner = if index == 0 { theme.characters.ltop } else { theme.characters.lcross };
+        let corner = if index == 0 {
+            theme.characters.ltop
+        } else {
+            theme.characters.lcross
+        };
         let place = theme.styles.link.style(safe(&block.head.to_string())).to_string();
         writeln!(out, "{:width$} {corner}{}[{place}]", "", theme.characters.hbar)?;
         lines(out, block, theme, width)?;
@@ -50,8 +59,8 @@ fn one(
     for note in &diagnostic.notes {
         writeln!(out, "  {} {}", theme.styles.advice.style("note:"), safe(note))?;
     }
-    let fixes = diagnostic.fixes.iter().map(|fix| &fix.title);
-    for help in diagnostic.help.iter().chain(fixes) {
+    let fix = diagnostic.fixes.first().map(|fix| &fix.title);
+    if let Some(help) = diagnostic.help.as_ref().or(fix) {
         writeln!(out, "  {} {}", theme.styles.help.style("help:"), safe(help))?;
     }
     writeln!(out)
@@ -61,13 +70,30 @@ fn lines(out: &mut String, block: &Block<'_>, theme: &GraphicalTheme, width: usi
     let characters = &theme.characters;
     for line in &block.lines {
         let number = format!("{:>width$}", line.number);
-        writeln!(out, "{} {} {}", theme.styles.linum.style(number), characters.vbar, line.text)?;
+        writeln!(
+            out,
+            "{} {} {}",
+            theme.styles.linum.style(number),
+            characters.vbar,
+            line.text
+        )?;
         let styles = theme.styles.highlights.iter().cycle();
         for (mark, style) in line.marks.iter().zip(styles) {
-            let bar = String::from(if mark.primary { characters.underline } else { characters.hbar });
+            let bar = String::from(if mark.primary {
+                characters.underline
+            } else {
+                characters.hbar
+            });
             let label = format!("{} {}", bar.repeat(mark.width), safe(mark.text));
             let label = style.style(label.trim_end()).to_string();
-            writeln!(out, "{:width$} {} {:indent$}{label}", "", characters.vbar_break, "", indent = mark.indent)?;
+            writeln!(
+                out,
+                "{:width$} {} {:indent$}{label}",
+                "",
+                characters.vbar_break,
+                "",
+                indent = mark.indent
+            )?;
         }
     }
     Ok(())

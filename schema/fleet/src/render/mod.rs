@@ -36,7 +36,9 @@ impl<'f> Sources<'f> {
     /// The files that these diagnostics point into, as far as they are text.
     fn of(diagnostics: &[Diagnostic], files: &'f [SourceFile]) -> Self {
         let named = |path: &str| {
-            let labels = diagnostics.iter().flat_map(|one| one.secondary.iter().chain([&one.primary]));
+            let labels = diagnostics
+                .iter()
+                .flat_map(|one| one.secondary.iter().chain([&one.primary]));
             labels.into_iter().any(|label| &*label.span.file == path)
         };
         let wanted = files.iter().filter(|file| named(&file.path));
@@ -83,13 +85,19 @@ fn blocks<'d>(diagnostic: &'d Diagnostic, sources: &Sources<'_>) -> Vec<Block<'d
             None => blocks.push((&label.span, vec![(label, primary)])),
         }
     }
-    blocks.into_iter().map(|(head, labels)| block(head, labels, sources)).collect()
+    blocks
+        .into_iter()
+        .map(|(head, labels)| block(head, labels, sources))
+        .collect()
 }
 
 fn block<'d>(head: &'d Span, labels: Vec<(&'d Label, bool)>, sources: &Sources<'_>) -> Block<'d> {
     let mut by_line: BTreeMap<u32, Vec<(&Label, bool)>> = BTreeMap::new();
     for (label, primary) in labels {
-        by_line.entry(label.span.start.line).or_default().push((label, primary));
+        by_line
+            .entry(label.span.start.line)
+            .or_default()
+            .push((label, primary));
     }
     let text = sources.0.get(&*head.file);
     let lines = by_line.into_iter().map(|(number, mut labels)| {
@@ -97,13 +105,22 @@ fn block<'d>(head: &'d Span, labels: Vec<(&'d Label, bool)>, sources: &Sources<'
         let source = text.map_or("", |text| text.line(number));
         line(number, source, &labels)
     });
-    Block { head, lines: lines.collect() }
+    Block {
+        head,
+        lines: lines.collect(),
+    }
 }
 
 fn line<'d>(number: u32, source: &str, labels: &[(&'d Label, bool)]) -> Line<'d> {
     let length = source.chars().count();
-    let first = labels.first().map_or(0, |(label, _)| label.span.start.column as usize - 1);
-    let skip = if length > LINE_MAX { first.saturating_sub(LINE_BEFORE) } else { 0 };
+    let first = labels
+        .first()
+        .map_or(0, |(label, _)| label.span.start.column as usize - 1);
+    let skip = if length > LINE_MAX {
+        first.saturating_sub(LINE_BEFORE)
+    } else {
+        0
+    };
     let mut text: String = source.chars().skip(skip).take(LINE_MAX).map(printable).collect();
     if skip + LINE_MAX < length {
         text.push('…');
@@ -111,10 +128,21 @@ fn line<'d>(number: u32, source: &str, labels: &[(&'d Label, bool)]) -> Line<'d>
     let marks = labels.iter().map(|(label, primary)| {
         let start = (label.span.start.column as usize - 1).min(length);
         let one_line = label.span.end.line == label.span.start.line;
-        let end = if one_line { label.span.end.column as usize - 1 } else { length };
+        let end = if one_line {
+            label.span.end.column as usize - 1
+        } else {
+            length
+        };
         let indent = start.saturating_sub(skip).min(LINE_MAX);
-        let width = end.saturating_sub(start).clamp(1, LINE_MAX - indent.min(LINE_MAX - 1));
-        Mark { indent, width, primary: *primary, text: &label.text }
+        let width = end
+            .saturating_sub(start)
+            .clamp(1, LINE_MAX - indent.min(LINE_MAX - 1));
+        Mark {
+            indent,
+            width,
+            primary: *primary,
+            text: &label.text,
+        }
     });
     let marks = marks.collect();
     Line { number, text, marks }

@@ -24,7 +24,12 @@ pub fn plain(diagnostics: &[Diagnostic], files: &[SourceFile]) -> String {
 
 fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources<'_>) -> fmt::Result {
     let severity = word(diagnostic.severity);
-    writeln!(out, "{severity}[{}]: {}", diagnostic.code, safe(&diagnostic.title))?;
+    writeln!(
+        out,
+        "{severity}[{}]: {}",
+        diagnostic.code,
+        safe(&diagnostic.title)
+    )?;
     for (index, block) in blocks(diagnostic, sources).iter().enumerate() {
         let arrow = if index == 0 { "-->" } else { ":::" };
         writeln!(out, "   {arrow} {}", safe(&block.head.to_string()))?;

@@ -4,47 +4,36 @@
 //! the kinds can. What does not fit its shape is passed on as what it looks like, so that the decoder
 //! reports it as it reports TOML.
 
-use super::{Entry, Key, Node, Value, first_of_lines, kdl_objects, toml::too_deep};
+use super::{Entry, Key, Node, Value, kdl_syntax, toml::too_deep};
 use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
     kind::{FieldRow, KindRow, Shape},
     kinds::kinds,
-    limit::{DEPTH_MAX, KDL_ENTRIES_MAX, KDL_OPENINGS_MAX},
+    limit::{DEPTH_MAX, KDL_ENTRIES_MAX},
     source::Text,
     span::Span,
 };
-use kdl::{KdlDiagnostic, KdlDocument, KdlEntry, KdlNode, KdlValue};
-use std::ops::Range;
+use kdl::{KdlEntry, KdlNode, KdlValue};
 
 /// Reads a file; what cannot be read is reported and left out.
 pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
     let mut root = Vec::new();
-    let mut syntax_errors = Vec::new();
-    for piece in kdl_objects::split(text.text) {
-        let source = &text.text[piece.clone()];
-        if kdl_objects::openings(source) > KDL_OPENINGS_MAX {
-            diagnostics.push(Diagnostic::error(
-                Code::M0008,
-                format!("more than {KDL_OPENINGS_MAX} of {{, /* and /- in one object"),
-                &text.span(piece.start..piece.start + 1),
-                "this object begins too much",
-            ));
-            continue;
-        }
-        match KdlDocument::parse_v2(source) {
-            Ok(document) => {
-                let mut reader = Reader { text, base: piece.start, diagnostics };
-                document.nodes().iter().for_each(|node| reader.object(node, &mut root));
-            }
-            Err(error) => {
-                let errors = error.diagnostics.iter().map(|one| syntax_error(text, piece.start, one));
-                syntax_errors.extend(first_of_lines(errors));
-            }
-        }
+    for (base, document) in kdl_syntax::documents(text, diagnostics) {
+        let mut reader = Reader {
+            text,
+            base,
+            diagnostics,
+        };
+        document
+            .nodes()
+            .iter()
+            .for_each(|node| reader.object(node, &mut root));
     }
-    diagnostics.extend(first_of_lines(syntax_errors.into_iter()));
-    Node { value: Value::Table(root), span: text.span(0..0) }
+    Node {
+        value: Value::Table(root),
+        span: text.span(0..0),
+    }
 }
 
 struct Reader<'t, 'd> {
@@ -79,7 +68,9 @@ impl Reader<'_, '_> {
         };
         let mut path = vec![kind];
         for _ in 0..names {
-            let Some(key) = self.take_name(&mut rest) else { return };
+            let Some(key) = self.take_name(&mut rest) else {
+                return;
+            };
             path.push(key);
         }
         let node = self.table(rest, fields, 0);
@@ -96,7 +87,10 @@ impl Reader<'_, '_> {
                     &rest.head,
                     "a name is wanted behind this",
                 )
-                .help(format!("for example  {} example {{ … }}", rest.node.name().value())),
+                .help(format!(
+                    "for example  {} example {{ … }}",
+                    rest.node.name().value()
+                )),
             );
             return None;
         }
@@ -105,25 +99,36 @@ impl Reader<'_, '_> {
         let Some(text) = entry.value().as_string() else {
             let written = self.text.text[span.start.byte as usize..span.end.byte as usize].to_owned();
             self.diagnostics.push(
-                Diagnostic::error(Code::M0003, format!("{written} is not a name"), &span, "a name is wanted")
-                    .fix(
-                        Applicability::Safe,
-                        format!("replace with \"{written}\""),
-                        &span,
-                        format!("\"{written}\""),
-                    ),
+                Diagnostic::error(
+                    Code::M0003,
+                    format!("{written} is not a name"),
+                    &span,
+                    "a name is wanted",
+                )
+                .fix(
+                    Applicability::Safe,
+                    format!("replace with \"{written}\""),
+                    &span,
+                    format!("\"{written}\""),
+                ),
             );
             return None;
         };
         rest.head = rest.head.to(&span);
-        Some(Key { text: text.to_owned(), span })
+        Some(Key {
+            text: text.to_owned(),
+            span,
+        })
     }
 
     /// Properties and children as the fields of a table.
     fn table(&mut self, rest: Rest<'_>, fields: &[FieldRow], depth: usize) -> Node {
         if depth > DEPTH_MAX {
             self.diagnostics.push(too_deep(&rest.head));
-            return Node { value: Value::Null, span: rest.head };
+            return Node {
+                value: Value::Null,
+                span: rest.head,
+            };
         }
         let children = rest.node.children().map_or(0, |children| children.nodes().len());
         if rest.node.entries().len() + children > KDL_ENTRIES_MAX {
@@ -133,14 +138,20 @@ impl Reader<'_, '_> {
                 &rest.head,
                 "this table holds too much",
             ));
-            return Node { value: Value::Null, span: rest.head };
+            return Node {
+                value: Value::Null,
+                span: rest.head,
+            };
         }
         if let Some(entry) = rest.arguments.first() {
             let span = self.value_span(entry);
             self.diagnostics.push(
                 Diagnostic::error(
                     Code::M0003,
-                    format!("`{}` is a table and takes no value of its own", rest.node.name().value()),
+                    format!(
+                        "`{}` is a table and takes no value of its own",
+                        rest.node.name().value()
+                    ),
                     &span,
                     "to which field does this belong?",
                 )
@@ -151,16 +162,25 @@ impl Reader<'_, '_> {
         for entry in rest.node.entries() {
             let Some(name) = entry.name() else { continue };
             let span = self.span(name.span());
-            let key = Key { text: name.value().to_owned(), span };
+            let key = Key {
+                text: name.value().to_owned(),
+                span,
+            };
             let node = self.scalar(entry);
             self.add(&mut entries, key, node, Repeat::Never);
         }
         for child in rest.node.iter_children() {
             let key = self.key_of(child);
-            let shape = fields.iter().find(|field| field.key == key.text).map(|field| field.shape);
+            let shape = fields
+                .iter()
+                .find(|field| field.key == key.text)
+                .map(|field| field.shape);
             self.child(child, key, shape, &mut entries, depth + 1);
         }
-        Node { value: Value::Table(entries), span: rest.head }
+        Node {
+            value: Value::Table(entries),
+            span: rest.head,
+        }
     }
 
     /// One child node as a field, or as a part of one.
@@ -175,17 +195,28 @@ impl Reader<'_, '_> {
         let mut rest = self.rest(node);
         match shape {
             Some(Shape::Map(inner)) => {
-                let Some(name) = self.take_name(&mut rest) else { return };
+                let Some(name) = self.take_name(&mut rest) else {
+                    return;
+                };
                 let head = rest.head.clone();
                 let value = self.shaped(rest, inner, depth);
-                let entry = Entry { key: name, node: value };
-                let map = Node { value: Value::Table(vec![entry]), span: head };
+                let entry = Entry {
+                    key: name,
+                    node: value,
+                };
+                let map = Node {
+                    value: Value::Table(vec![entry]),
+                    span: head,
+                };
                 self.add(entries, key, map, Repeat::Extends);
             }
             Some(Shape::List(inner @ Shape::Table(_))) => {
                 let head = rest.head.clone();
                 let item = self.shaped(rest, inner, depth);
-                let list = Node { value: Value::List(vec![item]), span: head };
+                let list = Node {
+                    value: Value::List(vec![item]),
+                    span: head,
+                };
                 self.add(entries, key, list, Repeat::Extends);
             }
             Some(shape) => {
@@ -193,7 +224,10 @@ impl Reader<'_, '_> {
                 self.add(entries, key, node, Repeat::Never);
             }
             None => {
-                let node = Node { value: Value::Null, span: rest.head };
+                let node = Node {
+                    value: Value::Null,
+                    span: rest.head,
+                };
                 self.add(entries, key, node, Repeat::Never);
             }
         }
@@ -201,14 +235,17 @@ impl Reader<'_, '_> {
 
     /// A node's value, read as its shape where it can be.
     fn shaped(&mut self, rest: Rest<'_>, shape: &Shape, depth: usize) -> Node {
-        let table = rest.node.children().is_some()
-            || rest.node.entries().iter().any(|entry| entry.name().is_some());
+        let table =
+            rest.node.children().is_some() || rest.node.entries().iter().any(|entry| entry.name().is_some());
         let fields: &[FieldRow] = match shape {
             Shape::Table(fields) => fields,
             _ => &[],
         };
         match (shape, rest.arguments.as_slice()) {
-            (Shape::Later, _) => Node { value: Value::Null, span: rest.head },
+            (Shape::Later, _) => Node {
+                value: Value::Null,
+                span: rest.head,
+            },
             (Shape::Table(_), []) => self.table(rest, fields, depth),
             (Shape::List(_), items) if !table => {
                 let items: Vec<_> = items.iter().map(|entry| self.scalar(entry)).collect();
@@ -216,14 +253,23 @@ impl Reader<'_, '_> {
                     (Some(first), Some(last)) => first.span.to(&last.span),
                     _ => rest.head,
                 };
-                Node { value: Value::List(items), span }
+                Node {
+                    value: Value::List(items),
+                    span,
+                }
             }
             _ if table => self.table(rest, fields, depth),
             (_, [one]) => self.scalar(one),
-            (_, []) => Node { value: Value::Null, span: rest.head },
+            (_, []) => Node {
+                value: Value::Null,
+                span: rest.head,
+            },
             (_, [first, .., last]) => {
                 let span = self.value_span(first).to(&self.value_span(last));
-                Node { value: Value::List(Vec::new()), span }
+                Node {
+                    value: Value::List(Vec::new()),
+                    span,
+                }
             }
         }
     }
@@ -273,23 +319,36 @@ impl Reader<'_, '_> {
     }
 
     fn rest<'n>(&self, node: &'n KdlNode) -> Rest<'n> {
-        let arguments = node.entries().iter().filter(|entry| entry.name().is_none()).collect();
-        Rest { node, head: self.span(node.name().span()), arguments }
+        let arguments = node
+            .entries()
+            .iter()
+            .filter(|entry| entry.name().is_none())
+            .collect();
+        Rest {
+            node,
+            head: self.span(node.name().span()),
+            arguments,
+        }
     }
 
     fn key_of(&self, node: &KdlNode) -> Key {
-        Key { text: node.name().value().to_owned(), span: self.span(node.name().span()) }
+        Key {
+            text: node.name().value().to_owned(),
+            span: self.span(node.name().span()),
+        }
     }
 
     /// The value's own place: an entry's span covers `key=` and `(type)` too.
     fn value_span(&self, entry: &KdlEntry) -> Span {
-        let range = range(entry.span(), self.base);
-        let length = entry.format().map_or(range.len(), |format| format.value_repr.len());
+        let range = kdl_syntax::range(entry.span(), self.base);
+        let length = entry
+            .format()
+            .map_or(range.len(), |format| format.value_repr.len());
         self.text.span(range.end - length.min(range.len())..range.end)
     }
 
     fn span(&self, span: miette::SourceSpan) -> Span {
-        self.text.span(range(span, self.base))
+        self.text.span(kdl_syntax::range(span, self.base))
     }
 }
 
@@ -298,11 +357,6 @@ impl Reader<'_, '_> {
 enum Repeat {
     Never,
     Extends,
-}
-
-fn range(span: miette::SourceSpan, base: usize) -> Range<usize> {
-    let start = base + span.offset();
-    start..start + span.len()
 }
 
 fn find_kind(name: &str) -> Option<&'static KindRow> {
@@ -319,7 +373,10 @@ fn place(entries: &mut Vec<Entry>, mut path: Vec<Key>, node: Node) {
     }
     let known = entries.iter().position(|entry| entry.key.text == key.text);
     let at = known.unwrap_or_else(|| {
-        let table = Node { value: Value::Table(Vec::new()), span: key.span.clone() };
+        let table = Node {
+            value: Value::Table(Vec::new()),
+            span: key.span.clone(),
+        };
         entries.push(Entry { key, node: table });
         entries.len() - 1
     });
@@ -329,66 +386,11 @@ fn place(entries: &mut Vec<Entry>, mut path: Vec<Key>, node: Node) {
 }
 
 fn given_twice(key: &Key, first: &Span) -> Diagnostic {
-    Diagnostic::error(Code::M0001, format!("`{}` is given twice", key.text), &key.span, "second time")
-        .also(first, "first time")
-}
-
-/// What people write who know KDL v1, or who forget quotes; the parser's own words for these say
-/// little.
-fn syntax_error(text: &Text<'_>, base: usize, error: &KdlDiagnostic) -> Diagnostic {
-    let range = range(error.span, base);
-    let source = &text.text[range.start.min(text.text.len())..range.end.min(text.text.len())];
-    if let Some(keyword) = ["true", "false", "null"].into_iter().find(|word| *word == source) {
-        return Diagnostic::error(
-            Code::M0006,
-            format!("{keyword} is written #{keyword} in KDL v2"),
-            &text.span(range.clone()),
-            "this is KDL v1",
-        )
-        .fix(
-            Applicability::Safe,
-            format!("replace with #{keyword}"),
-            &text.span(range),
-            format!("#{keyword}"),
-        );
-    }
-    if source.starts_with("r\"") || source.starts_with("r#") {
-        return Diagnostic::error(
-            Code::M0006,
-            "a raw string is written #\"…\"# in KDL v2",
-            &text.span(range),
-            "this is KDL v1",
-        );
-    }
-    if let Some(word) = unquoted(text.text, range.clone()) {
-        let written = &text.text[word.clone()];
-        return Diagnostic::error(
-            Code::M0006,
-            format!("{written} must be quoted in KDL"),
-            &text.span(word.clone()),
-            "it begins like a number and is none",
-        )
-        .fix(
-            Applicability::Safe,
-            format!("replace with \"{written}\""),
-            &text.span(word.clone()),
-            format!("\"{written}\""),
-        );
-    }
-    let title = error.message.clone().unwrap_or_else(|| "this cannot be read".to_owned());
-    let mut diagnostic = Diagnostic::error(Code::M0001, title, &text.span(range), "this is not KDL");
-    diagnostic.help.clone_from(&error.help);
-    diagnostic
-}
-
-/// The word at the end of an error's range, if it begins with a digit: an address, a size, a MAC
-/// address without quotes. The parser stops inside it, so its end is looked for.
-fn unquoted(text: &str, range: Range<usize>) -> Option<Range<usize>> {
-    let breaks = |c: char| c.is_whitespace() || matches!(c, '=' | '{' | '}' | ';' | '"' | '(' | ')');
-    let before = text.get(..range.end)?;
-    let tail: usize = before.chars().rev().take_while(|c| !breaks(*c)).map(char::len_utf8).sum();
-    let start = before.len() - tail;
-    let length = text[start..].find(breaks).unwrap_or(text.len() - start);
-    let word = &text[start..start + length];
-    (word.starts_with(|c: char| c.is_ascii_digit()) && !range.is_empty()).then_some(start..start + length)
+    Diagnostic::error(
+        Code::M0001,
+        format!("`{}` is given twice", key.text),
+        &key.span,
+        "second time",
+    )
+    .also(first, "first time")
 }

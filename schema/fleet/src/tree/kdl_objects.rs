@@ -8,7 +8,10 @@ use std::ops::Range;
 
 /// The byte ranges of the top-level nodes, in order, without what lies between them.
 pub(super) fn split(text: &str) -> Vec<Range<usize>> {
-    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0 };
+    let mut scanner = Scanner {
+        bytes: text.as_bytes(),
+        at: 0,
+    };
     let mut pieces = Vec::new();
     while scanner.at < scanner.bytes.len() {
         let start = scanner.at;
@@ -54,7 +57,7 @@ impl Scanner<'_> {
                     continue;
                 }
                 b'/' if self.sees(b"//") => {
-                    self.to_line_end();
+                    self.skip_line();
                     continue;
                 }
                 b'/' if self.sees(b"/*") => {
@@ -88,7 +91,7 @@ impl Scanner<'_> {
         self.bytes[self.at..].starts_with(what)
     }
 
-    fn to_line_end(&mut self) {
+    fn skip_line(&mut self) {
         let rest = &self.bytes[self.at..];
         self.at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
     }
@@ -97,10 +100,13 @@ impl Scanner<'_> {
     /// the line end itself.
     fn continued_line(&mut self) {
         let rest = &self.bytes[self.at + 1..];
-        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
+        let blanks = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+            .count();
         let comment = rest[blanks..].starts_with(b"//");
         if comment {
-            self.to_line_end();
+            self.skip_line();
         } else if rest.get(blanks) == Some(&b'\n') {
             self.at += 1 + blanks;
         }
@@ -127,7 +133,10 @@ impl Scanner<'_> {
 
     /// `#"…"#`, or a keyword such as `#true`.
     fn hashes(&mut self) {
-        let hashes = self.bytes[self.at..].iter().take_while(|byte| **byte == b'#').count();
+        let hashes = self.bytes[self.at..]
+            .iter()
+            .take_while(|byte| **byte == b'#')
+            .count();
         self.at += hashes;
         if self.sees(b"\"") {
             self.string(hashes);
@@ -148,7 +157,11 @@ impl Scanner<'_> {
                 continue;
             }
             let closes = self.sees(quotes)
-                && self.bytes[self.at + quotes.len()..].iter().take_while(|b| **b == b'#').count() >= hashes;
+                && self.bytes[self.at + quotes.len()..]
+                    .iter()
+                    .take_while(|b| **b == b'#')
+                    .count()
+                    >= hashes;
             if closes {
                 self.at += quotes.len() + hashes;
                 return;
@@ -164,7 +177,10 @@ mod tests {
     use super::split;
 
     fn pieces(text: &str) -> Vec<&str> {
-        split(text).into_iter().map(|range| text[range].trim_end()).collect()
+        split(text)
+            .into_iter()
+            .map(|range| text[range].trim_end())
+            .collect()
     }
 
     #[test]
@@ -176,7 +192,10 @@ mod tests {
         assert_eq!(pieces("a #\"\"{\"# 1\nb"), ["a #\"\"{\"# 1", "b"]);
         assert_eq!(pieces("a \"\"\"\n {\n \"\"\"\nb"), ["a \"\"\"\n {\n \"\"\"", "b"]);
         assert_eq!(pieces("/-\na {\n}\nb"), ["/-\na {\n}", "b"]);
-        assert_eq!(pieces("/* { /* */ */ a\nb // {\nc"), ["/* { /* */ */ a", "b // {", "c"]);
+        assert_eq!(
+            pieces("/* { /* */ */ a\nb // {\nc"),
+            ["/* { /* */ */ a", "b // {", "c"]
+        );
         assert_eq!(pieces("\u{feff}a\r\nb #true\r\n"), ["a", "b #true"]);
         assert_eq!(pieces("  \n;\n"), [""; 0]);
     }

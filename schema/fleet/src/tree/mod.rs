@@ -6,6 +6,7 @@
 
 mod kdl;
 mod kdl_objects;
+mod kdl_syntax;
 mod toml;
 
 use crate::{diagnostic::Diagnostic, limit::SYNTAX_ERRORS_MAX, source::Text, span::Span};
@@ -76,6 +77,8 @@ impl Syntax {
 /// Syntax errors, one for each line and not too many: the others are echoes.
 fn first_of_lines(errors: impl Iterator<Item = Diagnostic>) -> Vec<Diagnostic> {
     let mut kept: Vec<Diagnostic> = Vec::new();
+    let mut errors: Vec<Diagnostic> = errors.collect();
+    errors.sort_by_key(|error| error.primary.span.start);
     for error in errors {
         let line = error.primary.span.start.line;
         if kept.iter().all(|one| one.primary.span.start.line != line) {

@@ -21,7 +21,10 @@ pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
     });
     diagnostics.extend(first_of_lines(errors));
     let mut reader = Reader { text, diagnostics };
-    Node { value: reader.table(table.get_ref(), 0), span: text.span(0..0) }
+    Node {
+        value: reader.table(table.get_ref(), 0),
+        span: text.span(0..0),
+    }
 }
 
 struct Reader<'t, 'd> {
@@ -35,7 +38,10 @@ impl Reader<'_, '_> {
         let mut sorted: Vec<_> = table.iter().collect();
         sorted.sort_by_key(|(key, _)| key.span().start);
         let entries = sorted.into_iter().map(|(key, value)| Entry {
-            key: Key { text: key.get_ref().to_string(), span: self.text.span(key.span()) },
+            key: Key {
+                text: key.get_ref().to_string(),
+                span: self.text.span(key.span()),
+            },
             node: self.node(value, depth + 1),
         });
         Value::Table(entries.collect())
@@ -45,7 +51,10 @@ impl Reader<'_, '_> {
         let span = self.text.span(value.span());
         if depth > DEPTH_MAX {
             self.diagnostics.push(too_deep(&span));
-            return Node { value: Value::Null, span };
+            return Node {
+                value: Value::Null,
+                span,
+            };
         }
         let value = match value.get_ref() {
             DeValue::String(text) => Value::Text(text.to_string()),

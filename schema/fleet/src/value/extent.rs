@@ -19,7 +19,11 @@ impl FromStr for Extent {
     type Err = BadValue;
 
     fn from_str(text: &str) -> Result<Self, BadValue> {
-        if text == "rest" { Ok(Self::Rest) } else { text.parse().map(Self::Size) }
+        if text == "rest" {
+            Ok(Self::Rest)
+        } else {
+            text.parse().map(Self::Size)
+        }
     }
 }
 

@@ -48,7 +48,10 @@ impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         let fits = |factor: u64| seconds >= factor && seconds.is_multiple_of(factor);
-        let (unit, factor) = UNITS.into_iter().find(|(_, factor)| fits(*factor)).unwrap_or(("s", 1));
+        let (unit, factor) = UNITS
+            .into_iter()
+            .find(|(_, factor)| fits(*factor))
+            .unwrap_or(("s", 1));
         write!(f, "{}{unit}", seconds / factor)
     }
 }

@@ -40,7 +40,9 @@ impl FromStr for RepositoryPath {
         if clean(text) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(BadValue("it counts from the root of the repository and has no . or .. in it"))
+            Err(BadValue(
+                "it counts from the root of the repository and has no . or .. in it",
+            ))
         }
     }
 }
@@ -70,5 +72,10 @@ impl fmt::Display for AbsolutePath {
     }
 }
 
-text_value!(RepositoryPath, M0009, "a path in the repository", "userdata/web.yaml");
+text_value!(
+    RepositoryPath,
+    M0009,
+    "a path in the repository",
+    "userdata/web.yaml"
+);
 text_value!(AbsolutePath, M0009, "an absolute path", "/var/lib");

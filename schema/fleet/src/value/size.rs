@@ -41,7 +41,9 @@ impl FromStr for Size {
             .iter()
             .find(|(name, _)| *name == unit.trim_start_matches(' '))
             .map(|(_, factor)| *factor)
-            .ok_or(BadValue("the unit is one of B, KB, MB, GB, TB, KiB, MiB, GiB, TiB"))?;
+            .ok_or(BadValue(
+                "the unit is one of B, KB, MB, GB, TB, KiB, MiB, GiB, TiB",
+            ))?;
         number
             .parse::<u64>()
             .ok()
@@ -54,7 +56,10 @@ impl FromStr for Size {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fits = |factor: u64| self.0 >= factor && self.0.is_multiple_of(factor);
-        let (unit, factor) = UNITS.into_iter().find(|(_, factor)| fits(*factor)).unwrap_or(("B", 1));
+        let (unit, factor) = UNITS
+            .into_iter()
+            .find(|(_, factor)| fits(*factor))
+            .unwrap_or(("B", 1));
         write!(f, "{}{unit}", self.0 / factor)
     }
 }

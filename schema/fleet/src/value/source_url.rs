@@ -28,7 +28,9 @@ impl FromStr for SourceUrl {
             .ok_or(BadValue("it begins with https://, http:// or muster:"))?;
         let clean = text.len() <= LENGTH_MAX && rest.bytes().all(|byte| byte.is_ascii_graphic());
         if !clean || rest.is_empty() || rest.starts_with('/') {
-            return Err(BadValue("after the scheme come a host and a path, without blanks"));
+            return Err(BadValue(
+                "after the scheme come a host and a path, without blanks",
+            ));
         }
         if rest.split('/').next().is_some_and(|host| host.contains('@')) {
             return Err(BadValue("a user or password in a URL would be in git in clear"));
@@ -43,4 +45,9 @@ impl fmt::Display for SourceUrl {
     }
 }
 
-text_value!(SourceUrl, M0009, "an image source", "https://images.example/debian-12.tar.zst");
+text_value!(
+    SourceUrl,
+    M0009,
+    "an image source",
+    "https://images.example/debian-12.tar.zst"
+);

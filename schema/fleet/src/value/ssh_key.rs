@@ -33,7 +33,9 @@ impl FromStr for SshKey {
 
     fn from_str(text: &str) -> Result<Self, BadValue> {
         if text.contains("PRIVATE KEY") {
-            return Err(BadValue("this is a private key; withdraw it, git keeps it for ever"));
+            return Err(BadValue(
+                "this is a private key; withdraw it, git keeps it for ever",
+            ));
         }
         if text.len() > LENGTH_MAX || text.contains(char::is_control) {
             return Err(BadValue("it is one line of at most 4096 characters"));
@@ -58,4 +60,9 @@ impl fmt::Display for SshKey {
     }
 }
 
-text_value!(SshKey, M0009, "an SSH public key", "ssh-ed25519 AAAAC3Nza… anna@example");
+text_value!(
+    SshKey,
+    M0009,
+    "an SSH public key",
+    "ssh-ed25519 AAAAC3Nza… anna@example"
+);

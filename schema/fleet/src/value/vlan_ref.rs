@@ -24,7 +24,10 @@ impl FromStr for VlanRef {
 
     fn from_str(text: &str) -> Result<Self, BadValue> {
         let both = text.split_once('/').and_then(|(fabric, vlan)| {
-            Some(Self { fabric: fabric.parse().ok()?, vlan: vlan.parse().ok()? })
+            Some(Self {
+                fabric: fabric.parse().ok()?,
+                vlan: vlan.parse().ok()?,
+            })
         });
         both.ok_or(BadValue("it is two names with a slash between"))
     }
@@ -40,12 +43,20 @@ impl fmt::Display for VlanRef {
 pub(crate) const VLAN: &str = "vlan";
 
 impl Decode for VlanRef {
-    const SHAPE: &'static Shape = &Shape::Text { what: "a VLAN as fabric/vlan", example: "lab/pxe" };
+    const SHAPE: &'static Shape = &Shape::Text {
+        what: "a VLAN as fabric/vlan",
+        example: "lab/pxe",
+    };
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         let text = decoder.text(node, "a VLAN as fabric/vlan")?;
-        let value: Self =
-            decoder.parsed(text, &node.span, Code::M0009, "a VLAN as fabric/vlan", Some("lab/pxe"))?;
+        let value: Self = decoder.parsed(
+            text,
+            &node.span,
+            Code::M0009,
+            "a VLAN as fabric/vlan",
+            Some("lab/pxe"),
+        )?;
         decoder.refer(VLAN, text, &node.span);
         Some(value)
     }

@@ -23,7 +23,10 @@ fn with_base(path: &Path) -> Vec<SourceFile> {
 
 fn told(files: &[SourceFile]) -> String {
     let parsed = parse(files);
-    let errors = parsed.diagnostics.iter().any(|one| one.severity == Severity::Error);
+    let errors = parsed
+        .diagnostics
+        .iter()
+        .any(|one| one.severity == Severity::Error);
     assert_eq!(parsed.fleet.is_none(), errors);
     assert!(!parsed.diagnostics.is_empty());
     render::plain(&parsed.diagnostics, files)
@@ -38,21 +41,33 @@ fn the_base_is_right() {
 
 #[test]
 fn bad_fleets_are_told_why() {
-    insta::glob!("../cases/bad", "*.*", |path| insta::assert_snapshot!(told(&with_base(path))));
+    insta::glob!("../cases/bad", "*.*", |path| insta::assert_snapshot!(told(
+        &with_base(path)
+    )));
 }
 
 #[test]
 fn bad_fleets_alone_are_told_why() {
-    insta::glob!("../cases/alone", "*.*", |path| insta::assert_snapshot!(told(&read_case(path))));
+    insta::glob!("../cases/alone", "*.*", |path| insta::assert_snapshot!(told(
+        &read_case(path)
+    )));
 }
 
 /// A code that no case provokes could say anything, anywhere.
 #[test]
 fn every_code_has_a_case() {
     let mut met = BTreeSet::new();
-    for (directory, read) in [("bad", with_base as fn(&Path) -> _), ("alone", |path: &Path| read_case(path))] {
+    for (directory, read) in [
+        ("bad", with_base as fn(&Path) -> _),
+        ("alone", |path: &Path| read_case(path)),
+    ] {
         for entry in std::fs::read_dir(cases().join(directory)).unwrap() {
-            met.extend(parse(&read(&entry.unwrap().path())).diagnostics.iter().map(|one| one.code));
+            met.extend(
+                parse(&read(&entry.unwrap().path()))
+                    .diagnostics
+                    .iter()
+                    .map(|one| one.code),
+            );
         }
     }
     let silent: Vec<_> = Code::ALL.iter().filter(|code| !met.contains(code)).collect();

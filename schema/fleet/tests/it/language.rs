@@ -25,8 +25,14 @@ fn rows(out: &mut String, fields: &[FieldRow], depth: usize) {
             (false, None) => "optional".to_owned(),
         };
         let (key, effect) = (field.key, field.effect.as_str());
-        writeln!(out, "{:indent$}{key}: {}, {need}, {effect}", "", shape(field.shape), indent = 4 * depth)
-            .unwrap();
+        writeln!(
+            out,
+            "{:indent$}{key}: {}, {need}, {effect}",
+            "",
+            shape(field.shape),
+            indent = 4 * depth
+        )
+        .unwrap();
         if let Some(fields) = inner(field.shape) {
             rows(out, fields, depth + 1);
         }

@@ -13,10 +13,19 @@ fn pages_and_codes_belong_together() {
         }
         assert_eq!(Code::parse(code.as_str()), Some(*code));
     }
+    let index = include_str!("../../../../docs/diagnostics/README.md");
+    assert!(
+        Code::ALL
+            .iter()
+            .all(|code| index.contains(&format!("({code}.md)")))
+    );
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/diagnostics");
     for entry in std::fs::read_dir(directory).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let code = name.strip_suffix(".md").unwrap();
-        assert!(code == "README" || Code::parse(code).is_some(), "{name} is about no code");
+        assert!(
+            code == "README" || Code::parse(code).is_some(),
+            "{name} is about no code"
+        );
     }
 }

@@ -27,12 +27,23 @@ fn json() {
 
 #[test]
 fn fifty_are_shown_and_all_are_counted() {
-    let text: String = (0..60).map(|n| format!("[machine.m{n}]\nseriall = 1\n")).collect();
+    let text: String = (0..60)
+        .map(|n| format!("[machine.m{n}]\nseriall = 1\n"))
+        .collect();
     let parsed = parse_one("a.toml", &text);
     let plain = render::plain(&parsed.diagnostics, &[file("a.toml", &text)]);
     assert_eq!(plain.matches("\n   --> ").count(), 50);
-    assert!(plain.ends_with("\n61 errors, 0 warnings; the first 50 are shown\n"), "{plain}");
-    assert_eq!(render::json(&parsed.diagnostics)["diagnostics"].as_array().unwrap().len(), 61);
+    assert!(
+        plain.ends_with("\n61 errors, 0 warnings; the first 50 are shown\n"),
+        "{plain}"
+    );
+    assert_eq!(
+        render::json(&parsed.diagnostics)["diagnostics"]
+            .as_array()
+            .unwrap()
+            .len(),
+        61
+    );
 }
 
 #[test]
@@ -63,13 +74,21 @@ fn long_lines_are_cut_around_the_place() {
 
 #[test]
 fn limits_of_the_reader() {
-    let large = SourceFile { path: "a.toml".into(), bytes: vec![b'#'; (4 << 20) + 1] };
-    let many = (0..20_001).map(|n| file(&format!("{n:05}.toml"), "")).collect::<Vec<_>>();
+    let large = SourceFile {
+        path: "a.toml".into(),
+        bytes: vec![b'#'; (4 << 20) + 1],
+    };
+    let many = (0..20_001)
+        .map(|n| file(&format!("{n:05}.toml"), ""))
+        .collect::<Vec<_>>();
     for files in [vec![large], many] {
         let parsed = parse(&files);
         assert!(parsed.diagnostics.iter().any(|one| one.code.as_str() == "M0008"));
     }
-    let not_text = SourceFile { path: "a.kdl".into(), bytes: b"zone a\nzone \xff".to_vec() };
+    let not_text = SourceFile {
+        path: "a.kdl".into(),
+        bytes: b"zone a\nzone \xff".to_vec(),
+    };
     let parsed = parse(&[not_text]);
     assert_eq!(parsed.diagnostics.len(), 1);
     assert_eq!(parsed.diagnostics[0].primary.span.to_string(), "a.kdl:2:6");

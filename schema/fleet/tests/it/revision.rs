@@ -14,7 +14,10 @@ pub(crate) fn read_directory(root: &Path) -> Vec<SourceFile> {
                 open.push(path);
             } else {
                 let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                files.push(SourceFile { path: name, bytes: fs::read(&path).unwrap() });
+                files.push(SourceFile {
+                    path: name,
+                    bytes: fs::read(&path).unwrap(),
+                });
             }
         }
     }
@@ -25,7 +28,9 @@ pub(crate) fn read_directory(root: &Path) -> Vec<SourceFile> {
 pub(crate) fn read_case(path: &Path) -> Vec<SourceFile> {
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
     let text = fs::read_to_string(path).unwrap();
-    let Some(rest) = text.strip_prefix("--- file: ") else { return vec![file(&name, &text)] };
+    let Some(rest) = text.strip_prefix("--- file: ") else {
+        return vec![file(&name, &text)];
+    };
     rest.split("\n--- file: ")
         .map(|part| {
             let (name, text) = part.split_once('\n').unwrap();
@@ -36,7 +41,10 @@ pub(crate) fn read_case(path: &Path) -> Vec<SourceFile> {
 
 /// One file.
 pub(crate) fn file(path: &str, text: &str) -> SourceFile {
-    SourceFile { path: path.to_owned(), bytes: text.as_bytes().to_vec() }
+    SourceFile {
+        path: path.to_owned(),
+        bytes: text.as_bytes().to_vec(),
+    }
 }
 
 /// Parses one text.

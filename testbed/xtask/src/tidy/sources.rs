@@ -1,7 +1,7 @@
 //! House rules on the text of one source file.
 
 /// Names that say nothing about what is in a file or folder.
-const EMPTY_NAMES: [&str; 7] = [
+const EMPTY_NAMES: [&str; 8] = [
     "util", "utils", "common", "helper", "helpers", "misc", "types", "shared",
 ];
 

@@ -1,0 +1,267 @@
+//! Puts the agent together, runs its tasks, and takes it apart again.
+
+use crate::{
+    artefacts,
+    cache::Cache,
+    clock,
+    daemon::{Daemon, IdentityError},
+    dhcp,
+    error_chain::Chain,
+    http,
+    interfaces::{Interface, InterfaceError, Netlink},
+    journal::Journal,
+    kept::{self, StateDir, StateError},
+    power,
+    rack::{Rack, Served, lock},
+    router_advertisement,
+    settings::Settings,
+    sync::Sync,
+    tftp,
+};
+use rack_proto::{
+    boot::BootLog,
+    cpio::{Executable, archive},
+    dhcp::{LOADER_BIOS, LOADER_UEFI},
+    session::{Kept, Session},
+};
+use schema_ids::Uuid;
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Interfaces come and go with cables and drivers; clients wait longer than this.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Boot summaries that are due are told this often; each boot's own pace is slower.
+const BOOTS_EVERY: Duration = Duration::from_millis(500);
+/// The in-machine agent is some megabytes; anything longer is another file.
+const AGENT_MAX: u64 = 256 << 20;
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("cannot use the state directory")]
+    State(#[source] StateError),
+    #[error("cannot keep {path}")]
+    Journal {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot speak for this agent")]
+    Identity(#[source] IdentityError),
+    #[error("cannot ask the kernel about interfaces")]
+    Netlink(#[source] InterfaceError),
+    #[error("cannot read the in-machine agent {path}")]
+    Agent {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot listen for signals")]
+    Signal(#[source] io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) async fn run(settings: Settings) -> Result<(), StartError> {
+    let state = StateDir::open(&settings.state_dir).map_err(StartError::State)?;
+    let word = state.read_word().map_err(StartError::State)?;
+    let spool = state.read_spool().map_err(StartError::State)?;
+    let leases = Arc::new(Mutex::new(state.read_leases().map_err(StartError::State)?));
+    let daemon = Daemon::new(&settings).map_err(StartError::Identity)?;
+    let (netlink, connection) = Netlink::open().map_err(StartError::Netlink)?;
+    let agent_archive = agent_archive(&settings.agent_binary)?;
+    let loaders = loaders(&settings.ipxe_dir);
+    let stop = stop_on_signal()?;
+
+    let session = Arc::new(Mutex::new(Session::new(Kept {
+        agent: settings.name.clone(),
+        boot: Uuid::from_bytes(rand::random()),
+        orders: word.orders.clone(),
+        spool,
+    })));
+    let (served_sender, served) = watch::channel(Arc::new(Served::new(word.config.clone(), &word.orders)));
+    let (interfaces_sender, interfaces) = watch::channel(BTreeMap::new());
+    let (to_sync, messages) = mpsc::unbounded_channel();
+    let (spool_journal, spool_thread) = {
+        let session = Arc::clone(&session);
+        journal(state.spool(), move || kept::spool_lines(&lock(&session)))?
+    };
+    let (lease_journal, lease_thread) = {
+        let leases = Arc::clone(&leases);
+        journal(state.leases(), move || {
+            lock(&leases).snapshot().iter().flat_map(kept::lease_line).collect()
+        })?
+    };
+    let sync = Sync {
+        session,
+        spool: spool_journal,
+        daemon: daemon.clone(),
+        messages,
+        served: served_sender,
+        config: word.config,
+        state: state.clone(),
+    };
+    let rack = Arc::new(Rack {
+        cache: Cache::new(state.artefacts(), daemon.clone()),
+        daemon,
+        netlink,
+        agent_archive: agent_archive.into(),
+        loaders,
+        served,
+        interfaces,
+        to_sync,
+        leases,
+        boots: Mutex::new(BootLog::default()),
+        ended: Mutex::default(),
+        enlisted: Mutex::default(),
+        settings,
+    });
+    tracing::info!(rack = %rack.settings.name, daemon = %rack.settings.daemon, "rack agent starts");
+
+    let carrier = tokio::spawn(connection);
+    // The sync stops after the others, so that their last facts reach the disk.
+    let sync_stop = CancellationToken::new();
+    let sync_task = tokio::spawn(sync.run(sync_stop.clone()));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(watch_interfaces(Arc::clone(&rack), interfaces_sender, stop.clone()));
+    tasks.spawn(tell_boots(Arc::clone(&rack), stop.clone()));
+    tasks.spawn(power::run(Arc::clone(&rack), stop.clone()));
+    tasks.spawn(artefacts::run(Arc::clone(&rack), stop.clone()));
+    for link in rack.settings.links.keys() {
+        tasks.spawn(dhcp::run(Arc::clone(&rack), link.clone(), lease_journal.clone(), stop.clone()));
+        tasks.spawn(tftp::run(Arc::clone(&rack), link.clone(), stop.clone()));
+        tasks.spawn(router_advertisement::run(Arc::clone(&rack), link.clone(), stop.clone()));
+        tasks.spawn(http::run(Arc::clone(&rack), link.clone(), stop.clone()));
+    }
+    drop(lease_journal);
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            // A task that panics is our own bug; the process restarts whole rather than go on in part.
+            tracing::error!(%error, "a task ended badly, stopping");
+            stop.cancel();
+        }
+    }
+    sync_stop.cancel();
+    join(sync_task).await;
+    drop(rack);
+    carrier.abort();
+    for thread in [spool_thread, lease_thread] {
+        join(tokio::task::spawn_blocking(move || thread.join().is_ok())).await;
+    }
+    tracing::info!("rack agent stopped");
+    Ok(())
+}
+
+async fn join<T>(task: tokio::task::JoinHandle<T>) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, "a task ended badly");
+    }
+}
+
+fn journal(
+    path: PathBuf,
+    snapshot: impl Fn() -> Vec<u8> + Send + 'static,
+) -> Result<(Journal, std::thread::JoinHandle<()>), StartError> {
+    Journal::start(path.clone(), Box::new(snapshot)).map_err(|source| StartError::Journal { path, source })
+}
+
+fn stop_on_signal() -> Result<CancellationToken, StartError> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signal)?;
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(stop)
+}
+
+fn agent_archive(path: &Path) -> Result<Vec<u8>, StartError> {
+    let failed = |source| StartError::Agent {
+        path: path.to_owned(),
+        source,
+    };
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length > AGENT_MAX {
+        return Err(failed(io::Error::other("it is too long for an agent")));
+    }
+    let contents = std::fs::read(path).map_err(failed)?;
+    let file = Executable {
+        name: "muster-inmachine",
+        contents: &contents,
+    };
+    archive(&[file]).ok_or_else(|| failed(io::Error::other("it does not fit an initrd archive")))
+}
+
+/// A missing loader is no reason not to serve the clients that need none.
+fn loaders(directory: &Path) -> BTreeMap<&'static str, Arc<[u8]>> {
+    let read = |name: &'static str| match std::fs::read(directory.join(name)) {
+        Ok(contents) => Some((name, contents.into())),
+        Err(error) => {
+            tracing::warn!(loader = name, directory = %directory.display(), %error, "loader missing (package ipxe)");
+            None
+        }
+    };
+    [LOADER_BIOS, LOADER_UEFI].into_iter().filter_map(read).collect()
+}
+
+async fn watch_interfaces(
+    rack: Arc<Rack>,
+    found: watch::Sender<BTreeMap<String, Interface>>,
+    stop: CancellationToken,
+) {
+    let wanted: Vec<String> = rack.settings.links.values().cloned().collect();
+    let mut missing: Vec<String> = Vec::new();
+    while !stop.is_cancelled() {
+        match rack.netlink.interfaces(&wanted).await {
+            Ok(mut now) => {
+                // An interface without an address cannot be a server.
+                now.retain(|_, interface| !interface.addresses.is_empty());
+                let absent: Vec<String> = wanted.iter().filter(|name| !now.contains_key(*name)).cloned().collect();
+                if absent != missing {
+                    if !absent.is_empty() {
+                        tracing::warn!(interfaces = ?absent, "interfaces are missing or have no IPv4 address");
+                    }
+                    missing = absent;
+                }
+                found.send_if_modified(|before| {
+                    let differs = *before != now;
+                    *before = now;
+                    differs
+                });
+            }
+            Err(error) => tracing::warn!(error = %Chain(&error), "cannot look at interfaces"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+async fn tell_boots(rack: Arc<Rack>, stop: CancellationToken) {
+    let mut pace = tokio::time::interval(BOOTS_EVERY);
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = pace.tick() => {
+                let due = rack.boots().due(clock::now());
+                rack.tell(due);
+            }
+        }
+    }
+}

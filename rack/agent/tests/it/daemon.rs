@@ -1,0 +1,250 @@
+//! The daemon's side of the exchange, played on 127.0.0.1 of the rack's namespace.
+//!
+//! It holds a [`Desired`], records every fact once, acknowledges, and answers go as told.
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Path, State},
+    http::StatusCode,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use rack_api::{
+    config::Desired,
+    daemon_path,
+    fact::FactBody,
+    machine::{GoAnswer, GoRequest, Verdict},
+    sync::{BootGo, BootGoRequest, SyncRequest, SyncResponse},
+};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    server::WebPkiClientVerifier,
+};
+use schema_ids::{Digest, Timestamp};
+use sha2::{Digest as _, Sha256};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path as FilePath,
+    sync::{Arc, Mutex, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::sync::{Notify, oneshot};
+use tokio_rustls::TlsAcceptor;
+
+/// Where it listens.
+pub(crate) const PORT: u16 = 7443;
+
+/// The daemon's state; outlives its stops.
+#[derive(Default)]
+pub(crate) struct Daemon {
+    pub(crate) state: Mutex<Known>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+pub(crate) struct Known {
+    desired: Option<Desired>,
+    /// Facts by sequence.
+    pub(crate) facts: BTreeMap<u64, FactBody>,
+    acknowledged: u64,
+    pub(crate) boot_go: bool,
+    pub(crate) artefacts: BTreeMap<Digest, Vec<u8>>,
+    pub(crate) artefact_fetches: u32,
+    /// What the agents claimed to have seen, for the assertions.
+    pub(crate) requests: Vec<SyncRequest>,
+}
+
+/// A listening daemon; stops when dropped.
+pub(crate) struct Listening {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the played daemon ends in order");
+        }
+    }
+}
+
+impl Daemon {
+    /// Wants this from now on.
+    pub(crate) fn want(&self, desired: Desired) {
+        self.state.lock().unwrap().desired = Some(desired);
+        self.changed.notify_waiters();
+    }
+
+    /// All facts so far, by sequence.
+    pub(crate) fn facts(&self) -> Vec<FactBody> {
+        self.state.lock().unwrap().facts.values().cloned().collect()
+    }
+
+    /// Keeps an artefact and gives its digest.
+    pub(crate) fn keep(&self, contents: &[u8]) -> Digest {
+        let digest = Digest(Sha256::digest(contents).into());
+        let mut state = self.state.lock().unwrap();
+        state.artefacts.insert(digest, contents.to_vec());
+        digest
+    }
+
+    /// Listens in a namespace until dropped.
+    pub(crate) fn listen(self: &Arc<Self>, namespace: &str, certificates: &FilePath) -> Listening {
+        let tls = TlsAcceptor::from(Arc::new(server_config(certificates)));
+        let namespace = File::open(format!("/run/netns/{namespace}")).unwrap();
+        let (stop, mut stopped) = oneshot::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let daemon = Arc::clone(self);
+        let thread = std::thread::spawn(move || {
+            // Only this thread moves into the namespace; its sockets stay there.
+            rustix::thread::move_into_link_name_space(
+                std::os::fd::AsFd::as_fd(&namespace),
+                Some(rustix::thread::LinkNameSpaceType::Network),
+            )
+            .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind(("127.0.0.1", PORT)).await.unwrap();
+                ready.send(()).unwrap();
+                loop {
+                    let (stream, _) = tokio::select! {
+                        _ = &mut stopped => break,
+                        accepted = listener.accept() => accepted.unwrap(),
+                    };
+                    let (tls, router) = (tls.clone(), router(Arc::clone(&daemon)));
+                    tokio::spawn(async move {
+                        let Ok(stream) = tls.accept(stream).await else { return };
+                        // A client that goes away in the middle is what some tests want.
+                        let _ = hyper::server::conn::http1::Builder::new()
+                            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+                            .await;
+                    });
+                }
+            });
+        });
+        is_ready.recv_timeout(Duration::from_secs(10)).unwrap();
+        Listening {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+fn router(daemon: Arc<Daemon>) -> Router {
+    Router::new()
+        .route(daemon_path::SYNC, post(sync))
+        .route(daemon_path::BOOT_GO, post(boot_go))
+        .route(daemon_path::GO, post(go))
+        .route(&format!("{}{{digest}}", daemon_path::ARTEFACT), get(artefact))
+        .layer(DefaultBodyLimit::max(64 << 20))
+        .with_state(daemon)
+}
+
+async fn sync(State(daemon): State<Arc<Daemon>>, Json(request): Json<SyncRequest>) -> Json<SyncResponse> {
+    let wait = Duration::from_millis(request.wait_ms);
+    let changed = daemon.changed.notified();
+    let answer = daemon.answer(&request);
+    daemon.state.lock().unwrap().requests.push(request.clone());
+    if answer.desired.is_some() || wait.is_zero() {
+        return Json(answer);
+    }
+    let _ = tokio::time::timeout(wait, changed).await;
+    Json(daemon.answer(&request))
+}
+
+impl Daemon {
+    fn answer(&self, request: &SyncRequest) -> SyncResponse {
+        let mut state = self.state.lock().unwrap();
+        for spooled in &request.facts {
+            let known = state.facts.insert(spooled.sequence, spooled.fact.body.clone());
+            assert!(
+                known.is_none_or(|known| known == spooled.fact.body),
+                "sequence {} was used for two facts",
+                spooled.sequence
+            );
+            state.acknowledged = state.acknowledged.max(spooled.sequence);
+        }
+        let desired = state.desired.clone().map(|desired| {
+            let text = serde_json::to_vec(&desired).unwrap();
+            (Digest(Sha256::digest(text).into()), desired)
+        });
+        SyncResponse {
+            now: Timestamp::from_unix_ms(0),
+            acknowledged: state.acknowledged,
+            desired: desired.filter(|(digest, _)| request.have != Some(*digest)),
+        }
+    }
+}
+
+async fn boot_go(State(daemon): State<Arc<Daemon>>, Json(_): Json<BootGoRequest>) -> Json<BootGo> {
+    Json(BootGo {
+        go: daemon.state.lock().unwrap().boot_go,
+    })
+}
+
+async fn go(State(_): State<Arc<Daemon>>, Json(request): Json<GoRequest>) -> Json<GoAnswer> {
+    assert_eq!(request.token, "", "the token stays in the rack");
+    Json(GoAnswer {
+        nonce: request.nonce,
+        verdict: Verdict::Go,
+    })
+}
+
+async fn artefact(State(daemon): State<Arc<Daemon>>, Path(digest): Path<String>) -> impl IntoResponse {
+    let mut state = daemon.state.lock().unwrap();
+    state.artefact_fetches += 1;
+    match digest.parse().ok().and_then(|digest: Digest| state.artefacts.get(&digest)) {
+        Some(contents) => (StatusCode::OK, contents.clone()),
+        None => (StatusCode::NOT_FOUND, Vec::new()),
+    }
+}
+
+/// Writes `ca.pem`, `agent.pem`, `agent.key`, and the daemon's own pair.
+pub(crate) fn make_certificates(directory: &FilePath) {
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().unwrap();
+    let ca_certificate = ca.self_signed(&ca_key).unwrap();
+    fs::write(directory.join("ca.pem"), ca_certificate.pem()).unwrap();
+    let issuer = Issuer::from_params(&ca, &ca_key);
+    for (name, subject, usage) in [
+        ("daemon", "127.0.0.1", ExtendedKeyUsagePurpose::ServerAuth),
+        ("agent", "rackd-1", ExtendedKeyUsagePurpose::ClientAuth),
+    ] {
+        let mut params = CertificateParams::new(vec![subject.to_owned()]).unwrap();
+        params.extended_key_usages = vec![usage];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        fs::write(directory.join(format!("{name}.pem")), certificate.pem()).unwrap();
+        fs::write(directory.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+        fs::write(directory.join(format!("{name}.der")), certificate.der()).unwrap();
+        fs::write(directory.join(format!("{name}.key.der")), key.serialize_der()).unwrap();
+    }
+    fs::write(directory.join("ca.der"), ca_certificate.der()).unwrap();
+}
+
+fn server_config(certificates: &FilePath) -> ServerConfig {
+    let read = |name: &str| fs::read(certificates.join(name)).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(read("ca.der").into()).unwrap();
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .build()
+        .unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(read("daemon.key.der")));
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients)
+        .with_single_cert(vec![read("daemon.der").into()], key)
+        .unwrap()
+}

@@ -1,0 +1,375 @@
+//! A rack for one test: a namespace for the agent, one for its clients, a cable between them.
+//!
+//! Everything is taken down when the value is dropped, also by a panic.
+
+use crate::daemon::{Daemon, Listening, PORT, make_certificates};
+use rack_api::{
+    config::{AddressRange, Desired, Enlist, Ephemeral, Link, RackConfig, RackMachine, RackNic, Subnet},
+    fact::FactBody,
+    inventory::FirmwareKind,
+    job::{Job, JobKind, JobRef},
+    order::{Action, NextBoot, Order},
+};
+use schema_ids::{Generation, Incarnation, Mac, MachineId, Timestamp, Uuid};
+use std::{
+    fs::{self, File},
+    net::Ipv4Addr,
+    process::{Child, Command, Output},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// The agent's address on the link.
+pub(crate) const SERVER: &str = "10.77.0.1";
+pub(crate) const LINK: &str = "lab/pxe";
+/// Whatever is awaited has happened within this, on a machine that compiles meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+pub(crate) struct Rack {
+    pub(crate) daemon: Arc<Daemon>,
+    listening: Option<Listening>,
+    agent: Option<Child>,
+    directory: TempDir,
+    server: Namespace,
+    client: Namespace,
+}
+
+/// A network namespace that goes away.
+struct Namespace(String);
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let gone = Command::new("ip").args(["netns", "delete", &self.0]).status();
+        assert!(gone.is_ok_and(|status| status.success()) || std::thread::panicking());
+    }
+}
+
+impl Drop for Rack {
+    fn drop(&mut self) {
+        self.stop_agent();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.directory.path().join("agent.log"));
+            eprintln!("{}", log.unwrap_or_default());
+        }
+    }
+}
+
+impl Rack {
+    /// A rack with a listening daemon that wants `desired`, and a running agent.
+    pub(crate) fn start(desired: Desired) -> Self {
+        let rack = Self::without_agent();
+        rack.daemon.want(desired);
+        let mut rack = rack;
+        rack.start_daemon();
+        rack.start_agent();
+        rack.await_true("the agent answers HTTP", |rack| {
+            rack.curl(&["/boot.ipxe"]).status.success() && rack.log().contains("new word of the daemon")
+        });
+        rack
+    }
+
+    fn without_agent() -> Self {
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = |side: &str| format!("mrk{}-{number}{side}", std::process::id());
+        let namespace = |side: &str| {
+            let namespace = Namespace(name(side));
+            ip(&["netns", "add", &namespace.0]);
+            ip(&["-n", &namespace.0, "link", "set", "lo", "up"]);
+            namespace
+        };
+        let (server, client) = (namespace("s"), namespace("c"));
+        ip(&[
+            "-n", &server.0, "link", "add", "rack0", "type", "veth", "peer", "name", "nic0", "netns", &client.0,
+        ]);
+        ip(&["-n", &server.0, "addr", "add", "10.77.0.1/24", "dev", "rack0"]);
+        ip(&["-n", &server.0, "link", "set", "rack0", "up"]);
+        ip(&["-n", &client.0, "link", "set", "nic0", "up"]);
+        let directory = TempDir::new().unwrap();
+        make_certificates(directory.path());
+        fs::write(directory.path().join("inmachine"), b"#!/bin/true\n").unwrap();
+        fs::create_dir(directory.path().join("ipxe")).unwrap();
+        fs::write(directory.path().join("ipxe/snponly.efi"), loader()).unwrap();
+        Self {
+            daemon: Arc::default(),
+            listening: None,
+            agent: None,
+            directory,
+            server,
+            client,
+        }
+    }
+
+    pub(crate) fn start_daemon(&mut self) {
+        self.listening = Some(self.daemon.listen(&self.server.0, self.directory.path()));
+    }
+
+    pub(crate) fn stop_daemon(&mut self) {
+        self.listening = None;
+    }
+
+    pub(crate) fn start_agent(&mut self) {
+        let path = |name: &str| self.directory.path().join(name);
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(path("agent.log"))
+            .unwrap();
+        let child = Command::new("ip")
+            .args(["netns", "exec", &self.server.0])
+            .arg(env!("CARGO_BIN_EXE_muster-rackd"))
+            .args(["--name", "rackd-1", "--daemon", &format!("https://127.0.0.1:{PORT}")])
+            .args(["--link", &format!("{LINK}=rack0"), "--kernel-argument", "mitigations=off"])
+            .arg("--ca")
+            .arg(path("ca.pem"))
+            .arg("--cert")
+            .arg(path("agent.pem"))
+            .arg("--key")
+            .arg(path("agent.key"))
+            .arg("--state-dir")
+            .arg(path("state"))
+            .arg("--agent-binary")
+            .arg(path("inmachine"))
+            .arg("--ipxe-dir")
+            .arg(path("ipxe"))
+            .env("MUSTER_LOG", "debug,hyper_util=info,reqwest=info,rustls=info,netlink_proto=info,h2=info")
+            .env("NO_COLOR", "1")
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.agent = Some(child);
+    }
+
+    /// Ends the agent as an init system would, and sees that it ends in order.
+    pub(crate) fn stop_agent(&mut self) {
+        let Some(mut child) = self.agent.take() else { return };
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match child.try_wait().unwrap() {
+                Some(status) => {
+                    assert!(status.success() || std::thread::panicking(), "the agent ended with {status}");
+                    return;
+                }
+                None if Instant::now() > until => {
+                    child.kill().unwrap();
+                    child.wait().unwrap();
+                    assert!(std::thread::panicking(), "the agent did not end by SIGTERM");
+                    return;
+                }
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Ends the agent as a power cut would.
+    pub(crate) fn kill_agent(&mut self) {
+        if let Some(mut child) = self.agent.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("agent.log")).unwrap_or_default()
+    }
+
+    /// Runs a program among the clients.
+    pub(crate) fn client(&self, program: &str, arguments: &[&str]) -> Output {
+        self.client_command(program, arguments).output().unwrap()
+    }
+
+    pub(crate) fn client_command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", &self.client.0, program])
+            .args(arguments)
+            .current_dir(self.directory.path());
+        command
+    }
+
+    /// curl to the agent; the first argument is the path, further ones are options.
+    pub(crate) fn curl(&self, arguments: &[&str]) -> Output {
+        let (path, options) = arguments.split_first().unwrap();
+        // An address outside all ranges, so that a client without a lease can be one.
+        self.client("ip", &["addr", "replace", "10.77.0.250/24", "dev", "nic0"]);
+        let url = format!("http://{SERVER}:8080{path}");
+        let mut all = vec!["-sS", "--max-time", "20", "--fail-with-body", "--globoff", &url];
+        all.extend(options);
+        self.client("curl", &all)
+    }
+
+    /// curl's output as text; an error of HTTP fails the test.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let output = self.curl(&[path]);
+        assert!(output.status.success(), "{path}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// POSTs a JSON body; gives status and answer.
+    pub(crate) fn post(&self, path: &str, body: &impl serde::Serialize) -> (u16, String) {
+        let body = serde_json::to_string(body).unwrap();
+        let output = self.curl(&[
+            path,
+            "-H",
+            "content-type: application/json",
+            "-d",
+            &body,
+            "-w",
+            "\n%{http_code}",
+        ]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (answer, status) = text.rsplit_once('\n').unwrap();
+        (status.parse().unwrap(), answer.to_owned())
+    }
+
+    /// The MAC of the clients' first interface, made to be this.
+    pub(crate) fn set_mac(&self, mac: Mac) {
+        self.client("ip", &["link", "set", "nic0", "down"]);
+        self.client("ip", &["link", "set", "nic0", "address", &mac.to_string()]);
+        self.client("ip", &["link", "set", "nic0", "up"]);
+    }
+
+    /// udhcpc's one exchange on an interface as an iPXE ROM would make it: the address, or none.
+    pub(crate) fn dhcp(&self, interface: &str, options: &[&str]) -> Option<Ipv4Addr> {
+        leased(&self.dhcp_command(interface, options).output().unwrap())
+    }
+
+    pub(crate) fn dhcp_command(&self, interface: &str, options: &[&str]) -> Command {
+        let mut all = vec![
+            "udhcpc", "-f", "-n", "-q", "-t", "5", "-T", "2", "-s", "/bin/true", "-i", interface,
+        ];
+        all.extend(options);
+        self.client_command("busybox", &all)
+    }
+
+    /// Waits until something is so.
+    pub(crate) fn await_true(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            assert!(Instant::now() < until, "waited in vain: {what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits for a fact and gives it.
+    pub(crate) fn await_fact<T>(&self, what: &str, is: impl Fn(&FactBody) -> Option<T>) -> T {
+        self.await_true(what, |rack| rack.daemon.facts().iter().any(|fact| is(fact).is_some()));
+        self.daemon.facts().iter().find_map(is).expect("just seen")
+    }
+}
+
+/// The address in udhcpc's words.
+pub(crate) fn leased(output: &Output) -> Option<Ipv4Addr> {
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = words.lines().find(|line| line.contains("lease of"))?;
+    line.split("lease of ").nth(1)?.split(' ').next()?.parse().ok()
+}
+
+fn ip(arguments: &[&str]) {
+    let output = Command::new("ip").args(arguments).output().unwrap();
+    assert!(output.status.success(), "ip {arguments:?}: {output:?}");
+}
+
+/// What is served as a loader: long enough for several windows, and no two blocks alike.
+pub(crate) fn loader() -> Vec<u8> {
+    (0..100_000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+pub(crate) fn mac(last: u8) -> Mac {
+    Mac::new([0x52, 0x54, 0, 0x77, 0, last]).unwrap()
+}
+
+pub(crate) fn machine_id() -> MachineId {
+    MachineId(Uuid::from_bytes([7; 16]))
+}
+
+pub(crate) fn incarnation() -> Incarnation {
+    Incarnation {
+        number: 1,
+        uuid: Uuid::from_bytes([1; 16]),
+    }
+}
+
+/// One link with a range, and one machine with a reservation.
+pub(crate) fn desired(enlist: Enlist, range: (&str, &str)) -> Desired {
+    let subnet = Subnet {
+        network: "10.77.0.0".parse().unwrap(),
+        prefix: 24,
+        gateway: Some("10.77.0.1".parse().unwrap()),
+        dns: Vec::new(),
+        dynamic: vec![AddressRange {
+            from: range.0.parse().unwrap(),
+            to: range.1.parse().unwrap(),
+        }],
+        lease_seconds: 600,
+    };
+    let machine = RackMachine {
+        name: "node-01".parse().unwrap(),
+        nics: vec![RackNic {
+            mac: mac(1),
+            link: LINK.to_owned(),
+            address: Some(Ipv4Addr::new(10, 77, 0, 17)),
+        }],
+        hostname: Some("node-01".to_owned()),
+        installed: false,
+        firmware: FirmwareKind::Bios,
+        bmc: None,
+        refuse: None,
+    };
+    Desired {
+        incarnation: incarnation(),
+        config: RackConfig {
+            links: [(
+                LINK.to_owned(),
+                Link {
+                    dhcp: true,
+                    enlist,
+                    subnets: vec![subnet],
+                },
+            )]
+            .into(),
+            machines: [(machine_id(), machine)].into(),
+            token_key: "00112233445566778899aabbccddeeff".to_owned(),
+            ..RackConfig::default()
+        },
+        orders: Vec::new(),
+    }
+}
+
+/// The same with an ephemeral system, and the machine ordered to be inspected.
+pub(crate) fn with_job(mut desired: Desired, daemon: &Daemon) -> Desired {
+    desired.config.ephemeral = Some(Ephemeral {
+        kernel: daemon.keep(b"kernel"),
+        initrd: daemon.keep(b"initrd"),
+        rootfs: daemon.keep(b"rootfs"),
+    });
+    desired.orders = vec![boot_order(1, 1)];
+    desired
+}
+
+pub(crate) fn boot_order(generation: u64, attempt: u32) -> Order {
+    Order {
+        machine: machine_id(),
+        incarnation: incarnation(),
+        generation: Generation(generation),
+        number: attempt,
+        deadline: Timestamp::from_unix_ms(i64::MAX),
+        cause: "a test".to_owned(),
+        action: Action::Boot(NextBoot::Job(Box::new(Job {
+            job: JobRef {
+                machine: machine_id(),
+                generation: Generation(generation),
+                attempt,
+            },
+            name: "node-01".parse().unwrap(),
+            kind: JobKind::Inspect,
+        }))),
+    }
+}

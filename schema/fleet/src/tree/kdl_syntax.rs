@@ -1,0 +1,174 @@
+//! KDL v2 as its parser gives it, one object after the other, and its errors in our words.
+//!
+//! The parser recurses on every opening and on every error it goes on after, without a limit of its
+//! own. So objects are limited before they reach it, and it gets a stack that suffices for the worst
+//! that fits into them.
+
+use super::{first_of_lines, kdl_objects};
+use crate::{
+    code::Code,
+    diagnostic::{Applicability, Diagnostic},
+    limit::{
+        KDL_BROKEN_MAX, KDL_OBJECT_BYTES_MAX, KDL_OPENINGS_MAX, KDL_STACK_FOR_OPENINGS, KDL_STACK_PER_BYTE,
+    },
+    source::Text,
+    span::Span,
+};
+use kdl::{KdlDiagnostic, KdlDocument, KdlError};
+use std::ops::Range;
+
+/// The documents of a file, one for each object that can be read, each with its first byte; the
+/// parser counts from there.
+pub(super) fn documents(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<(usize, KdlDocument)> {
+    let pieces = kdl_objects::split(text.text);
+    let (pieces, refused): (Vec<_>, Vec<_>) = pieces
+        .into_iter()
+        .partition(|piece| fits(&text.text[piece.clone()]));
+    diagnostics.extend(refused.into_iter().map(|piece| {
+        Diagnostic::error(
+            Code::M0008,
+            format!(
+                "more than {KDL_OPENINGS_MAX} of {{, /* and /- in one object, or more than {} KiB",
+                KDL_OBJECT_BYTES_MAX >> 10
+            ),
+            &text.span(piece.start..piece.start + 1),
+            "this object holds too much",
+        )
+    }));
+    let Some(results) = parse(text.text, &pieces) else {
+        diagnostics.push(Diagnostic::error(
+            Code::M0008,
+            "there is no room for the stack that reading KDL takes",
+            &Span::start_of(text.path.clone()),
+            "this file is not read",
+        ));
+        return Vec::new();
+    };
+    let mut documents = Vec::with_capacity(results.len());
+    let mut errors = Vec::new();
+    for (piece, result) in pieces.iter().zip(results) {
+        match result {
+            Ok(document) => documents.push((piece.start, document)),
+            Err(error) => {
+                let of_piece = error
+                    .diagnostics
+                    .iter()
+                    .map(|one| syntax_error(text, piece.start, one));
+                errors.extend(first_of_lines(of_piece));
+            }
+        }
+    }
+    diagnostics.extend(first_of_lines(errors.into_iter()));
+    documents
+}
+
+/// A span of the parser in the bytes of the file.
+pub(super) fn range(span: miette::SourceSpan, base: usize) -> Range<usize> {
+    let start = base + span.offset();
+    start..start + span.len()
+}
+
+fn fits(piece: &str) -> bool {
+    piece.len() <= KDL_OBJECT_BYTES_MAX && kdl_objects::openings(piece) <= KDL_OPENINGS_MAX
+}
+
+/// Parses each piece. The parser is slow on errors, so after some broken pieces the rest is not read.
+/// `None` if no thread with the stack can be had.
+fn parse(text: &str, pieces: &[Range<usize>]) -> Option<Vec<Result<KdlDocument, KdlError>>> {
+    let Some(longest) = pieces.iter().map(Range::len).max() else {
+        return Some(Vec::new());
+    };
+    let stack = KDL_STACK_FOR_OPENINGS + KDL_STACK_PER_BYTE * longest;
+    let parse_all = || {
+        let mut broken = 0;
+        let mut results = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let result = KdlDocument::parse_v2(&text[piece.clone()]);
+            broken += usize::from(result.is_err());
+            results.push(result);
+            if broken == KDL_BROKEN_MAX {
+                break;
+            }
+        }
+        results
+    };
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(stack)
+            .spawn_scoped(scope, parse_all)
+            .ok()?
+            .join()
+            .ok()
+    })
+}
+
+/// What people write who know KDL v1, or who forget quotes; the parser's own words for these say
+/// little.
+fn syntax_error(text: &Text<'_>, base: usize, error: &KdlDiagnostic) -> Diagnostic {
+    let range = range(error.span, base);
+    let source = text.text.get(range.clone()).unwrap_or_default();
+    if let Some(keyword) = ["true", "false", "null"].into_iter().find(|word| *word == source) {
+        return Diagnostic::error(
+            Code::M0006,
+            format!("{keyword} is written #{keyword} in KDL v2"),
+            &text.span(range.clone()),
+            "this is KDL v1",
+        )
+        .fix(
+            Applicability::Safe,
+            format!("replace with #{keyword}"),
+            &text.span(range),
+            format!("#{keyword}"),
+        );
+    }
+    if source.starts_with("r\"") || source.starts_with("r#") {
+        return Diagnostic::error(
+            Code::M0006,
+            "a raw string is written #\"…\"# in KDL v2",
+            &text.span(range),
+            "this is KDL v1",
+        );
+    }
+    if let Some(word) = unquoted(text.text, range.clone()) {
+        let written = &text.text[word.clone()];
+        return Diagnostic::error(
+            Code::M0006,
+            format!("{written} must be quoted in KDL"),
+            &text.span(word.clone()),
+            "it begins like a number and is none",
+        )
+        .fix(
+            Applicability::Safe,
+            format!("replace with \"{written}\""),
+            &text.span(word.clone()),
+            format!("\"{written}\""),
+        );
+    }
+    let title = error
+        .message
+        .clone()
+        .unwrap_or_else(|| "this cannot be read".to_owned());
+    let mut diagnostic = Diagnostic::error(Code::M0001, title, &text.span(range), "this is not KDL");
+    diagnostic.help.clone_from(&error.help);
+    diagnostic
+}
+
+/// The word at the end of an error's range, if it begins with a digit: an address, a size, a MAC
+/// address without quotes. The parser stops inside it, so its end is looked for.
+fn unquoted(text: &str, range: Range<usize>) -> Option<Range<usize>> {
+    let breaks = |c: char| c.is_whitespace() || matches!(c, '=' | '{' | '}' | ';' | '"' | '(' | ')');
+    let before = text.get(..range.end)?;
+    let tail: usize = before
+        .chars()
+        .rev()
+        .take_while(|c| !breaks(*c))
+        .map(char::len_utf8)
+        .sum();
+    let start = before.len() - tail;
+    if before[..start].ends_with('"') {
+        return None;
+    }
+    let length = text[start..].find(breaks).unwrap_or(text.len() - start);
+    let word = &text[start..start + length];
+    (word.starts_with(|c: char| c.is_ascii_digit()) && !range.is_empty()).then_some(start..start + length)
+}
