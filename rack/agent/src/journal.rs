@@ -1,9 +1,9 @@
 //! An append-only file of lines with group commit.
 //!
 //! One thread writes: whatever waits when it turns to the file goes out in one write and one
-//! `fdatasync`, and each asker hears when its own lines are on disk. A failed write poisons the file,
-//! since it may have left half a line; the next append first writes the whole state anew, which also
-//! keeps the file short. The state comes from whoever owns it, by a function.
+//! `fdatasync`, and each asker hears when its own lines are on disk. After a failed write, which
+//! may have left half a line, the next append writes the whole state anew instead; so does one that
+//! finds the file long. The state comes from whoever owns it, by a function.
 
 use std::{
     fs::{File, OpenOptions},
@@ -34,10 +34,10 @@ struct Append {
 
 struct Writer {
     path: PathBuf,
-    file: File,
+    /// Absent until the first append has written the whole state, and after a failure.
+    file: Option<File>,
     written: u64,
     rewritten: u64,
-    poisoned: bool,
     snapshot: Snapshot,
 }
 
@@ -71,20 +71,17 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
 }
 
 impl Journal {
-    /// Begins a journal with the whole state. The thread is to be joined after the last [`Journal`] is
-    /// dropped.
+    /// Begins a journal; the file is left as it is until the first append, so that a full disk does not
+    /// keep the agent from starting. The thread is to be joined after the last [`Journal`] is dropped.
     ///
     /// # Errors
-    /// The file cannot be written, or no thread be made.
+    /// No thread can be made.
     pub(crate) fn start(path: PathBuf, snapshot: Snapshot) -> io::Result<(Self, JoinHandle<()>)> {
-        let contents = snapshot();
-        replace(&path, &contents)?;
         let mut writer = Writer {
-            file: OpenOptions::new().append(true).open(&path)?,
             path,
-            written: contents.len() as u64,
-            rewritten: contents.len() as u64,
-            poisoned: false,
+            file: None,
+            written: 0,
+            rewritten: 0,
             snapshot,
         };
         let (asker, asked) = channel();
@@ -128,19 +125,20 @@ impl Writer {
     }
 
     fn commit(&mut self, lines: &[u8]) -> io::Result<()> {
-        if self.poisoned || self.written > REWRITE_BYTES.max(self.rewritten * 4) {
+        let is_long = self.written > REWRITE_BYTES.max(self.rewritten * 4);
+        let Some(mut file) = self.file.take().filter(|_| !is_long) else {
             // The state has these lines already: whoever appends changes it first.
-            self.poisoned = true;
             let contents = (self.snapshot)();
             replace(&self.path, &contents)?;
-            self.file = OpenOptions::new().append(true).open(&self.path)?;
+            self.file = Some(OpenOptions::new().append(true).open(&self.path)?);
             self.written = contents.len() as u64;
             self.rewritten = self.written;
-            self.poisoned = false;
-        }
-        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
-        self.poisoned = written.is_err();
+            return Ok(());
+        };
+        file.write_all(lines)?;
+        file.sync_data()?;
         self.written += lines.len() as u64;
-        written
+        self.file = Some(file);
+        Ok(())
     }
 }

@@ -6,15 +6,17 @@
 use crate::{
     clock,
     error_chain::Chain,
-    rack::{Rack, ToSync},
+    rack::{Rack, Served, ToSync},
 };
 use rack_api::{
     config::BmcAccess,
-    fact::{BmcFaultKind, PowerSeen},
+    fact::{BmcFaultKind, FactBody, PowerSeen},
     inventory::FirmwareKind,
     order::{Action, NextBoot, Order},
 };
-use rack_bmc::{BmcFault, BmcQueue, BootDevice, BootOverride, Firmware, Lasting, Power, PowerWanted, Secret, ipmi};
+use rack_bmc::{
+    BmcFault, BmcQueue, BootDevice, BootOverride, Firmware, Lasting, Power, PowerWanted, Secret, ipmi,
+};
 use rack_proto::power::{PowerEffect, PowerEvent, PowerFault, PowerLane};
 use schema_ids::{MachineId, Timestamp};
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
@@ -41,7 +43,9 @@ pub(crate) async fn run(rack: Arc<Rack>, stop: CancellationToken) {
     let mut workers: BTreeMap<MachineId, Worker> = BTreeMap::new();
     let mut tasks = JoinSet::new();
     loop {
-        let wishes = wishes(&served.borrow_and_update());
+        let word = Arc::clone(&served.borrow_and_update());
+        refuse_without_bmc(&rack, &word);
+        let wishes = wishes(&word);
         workers.retain(|machine, worker| {
             let wanted = wishes.contains_key(machine);
             if !wanted {
@@ -77,8 +81,22 @@ pub(crate) async fn run(rack: Arc<Rack>, stop: CancellationToken) {
     while tasks.join_next().await.is_some() {}
 }
 
+/// Nobody could carry these out.
+fn refuse_without_bmc(rack: &Rack, served: &Served) {
+    for order in served.power.values() {
+        let machine = served.config.machines.get(&order.machine);
+        if machine.is_some_and(|machine| machine.bmc.is_none()) {
+            rack.tell(vec![FactBody::OrderRefused {
+                order: order.reference(),
+                why: "this machine has no BMC that this agent knows".to_owned(),
+            }]);
+            rack.send(ToSync::OrderEnded(order.reference()));
+        }
+    }
+}
+
 /// Machines with a BMC whose password is known: after a restart that is with the first sync.
-fn wishes(served: &crate::rack::Served) -> BTreeMap<MachineId, Wish> {
+fn wishes(served: &Served) -> BTreeMap<MachineId, Wish> {
     let wish = |(id, machine): (&MachineId, &rack_api::config::RackMachine)| {
         let access = machine.bmc.clone().filter(|access| !access.password.is_empty())?;
         let boots_job = matches!(
@@ -100,7 +118,12 @@ fn wishes(served: &crate::rack::Served) -> BTreeMap<MachineId, Wish> {
 }
 
 /// One machine's BMC.
-async fn drive(rack: Arc<Rack>, machine: MachineId, mut wish: watch::Receiver<Wish>, stop: CancellationToken) {
+async fn drive(
+    rack: Arc<Rack>,
+    machine: MachineId,
+    mut wish: watch::Receiver<Wish>,
+    stop: CancellationToken,
+) {
     let mut lane = PowerLane::new(machine);
     let mut queue: Option<Arc<BmcQueue>> = None;
     let mut access: Option<BmcAccess> = None;
@@ -253,7 +276,9 @@ fn told(fault: &BmcFault) -> PowerFault {
     let kind = match fault {
         BmcFault::Unreachable { .. } | BmcFault::TimedOut { .. } => BmcFaultKind::Silent,
         BmcFault::BadCredentials { .. } => BmcFaultKind::Credentials,
-        BmcFault::NoCommonCipher { .. } | BmcFault::Busy { .. } | BmcFault::Refused { .. } => BmcFaultKind::Refused,
+        BmcFault::NoCommonCipher { .. } | BmcFault::Busy { .. } | BmcFault::Refused { .. } => {
+            BmcFaultKind::Refused
+        }
         BmcFault::BadReply { .. } => BmcFaultKind::Garbled,
     };
     PowerFault {

@@ -35,6 +35,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// A reporter hears within this whether its facts are on disk.
 const DURABLE_MAX: Duration = Duration::from_secs(10);
 
+/// Messages on their way to the sync task, which takes them faster than a rack can make them unless the
+/// disk hangs.
+pub(crate) const MESSAGES_MAX: usize = 10_000;
+
 /// Undeclared machines remembered as inspected.
 const ENLISTED_MAX: usize = 4096;
 
@@ -129,7 +133,7 @@ pub(crate) struct Rack {
     pub(crate) served: watch::Receiver<Arc<Served>>,
     /// Interfaces by name, as they are now.
     pub(crate) interfaces: watch::Receiver<BTreeMap<String, Interface>>,
-    pub(crate) to_sync: mpsc::UnboundedSender<ToSync>,
+    pub(crate) to_sync: mpsc::Sender<ToSync>,
     pub(crate) leases: Arc<Mutex<Leases>>,
     pub(crate) boots: Mutex<BootLog>,
     /// The job that each machine ended last, and in which boot: the same boot is not given it again.
@@ -189,17 +193,21 @@ impl Rack {
     /// Tells facts and waits until they are on disk.
     pub(crate) async fn tell_durably(&self, facts: Vec<Fact>) -> Result<(), NotDurable> {
         let (durable, heard) = oneshot::channel();
-        self.send(ToSync::Facts(facts, Some(durable)));
-        match tokio::time::timeout(DURABLE_MAX, heard).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(NotDurable),
+        let told = async {
+            let sent = self.to_sync.send(ToSync::Facts(facts, Some(durable))).await;
+            sent.is_ok() && heard.await.is_ok()
+        };
+        match tokio::time::timeout(DURABLE_MAX, told).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(NotDurable),
         }
     }
 
-    /// Sends to the sync task.
+    /// Sends to the sync task. What finds no room is dropped: later facts say more, and an order that is
+    /// not seen to end is carried out again, which changes nothing.
     pub(crate) fn send(&self, message: ToSync) {
-        if self.to_sync.send(message).is_err() {
-            tracing::debug!("a fact came after the sync had stopped");
+        if let Err(error) = self.to_sync.try_send(message) {
+            tracing::warn!(%error, "the sync task does not keep up");
         }
     }
 

@@ -67,7 +67,8 @@ async fn serve(rack: &Rack, link: &str) -> io::Result<()> {
     let mut next = Instant::now();
     while rack.interface(link).map(|now| now.index) == Some(interface.index) {
         let (length, _) = socket.recv_from(&mut message).await?;
-        if !is_solicitation(&message[..length]) {
+        let serves = rack.served().config.links.get(link).is_some_and(|link| link.dhcp);
+        if !serves || !is_solicitation(&message[..length]) {
             continue;
         }
         tokio::time::sleep_until(next).await;

@@ -12,7 +12,7 @@ use crate::{
     journal::Journal,
     kept::{self, StateDir, StateError},
     power,
-    rack::{Rack, Served, lock},
+    rack::{MESSAGES_MAX, Rack, Served, lock},
     router_advertisement,
     settings::Settings,
     sync::Sync,
@@ -30,6 +30,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    thread::JoinHandle,
     time::Duration,
 };
 use tokio::{
@@ -71,37 +72,97 @@ pub(crate) enum StartError {
     Signal(#[source] io::Error),
 }
 
+/// The agent, put together and not yet running.
+struct Agent {
+    rack: Arc<Rack>,
+    sync: Sync,
+    leases: Journal,
+    /// The threads of the journals, which end with the last of their askers.
+    writers: [JoinHandle<()>; 2],
+    interfaces: watch::Sender<BTreeMap<String, Interface>>,
+}
+
 /// Runs until SIGTERM or SIGINT.
 pub(crate) async fn run(settings: Settings) -> Result<(), StartError> {
+    let stop = stop_on_signal()?;
+    let (netlink, connection) = Netlink::open().map_err(StartError::Netlink)?;
+    let carrier = tokio::spawn(connection);
+    let Agent {
+        rack,
+        sync,
+        leases,
+        writers,
+        interfaces,
+    } = assemble(settings, netlink)?;
+    tracing::info!(rack = %rack.settings.name, daemon = %rack.settings.daemon, "rack agent starts");
+
+    // The sync stops after the others, so that their last facts reach the disk.
+    let sync_stop = CancellationToken::new();
+    let sync = tokio::spawn(sync.run(sync_stop.clone()));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(watch_interfaces(Arc::clone(&rack), interfaces, stop.clone()));
+    tasks.spawn(tell_boots(Arc::clone(&rack), stop.clone()));
+    tasks.spawn(power::run(Arc::clone(&rack), stop.clone()));
+    tasks.spawn(artefacts::run(Arc::clone(&rack), stop.clone()));
+    for link in rack.settings.links.keys().cloned() {
+        let (journal, stop) = (leases.clone(), &stop);
+        tasks.spawn(dhcp::run(Arc::clone(&rack), link.clone(), journal, stop.clone()));
+        tasks.spawn(tftp::run(Arc::clone(&rack), link.clone(), stop.clone()));
+        tasks.spawn(router_advertisement::run(
+            Arc::clone(&rack),
+            link.clone(),
+            stop.clone(),
+        ));
+        tasks.spawn(http::run(Arc::clone(&rack), link, stop.clone()));
+    }
+    drop(leases);
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            // A task that panics is our own bug; the process restarts whole rather than go on in part.
+            tracing::error!(%error, "a task ended badly, stopping");
+            stop.cancel();
+        }
+    }
+    sync_stop.cancel();
+    join(sync).await;
+    drop(rack);
+    carrier.abort();
+    for writer in writers {
+        join(tokio::task::spawn_blocking(move || writer.join().is_ok())).await;
+    }
+    tracing::info!("rack agent stopped");
+    Ok(())
+}
+
+/// Reads what was kept and makes all that the tasks share.
+fn assemble(settings: Settings, netlink: Netlink) -> Result<Agent, StartError> {
     let state = StateDir::open(&settings.state_dir).map_err(StartError::State)?;
     let word = state.read_word().map_err(StartError::State)?;
-    let spool = state.read_spool().map_err(StartError::State)?;
-    let leases = Arc::new(Mutex::new(state.read_leases().map_err(StartError::State)?));
     let daemon = Daemon::new(&settings).map_err(StartError::Identity)?;
-    let (netlink, connection) = Netlink::open().map_err(StartError::Netlink)?;
-    let agent_archive = agent_archive(&settings.agent_binary)?;
-    let loaders = loaders(&settings.ipxe_dir);
-    let stop = stop_on_signal()?;
-
     let session = Arc::new(Mutex::new(Session::new(Kept {
         agent: settings.name.clone(),
         boot: Uuid::from_bytes(rand::random()),
         orders: word.orders.clone(),
-        spool,
+        spool: state.read_spool().map_err(StartError::State)?,
     })));
-    let (served_sender, served) = watch::channel(Arc::new(Served::new(word.config.clone(), &word.orders)));
-    let (interfaces_sender, interfaces) = watch::channel(BTreeMap::new());
-    let (to_sync, messages) = mpsc::unbounded_channel();
-    let (spool_journal, spool_thread) = {
+    let leases = Arc::new(Mutex::new(state.read_leases().map_err(StartError::State)?));
+    let (spool_journal, spool_writer) = {
         let session = Arc::clone(&session);
         journal(state.spool(), move || kept::spool_lines(&lock(&session)))?
     };
-    let (lease_journal, lease_thread) = {
+    let (lease_journal, lease_writer) = {
         let leases = Arc::clone(&leases);
         journal(state.leases(), move || {
-            lock(&leases).snapshot().iter().flat_map(kept::lease_line).collect()
+            lock(&leases)
+                .snapshot()
+                .iter()
+                .flat_map(kept::lease_line)
+                .collect()
         })?
     };
+    let (served_sender, served) = watch::channel(Arc::new(Served::new(word.config.clone(), &word.orders)));
+    let (interfaces_sender, interfaces) = watch::channel(BTreeMap::new());
+    let (to_sync, messages) = mpsc::channel(MESSAGES_MAX);
     let sync = Sync {
         session,
         spool: spool_journal,
@@ -111,12 +172,12 @@ pub(crate) async fn run(settings: Settings) -> Result<(), StartError> {
         config: word.config,
         state: state.clone(),
     };
-    let rack = Arc::new(Rack {
+    let rack = Rack {
         cache: Cache::new(state.artefacts(), daemon.clone()),
         daemon,
         netlink,
-        agent_archive: agent_archive.into(),
-        loaders,
+        agent_archive: agent_archive(&settings.agent_binary)?.into(),
+        loaders: loaders(&settings.ipxe_dir),
         served,
         interfaces,
         to_sync,
@@ -125,41 +186,14 @@ pub(crate) async fn run(settings: Settings) -> Result<(), StartError> {
         ended: Mutex::default(),
         enlisted: Mutex::default(),
         settings,
-    });
-    tracing::info!(rack = %rack.settings.name, daemon = %rack.settings.daemon, "rack agent starts");
-
-    let carrier = tokio::spawn(connection);
-    // The sync stops after the others, so that their last facts reach the disk.
-    let sync_stop = CancellationToken::new();
-    let sync_task = tokio::spawn(sync.run(sync_stop.clone()));
-    let mut tasks = JoinSet::new();
-    tasks.spawn(watch_interfaces(Arc::clone(&rack), interfaces_sender, stop.clone()));
-    tasks.spawn(tell_boots(Arc::clone(&rack), stop.clone()));
-    tasks.spawn(power::run(Arc::clone(&rack), stop.clone()));
-    tasks.spawn(artefacts::run(Arc::clone(&rack), stop.clone()));
-    for link in rack.settings.links.keys() {
-        tasks.spawn(dhcp::run(Arc::clone(&rack), link.clone(), lease_journal.clone(), stop.clone()));
-        tasks.spawn(tftp::run(Arc::clone(&rack), link.clone(), stop.clone()));
-        tasks.spawn(router_advertisement::run(Arc::clone(&rack), link.clone(), stop.clone()));
-        tasks.spawn(http::run(Arc::clone(&rack), link.clone(), stop.clone()));
-    }
-    drop(lease_journal);
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            // A task that panics is our own bug; the process restarts whole rather than go on in part.
-            tracing::error!(%error, "a task ended badly, stopping");
-            stop.cancel();
-        }
-    }
-    sync_stop.cancel();
-    join(sync_task).await;
-    drop(rack);
-    carrier.abort();
-    for thread in [spool_thread, lease_thread] {
-        join(tokio::task::spawn_blocking(move || thread.join().is_ok())).await;
-    }
-    tracing::info!("rack agent stopped");
-    Ok(())
+    };
+    Ok(Agent {
+        rack: Arc::new(rack),
+        sync,
+        leases: lease_journal,
+        writers: [spool_writer, lease_writer],
+        interfaces: interfaces_sender,
+    })
 }
 
 async fn join<T>(task: tokio::task::JoinHandle<T>) {
@@ -171,7 +205,7 @@ async fn join<T>(task: tokio::task::JoinHandle<T>) {
 fn journal(
     path: PathBuf,
     snapshot: impl Fn() -> Vec<u8> + Send + 'static,
-) -> Result<(Journal, std::thread::JoinHandle<()>), StartError> {
+) -> Result<(Journal, JoinHandle<()>), StartError> {
     Journal::start(path.clone(), Box::new(snapshot)).map_err(|source| StartError::Journal { path, source })
 }
 
@@ -231,7 +265,11 @@ async fn watch_interfaces(
             Ok(mut now) => {
                 // An interface without an address cannot be a server.
                 now.retain(|_, interface| !interface.addresses.is_empty());
-                let absent: Vec<String> = wanted.iter().filter(|name| !now.contains_key(*name)).cloned().collect();
+                let absent: Vec<String> = wanted
+                    .iter()
+                    .filter(|name| !now.contains_key(*name))
+                    .cloned()
+                    .collect();
                 if absent != missing {
                     if !absent.is_empty() {
                         tracing::warn!(interfaces = ?absent, "interfaces are missing or have no IPv4 address");

@@ -42,7 +42,7 @@ pub(crate) struct Sync {
     pub(crate) spool: Journal,
     pub(crate) state: StateDir,
     pub(crate) daemon: Daemon,
-    pub(crate) messages: mpsc::UnboundedReceiver<ToSync>,
+    pub(crate) messages: mpsc::Receiver<ToSync>,
     pub(crate) served: watch::Sender<Arc<Served>>,
     /// The configuration in force, with credentials.
     pub(crate) config: RackConfig,

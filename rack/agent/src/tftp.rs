@@ -49,7 +49,7 @@ async fn serve(rack: &Arc<Rack>, link: &str, stop: &CancellationToken) -> io::Re
     let Some(interface) = rack.interface(link) else {
         return Ok(());
     };
-    let socket = open(&interface.name, PORT)?;
+    let socket = open(&interface.name, Ipv4Addr::UNSPECIFIED, PORT)?;
     tracing::info!(link, interface = interface.name, "answering TFTP");
     let mut transfers: JoinSet<IpAddr> = JoinSet::new();
     let mut per_client: BTreeMap<IpAddr, usize> = BTreeMap::new();
@@ -111,7 +111,9 @@ async fn transfer(
     client: SocketAddr,
     request: &[u8],
 ) -> io::Result<()> {
-    let socket = open(interface, 0)?;
+    // From the address that the client asked, where the interface has several.
+    let own = rack.own_address(link).unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let socket = open(interface, own, 0)?;
     socket.connect(client).await?;
     let request = match ReadRequest::parse(request) {
         Ok(request) => request,
@@ -164,11 +166,11 @@ async fn transfer(
     }
 }
 
-fn open(interface: &str, port: u16) -> io::Result<UdpSocket> {
+fn open(interface: &str, address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_reuse_address(port != 0)?;
     socket.bind_device(Some(interface.as_bytes()))?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+    socket.bind(&SocketAddr::from((address, port)).into())?;
     UdpSocket::from_std(socket.into())
 }

@@ -213,7 +213,10 @@ impl PowerLane {
             None => (READ_EVERY, None),
             Some(working) => (READ_EVERY_BUSY, working.next(now)),
         };
-        let unread = self.working.as_ref().is_some_and(|working| working.read.is_none());
+        let unread = self
+            .working
+            .as_ref()
+            .is_some_and(|working| working.read.is_none());
         let read_due = self.read.map(|read| read.plus(every));
         let soon_enough = read_due.is_some_and(|due| due > now);
         // An order's first reading does not wait for the schedule, unless the last one just failed.

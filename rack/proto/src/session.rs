@@ -271,10 +271,7 @@ impl Session {
             .cloned()
             .collect();
         let has_facts = !facts.is_empty();
-        self.out = Some(Out {
-            sent: now,
-            has_facts,
-        });
+        self.out = Some(Out { sent: now, has_facts });
         effects.push(Effect::Send(Box::new(SyncRequest {
             agent: self.agent.clone(),
             boot: self.boot,

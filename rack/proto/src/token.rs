@@ -56,7 +56,7 @@ impl TokenKey {
     pub fn from_hex(digits: &str) -> Option<Self> {
         let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
         let digits: Vec<u8> = digits.as_bytes().iter().map(digit).collect::<Option<_>>()?;
-        let whole = digits.len() >= 32 && digits.len() % 2 == 0;
+        let whole = digits.len() >= 32 && digits.len().is_multiple_of(2);
         whole.then(|| Self(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()))
     }
 
@@ -69,9 +69,7 @@ impl TokenKey {
 
     /// Reads a token back; `None` for one that this key did not make.
     pub fn verify(&self, token: &str) -> Option<BootToken> {
-        let (text, seal) = token
-            .rsplit_once(':')
-            .filter(|_| token.len() <= TOKEN_MAX)?;
+        let (text, seal) = token.rsplit_once(':').filter(|_| token.len() <= TOKEN_MAX)?;
         self.check(text, seal)?;
         BootToken::parse(text)
     }

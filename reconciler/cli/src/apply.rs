@@ -7,6 +7,7 @@ use crate::plan_text;
 use crate::status::line;
 use reconciler_core::people::{self, ApplyAnswer, ApplyRequest, PlanAnswer, PlanRequest, Stage, Status};
 use reconciler_core::phase::Mark;
+use reconciler_core::plan::Change;
 use schema_ids::Name;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
@@ -73,7 +74,7 @@ fn agreed(answer: &PlanAnswer, wish: &Apply) -> Result<Option<Exit>, Failure> {
     if !answer.plan.applicable() {
         return Ok(Some(Exit::Blocked));
     }
-    let destructive = answer.plan.changes.iter().any(plan_text::destructive);
+    let destructive = answer.plan.changes.iter().any(Change::destructive);
     if wish.yes && destructive {
         let message = format!(
             "--yes is not for plans that erase something: run `muster apply {}`",

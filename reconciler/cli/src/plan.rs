@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::plan_text;
 use reconciler_core::people::{self, ApproveRequest, PlanAnswer, PlanRequest};
-use reconciler_core::plan::Plan;
+use reconciler_core::plan::{Change, Plan};
 
 /// Asks for a plan and shows it.
 pub(crate) fn run(client: &Client, wish: &Wish, json: bool) -> Result<Exit, Failure> {
@@ -30,7 +30,7 @@ pub(crate) fn exit(plan: &Plan, by_changes: bool) -> Exit {
         Exit::Blocked
     } else if !by_changes {
         Exit::Done
-    } else if plan.changes.iter().any(plan_text::destructive) {
+    } else if plan.changes.iter().any(Change::destructive) {
         Exit::Destructive
     } else if plan.changes.is_empty() {
         Exit::Done

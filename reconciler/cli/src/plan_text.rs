@@ -5,19 +5,6 @@ use reconciler_core::plan::{Change, ChangeAction, Plan};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Whether a change erases contents that are not blank, or ends a binding.
-pub(crate) fn destructive(change: &Change) -> bool {
-    let erases_data = change
-        .erases
-        .iter()
-        .any(|disk| disk.content != schema_ids::ContentId::Blank);
-    match change.action {
-        ChangeAction::Redeploy | ChangeAction::Release => true,
-        ChangeAction::Deploy => erases_data,
-        ChangeAction::Enlist | ChangeAction::Update | ChangeAction::Orphan | ChangeAction::Rename => false,
-    }
-}
-
 fn sign(action: ChangeAction) -> (&'static str, &'static str) {
     match action {
         ChangeAction::Redeploy => ("-/+", "redeploy"),
@@ -33,8 +20,7 @@ fn sign(action: ChangeAction) -> (&'static str, &'static str) {
 /// The whole text.
 pub(crate) fn render(plan: &Plan) -> String {
     let mut out = String::new();
-    // Writing into a String does not fail.
-    drop(write(&mut out, plan));
+    write(&mut out, plan).expect("writing into a string does not fail");
     out
 }
 
@@ -48,7 +34,7 @@ fn write(out: &mut String, plan: &Plan) -> std::fmt::Result {
         "muster plan   fleet {}   {commit}   observed {}\n",
         plan.fleet, plan.made
     )?;
-    let (wiped, rest): (Vec<_>, Vec<_>) = plan.changes.iter().partition(|change| destructive(change));
+    let (wiped, rest): (Vec<_>, Vec<_>) = plan.changes.iter().partition(|change| change.destructive());
     if !wiped.is_empty() {
         let disks: usize = wiped.iter().map(|change| change.erases.len()).sum();
         writeln!(
@@ -99,7 +85,7 @@ fn write(out: &mut String, plan: &Plan) -> std::fmt::Result {
 
 fn write_change(out: &mut String, plan: &Plan, change: &Change) -> std::fmt::Result {
     let (sign, word) = sign(change.action);
-    let tag = if destructive(change) { "   [WIPE]" } else { "" };
+    let tag = if change.destructive() { "   [WIPE]" } else { "" };
     let machine = change
         .machine
         .and_then(|id| plan.machines.get(&id))
@@ -149,4 +135,83 @@ fn write_total(out: &mut String, plan: &Plan) -> std::fmt::Result {
 
 fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "S" })
+}
+
+#[cfg(test)]
+mod tests {
+    use reconciler_core::observed::{DiskContents, Observed};
+    use reconciler_core::plan::{Change, ChangeAction, Desired, GuardReport, Note, Origin, Plan};
+    use schema_fleet::SourceFile;
+    use schema_ids::{Incarnation, Timestamp, Uuid};
+    use std::collections::BTreeMap;
+
+    const EXAMPLE: &str = include_str!("../../../examples/one-machine/toml/fleet.toml");
+
+    /// The example's first plan: nothing was observed yet.
+    fn first_plan() -> Plan {
+        let file = SourceFile {
+            path: "fleet.toml".to_owned(),
+            bytes: EXAMPLE.into(),
+        };
+        let fleet = schema_fleet::parse(&[file]).fleet.expect("the example is sound");
+        let at = Timestamp::from_unix_ms(1_795_000_000_000);
+        let uuid = Uuid::from_bytes([7; 16]);
+        let observed = Observed {
+            at,
+            fleet_uid: uuid,
+            incarnation: Incarnation { number: 1, uuid },
+            machines: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            discovered: BTreeMap::new(),
+            addresses_in_use: BTreeMap::new(),
+            restored: None,
+        };
+        let desired = Desired {
+            fleet: &fleet,
+            commit: "0123456789abcdef0123456789abcdef01234567",
+        };
+        reconciler_core::plan::plan(&desired, &observed, &Plan::empty(fleet.name.clone()), at)
+    }
+
+    #[test]
+    fn a_first_plan() {
+        insta::assert_snapshot!(super::render(&first_plan()));
+    }
+
+    #[test]
+    fn what_is_erased_comes_first_and_what_blocks_is_said() {
+        let mut plan = first_plan();
+        let machine = plan.machines.keys().next().copied();
+        let origin = Some(Origin {
+            file: "fleet.toml".to_owned(),
+            line: 90,
+        });
+        plan.changes.push(Change {
+            object: "deployment.first[1]".to_owned(),
+            action: ChangeAction::Redeploy,
+            machine,
+            why: "image debian-12-old -> debian-12-new".to_owned(),
+            origin: origin.clone(),
+            erases: vec![DiskContents {
+                disk: "serial:SSD_1".parse().unwrap(),
+                content: "data:gpt-ext4+0011223344556677".parse().unwrap(),
+            }],
+            keeps: vec!["wwn:0x5000".parse().unwrap()],
+        });
+        plan.guards.push(GuardReport {
+            guard: "limits".to_owned(),
+            blocked: Some((
+                "M0803".to_owned(),
+                "1 machine would be destroyed, 0 are allowed".to_owned(),
+            )),
+            detail: String::new(),
+        });
+        plan.notes.push(Note {
+            object: "machine.node-02".to_owned(),
+            code: "UNEXPECTED_CONTENTS".to_owned(),
+            text: "disk serial:SSD_2 holds data nobody named\nadd its consent".to_owned(),
+            origin,
+        });
+        insta::assert_snapshot!(super::render(&plan));
+    }
 }

@@ -69,10 +69,10 @@ pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -
         Decision::Wait(wait) => Some(wait.condition),
         Decision::Propose(_) | Decision::Settled => None,
     };
-    let phase = match (
-        waits.filter(|condition| needs_person(*condition)),
-        &machine.wanted.intent,
-    ) {
+    // What is tried again by itself is not stuck.
+    let retried = matches!(decision, Decision::Wait(wait) if wait.retry_at.is_some());
+    let stuck = waits.filter(|condition| needs_person(*condition) && !retried);
+    let phase = match (stuck, &machine.wanted.intent) {
         (Some(condition), Intent::Ready | Intent::Deployed(_)) if !runs_anyway(condition) => Phase::Failed {
             step: failed_step(facts).unwrap_or_else(|| condition.code().to_owned()),
         },
@@ -86,7 +86,7 @@ pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -
         (_, Intent::Deployed(deploy)) => deployed_phase(deploy, facts, decision, waits),
         (_, Intent::Orphaned { .. }) => Phase::Deployed,
     };
-    (phase, marks(machine, waits))
+    (phase, marks(machine, waits, stuck.is_some()))
 }
 
 /// From bound to seen running.
@@ -146,7 +146,7 @@ fn failed_step(facts: &MachineFacts) -> Option<String> {
     Some(failed.step.clone())
 }
 
-fn marks(machine: &MachinePlan, waits: Option<Condition>) -> BTreeSet<Mark> {
+fn marks(machine: &MachinePlan, waits: Option<Condition>, stuck: bool) -> BTreeSet<Mark> {
     let mut marks = BTreeSet::new();
     if matches!(machine.wanted.intent, Intent::Orphaned { .. }) {
         marks.insert(Mark::Orphaned);
@@ -161,7 +161,7 @@ fn marks(machine: &MachinePlan, waits: Option<Condition>) -> BTreeSet<Mark> {
     if condition == Condition::UnexpectedContents {
         marks.insert(Mark::Foreign);
     }
-    if needs_person(condition) {
+    if stuck {
         marks.insert(Mark::Stalled);
     }
     marks

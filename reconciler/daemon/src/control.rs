@@ -3,8 +3,8 @@
 //! It reads the world anew each time and keeps nothing, so that it may be stopped between any two
 //! effects. Wake-ups are hints: facts that arrived here or at another daemon, and a timer.
 
+use crate::daemon::Daemon;
 use crate::pipeline;
-use crate::shared::Shared;
 use crate::world::{self, Loaded};
 use reconciler_core::tick::Effect;
 use reconciler_store::{By, Claimed, Intended, Issuance, Issue, StoreError, Wake, WorkItem};
@@ -36,12 +36,12 @@ pub(crate) enum ControlError {
 }
 
 /// Runs until cancelled.
-pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+pub(crate) async fn run(daemon: Arc<Daemon>, stop: CancellationToken) {
     let mut swept: Option<Instant> = None;
     loop {
         // Marks say that there is something to do; a sweep looks without any, since marks are hints.
         let sweep = swept.is_none_or(|at| at.elapsed() >= SWEEP);
-        let pause = match round(&shared, sweep).await {
+        let pause = match round(&daemon, sweep).await {
             Ok(Some(pause)) => {
                 swept = Some(Instant::now());
                 pause
@@ -54,15 +54,15 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         };
         tokio::select! {
             () = stop.cancelled() => break,
-            () = shared.wake.notified() => {}
+            () = daemon.wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
 /// Claims what is marked and takes steps; `None` if another daemon has all of it and no sweep is due.
-async fn round(shared: &Shared, sweep: bool) -> Result<Option<Duration>, ControlError> {
-    let claimed = shared
+async fn round(daemon: &Daemon, sweep: bool) -> Result<Option<Duration>, ControlError> {
+    let claimed = daemon
         .store
         .claim(CLAIM_MAX, LEASE)
         .await
@@ -70,31 +70,31 @@ async fn round(shared: &Shared, sweep: bool) -> Result<Option<Duration>, Control
     if claimed.is_empty() && !sweep {
         return Ok(None);
     }
-    let pause = steps(shared).await?;
-    finish(shared, &claimed, pause)
+    let pause = steps(daemon).await?;
+    finish(daemon, &claimed, pause)
         .await
         .map_err(ControlError::Store)?;
     Ok(Some(pause))
 }
 
 /// Gives the marks back; the fleet as a whole is looked at again after `pause`.
-async fn finish(shared: &Shared, claimed: &[Claimed], pause: Duration) -> Result<(), StoreError> {
+async fn finish(daemon: &Daemon, claimed: &[Claimed], pause: Duration) -> Result<(), StoreError> {
     for item in claimed {
         let again = (item.item == WorkItem::Fleet).then_some(pause);
-        shared.store.finish(item, again).await?;
+        daemon.store.finish(item, again).await?;
     }
     if claimed.iter().all(|item| item.item != WorkItem::Fleet) {
-        shared.store.enqueue(&[WorkItem::Fleet], pause).await?;
+        daemon.store.enqueue(&[WorkItem::Fleet], pause).await?;
     }
     Ok(())
 }
 
 /// Hears of changes that other daemons made, and passes them on.
-pub(crate) async fn listen(shared: Arc<Shared>, stop: CancellationToken) {
+pub(crate) async fn listen(daemon: Arc<Daemon>, stop: CancellationToken) {
     loop {
         let wakeups = tokio::select! {
             () = stop.cancelled() => return,
-            wakeups = shared.store.listen() => wakeups,
+            wakeups = daemon.store.listen() => wakeups,
         };
         if let Ok(mut wakeups) = wakeups {
             loop {
@@ -103,8 +103,8 @@ pub(crate) async fn listen(shared: Arc<Shared>, stop: CancellationToken) {
                     wake = wakeups.next() => wake,
                 };
                 match wake {
-                    Wake::Hint => shared.announce(),
-                    Wake::Poll => shared.wake.notify_one(),
+                    Wake::Hint => daemon.announce(),
+                    Wake::Poll => daemon.wake.notify_one(),
                 }
             }
         }
@@ -113,37 +113,37 @@ pub(crate) async fn listen(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 /// Takes steps until there is nothing to do now; returns how long that is likely to last.
-async fn steps(shared: &Shared) -> Result<Duration, ControlError> {
+async fn steps(daemon: &Daemon) -> Result<Duration, ControlError> {
     for _ in 0..STEPS_MAX {
-        let Some(loaded) = world::load(shared).await.map_err(ControlError::Store)? else {
+        let Some(loaded) = world::load(daemon).await.map_err(ControlError::Store)? else {
             return Ok(SWEEP);
         };
         let tick = loaded.tick();
         let mut acted = false;
         for effect in tick.effects {
             crate::failpoint::reach("effect");
-            acted |= perform(shared, &loaded, effect).await?;
+            acted |= perform(daemon, &loaded, effect).await?;
         }
         if !acted {
             let due = tick.next_due.map_or(SWEEP, |due| due.since(loaded.now));
             // A moment is left so that a due time of "now" does not spin.
             return Ok(due.clamp(Duration::from_millis(100), SWEEP));
         }
-        shared.announce();
+        daemon.announce();
     }
     Ok(Duration::from_millis(100))
 }
 
 /// Performs one effect; `false` if the world had moved on or nothing came of it.
-async fn perform(shared: &Shared, loaded: &Loaded, effect: Effect) -> Result<bool, ControlError> {
+async fn perform(daemon: &Daemon, loaded: &Loaded, effect: Effect) -> Result<bool, ControlError> {
     match effect {
-        Effect::Issue { order, grant } => issue(shared, loaded, &order.order, grant).await,
+        Effect::Issue { order, grant } => issue(daemon, loaded, &order.order, grant).await,
         Effect::ReleaseGrant { machine, generation } => {
             let by = By {
                 who: "musterd".to_owned(),
                 why: "the machine is as wanted".to_owned(),
             };
-            shared
+            daemon
                 .store
                 .release_grant(machine, generation, &by)
                 .await
@@ -159,17 +159,17 @@ async fn perform(shared: &Shared, loaded: &Loaded, effect: Effect) -> Result<boo
                 why,
             };
             let before = loaded.plan.id.clone();
-            pipeline::advance(shared, &commit, &by)
+            pipeline::advance(daemon, &commit, &by)
                 .await
                 .map_err(ControlError::Plan)?;
-            let after = shared.store.adopted_id().await.map_err(ControlError::Store)?;
+            let after = daemon.store.adopted_id().await.map_err(ControlError::Store)?;
             Ok(after.as_ref() != Some(&before))
         }
     }
 }
 
 async fn issue(
-    shared: &Shared,
+    daemon: &Daemon,
     loaded: &Loaded,
     order: &rack_api::order::Order,
     grant: Option<reconciler_core::admit::Grant>,
@@ -184,7 +184,7 @@ async fn issue(
         orders: &intended,
         who: "musterd",
     };
-    let issued = shared.store.issue(&issue).await.map_err(ControlError::Store)?;
+    let issued = daemon.store.issue(&issue).await.map_err(ControlError::Store)?;
     match issued {
         Issuance::Written { orders, .. } if !orders.is_empty() => {
             let action = crate::rack_door::action_name(&order.action);

@@ -3,8 +3,8 @@
 //! Rack agents fetch from the daemon only, so that a rack needs no way to the outside and each artefact
 //! crosses the line once. The bytes are verified against the commit's digest before they get a name.
 
+use crate::daemon::Daemon;
 use crate::revision;
-use crate::shared::Shared;
 use schema_fleet::Fleet;
 use schema_ids::Digest;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// Runs until cancelled.
-pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+pub(crate) async fn run(daemon: Arc<Daemon>, stop: CancellationToken) {
     let client = match reqwest::Client::builder()
         .read_timeout(SILENCE_MAX)
         .connect_timeout(SILENCE_MAX)
@@ -29,17 +29,17 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             return tracing::warn!(%error, "cannot fetch images; upload them with `muster image add`");
         }
     };
-    let mut changed = shared.changed.subscribe();
+    let mut changed = daemon.changed.subscribe();
     loop {
-        for (digest, source) in missing(&shared).await {
+        for (digest, source) in missing(&daemon).await {
             let fetched = tokio::select! {
                 () = stop.cancelled() => return,
-                fetched = fetch(&shared, &client, digest, &source) => fetched,
+                fetched = fetch(&daemon, &client, digest, &source) => fetched,
             };
             match fetched {
                 Ok(()) => {
                     tracing::info!(%digest, source, "image fetched");
-                    shared.announce();
+                    daemon.announce();
                 }
                 Err(error) => tracing::warn!(%digest, source, error, "an image cannot be fetched"),
             }
@@ -53,16 +53,16 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 /// What the adopted fleet names and the folder lacks.
-async fn missing(shared: &Shared) -> BTreeMap<Digest, String> {
-    let adopted = shared.store.adopted().await.ok().flatten();
+async fn missing(daemon: &Daemon) -> BTreeMap<Digest, String> {
+    let adopted = daemon.store.adopted().await.ok().flatten();
     let Some(commit) = adopted.and_then(|plan| plan.commit) else {
         return BTreeMap::new();
     };
-    let Ok(parsed) = revision::parse(shared, &commit).await else {
+    let Ok(parsed) = revision::parse(daemon, &commit).await else {
         return BTreeMap::new();
     };
     let mut wanted = parsed.fleet.as_ref().map(sources).unwrap_or_default();
-    wanted.retain(|digest, _| !shared.images.has(*digest));
+    wanted.retain(|digest, _| !daemon.images.has(*digest));
     wanted
 }
 
@@ -85,7 +85,7 @@ fn sources(fleet: &Fleet) -> BTreeMap<Digest, String> {
 }
 
 async fn fetch(
-    shared: &Shared,
+    daemon: &Daemon,
     client: &reqwest::Client,
     digest: Digest,
     source: &str,
@@ -97,6 +97,6 @@ async fn fetch(
         .and_then(reqwest::Response::error_for_status);
     let response = response.map_err(|error| crate::chain(&error))?;
     let body = axum::body::Body::from_stream(response.bytes_stream());
-    let added = shared.images.add(Some(digest), body.into_data_stream()).await;
+    let added = daemon.images.add(Some(digest), body.into_data_stream()).await;
     added.map(|_| ()).map_err(|error| crate::chain(&error))
 }

@@ -31,7 +31,7 @@ mod debug {
             eprintln!("failpoint {name} reached");
             let this = rustix::process::getpid();
             // What the kernel does to a process that is killed: no destructor, no flush.
-            drop(rustix::process::kill_process(this, rustix::process::Signal::KILL));
+            let _ended = rustix::process::kill_process(this, rustix::process::Signal::KILL);
             std::thread::park();
         }
     }

@@ -6,6 +6,7 @@
 
 mod certificates;
 mod control;
+mod daemon;
 mod downloads;
 mod failpoint;
 mod images;
@@ -16,15 +17,15 @@ mod rack_door;
 mod revision;
 mod secrets;
 mod settings;
-mod shared;
+
 mod source;
 mod world;
 
 use crate::certificates::Authority;
+use crate::daemon::Daemon;
 use crate::images::Images;
 use crate::listener::{AgentDoor, PeopleDoor};
 use crate::settings::{Command, Run, Settings};
-use crate::shared::Shared;
 use crate::source::Source;
 use clap::Parser as _;
 use reconciler_store::{PrivateCluster, Store};
@@ -114,17 +115,17 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     let store = store.map_err(|error| fail(&error))?;
     let identity = store.identity().await.map_err(|error| fail(&error))?;
     tracing::info!(fleet_uid = %identity.fleet_uid, incarnation = identity.incarnation.number, "musterd is up");
-    let shared = Arc::new(Shared::new(store, identity, source, images, authority));
+    let daemon = Arc::new(Daemon::new(store, identity, source, images));
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let poll = Duration::from_secs(run.poll_seconds);
-    tasks.spawn(pipeline::follow(Arc::clone(&shared), poll, stop.clone()));
-    tasks.spawn(control::run(Arc::clone(&shared), stop.clone()));
-    tasks.spawn(control::listen(Arc::clone(&shared), stop.clone()));
-    tasks.spawn(downloads::run(Arc::clone(&shared), stop.clone()));
-    tasks.spawn(agents.run(rack_door::router(Arc::clone(&shared)), stop.clone()));
-    tasks.spawn(people.run(people_door::router(Arc::clone(&shared)), stop.clone()));
+    tasks.spawn(pipeline::follow(Arc::clone(&daemon), poll, stop.clone()));
+    tasks.spawn(control::run(Arc::clone(&daemon), stop.clone()));
+    tasks.spawn(control::listen(Arc::clone(&daemon), stop.clone()));
+    tasks.spawn(downloads::run(Arc::clone(&daemon), stop.clone()));
+    tasks.spawn(agents.run(rack_door::router(Arc::clone(&daemon)), stop.clone()));
+    tasks.spawn(people.run(people_door::router(Arc::clone(&daemon)), stop.clone()));
 
     let ended = tokio::select! {
         signal = stopped_by_signal() => signal,
@@ -133,9 +134,9 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     };
     stop.cancel();
     // Ends long polls, which wait on this.
-    shared.announce();
+    daemon.announce();
     while tasks.join_next().await.is_some() {}
-    shared.store.close().await;
+    daemon.store.close().await;
     if let Some(cluster) = cluster {
         cluster.stop().await.map_err(|error| fail(&error))?;
     }

@@ -1,10 +1,10 @@
 //! What people ask of the daemon, over the unix socket. Paths and bodies: `reconciler_core::people`.
 
+use crate::daemon::Daemon;
 use crate::images::ImageError;
 use crate::listener::Person;
 use crate::pipeline::{self, PipelineError};
 use crate::revision;
-use crate::shared::Shared;
 use crate::world;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -24,7 +24,7 @@ use std::sync::Arc;
 const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// The people's routes.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route(people::STATUS, get(get_status))
         .route(&format!("{}{{name}}", people::MACHINES), get(get_machine))
@@ -40,7 +40,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             &format!("{}{{digest}}", people::IMAGES),
             put(put_image).layer(DefaultBodyLimit::disable()),
         )
-        .with_state(shared)
+        .with_state(daemon)
 }
 
 /// An answer that is not 2xx.
@@ -74,17 +74,17 @@ impl From<PipelineError> for Refused {
     }
 }
 
-async fn get_status(State(shared): State<Arc<Shared>>) -> Result<Json<people::Status>, Refused> {
-    let newest = newest_revision(&shared).await?;
-    let loaded = world::load(&shared).await?;
+async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::Status>, Refused> {
+    let newest = newest_revision(&daemon).await?;
+    let loaded = world::load(&daemon).await?;
     let mut status = people::Status {
-        now: shared.store.now().await?,
+        now: daemon.store.now().await?,
         fleet: None,
-        incarnation: shared.store.identity().await?.incarnation,
+        incarnation: daemon.store.identity().await?.incarnation,
         adopted: None,
         revision: newest,
-        source: shared.source_trouble(),
-        restored: shared.store.restored().await?,
+        source: daemon.source_trouble(),
+        restored: daemon.store.restored().await?,
         machines: Vec::new(),
         agents: std::collections::BTreeMap::new(),
     };
@@ -116,11 +116,11 @@ async fn get_status(State(shared): State<Arc<Shared>>) -> Result<Json<people::St
 }
 
 /// The newest revision that moved, with what git says of it.
-async fn newest_revision(shared: &Shared) -> Result<Option<people::Revision>, Refused> {
-    let Some(newest) = shared.store.revisions().await?.into_iter().next() else {
+async fn newest_revision(daemon: &Daemon) -> Result<Option<people::Revision>, Refused> {
+    let Some(newest) = daemon.store.revisions().await?.into_iter().next() else {
         return Ok(None);
     };
-    let info = shared.source.resolve(newest.commit.clone()).await.ok().flatten();
+    let info = daemon.source.resolve(newest.commit.clone()).await.ok().flatten();
     Ok(Some(revision_view(newest, info)))
 }
 
@@ -139,7 +139,7 @@ fn revision_view(revision: reconciler_store::Revision, info: Option<CommitInfo>)
 }
 
 async fn get_machine(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Path(name): Path<String>,
 ) -> Result<Json<people::MachineDetail>, Refused> {
     let unknown = || {
@@ -149,7 +149,7 @@ async fn get_machine(
             format!("no machine is called {name:?}"),
         )
     };
-    let loaded = world::load(&shared).await?.ok_or_else(unknown)?;
+    let loaded = world::load(&daemon).await?.ok_or_else(unknown)?;
     let by_id = name.parse::<MachineId>().ok();
     let (id, machine) = loaded
         .plan
@@ -170,9 +170,9 @@ async fn get_machine(
 }
 
 async fn get_discovered(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
 ) -> Result<Json<Vec<people::DiscoveredMachine>>, Refused> {
-    let found = shared.store.discovered().await?;
+    let found = daemon.store.discovered().await?;
     let machines = found.into_iter().map(|(mac, found)| people::DiscoveredMachine {
         mac,
         toml: discovered::fleet_lines(mac, &found),
@@ -182,13 +182,13 @@ async fn get_discovered(
 }
 
 async fn post_plan(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Json(request): Json<people::PlanRequest>,
 ) -> Result<Json<people::PlanAnswer>, Refused> {
-    let head = shared.source.fetch().await.map_err(PipelineError::Source)?;
+    let head = daemon.source.fetch().await.map_err(PipelineError::Source)?;
     let commit = match request.head {
         None => head,
-        Some(name) => shared
+        Some(name) => daemon
             .source
             .resolve(name.clone())
             .await
@@ -201,18 +201,18 @@ async fn post_plan(
                 )
             })?,
     };
-    let parsed = revision::parse(&shared, &commit.id)
+    let parsed = revision::parse(&daemon, &commit.id)
         .await
         .map_err(PipelineError::Source)?;
-    let parent = shared.store.adopted().await?;
-    let Some((plan, _)) = pipeline::make_plan(&shared, &parsed, parent).await? else {
+    let parent = daemon.store.adopted().await?;
+    let Some((plan, _)) = pipeline::make_plan(&daemon, &parsed, parent).await? else {
         return Err(refused(
             StatusCode::UNPROCESSABLE_ENTITY,
             &parsed.code,
             parsed.text.clone(),
         ));
     };
-    shared.store.save_shown_plan(&plan, &commit.id).await?;
+    daemon.store.save_shown_plan(&plan, &parsed.tree).await?;
     let observed_at = plan.made;
     Ok(Json(people::PlanAnswer {
         plan,
@@ -222,10 +222,10 @@ async fn post_plan(
 }
 
 async fn get_plan(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Path(id): Path<String>,
 ) -> Result<Json<reconciler_core::plan::Plan>, Refused> {
-    let plan = shared.store.plan(&id).await?;
+    let plan = daemon.store.plan(&id).await?;
     plan.map(Json).ok_or_else(|| {
         refused(
             StatusCode::NOT_FOUND,
@@ -236,11 +236,11 @@ async fn get_plan(
 }
 
 async fn post_apply(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Extension(person): Extension<Person>,
     Json(request): Json<people::ApplyRequest>,
 ) -> Result<Json<people::ApplyAnswer>, Refused> {
-    let commit = shared.source.fetch().await.map_err(PipelineError::Source)?;
+    let commit = daemon.source.fetch().await.map_err(PipelineError::Source)?;
     if let Some(id) = request.plan {
         let unknown = || {
             refused(
@@ -249,8 +249,8 @@ async fn post_apply(
                 format!("no plan is called {id:?}"),
             )
         };
-        let shown = shared.store.plan(&id).await?.ok_or_else(unknown)?;
-        let adopted = shared.store.adopted_id().await?;
+        let shown = daemon.store.plan(&id).await?.ok_or_else(unknown)?;
+        let adopted = daemon.store.adopted_id().await?;
         if shown.commit.as_deref() != Some(commit.id.as_str())
             || (shown.parent != adopted && adopted.as_ref() != Some(&id))
         {
@@ -264,8 +264,8 @@ async fn post_apply(
         who: person.to_string(),
         why: format!("apply of {}: {}", &commit.id[..12], commit.summary),
     };
-    let progress = pipeline::advance(&shared, &commit.id, &by).await?;
-    let now = shared.store.now().await?;
+    let progress = pipeline::advance(&daemon, &commit.id, &by).await?;
+    let now = daemon.store.now().await?;
     let revision = people::Revision {
         commit: commit.id,
         summary: commit.summary,
@@ -278,7 +278,7 @@ async fn post_apply(
 }
 
 async fn post_approve(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Extension(person): Extension<Person>,
     Json(request): Json<people::ApproveRequest>,
 ) -> Result<Json<serde_json::Value>, Refused> {
@@ -289,7 +289,7 @@ async fn post_approve(
             format!("no plan is called {:?}", request.plan),
         )
     };
-    let plan = shared.store.plan(&request.plan).await?.ok_or_else(unknown)?;
+    let plan = daemon.store.plan(&request.plan).await?.ok_or_else(unknown)?;
     if plan.wipe_set.digest != request.wipe_set {
         let message = format!(
             "plan {} would erase {}, not {}",
@@ -301,31 +301,34 @@ async fn post_approve(
         who: person.to_string(),
         why: "muster approve".to_owned(),
     };
-    shared.store.approve(&plan.id, &request.wipe_set, &by).await?;
+    daemon.store.approve(&plan.id, &request.wipe_set, &by).await?;
     // What was approved has been shown: new facts may bring another plan with the same wipe-set.
     if let Some(commit) = &plan.commit {
-        shared.store.save_shown_plan(&plan, commit).await?;
+        let parsed = revision::parse(&daemon, commit)
+            .await
+            .map_err(PipelineError::Source)?;
+        daemon.store.save_shown_plan(&plan, &parsed.tree).await?;
     }
-    shared.look.notify_one();
+    daemon.look.notify_one();
     Ok(Json(serde_json::json!({})))
 }
 
 async fn post_recover(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Extension(person): Extension<Person>,
 ) -> Result<Json<people::RecoverAnswer>, Refused> {
     let by = By {
         who: person.to_string(),
         why: "muster recover".to_owned(),
     };
-    let incarnation = shared.store.recover(&by).await?;
+    let incarnation = daemon.store.recover(&by).await?;
     tracing::info!(incarnation = incarnation.number, by = %person, "incarnation raised");
-    shared.announce();
+    daemon.announce();
     Ok(Json(people::RecoverAnswer { incarnation }))
 }
 
-async fn get_images(State(shared): State<Arc<Shared>>) -> Json<Vec<people::Artefact>> {
-    let list = shared.images.list();
+async fn get_images(State(daemon): State<Arc<Daemon>>) -> Json<Vec<people::Artefact>> {
+    let list = daemon.images.list();
     Json(
         list.into_iter()
             .map(|(digest, bytes)| people::Artefact { digest, bytes })
@@ -334,14 +337,14 @@ async fn get_images(State(shared): State<Arc<Shared>>) -> Json<Vec<people::Artef
 }
 
 async fn put_image(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Path(digest): Path<String>,
     body: Body,
 ) -> Result<Json<people::Artefact>, Refused> {
     let wanted = digest.parse().map_err(|error: schema_ids::ParseError| {
         refused(StatusCode::BAD_REQUEST, "BAD_REQUEST", error.to_string())
     })?;
-    let added = shared.images.add(Some(wanted), body.into_data_stream()).await;
+    let added = daemon.images.add(Some(wanted), body.into_data_stream()).await;
     let digest = added.map_err(|error| {
         let status = match error {
             ImageError::Write { .. } => StatusCode::INSUFFICIENT_STORAGE,
@@ -350,9 +353,9 @@ async fn put_image(
         };
         refused(status, "IMAGE", crate::chain(&error))
     })?;
-    let bytes = tokio::fs::metadata(shared.images.path(digest))
+    let bytes = tokio::fs::metadata(daemon.images.path(digest))
         .await
         .map_or(0, |metadata| metadata.len());
-    shared.announce();
+    daemon.announce();
     Ok(Json(people::Artefact { digest, bytes }))
 }

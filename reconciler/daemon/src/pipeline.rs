@@ -4,8 +4,8 @@
 //! one stays in force. Running it again on the same commit changes nothing. Two daemons may run it at
 //! once: adoption is a compare-and-set, and the loser plans again.
 
+use crate::daemon::Daemon;
 use crate::revision::{self, Parsed};
-use crate::shared::Shared;
 use crate::source::SourceError;
 use reconciler_core::condition::Condition;
 use reconciler_core::plan::adoption::adoptable;
@@ -49,52 +49,52 @@ fn stopped(stage: Stage, code: &str, reason: impl Into<String>) -> Progress {
 }
 
 /// Follows the branch until cancelled: at start, on every hint and on every poll.
-pub(crate) async fn follow(shared: Arc<Shared>, poll: std::time::Duration, stop: CancellationToken) {
-    let _watcher = shared.source.watch(Arc::clone(&shared.look));
+pub(crate) async fn follow(daemon: Arc<Daemon>, poll: std::time::Duration, stop: CancellationToken) {
+    let _watcher = daemon.source.watch(Arc::clone(&daemon.look));
     loop {
         let looked = tokio::select! {
             () = stop.cancelled() => break,
-            looked = look(&shared) => looked,
+            looked = look(&daemon) => looked,
         };
         match looked {
             Ok((commit, progress)) => {
-                shared.set_source_trouble(None);
+                daemon.set_source_trouble(None);
                 tracing::debug!(commit = %commit.id, stage = ?progress.stage, stopped = ?progress.stopped, "looked");
             }
             Err(error) => {
                 let chain = crate::chain(&error);
                 tracing::warn!(error = %chain, "cannot follow the fleet repository");
-                shared.set_source_trouble(Some(chain));
+                daemon.set_source_trouble(Some(chain));
             }
         }
         tokio::select! {
             () = stop.cancelled() => break,
-            () = shared.look.notified() => {}
+            () = daemon.look.notified() => {}
             () = tokio::time::sleep(poll) => {}
         }
     }
 }
 
 /// Fetches the branch and takes its commit as far as it goes.
-pub(crate) async fn look(shared: &Shared) -> Result<(CommitInfo, Progress), PipelineError> {
-    let commit = shared.source.fetch().await.map_err(PipelineError::Source)?;
+pub(crate) async fn look(daemon: &Daemon) -> Result<(CommitInfo, Progress), PipelineError> {
+    let commit = daemon.source.fetch().await.map_err(PipelineError::Source)?;
     let by = By {
         who: commit.author.clone(),
         why: format!("commit {}: {}", &commit.id[..12], commit.summary),
     };
-    let progress = advance(shared, &commit.id, &by).await?;
+    let progress = advance(daemon, &commit.id, &by).await?;
     Ok((commit, progress))
 }
 
 /// Takes a commit as far as it goes and records where it stands.
-pub(crate) async fn advance(shared: &Shared, commit: &str, by: &By) -> Result<Progress, PipelineError> {
+pub(crate) async fn advance(daemon: &Daemon, commit: &str, by: &By) -> Result<Progress, PipelineError> {
     for _ in 0..ADOPTION_TRIES {
-        if let Some(progress) = attempt(shared, commit, by).await? {
+        if let Some(progress) = attempt(daemon, commit, by).await? {
             let condition = progress
                 .stopped
                 .as_ref()
                 .map(|(code, reason)| (code.as_str(), reason.as_str()));
-            shared
+            daemon
                 .store
                 .record_revision(commit, progress.stage, condition)
                 .await
@@ -106,10 +106,10 @@ pub(crate) async fn advance(shared: &Shared, commit: &str, by: &By) -> Result<Pr
 }
 
 /// One try; `None` if another daemon adopted a plan meanwhile.
-async fn attempt(shared: &Shared, commit: &str, by: &By) -> Result<Option<Progress>, PipelineError> {
-    let parent = shared.store.adopted().await.map_err(PipelineError::Store)?;
+async fn attempt(daemon: &Daemon, commit: &str, by: &By) -> Result<Option<Progress>, PipelineError> {
+    let parent = daemon.store.adopted().await.map_err(PipelineError::Store)?;
     if let Some(adopted) = parent.as_ref().and_then(|plan| plan.commit.clone()) {
-        let descends = shared
+        let descends = daemon
             .source
             .descends(commit.to_owned(), adopted.clone())
             .await
@@ -122,10 +122,10 @@ async fn attempt(shared: &Shared, commit: &str, by: &By) -> Result<Option<Progre
             return Ok(Some(stopped(Stage::Fetched, "M0822", reason)));
         }
     }
-    let parsed = revision::parse(shared, commit)
+    let parsed = revision::parse(daemon, commit)
         .await
         .map_err(PipelineError::Source)?;
-    let Some((plan, parent)) = make_plan(shared, &parsed, parent).await? else {
+    let Some((plan, parent)) = make_plan(daemon, &parsed, parent).await? else {
         return Ok(Some(stopped(Stage::Verified, &parsed.code, parsed.text.clone())));
     };
     if plan.commit == parent.commit && plan.wants_the_same(&parent) {
@@ -134,7 +134,7 @@ async fn attempt(shared: &Shared, commit: &str, by: &By) -> Result<Option<Progre
             stopped: None,
         }));
     }
-    shared
+    daemon
         .store
         .save_plan(&plan)
         .await
@@ -146,14 +146,14 @@ async fn attempt(shared: &Shared, commit: &str, by: &By) -> Result<Option<Progre
             stopped: blocked,
         }));
     }
-    if let Some(reason) = unseen(shared, &parsed, &plan).await? {
+    if let Some(reason) = unseen(daemon, &parsed, &plan).await? {
         return Ok(Some(stopped(
             Stage::Guarded,
             Condition::PlanChangedSinceShown.code(),
             reason,
         )));
     }
-    match shared
+    match daemon
         .store
         .adopt(&plan, by)
         .await
@@ -161,7 +161,7 @@ async fn attempt(shared: &Shared, commit: &str, by: &By) -> Result<Option<Progre
     {
         Adoption::Adopted => {
             tracing::info!(plan = %plan.id, commit, changes = plan.changes.len(), "plan adopted");
-            shared.announce();
+            daemon.announce();
             Ok(Some(Progress {
                 stage: Stage::Adopted,
                 stopped: None,
@@ -173,7 +173,7 @@ async fn attempt(shared: &Shared, commit: &str, by: &By) -> Result<Option<Progre
 
 /// Plans a checked revision against one snapshot; `None` if it has errors. Changes nothing.
 pub(crate) async fn make_plan(
-    shared: &Shared,
+    daemon: &Daemon,
     parsed: &Arc<Parsed>,
     parent: Option<Plan>,
 ) -> Result<Option<(Plan, Plan)>, PipelineError> {
@@ -181,7 +181,7 @@ pub(crate) async fn make_plan(
         return Ok(None);
     };
     let parent = parent.unwrap_or_else(|| Plan::empty(fleet.name.clone()));
-    let observed = shared.store.observed().await.map_err(PipelineError::Store)?;
+    let observed = daemon.store.observed().await.map_err(PipelineError::Store)?;
     let desired = Desired {
         fleet,
         commit: &parsed.commit,
@@ -191,16 +191,16 @@ pub(crate) async fn make_plan(
 }
 
 /// Why the plan may not be adopted unseen, if so: it erases what nobody was shown and nobody approved.
-async fn unseen(shared: &Shared, parsed: &Parsed, plan: &Plan) -> Result<Option<String>, PipelineError> {
+async fn unseen(daemon: &Daemon, parsed: &Parsed, plan: &Plan) -> Result<Option<String>, PipelineError> {
     let Some(fleet) = &parsed.fleet else {
         return Ok(None);
     };
-    let shown = shared
+    let shown = daemon
         .store
-        .last_shown(&parsed.commit)
+        .last_shown(&parsed.tree)
         .await
         .map_err(PipelineError::Store)?;
-    let approvals = shared
+    let approvals = daemon
         .store
         .approvals(&plan.id)
         .await

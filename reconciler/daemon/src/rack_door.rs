@@ -2,10 +2,10 @@
 //!
 //! Every answer is made from the store at that moment; nothing is remembered of an agent here.
 
+use crate::daemon::Daemon;
 use crate::failpoint;
 use crate::listener::AgentName;
 use crate::secrets;
-use crate::shared::Shared;
 use crate::world::{self, Loaded};
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
@@ -34,14 +34,14 @@ use tower_http::services::ServeFile;
 const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// The agents' routes.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route(daemon_path::SYNC, post(sync))
         .route(daemon_path::BOOT_GO, post(boot_go))
         .route(daemon_path::GO, post(go))
         .route(&format!("{}{{digest}}", daemon_path::ARTEFACT), get(artefact))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(shared)
+        .with_state(daemon)
 }
 
 /// An order's action in a word, for logs.
@@ -65,7 +65,7 @@ fn unavailable(error: &StoreError) -> Response {
 }
 
 async fn sync(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Extension(AgentName(agent)): Extension<AgentName>,
     Json(request): Json<SyncRequest>,
 ) -> Response {
@@ -80,7 +80,7 @@ async fn sync(
         )
             .into_response();
     }
-    match answer_sync(&shared, &agent, &request).await {
+    match answer_sync(&daemon, &agent, &request).await {
         Ok(response) => Json(response).into_response(),
         Err(error) => unavailable(&error),
     }
@@ -90,24 +90,24 @@ async fn sync(
 ///
 /// Cancel safety: the facts are stored or not, and an agent that got no answer sends them again.
 async fn answer_sync(
-    shared: &Shared,
+    daemon: &Daemon,
     agent: &Name,
     request: &SyncRequest,
 ) -> Result<SyncResponse, StoreError> {
     // Subscribed before the first look, so that no change falls between the two.
-    let mut changed = shared.changed.subscribe();
+    let mut changed = daemon.changed.subscribe();
     failpoint::reach("facts-received");
-    let receipt = shared.store.append_facts(request).await?;
+    let receipt = daemon.store.append_facts(request).await?;
     failpoint::reach("facts-stored");
     if receipt.stored > 0 {
         tracing::debug!(%agent, facts = receipt.stored, "facts stored");
-        shared.announce();
+        daemon.announce();
         changed.mark_unchanged();
     }
     let patience = Duration::from_millis(request.wait_ms.min(LONG_POLL_MS));
     let deadline = tokio::time::Instant::now() + patience;
     loop {
-        let desired = desired(shared, agent).await?;
+        let desired = desired(daemon, agent).await?;
         let news = desired.filter(|(digest, _)| Some(*digest) != request.have);
         let respond = |desired| SyncResponse {
             now: receipt.now,
@@ -128,15 +128,15 @@ async fn answer_sync(
 }
 
 /// What an agent is to serve and to do, with its digest; `None` before any plan was adopted.
-async fn desired(shared: &Shared, agent: &Name) -> Result<Option<(Digest, Desired)>, StoreError> {
-    let Some(plan) = shared.store.adopted().await? else {
+async fn desired(daemon: &Daemon, agent: &Name) -> Result<Option<(Digest, Desired)>, StoreError> {
+    let Some(plan) = daemon.store.adopted().await? else {
         return Ok(None);
     };
-    let observed = shared.store.observed().await?;
+    let observed = daemon.store.observed().await?;
     let orders: Vec<_> = if observed.restored.is_some() {
         Vec::new()
     } else {
-        shared
+        daemon
             .store
             .current_orders()
             .await?
@@ -150,14 +150,14 @@ async fn desired(shared: &Shared, agent: &Name) -> Result<Option<(Digest, Desire
         .filter(|(_, machine)| machine.ever_written)
         .map(|(id, _)| *id)
         .collect();
-    let secrets = credentials(shared, plan.commit.as_deref()).await;
+    let secrets = credentials(daemon, plan.commit.as_deref()).await;
     let inputs = rack::Inputs {
         plan: &plan,
         incarnation: observed.incarnation,
         orders: &orders,
         written: &written,
         secrets: &secrets,
-        token_key: &shared.identity.token_key,
+        token_key: &daemon.identity.token_key,
     };
     let desired = rack::desired(&inputs, agent);
     let bytes = serde_json::to_vec(&desired).expect("messages are plain data and always serialise");
@@ -166,11 +166,11 @@ async fn desired(shared: &Shared, agent: &Name) -> Result<Option<(Digest, Desire
 
 /// BMC accounts of the adopted revision; one that cannot be read is left out, and the machines that need
 /// it show it by their BMC.
-async fn credentials(shared: &Shared, commit: Option<&str>) -> BTreeMap<Name, (String, String)> {
+async fn credentials(daemon: &Daemon, commit: Option<&str>) -> BTreeMap<Name, (String, String)> {
     let Some(commit) = commit else {
         return BTreeMap::new();
     };
-    let parsed = match crate::revision::parse(shared, commit).await {
+    let parsed = match crate::revision::parse(daemon, commit).await {
         Ok(parsed) => parsed,
         Err(error) => {
             tracing::warn!(error = %crate::chain(&error), "cannot read the adopted revision for its secrets");
@@ -213,11 +213,11 @@ fn ground<'a>(loaded: &'a Loaded, agent: &Name, id: MachineId) -> Option<Ground<
 }
 
 async fn boot_go(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Extension(AgentName(agent)): Extension<AgentName>,
     Json(request): Json<BootGoRequest>,
 ) -> Response {
-    match world::load(&shared).await {
+    match world::load(&daemon).await {
         Ok(loaded) => {
             let go = loaded
                 .as_ref()
@@ -230,18 +230,18 @@ async fn boot_go(
 }
 
 async fn go(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Extension(AgentName(agent)): Extension<AgentName>,
     Json(request): Json<GoRequest>,
 ) -> Response {
-    match answer_go(&shared, &agent, &request).await {
+    match answer_go(&daemon, &agent, &request).await {
         Ok(answer) => Json(answer).into_response(),
         Err(error) => unavailable(&error),
     }
 }
 
 /// Judges, records, then answers with what is on record: a go that is not stored was never given.
-async fn answer_go(shared: &Shared, agent: &Name, request: &GoRequest) -> Result<GoAnswer, StoreError> {
+async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result<GoAnswer, StoreError> {
     let refuse = |code: &str, reason: String| GoAnswer {
         nonce: request.nonce,
         verdict: Verdict::Refuse {
@@ -250,7 +250,7 @@ async fn answer_go(shared: &Shared, agent: &Name, request: &GoRequest) -> Result
         },
     };
     loop {
-        let Some(loaded) = world::load(shared).await? else {
+        let Some(loaded) = world::load(daemon).await? else {
             return Ok(refuse("HELD", "no plan is adopted".to_owned()));
         };
         let machine = request.job.machine;
@@ -273,11 +273,11 @@ async fn answer_go(shared: &Shared, agent: &Name, request: &GoRequest) -> Result
             refused,
         };
         failpoint::reach("go");
-        match shared.store.record_start(&loaded.plan.id, &start).await? {
+        match daemon.store.record_start(&loaded.plan.id, &start).await? {
             StartRecord::Recorded(recorded) => {
                 tracing::info!(%machine, generation = request.job.generation.0, attempt = request.job.attempt,
                     refused = ?recorded.refused, "a machine asked to write");
-                shared.announce();
+                daemon.announce();
                 let verdict = match recorded.refused {
                     None => Verdict::Go,
                     Some((code, reason)) => Verdict::Refuse { code, reason },
@@ -294,14 +294,14 @@ async fn answer_go(shared: &Shared, agent: &Name, request: &GoRequest) -> Result
 
 /// An artefact, whole or in ranges (RFC 9110 §14); 404 if it is not here.
 async fn artefact(
-    State(shared): State<Arc<Shared>>,
+    State(daemon): State<Arc<Daemon>>,
     Path(digest): Path<String>,
     request: Request,
 ) -> Response {
     let Ok(digest) = digest.parse() else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    match ServeFile::new(shared.images.path(digest)).oneshot(request).await {
+    match ServeFile::new(daemon.images.path(digest)).oneshot(request).await {
         Ok(response) => response.map(Body::new),
         Err(never) => match never {},
     }

@@ -1,6 +1,6 @@
 //! A commit's files, parsed and checked.
 
-use crate::shared::Shared;
+use crate::daemon::Daemon;
 use crate::source::SourceError;
 use schema_fleet::{Fleet, Severity, SourceFile};
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub(crate) struct Parsed {
     /// 40 digits.
     pub(crate) commit: String,
+    /// The id of its tree, under which plans are remembered as shown: a merge keeps it.
+    pub(crate) tree: String,
     /// The fleet; `None` if it has errors.
     pub(crate) fleet: Option<Fleet>,
     /// The first error's code, for the condition.
@@ -18,13 +20,14 @@ pub(crate) struct Parsed {
 }
 
 /// Reads, parses and checks a commit; a known one comes from memory.
-pub(crate) async fn parse(shared: &Shared, commit: &str) -> Result<Arc<Parsed>, SourceError> {
-    if let Some(known) = shared.parsed(commit) {
+pub(crate) async fn parse(daemon: &Daemon, commit: &str) -> Result<Arc<Parsed>, SourceError> {
+    if let Some(known) = daemon.parsed(commit) {
         return Ok(known);
     }
-    let tree = shared.source.tree(commit.to_owned()).await?;
+    let tree = daemon.source.tree(commit.to_owned()).await?;
     let commit = commit.to_owned();
     let parsed = tokio::task::spawn_blocking(move || {
+        let id = tree.id;
         let files: Vec<_> = tree
             .files
             .into_iter()
@@ -43,6 +46,7 @@ pub(crate) async fn parse(shared: &Shared, commit: &str) -> Result<Arc<Parsed>, 
         let text = schema_fleet::render::plain(&parsed.diagnostics, &files);
         Arc::new(Parsed {
             commit,
+            tree: id,
             fleet: parsed.fleet,
             code,
             text,
@@ -50,6 +54,6 @@ pub(crate) async fn parse(shared: &Shared, commit: &str) -> Result<Arc<Parsed>, 
     })
     .await
     .map_err(|_| SourceError::Cut)?;
-    shared.remember(Arc::clone(&parsed));
+    daemon.remember(Arc::clone(&parsed));
     Ok(parsed)
 }

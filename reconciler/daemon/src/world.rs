@@ -1,6 +1,6 @@
 //! Loads what one step of the control loop decides on.
 
-use crate::shared::Shared;
+use crate::daemon::Daemon;
 use reconciler_core::admit::{Permits, Policy};
 use reconciler_core::facts::{AgentSeen, MachineFacts};
 use reconciler_core::plan::Plan;
@@ -24,15 +24,15 @@ pub(crate) struct Loaded {
 }
 
 /// Loads the world; `None` before any plan was adopted.
-pub(crate) async fn load(shared: &Shared) -> Result<Option<Loaded>, StoreError> {
-    let Some(plan) = shared.store.adopted().await? else {
+pub(crate) async fn load(daemon: &Daemon) -> Result<Option<Loaded>, StoreError> {
+    let Some(plan) = daemon.store.adopted().await? else {
         return Ok(None);
     };
-    load_under(shared, plan).await.map(Some)
+    load_under(daemon, plan).await.map(Some)
 }
 
 /// Loads the world under a plan that is at hand.
-pub(crate) async fn load_under(shared: &Shared, plan: Plan) -> Result<Loaded, StoreError> {
+pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, StoreError> {
     let scopes = plan
         .machines
         .iter()
@@ -46,16 +46,16 @@ pub(crate) async fn load_under(shared: &Shared, plan: Plan) -> Result<Loaded, St
             )
         })
         .collect();
-    let held = shared.store.permits().await?;
+    let held = daemon.store.permits().await?;
     Ok(Loaded {
-        facts: shared.store.facts_of(&scopes).await?,
-        agents: shared.store.agents().await?,
+        facts: daemon.store.facts_of(&scopes).await?,
+        agents: daemon.store.agents().await?,
         permits: held.permits,
         permits_epoch: held.epoch,
         policy: Policy::default(),
-        restored: shared.store.restored().await?,
-        incarnation: shared.store.identity().await?.incarnation,
-        now: shared.store.now().await?,
+        restored: daemon.store.restored().await?,
+        incarnation: daemon.store.identity().await?.incarnation,
+        now: daemon.store.now().await?,
         plan,
     })
 }

@@ -49,6 +49,8 @@ pub struct SkippedFile {
 /// A revision's files, by path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree {
+    /// Its id, 40 digits: a merge that adds nothing of its own keeps it.
+    pub id: String,
     /// Regular files.
     pub files: Vec<RevisionFile>,
     /// Others: links, submodules, unreadable names, and what is too large to be a fleet file.
@@ -56,7 +58,10 @@ pub struct Tree {
 }
 
 pub(crate) fn read_tree(repository: &git2::Repository, tree: &git2::Tree<'_>) -> Result<Tree, MirrorError> {
-    let mut out = Tree::default();
+    let mut out = Tree {
+        id: tree.id().to_string(),
+        ..Tree::default()
+    };
     let mut bytes_left = TREE_BYTES_MAX;
     visit(repository, tree, "", 0, &mut bytes_left, &mut out)?;
     out.files.sort_by(|a, b| a.path.cmp(&b.path));

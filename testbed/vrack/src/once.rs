@@ -3,6 +3,7 @@
 //! A fleet is committed; `musterd` and `muster-rackd` do the rest on their own; this module only watches,
 //! and at the end looks for itself: at the disk, at the console, and by ssh.
 
+mod faults;
 mod fleet;
 mod programs;
 mod proof;
@@ -38,6 +39,9 @@ pub(crate) struct Wish {
     /// Leaves everything running afterwards until Enter or Ctrl-C, and says how to look at it.
     #[arg(long)]
     keep: bool,
+    /// Kills musterd, muster-rackd, Postgres and the machine's power on the way: the end must be the same.
+    #[arg(long)]
+    faults: bool,
 }
 
 /// Programs are started from the run's own directory.
@@ -106,11 +110,23 @@ fn live(
     let repository = Repository::create(rack, spec, &wish.fleet.join("toml/fleet.toml"), built)?;
     let programs = Programs::start(rack, &wish.programs, &wish.inmachine, &repository)?;
     programs.add_images(built)?;
-    println!("{}", programs.muster(&["plan"])?);
-    repository.commit("Put Debian 12 on node-01")?;
-    println!("{}", programs.muster(&["plan"])?);
+    let mut faults = if wish.faults { faults::all() } else { Vec::new() };
+    let watched = watch::Watched {
+        rack,
+        programs: &programs,
+        spec,
+        accelerator,
+    };
+    watch::until(&watched, "ready", &mut faults)?;
+    // The pull request: what it would do is shown before it is merged.
+    repository.propose("Put Debian 12 on node-01")?;
+    let shown = programs.muster(&["plan", "--head", fleet::PROPOSAL])?;
+    println!("{shown}");
+    proof::names_the_disk(&shown)?;
+    repository.merge()?;
     programs.apply()?;
-    watch::until_deployed(rack, &programs, spec, accelerator)?;
+    watch::until(&watched, "deployed", &mut faults)?;
+    faults::all_happened(&faults)?;
     proof::disk(rack, spec)?;
     proof::console(rack, spec)?;
     proof::ssh(rack, &repository, &programs.address(&spec.name)?)?;

@@ -62,14 +62,15 @@ pub(crate) fn build_inmachine() -> Result<(), String> {
 /// Checks the store's queries against a throw-away cluster and stores the answers under `.sqlx`.
 pub(crate) fn refresh_queries() -> Result<(), String> {
     succeed(&mut cargo(&[
-        "test",
-        "-p",
+        "run",
+        "--quiet",
+        "--package",
         "reconciler-store",
-        "--test",
-        "it",
-        "refresh_queries",
+        "--no-default-features",
+        "--example",
+        "throwaway-cluster",
         "--",
-        "--exact",
+        "--refresh-queries",
     ]))
 }
 

@@ -20,7 +20,7 @@ cargo xtask VERB
   check             formatting, borders and house rules, clippy
   tidy              borders and house rules alone
   test [--no-vm]    everything: packages, build, all tests, one machine's life
-  vrack once [--keep] [--rebuild]
+  vrack once [--faults] [--keep] [--rebuild]
                     one machine from a commit to a running system
   vrack bench       the virtual rack's hardware alone
   inmachine         the static program that runs in machines

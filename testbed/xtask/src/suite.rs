@@ -96,7 +96,7 @@ pub(crate) fn test(with_machine: bool) -> Result<(), String> {
             scope.spawn(move || {
                 let has_images = images.is_some_and(|images| images.join().unwrap_or(false));
                 if has_images && has_programs && has_agent {
-                    report.stage("machine life", || beside(&mut rig::life(&[])?, "life"));
+                    report.stage("machine life", || beside(&mut rig::life(&["--faults"])?, "life"));
                 } else {
                     report.skip("machine life", "images and programs");
                 }

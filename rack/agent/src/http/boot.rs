@@ -146,13 +146,7 @@ async fn ask(rack: &App, request: &BootGoRequest) -> LiveGo {
     }
 }
 
-fn system(
-    rack: &App,
-    connection: &Connection,
-    mac: Mac,
-    subject: Subject,
-    title: String,
-) -> Option<System> {
+fn system(rack: &App, connection: &Connection, mac: Mac, subject: Subject, title: String) -> Option<System> {
     let served = rack.served();
     let key: &TokenKey = served.key.as_ref()?;
     let ephemeral: Ephemeral = served.config.ephemeral.clone()?;
@@ -177,7 +171,9 @@ fn system(
         ephemeral,
         token,
         mac,
-        address: address.zip(subnet).map(|(address, (_, subnet))| (address, subnet.prefix)),
+        address: address
+            .zip(subnet)
+            .map(|(address, (_, subnet))| (address, subnet.prefix)),
         gateway: subnet.and_then(|(_, subnet)| subnet.gateway),
         kernel_arguments: rack.settings.kernel_arguments.clone(),
     })
@@ -191,13 +187,21 @@ pub(super) async fn loader(
     let Some(content) = rack.loaders.get(file.as_str()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    note(&rack, &connection, Sign::Http(format!("{file}: {} bytes", content.len())));
+    note(
+        &rack,
+        &connection,
+        Sign::Http(format!("{file}: {} bytes", content.len())),
+    );
     binary(Bytes::from_owner(content.clone()))
 }
 
 pub(super) async fn agent(State(rack): State<App>, Extension(connection): Extension<Connection>) -> Response {
     let content = rack.agent_archive.clone();
-    note(&rack, &connection, Sign::Http(format!("agent.cpio: {} bytes", content.len())));
+    note(
+        &rack,
+        &connection,
+        Sign::Http(format!("agent.cpio: {} bytes", content.len())),
+    );
     binary(content)
 }
 

@@ -130,7 +130,9 @@ async fn take(rack: &App, report: Report) -> Result<(), Refusal> {
         return Err(Refusal::TooMany);
     }
     if !report.facts.iter().all(|fact| may_say(&token, &fact.body)) {
-        return Err(Refusal::Foreign("a machine reports what it did in its own job only"));
+        return Err(Refusal::Foreign(
+            "a machine reports what it did in its own job only",
+        ));
     }
     let ends: Vec<(JobRef, Uuid)> = report.facts.iter().filter_map(end_of_job).collect();
     let inspected = report

@@ -143,8 +143,8 @@ async fn connection(
         return;
     };
     let served = rack.served();
-    let link = rack_proto::dhcp::subnet_of(&served.config, client.ip())
-        .map_or(link, |(name, _)| name.to_owned());
+    let link =
+        rack_proto::dhcp::subnet_of(&served.config, client.ip()).map_or(link, |(name, _)| name.to_owned());
     let connection = Connection {
         link,
         client: client.ip(),
@@ -158,6 +158,8 @@ async fn connection(
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_MAX)
+        // As firmware's clients were tested with; some compare names letter by letter.
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
     let result = tokio::select! {

@@ -24,7 +24,7 @@ fn job() -> JobRef {
 }
 
 /// A rack whose machine is ordered to be inspected.
-fn rack_with_job(change: impl FnOnce(&mut Desired)) -> Rack {
+pub(crate) fn rack_with_job(change: impl FnOnce(&mut Desired)) -> Rack {
     let rack = Rack::start(desired(Enlist::Known, RANGE));
     let mut wanted = with_job(desired(Enlist::Known, RANGE), &rack.daemon);
     change(&mut wanted);
@@ -38,12 +38,18 @@ fn rack_with_job(change: impl FnOnce(&mut Desired)) -> Rack {
 }
 
 fn script(rack: &Rack) -> String {
-    rack.get(&format!("/boot/{}.ipxe?platform=pcbios&arch=i386&uuid=&serial=", mac(1).hyphenated()))
+    rack.get(&format!(
+        "/boot/{}.ipxe?platform=pcbios&arch=i386&uuid=&serial=",
+        mac(1).hyphenated()
+    ))
 }
 
 fn argument(script: &str, name: &str) -> String {
-    let word = script.split_whitespace().find_map(|word| word.strip_prefix(&format!("{name}=")));
-    word.unwrap_or_else(|| panic!("no {name}= in\n{script}")).to_owned()
+    let word = script
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix(&format!("{name}=")));
+    word.unwrap_or_else(|| panic!("no {name}= in\n{script}"))
+        .to_owned()
 }
 
 fn report(rack: &Rack, token: &str, body: FactBody) -> u16 {
@@ -100,14 +106,20 @@ fn a_job_from_the_first_packet_to_its_end() {
         state,
     };
     assert_eq!(report(&rack, &token, step(StepState::Started)), 200);
-    assert_eq!(report(&rack, &token, FactBody::JobDone { job: job(), boot_id }), 200);
+    assert_eq!(
+        report(&rack, &token, FactBody::JobDone { job: job(), boot_id }),
+        200
+    );
     rack.await_fact("the job's end is told", |fact| match fact {
         FactBody::JobDone { job, .. } => Some(*job),
         _ => None,
     });
 
     // The same boot is not given the job again, but it is given the next.
-    assert!(matches!(hello(&rack, &token, 1), HelloAnswer::Wait { seconds: 5, .. }));
+    assert!(matches!(
+        hello(&rack, &token, 1),
+        HelloAnswer::Wait { seconds: 5, .. }
+    ));
     let mut wanted = with_job(desired(Enlist::Known, RANGE), &rack.daemon);
     wanted.orders = vec![boot_order(2, 1)];
     rack.daemon.want(wanted);
@@ -130,7 +142,10 @@ fn a_forged_token_gets_nothing_and_a_boot_speaks_for_itself_only() {
         job: JobRef { machine, ..job() },
         boot_id: Uuid::from_bytes([1; 16]),
     };
-    assert_eq!(report(&rack, &token.replace(":1:1:", ":1:2:"), done(machine_id())), 401);
+    assert_eq!(
+        report(&rack, &token.replace(":1:1:", ":1:2:"), done(machine_id())),
+        401
+    );
     let other = schema_ids::MachineId(Uuid::from_bytes([9; 16]));
     assert_eq!(report(&rack, &token, done(other)), 403);
     let power = FactBody::Power {
@@ -140,7 +155,14 @@ fn a_forged_token_gets_nothing_and_a_boot_speaks_for_itself_only() {
     assert_eq!(report(&rack, &token, power), 403);
     let foreign = format!("{}{}", rack_path::ARTEFACT, "ab".repeat(32));
     assert!(!rack.curl(&[&foreign]).status.success());
-    assert_eq!(rack.daemon.facts().iter().filter(|fact| matches!(fact, FactBody::JobDone { .. })).count(), 0);
+    assert_eq!(
+        rack.daemon
+            .facts()
+            .iter()
+            .filter(|fact| matches!(fact, FactBody::JobDone { .. }))
+            .count(),
+        0
+    );
 }
 
 #[test]
@@ -176,7 +198,10 @@ fn without_the_daemon_an_installed_machine_boots_its_disk() {
     assert!(script(&rack).ends_with("exit\n"));
     rack.stop_daemon();
     let local = script(&rack);
-    assert!(local.contains("local boot") && local.ends_with("exit\n"), "{local}");
+    assert!(
+        local.contains("local boot") && local.ends_with("exit\n"),
+        "{local}"
+    );
 }
 
 #[test]
@@ -185,7 +210,10 @@ fn facts_wait_on_the_disk_for_the_daemon() {
     let token = argument(&script(&rack), "muster.token");
     rack.stop_daemon();
     let boot_id = Uuid::from_bytes([1; 16]);
-    assert_eq!(report(&rack, &token, FactBody::JobDone { job: job(), boot_id }), 200);
+    assert_eq!(
+        report(&rack, &token, FactBody::JobDone { job: job(), boot_id }),
+        200
+    );
     rack.kill_agent();
     rack.start_agent();
     rack.start_daemon();
@@ -195,7 +223,12 @@ fn facts_wait_on_the_disk_for_the_daemon() {
     });
     // The daemon asserts on each fact that no sequence was used twice.
     let state = rack.daemon.state.lock().unwrap();
-    assert!(state.requests.iter().all(|request| request.facts.is_sorted_by_key(|fact| fact.sequence)));
+    assert!(
+        state
+            .requests
+            .iter()
+            .all(|request| request.facts.is_sorted_by_key(|fact| fact.sequence))
+    );
     drop(state);
 }
 
@@ -206,16 +239,34 @@ fn an_artefact_is_fetched_once_and_a_wrong_one_never_served() {
     let path = format!("{}{}", rack_path::ARTEFACT, kernel.hex());
     assert_eq!(rack.get(&path), "kernel");
     assert_eq!(rack.get(&path), "kernel");
-    assert_eq!(rack.daemon.state.lock().unwrap().artefact_fetches, 3, "kernel, initrd and rootfs, once each");
+    assert_eq!(
+        rack.daemon.state.lock().unwrap().artefact_fetches,
+        3,
+        "kernel, initrd and rootfs, once each"
+    );
 
     let mut wanted = with_job(desired(Enlist::Known, RANGE), &rack.daemon);
     let promised = rack.daemon.keep(b"promised");
-    rack.daemon.state.lock().unwrap().artefacts.insert(promised, b"delivered".to_vec());
+    rack.daemon
+        .state
+        .lock()
+        .unwrap()
+        .artefacts
+        .insert(promised, b"delivered".to_vec());
     wanted.config.artefacts.insert(promised);
     rack.daemon.want(wanted);
-    rack.await_true("the wrong artefact is noticed", |rack| rack.log().contains("what came for artefact"));
-    let refused = rack.curl(&[&format!("{}{}", rack_path::ARTEFACT, promised.hex()), "-w", "%{http_code}"]);
-    assert!(String::from_utf8_lossy(&refused.stdout).ends_with("502"), "{refused:?}");
+    rack.await_true("the wrong artefact is noticed", |rack| {
+        rack.log().contains("what came for artefact")
+    });
+    let refused = rack.curl(&[
+        &format!("{}{}", rack_path::ARTEFACT, promised.hex()),
+        "-w",
+        "%{http_code}",
+    ]);
+    assert!(
+        String::from_utf8_lossy(&refused.stdout).ends_with("502"),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -232,8 +283,14 @@ fn loaders_come_by_tftp_and_http() {
         assert_eq!(pwd, "");
         assert_eq!(rack.client("cat", &["got.efi"]).stdout, loader());
     }
-    let missing = rack.client("busybox", &["tftp", "-g", "-r", "../agent.key", "-l", "no", "10.77.0.1"]);
-    assert!(String::from_utf8_lossy(&missing.stderr).contains("no such file"), "{missing:?}");
+    let missing = rack.client(
+        "busybox",
+        &["tftp", "-g", "-r", "../agent.key", "-l", "no", "10.77.0.1"],
+    );
+    assert!(
+        String::from_utf8_lossy(&missing.stderr).contains("no such file"),
+        "{missing:?}"
+    );
     assert_eq!(rack.curl(&["/loader/snponly.efi"]).stdout, loader());
     assert!(fs::metadata("/run/netns").is_ok());
 }
@@ -241,9 +298,12 @@ fn loaders_come_by_tftp_and_http() {
 #[test]
 fn a_stranger_is_inspected_once_where_the_link_says_so() {
     let rack = Rack::start(desired(Enlist::On, RANGE));
-    rack.daemon.want(with_job(desired(Enlist::On, RANGE), &rack.daemon));
+    rack.daemon
+        .want(with_job(desired(Enlist::On, RANGE), &rack.daemon));
     let path = format!("/boot/{}.ipxe?platform=efi", mac(42).hyphenated());
-    rack.await_true("the ephemeral system is known", |rack| rack.get(&path).contains("inspection of"));
+    rack.await_true("the ephemeral system is known", |rack| {
+        rack.get(&path).contains("inspection of")
+    });
     let token = argument(&rack.get(&path), "muster.token");
     let hello = Hello {
         token: token.clone(),
@@ -252,7 +312,12 @@ fn a_stranger_is_inspected_once_where_the_link_says_so() {
     };
     let (_, answer) = rack.post(rack_path::HELLO, &hello);
     let answer: HelloAnswer = serde_json::from_str(&answer).unwrap();
-    assert_eq!(answer, HelloAnswer::Enlist { link: LINK.to_owned() });
+    assert_eq!(
+        answer,
+        HelloAnswer::Enlist {
+            link: LINK.to_owned()
+        }
+    );
     let inventory = serde_json::json!({
         "uuid": null, "serial": "SN-1", "vendor": "", "product": "",
         "firmware": { "kind": "uefi", "version": "" },

@@ -122,7 +122,9 @@ impl Daemon {
                     };
                     let (tls, router) = (tls.clone(), router(Arc::clone(&daemon)));
                     tokio::spawn(async move {
-                        let Ok(stream) = tls.accept(stream).await else { return };
+                        let Ok(stream) = tls.accept(stream).await else {
+                            return;
+                        };
                         // A client that goes away in the middle is what some tests want.
                         let _ = hyper::server::conn::http1::Builder::new()
                             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
@@ -202,7 +204,11 @@ async fn go(State(_): State<Arc<Daemon>>, Json(request): Json<GoRequest>) -> Jso
 async fn artefact(State(daemon): State<Arc<Daemon>>, Path(digest): Path<String>) -> impl IntoResponse {
     let mut state = daemon.state.lock().unwrap();
     state.artefact_fetches += 1;
-    match digest.parse().ok().and_then(|digest: Digest| state.artefacts.get(&digest)) {
+    match digest
+        .parse()
+        .ok()
+        .and_then(|digest: Digest| state.artefacts.get(&digest))
+    {
         Some(contents) => (StatusCode::OK, contents.clone()),
         None => (StatusCode::NOT_FOUND, Vec::new()),
     }

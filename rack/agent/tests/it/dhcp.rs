@@ -1,6 +1,6 @@
 //! DHCP on the wire, with real clients.
 
-use crate::rack::{Rack, desired, leased, mac};
+use crate::rack::{FullDisk, Rack, desired, leased, mac};
 use rack_api::{config::Enlist, fact::FactBody};
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
@@ -25,7 +25,9 @@ fn eight_clients_at_once_get_eight_addresses() {
     for interface in &interfaces {
         let added = rack.client(
             "ip",
-            &["link", "add", interface, "link", "nic0", "type", "macvlan", "mode", "bridge"],
+            &[
+                "link", "add", interface, "link", "nic0", "type", "macvlan", "mode", "bridge",
+            ],
         );
         assert!(added.status.success(), "{added:?}");
         rack.client("ip", &["link", "set", interface, "up"]);
@@ -47,7 +49,13 @@ fn eight_clients_at_once_get_eight_addresses() {
             FactBody::Leased { address, .. } => Some(*address),
             _ => None,
         };
-        rack.daemon.facts().iter().filter_map(leased).collect::<BTreeSet<_>>().len() == 8
+        rack.daemon
+            .facts()
+            .iter()
+            .filter_map(leased)
+            .collect::<BTreeSet<_>>()
+            .len()
+            == 8
     });
 }
 
@@ -63,10 +71,42 @@ fn leases_survive_a_power_cut_and_a_silent_daemon() {
     // Another client asks for the same address: it is held, though nobody but the disk remembers.
     rack.set_mac(mac(22));
     rack.await_true("the agent serves from its disk", |rack| {
-        rack.dhcp("nic0", &["-t", "1", "-T", "1", "-r", "10.77.0.105"]).is_some()
+        rack.dhcp("nic0", &["-t", "1", "-T", "1", "-r", "10.77.0.105"])
+            .is_some()
     });
     let other = rack.dhcp("nic0", &["-r", "10.77.0.105"]).expect("a lease");
     assert_ne!(other, first);
     rack.set_mac(mac(21));
     assert_eq!(rack.dhcp("nic0", &[]), Some(first));
+}
+
+#[test]
+fn a_full_disk_stops_leases_and_not_reservations() {
+    let disk = FullDisk::make();
+    let rack = Rack::start_on(&disk, desired(Enlist::Known, RANGE));
+    disk.fill();
+    rack.set_mac(mac(1));
+    assert_eq!(rack.dhcp("nic0", &[]), Some(Ipv4Addr::new(10, 77, 0, 17)));
+    rack.set_mac(mac(31));
+    assert_eq!(rack.dhcp("nic0", &["-t", "2", "-T", "1"]), None);
+    assert!(
+        rack.log()
+            .contains("no lease is acknowledged while it cannot be kept on disk")
+    );
+    disk.free();
+    assert!(rack.dhcp("nic0", &[]).is_some());
+}
+
+#[test]
+fn a_full_disk_keeps_no_agent_from_starting() {
+    let disk = FullDisk::make();
+    let mut rack = Rack::start_on(&disk, desired(Enlist::Known, RANGE));
+    disk.fill();
+    rack.stop_daemon();
+    rack.kill_agent();
+    rack.start_agent();
+    rack.set_mac(mac(1));
+    rack.await_true("the reservation is answered", |rack| {
+        rack.dhcp("nic0", &["-t", "1", "-T", "1"]) == Some(Ipv4Addr::new(10, 77, 0, 17))
+    });
 }

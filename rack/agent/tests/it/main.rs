@@ -1,7 +1,12 @@
 //! The shipped binary in a network namespace of its own, against real clients: busybox's udhcpc and
-//! tftp, curl, and a daemon that this test plays with mutual TLS. Needs root, as the agent does.
+//! tftp, curl, SeaBIOS with iPXE, `ipmi_sim`, and a daemon that this test plays with mutual TLS. Needs
+//! root, as the agent does.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
 mod boot;
 mod daemon;
 mod dhcp;
+mod firmware;
+mod power;
 mod rack;

@@ -14,6 +14,7 @@ use schema_ids::{Generation, Incarnation, Mac, MachineId, Timestamp, Uuid};
 use std::{
     fs::{self, File},
     net::Ipv4Addr,
+    path::PathBuf,
     process::{Child, Command, Output},
     sync::{
         Arc,
@@ -40,6 +41,38 @@ pub(crate) struct Rack {
     client: Namespace,
 }
 
+/// A small file system in memory that goes away.
+pub(crate) struct FullDisk(TempDir);
+
+impl FullDisk {
+    pub(crate) fn make() -> Self {
+        let directory = TempDir::new().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(directory.path())
+            .status();
+        assert!(mounted.is_ok_and(|status| status.success()));
+        Self(directory)
+    }
+
+    /// Leaves no byte.
+    pub(crate) fn fill(&self) {
+        let full = fs::write(self.0.path().join("filler"), vec![1; 2 << 20]);
+        assert_eq!(full.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    }
+
+    pub(crate) fn free(&self) {
+        fs::remove_file(self.0.path().join("filler")).unwrap();
+    }
+}
+
+impl Drop for FullDisk {
+    fn drop(&mut self) {
+        let gone = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+        assert!(gone.is_ok_and(|status| status.success()) || std::thread::panicking());
+    }
+}
+
 /// A network namespace that goes away.
 struct Namespace(String);
 
@@ -54,8 +87,10 @@ impl Drop for Rack {
     fn drop(&mut self) {
         self.stop_agent();
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.directory.path().join("agent.log"));
-            eprintln!("{}", log.unwrap_or_default());
+            for name in ["agent.log", "console.log"] {
+                let log = fs::read(self.directory.path().join(name)).unwrap_or_default();
+                eprintln!("──── {name}\n{}", String::from_utf8_lossy(&log));
+            }
         }
     }
 }
@@ -63,9 +98,18 @@ impl Drop for Rack {
 impl Rack {
     /// A rack with a listening daemon that wants `desired`, and a running agent.
     pub(crate) fn start(desired: Desired) -> Self {
+        Self::run(Self::without_agent(), desired)
+    }
+
+    /// The same with the agent's state on a disk that can be full.
+    pub(crate) fn start_on(disk: &FullDisk, desired: Desired) -> Self {
         let rack = Self::without_agent();
+        std::os::unix::fs::symlink(disk.0.path(), rack.path("state")).unwrap();
+        Self::run(rack, desired)
+    }
+
+    fn run(mut rack: Self, desired: Desired) -> Self {
         rack.daemon.want(desired);
-        let mut rack = rack;
         rack.start_daemon();
         rack.start_agent();
         rack.await_true("the agent answers HTTP", |rack| {
@@ -85,7 +129,8 @@ impl Rack {
         };
         let (server, client) = (namespace("s"), namespace("c"));
         ip(&[
-            "-n", &server.0, "link", "add", "rack0", "type", "veth", "peer", "name", "nic0", "netns", &client.0,
+            "-n", &server.0, "link", "add", "rack0", "type", "veth", "peer", "name", "nic0", "netns",
+            &client.0,
         ]);
         ip(&["-n", &server.0, "addr", "add", "10.77.0.1/24", "dev", "rack0"]);
         ip(&["-n", &server.0, "link", "set", "rack0", "up"]);
@@ -123,8 +168,18 @@ impl Rack {
         let child = Command::new("ip")
             .args(["netns", "exec", &self.server.0])
             .arg(env!("CARGO_BIN_EXE_muster-rackd"))
-            .args(["--name", "rackd-1", "--daemon", &format!("https://127.0.0.1:{PORT}")])
-            .args(["--link", &format!("{LINK}=rack0"), "--kernel-argument", "mitigations=off"])
+            .args([
+                "--name",
+                "rackd-1",
+                "--daemon",
+                &format!("https://127.0.0.1:{PORT}"),
+            ])
+            .args([
+                "--link",
+                &format!("{LINK}=rack0"),
+                "--kernel-argument",
+                "mitigations=off",
+            ])
             .arg("--ca")
             .arg(path("ca.pem"))
             .arg("--cert")
@@ -137,7 +192,10 @@ impl Rack {
             .arg(path("inmachine"))
             .arg("--ipxe-dir")
             .arg(path("ipxe"))
-            .env("MUSTER_LOG", "debug,hyper_util=info,reqwest=info,rustls=info,netlink_proto=info,h2=info")
+            .env(
+                "MUSTER_LOG",
+                "debug,hyper_util=info,reqwest=info,rustls=info,netlink_proto=info,h2=info",
+            )
             .env("NO_COLOR", "1")
             .stderr(log)
             .spawn()
@@ -147,14 +205,19 @@ impl Rack {
 
     /// Ends the agent as an init system would, and sees that it ends in order.
     pub(crate) fn stop_agent(&mut self) {
-        let Some(mut child) = self.agent.take() else { return };
+        let Some(mut child) = self.agent.take() else {
+            return;
+        };
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         let until = Instant::now() + PATIENCE;
         loop {
             match child.try_wait().unwrap() {
                 Some(status) => {
-                    assert!(status.success() || std::thread::panicking(), "the agent ended with {status}");
+                    assert!(
+                        status.success() || std::thread::panicking(),
+                        "the agent ended with {status}"
+                    );
                     return;
                 }
                 None if Instant::now() > until => {
@@ -174,6 +237,21 @@ impl Rack {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// A path in the test's own directory, where clients are run.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A program beside the agent, in its namespace.
+    pub(crate) fn server_command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", &self.server.0, program])
+            .args(arguments)
+            .current_dir(self.directory.path());
+        command
     }
 
     pub(crate) fn log(&self) -> String {
@@ -243,7 +321,18 @@ impl Rack {
 
     pub(crate) fn dhcp_command(&self, interface: &str, options: &[&str]) -> Command {
         let mut all = vec![
-            "udhcpc", "-f", "-n", "-q", "-t", "5", "-T", "2", "-s", "/bin/true", "-i", interface,
+            "udhcpc",
+            "-f",
+            "-n",
+            "-q",
+            "-t",
+            "5",
+            "-T",
+            "2",
+            "-s",
+            "/bin/true",
+            "-i",
+            interface,
         ];
         all.extend(options);
         self.client_command("busybox", &all)
@@ -260,7 +349,9 @@ impl Rack {
 
     /// Waits for a fact and gives it.
     pub(crate) fn await_fact<T>(&self, what: &str, is: impl Fn(&FactBody) -> Option<T>) -> T {
-        self.await_true(what, |rack| rack.daemon.facts().iter().any(|fact| is(fact).is_some()));
+        self.await_true(what, |rack| {
+            rack.daemon.facts().iter().any(|fact| is(fact).is_some())
+        });
         self.daemon.facts().iter().find_map(is).expect("just seen")
     }
 }

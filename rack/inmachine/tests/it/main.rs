@@ -2,7 +2,10 @@
 //!
 //! What needs disks, a kernel or a boot loader is proven in virtual machines by the testbed.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, in its helpers too"
+)]
 
 mod conversation;
 mod family;

@@ -88,9 +88,8 @@ impl BootLog {
     pub fn due(&mut self, now: Timestamp) -> Vec<FactBody> {
         self.0
             .retain(|_, boot| boot.changed || now.since(boot.evidence.last) < KEEP);
-        let due = |boot: &&mut Boot| {
-            boot.changed && boot.told.is_none_or(|told| now.since(told) >= TELL_EVERY)
-        };
+        let due =
+            |boot: &&mut Boot| boot.changed && boot.told.is_none_or(|told| now.since(told) >= TELL_EVERY);
         self.0
             .values_mut()
             .filter(due)

@@ -124,8 +124,11 @@ pub fn script(client: Client, answer: &Answer) -> String {
 /// The agent's archive goes first: its length is a multiple of 512, while UEFI appends the second
 /// archive without alignment, which only a compressed one survives.
 fn system_script(system: &System, next: &str) -> String {
-    let System { server, ephemeral, .. } = system;
-    let artefact = |digest: schema_ids::Digest| format!("http://{server}{}{}", rack_path::ARTEFACT, digest.hex());
+    let System {
+        server, ephemeral, ..
+    } = system;
+    let artefact =
+        |digest: schema_ids::Digest| format!("http://{server}{}{}", rack_path::ARTEFACT, digest.hex());
     let (kernel, initrd) = (artefact(ephemeral.kernel), artefact(ephemeral.initrd));
     let agent = rack_path::AGENT;
     let arguments = arguments(system, &artefact(ephemeral.rootfs)).join(" ");
@@ -155,7 +158,11 @@ fn arguments(system: &System, rootfs: &str) -> Vec<String> {
         format!("{}={}", kernel_argument::TOKEN, system.token),
         format!("{}={}", kernel_argument::MAC, system.mac),
         format!("{}={rootfs}", kernel_argument::ROOTFS),
-        format!("{}={}", kernel_argument::ROOTFS_SHA256, system.ephemeral.rootfs.hex()),
+        format!(
+            "{}={}",
+            kernel_argument::ROOTFS_SHA256,
+            system.ephemeral.rootfs.hex()
+        ),
     ];
     if let Some((address, prefix)) = system.address {
         words.push(format!("{}={address}/{prefix}", kernel_argument::ADDRESS));
@@ -169,6 +176,6 @@ fn arguments(system: &System, rootfs: &str) -> Vec<String> {
 
 /// Text that iPXE neither expands nor takes for an operator.
 fn plain(text: &str) -> String {
-    let keep = |c: char| c.is_ascii_alphanumeric() || " .,:;/_=+@%()-".contains(c);
+    let keep = |c: char| c.is_ascii_alphanumeric() || " .,:/_=+@%()-".contains(c);
     text.chars().map(|c| if keep(c) { c } else { '?' }).collect()
 }

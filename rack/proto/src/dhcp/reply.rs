@@ -93,9 +93,7 @@ fn grant(terms: &Terms<'_>, request: &Request, choice: &Choice<'_>, kind: Messag
 /// The client's packet turned around, with the options that every reply has.
 fn blank(terms: &Terms<'_>, request: &Request, kind: MessageType) -> Message {
     let mut message = request.message.clone();
-    let relay = message
-        .opts_mut()
-        .remove(OptionCode::RelayAgentInformation);
+    let relay = message.opts_mut().remove(OptionCode::RelayAgentInformation);
     message
         .set_opcode(Opcode::BootReply)
         .set_hops(0)

@@ -79,8 +79,7 @@ impl<'a> Terms<'a> {
 
     /// Whether the client has, or was offered, this address by us.
     pub(crate) fn was_given(&self, address: Ipv4Addr) -> bool {
-        self.holds(address)
-            || reservation(self.config, self.name, self.mac) == Some(address)
+        self.holds(address) || reservation(self.config, self.name, self.mac) == Some(address)
     }
 
     /// Lease time in seconds.

@@ -2,8 +2,8 @@
 //! table below, and the snapshot holds every answer in readable form.
 
 use dhcproto::v4::{
-    Architecture, Decodable, Decoder, DhcpOption, Encodable, Encoder, Flags, Message, MessageType, OptionCode,
-    UnknownOption,
+    Architecture, Decodable, Decoder, DhcpOption, Encodable, Encoder, Flags, Message, MessageType,
+    OptionCode, UnknownOption,
     relay::{RelayAgentInformation, RelayInfo},
 };
 use rack_api::config::{AddressRange, Enlist, Link, RackConfig, RackMachine, RackNic, Subnet};
@@ -143,11 +143,7 @@ pub(crate) fn config(enlist: Enlist, dynamic: &[String], machines: &BTreeMap<Mac
         vec![range(&"10.78.0.100-10.78.0.110".to_owned())],
     );
     RackConfig {
-        links: [
-            (LINK.to_owned(), link(here)),
-            ("lab/far".to_owned(), link(far)),
-        ]
-        .into(),
+        links: [(LINK.to_owned(), link(here)), ("lab/far".to_owned(), link(far))].into(),
         machines: machines
             .iter()
             .enumerate()
@@ -293,7 +289,11 @@ fn shown(out: &mut String, answer: &Answer) -> Option<Ipv4Addr> {
         message.yiaddr(),
         message.ciaddr(),
         message.siaddr(),
-        if message.flags().broadcast() { " broadcast" } else { "" }
+        if message.flags().broadcast() {
+            " broadcast"
+        } else {
+            ""
+        }
     )
     .unwrap();
     if let Some(file) = message.fname() {

@@ -1,3 +1,12 @@
 //! The rack's protocols, driven by case files and by chance.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+mod boot;
 mod dhcp;
+mod dhcp_properties;
+mod orders;
+mod power;
+mod session;
+mod tftp;
+mod token_and_archive;

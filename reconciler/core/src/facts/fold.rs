@@ -52,6 +52,7 @@ struct Folding {
 }
 
 impl Folding {
+    #[expect(clippy::too_many_lines, reason = "one short arm for each kind of fact")]
     fn take(&mut self, agent: &Name, at: Timestamp, body: &FactBody) {
         match body {
             FactBody::Boot { boot, .. } => {
@@ -190,10 +191,9 @@ impl Folding {
                 });
             }
         }
-        place.as_mut().map(|seen| {
-            seen.last = at;
-            seen
-        })
+        let seen = place.as_mut()?;
+        seen.last = at;
+        Some(seen)
     }
 }
 

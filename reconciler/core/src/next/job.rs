@@ -69,19 +69,19 @@ impl<'a> Case<'a> {
             return Ok(());
         };
         let clock = self.boot_clock().map_err(Decision::Wait)?;
-        // Switched off since, it can say nothing more.
-        let off = self
-            .facts
-            .power
-            .as_ref()
-            .is_some_and(|seen| seen.value == PowerSeen::Off && seen.since > job.last);
-        if off || clock.elapsed(job.last) > wanted.limit {
+        if self.cut_since(job).is_some() || clock.elapsed(job.last) > wanted.limit {
             return Ok(());
         }
         let evidence = format!("under way, and let end: {}", progress(job));
         Err(Decision::Wait(
             Wait::new(wanted.running, job.last, evidence).limit(wanted.limit),
         ))
+    }
+
+    /// When the machine was switched off after the job's last word: it can say nothing more.
+    fn cut_since(&self, job: &JobSeen) -> Option<Timestamp> {
+        let power = self.facts.power.as_ref()?;
+        (power.value == PowerSeen::Off && power.since > job.last).then_some(power.since)
     }
 
     fn start(&self, wanted: &Wanted<'_>, attempt: u32) -> Decision {
@@ -206,6 +206,13 @@ impl<'a> Case<'a> {
         }
         let clock = self.boot_clock().map_err(Decision::Wait)?;
         let evidence = progress(job);
+        if let Some(at) = self.cut_since(job) {
+            return Ok(Ended {
+                condition: Condition::JobStalled,
+                at,
+                evidence: format!("switched off in the middle of it: {evidence}"),
+            });
+        }
         if clock.elapsed(job.last) > wanted.limit {
             return Ok(Ended {
                 condition: Condition::JobStalled,

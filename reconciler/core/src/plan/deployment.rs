@@ -11,8 +11,8 @@ use crate::plan::contents::Question;
 use crate::plan::slots::Slot;
 use crate::plan::{Blocked, MachinePlan, Plan, digest, layout, network};
 use rack_api::inventory::{FirmwareKind, Inventory};
-use rack_api::job::{Deploy, ImageFormat, ImageRef};
-use schema_fleet::{Fleet, Machine, OnRedeploy, Placeholders, Unreviewed, UpdatePolicy};
+use rack_api::job::{Deploy, DiskPlan, ImageFormat, ImageRef, Interface, Network};
+use schema_fleet::{Fleet, Machine, OnRedeploy, Placeholders, Storage, Unreviewed, UpdatePolicy};
 use schema_ids::{ContentId, Digest, MachineId};
 use std::collections::BTreeSet;
 
@@ -199,6 +199,66 @@ pub(super) fn differences(before: &Deploy, now: &Deploy) -> Vec<(&'static str, b
     .collect()
 }
 
+/// The machine boots as git says that it does.
+fn same_firmware(inventory: &Inventory, plan: &MachinePlan) -> Result<(), String> {
+    let word = |kind| match kind {
+        FirmwareKind::Bios => "bios",
+        FirmwareKind::Uefi => "uefi",
+    };
+    let (found, said) = (inventory.firmware.kind, plan.firmware);
+    if found == said {
+        return Ok(());
+    }
+    Err(format!(
+        "it boots by {}, its boot.mode in git is {}",
+        word(found),
+        word(said)
+    ))
+}
+
+/// Writes into each disk of the layout the contents that may be erased.
+fn agree_contents(
+    question: &Question<'_>,
+    inventory: &Inventory,
+    disks: &mut [DiskPlan],
+) -> Result<(), Blocked> {
+    for disk in disks {
+        let found = inventory
+            .disks
+            .iter()
+            .find(|found| found.id.as_ref() == Some(&disk.disk));
+        let found = found.ok_or_else(|| Blocked {
+            condition: Condition::LayoutDoesNotFit,
+            evidence: format!("{} is gone", disk.disk),
+        })?;
+        disk.agreed = question.agree(found, &disk.disk).map_err(|evidence| Blocked {
+            condition: Condition::UnexpectedContents,
+            evidence,
+        })?;
+    }
+    Ok(())
+}
+
+/// The machine has every port that the network layout configures.
+fn has_ports(inventory: &Inventory, network: &Network) -> Result<(), String> {
+    let absent = |interface: &&Interface| !inventory.nics.iter().any(|nic| nic.mac == interface.mac);
+    match network.interfaces.iter().find(absent) {
+        None => Ok(()),
+        Some(port) => Err(format!(
+            "{} ({}) was not found in the machine",
+            port.name, port.mac
+        )),
+    }
+}
+
+/// Whether a layout keeps the contents of some disks over a new installation.
+fn keeps_contents(storage: &Storage) -> bool {
+    storage
+        .select
+        .iter()
+        .any(|(_, select)| select.on_redeploy == OnRedeploy::Keep)
+}
+
 fn resolve<'a>(
     context: &Context<'a>,
     question: &Question<'_>,
@@ -215,19 +275,7 @@ fn resolve<'a>(
     let fleet = context.fleet;
     let deployment = slot.deployment;
     let (image, kernel_args) = image(fleet, slot, inventory).map_err(unfit)?;
-    if inventory.firmware.kind != plan.firmware {
-        let words = |kind| {
-            if kind == FirmwareKind::Bios {
-                "bios"
-            } else {
-                "uefi"
-            }
-        };
-        let (found, said) = (words(inventory.firmware.kind), words(plan.firmware));
-        return Err(unfit(format!(
-            "it boots by {found}, its boot.mode in git is {said}"
-        )));
-    }
+    same_firmware(inventory, plan).map_err(unfit)?;
     let binding = context.parent.bindings.get(&slot.binding);
     let (none, no_addresses) = (BTreeSet::new(), BTreeSet::new());
     let storage = fleet.storages.get(&deployment.storage.name);
@@ -246,10 +294,7 @@ fn resolve<'a>(
     };
     let mut solved =
         layout::solve(&problem).map_err(|why| unfit(format!("storage {}: {why}", deployment.storage)))?;
-    let keeps = storage
-        .select
-        .iter()
-        .any(|(_, select)| select.on_redeploy == OnRedeploy::Keep);
+    let keeps = keeps_contents(storage);
     let again = context
         .observed
         .machines
@@ -259,17 +304,7 @@ fn resolve<'a>(
         let why = "installing again beside kept contents is not carried out by this version";
         return Err(unfit(format!("storage {}: {why}", deployment.storage)));
     }
-    for disk in &mut solved.disks {
-        let found = inventory
-            .disks
-            .iter()
-            .find(|found| found.id.as_ref() == Some(&disk.disk));
-        let found = found.ok_or_else(|| unfit(format!("{} is gone", disk.disk)))?;
-        disk.agreed = question.agree(found, &disk.disk).map_err(|evidence| Blocked {
-            condition: Condition::UnexpectedContents,
-            evidence,
-        })?;
-    }
+    agree_contents(question, inventory, &mut solved.disks)?;
     let placeholders = placeholders(question.machine, slot, plan);
     let wish = network::Problem {
         fleet,
@@ -287,23 +322,16 @@ fn resolve<'a>(
     };
     let network = network::resolve(&wish, addresses)
         .map_err(|why| unfit(format!("network {}: {why}", deployment.network)))?;
-    for interface in &network.interfaces {
-        if !inventory.nics.iter().any(|nic| nic.mac == interface.mac) {
-            return Err(unfit(format!(
-                "{} ({}) was not found in the machine",
-                interface.name, interface.mac
-            )));
-        }
-    }
+    has_ports(inventory, &network).map_err(unfit)?;
     let hostname = deployment.hostname.value.fill(&placeholders);
+    let no_value = || unfit(format!("it lacks a value for {}", deployment.hostname.value));
     let mut deploy = Deploy {
         binding: slot.binding,
         incarnation: context.observed.incarnation,
         spec: Digest([0; 32]),
         // Lower than before means nothing: a revert undoes no installation.
         epoch: before.map_or(0, |before| before.epoch).max(deployment.reinstall),
-        hostname: hostname
-            .ok_or_else(|| unfit(format!("it lacks a value for {}", deployment.hostname.value)))?,
+        hostname: hostname.ok_or_else(no_value)?,
         image,
         firmware: plan.firmware,
         disks: solved.disks,

@@ -91,7 +91,7 @@ struct Sketch {
 
 fn sketch() -> impl Strategy<Value = Sketch> {
     (
-        option::of("\\PC{0,12}"),
+        option::of("[^\\pC\u{2028}\u{2029}]{0,12}"),
         option::of(any::<u8>()),
         collection::vec("[a-z][a-z0-9]{0,5}", 0..3),
         collection::btree_map("p[0-9]", any::<[u8; 5]>(), 0..3),

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// git and ssh-keygen answer at once; a loaded host gets more.
 const SHORT: Duration = Duration::from_secs(60);
 
+/// The branch of the pull request.
+pub(crate) const PROPOSAL: &str = "deploy-node-01";
+
 /// A repository with a first commit of the machine alone.
 pub(crate) struct Repository {
     pub(crate) path: PathBuf,
@@ -24,7 +27,7 @@ pub(crate) struct Repository {
 
 impl Repository {
     /// Makes it: the first commit declares the machine without a deployment, which is added by
-    /// [`Repository::commit`].
+    /// [`Repository::propose`].
     pub(crate) fn create(
         rack: &Rack,
         spec: &MachineSpec,
@@ -57,9 +60,16 @@ impl Repository {
         Ok(this)
     }
 
-    /// Commits the whole fleet, deployment included.
-    pub(crate) fn commit(&self, message: &str) -> Result<()> {
-        self.write_and_commit(&self.whole, message)
+    /// Commits the whole fleet, deployment included, to a branch of its own.
+    pub(crate) fn propose(&self, message: &str) -> Result<()> {
+        self.git(&["checkout", "-q", "-b", PROPOSAL])?;
+        self.write_and_commit(&self.whole, message)?;
+        self.git(&["checkout", "-q", "main"])
+    }
+
+    /// Merges the proposal into the branch that is carried out.
+    pub(crate) fn merge(&self) -> Result<()> {
+        self.git(&["merge", "-q", "--no-ff", "-m", "Merge the deployment", PROPOSAL])
     }
 
     fn write_and_commit(&self, text: &str, message: &str) -> Result<()> {

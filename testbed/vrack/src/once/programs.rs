@@ -8,6 +8,8 @@ use crate::namespace::BRIDGE;
 use crate::once::fleet::Repository;
 use crate::program;
 use crate::rack::{self, ADDRESS, Rack};
+use rustix::process::{Pid, Signal, kill_process};
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,8 +34,12 @@ pub(crate) struct Programs {
     folder: PathBuf,
     socket: PathBuf,
     log: PathBuf,
-    // Ended through the run's ledger.
-    _running: [Child; 2],
+    /// Ended through the run's ledger; started anew after a fault.
+    daemon: RefCell<Child>,
+    agent: RefCell<Child>,
+    daemon_words: Vec<OsString>,
+    agent_words: Vec<OsString>,
+    state: PathBuf,
 }
 
 impl Programs {
@@ -58,7 +64,8 @@ impl Programs {
             "--listen".into(),
             format!("{ADDRESS}:{PORT}").into(),
         ];
-        let daemon = launch(rack, "musterd", musterd.clone(), words)?;
+        let daemon_words = words;
+        let daemon = launch(rack, "musterd", musterd.clone(), daemon_words.clone())?;
         await_file(&socket, "musterd's socket")?;
         let certificates = rack.run.path("certificates");
         let mut enrol = Command::new(&musterd);
@@ -86,15 +93,69 @@ impl Programs {
             "--agent-binary".into(),
             inmachine.into(),
         ];
-        let agent = launch(rack, "muster-rackd", folder.join("muster-rackd"), words)?;
+        let agent = launch(rack, "muster-rackd", folder.join("muster-rackd"), words.clone())?;
         let this = Self {
             folder: folder.to_owned(),
             socket,
             log: rack.run.path("apply.log"),
-            _running: [daemon, agent],
+            daemon: RefCell::new(daemon),
+            agent: RefCell::new(agent),
+            daemon_words,
+            agent_words: words,
+            state,
         };
         this.await_answer()?;
         Ok(this)
+    }
+
+    /// Kills musterd as a power cut would, and starts it again.
+    pub(crate) fn kill_daemon(&self, rack: &Rack) -> Result<()> {
+        end(&mut self.daemon.borrow_mut())?;
+        self.start_daemon(rack)
+    }
+
+    fn start_daemon(&self, rack: &Rack) -> Result<()> {
+        let program = self.folder.join("musterd");
+        *self.daemon.borrow_mut() = launch(rack, "musterd", program, self.daemon_words.clone())?;
+        self.await_answer()
+    }
+
+    /// Kills muster-rackd as a power cut would, and starts it again.
+    pub(crate) fn kill_agent(&self, rack: &Rack) -> Result<()> {
+        end(&mut self.agent.borrow_mut())?;
+        let program = self.folder.join("muster-rackd");
+        *self.agent.borrow_mut() = launch(rack, "muster-rackd", program, self.agent_words.clone())?;
+        Ok(())
+    }
+
+    /// Stops the private Postgres at once (`pg_ctl stop -m immediate` sends SIGQUIT). musterd ends with it,
+    /// as it says, and is started again, as a service manager would.
+    pub(crate) fn stop_postgres(&self, rack: &Rack) -> Result<()> {
+        let file = self.state.join("postgres/postmaster.pid");
+        let text = fs::read_to_string(&file).map_err(failed(format!("read {}", file.display())))?;
+        let pid = text
+            .lines()
+            .next()
+            .and_then(|line| line.trim().parse().ok())
+            .and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| answer("a postmaster.pid without a pid"))?;
+        kill_process(pid, Signal::QUIT).map_err(|errno| failed("stop Postgres")(errno.into()))?;
+        let until = Instant::now() + START_MAX;
+        while self
+            .daemon
+            .borrow_mut()
+            .try_wait()
+            .map_err(failed("wait for musterd"))?
+            .is_none()
+        {
+            if Instant::now() >= until {
+                return Err(RigError::Disproved(
+                    "musterd outlives its private database".to_owned(),
+                ));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        self.start_daemon(rack)
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -163,6 +224,14 @@ impl Programs {
             .map(str::to_owned)
             .ok_or_else(|| answer("a deployed machine without an address"))
     }
+}
+
+fn end(child: &mut Child) -> Result<()> {
+    child
+        .kill()
+        .and_then(|()| child.wait())
+        .map(drop)
+        .map_err(failed("kill a program"))
 }
 
 fn answer(found: &str) -> RigError {

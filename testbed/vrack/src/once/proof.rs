@@ -24,6 +24,14 @@ fn disproved<T>(text: impl Into<String>) -> Result<T> {
     Err(RigError::Disproved(text.into()))
 }
 
+/// The plan says which disk it would erase, before anything does.
+pub(crate) fn names_the_disk(plan: &str) -> Result<()> {
+    if plan.contains("erase") && plan.contains("serial:muster-disk-0") && plan.contains("(blank)") {
+        return Ok(());
+    }
+    disproved(format!("the plan does not name the disk it would write:\n{plan}"))
+}
+
 /// The disk's file has a GPT and our finished marker.
 pub(crate) fn disk(rack: &Rack, spec: &MachineSpec) -> Result<()> {
     let path = rack.machine(&spec.name).join("disk0.raw");

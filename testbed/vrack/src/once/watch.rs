@@ -1,9 +1,10 @@
-//! Watches a machine until it is deployed: a line for each change, with wall and CPU time; gives up when
+//! Watches a machine until it is in a phase: a line for each change, with wall and CPU time; gives up when
 //! nothing moves.
 
 use crate::accelerator::Accelerator;
 use crate::error::{Result, RigError};
 use crate::machine::MachineSpec;
+use crate::once::faults::{Fault, Moment};
 use crate::once::programs::Programs;
 use crate::rack::{self, Rack};
 use serde_json::Value;
@@ -15,30 +16,36 @@ const QUIET_MAX: Duration = Duration::from_secs(60);
 /// A whole life on real hardware, generously.
 const TOTAL_MAX: Duration = Duration::from_secs(300);
 /// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Returns when the machine is deployed and waits for nothing.
-pub(crate) fn until_deployed(
-    rack: &Rack,
-    programs: &Programs,
-    spec: &MachineSpec,
-    accelerator: Accelerator,
-) -> Result<()> {
+/// Who is watched, and by what clock.
+pub(crate) struct Watched<'a> {
+    pub(crate) rack: &'a Rack,
+    pub(crate) programs: &'a Programs,
+    pub(crate) spec: &'a MachineSpec,
+    pub(crate) accelerator: Accelerator,
+}
+
+/// Returns when the machine is in the phase and waits for nothing. Faults happen at their moments.
+pub(crate) fn until(watched: &Watched<'_>, phase: &str, faults: &mut [Fault]) -> Result<()> {
+    let Watched {
+        rack,
+        programs,
+        spec,
+        accelerator,
+    } = watched;
     let began = Instant::now();
     let scale = accelerator.timeout_scale();
     let (quiet_max, total_max) = (QUIET_MAX * scale, TOTAL_MAX * scale);
-    let mut shown = String::new();
-    let mut sign = String::new();
-    let mut moved = Instant::now();
-    let awaited = || format!("{} deployed", spec.name);
+    let (mut shown, mut sign, mut moved) = (String::new(), String::new(), Instant::now());
+    let awaited = || format!("{} {phase}", spec.name);
     loop {
-        let status = programs.status()?;
-        let machine = status["machines"]
-            .as_array()
-            .and_then(|all| all.iter().find(|m| m["name"] == spec.name.as_str()));
-        let machine = machine.cloned().unwrap_or(Value::Null);
+        // A daemon that was just killed does not answer; that is no progress, and counted as such.
+        let machine = programs
+            .status()
+            .map_or(Value::Null, |status| find(&status, &spec.name));
         let now = headline(&machine);
-        if now != shown {
+        if now != shown && !machine.is_null() {
             let cpu = rack.spent(&spec.name)?.as_secs_f64();
             println!(
                 "{:7.1} s {cpu:7.1} cpu-s  {now}  {}",
@@ -47,7 +54,7 @@ pub(crate) fn until_deployed(
             );
             shown.clone_from(&now);
         }
-        if machine["phase"] == "deployed" && machine["wait"].is_null() {
+        if machine["phase"] == phase && machine["wait"].is_null() && machine["proposed"].is_null() {
             return Ok(());
         }
         if machine["marks"]
@@ -59,6 +66,14 @@ pub(crate) fn until_deployed(
                 "{} waits for a person:\n{why}",
                 spec.name
             )));
+        }
+        let moment = Moment {
+            headline: &now,
+            evidence: evidence(&machine),
+            percent: machine["percent"].as_u64(),
+        };
+        for fault in faults.iter_mut() {
+            fault.strike(&moment, rack, programs, spec)?;
         }
         let console = rack::console(&rack.machine(&spec.name)).len();
         let newest = format!("{now} {} {console}", machine["percent"]);
@@ -84,18 +99,21 @@ pub(crate) fn until_deployed(
     }
 }
 
+fn find(status: &Value, name: &str) -> Value {
+    let machines = status["machines"].as_array();
+    machines
+        .and_then(|all| all.iter().find(|machine| machine["name"] == name))
+        .cloned()
+        .unwrap_or(Value::Null)
+}
+
 /// What a line is printed for.
 fn headline(machine: &Value) -> String {
-    let word = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
-    let condition = word(&machine["wait"]["condition"]);
-    let doing = if condition.is_empty() {
-        word(&machine["proposed"])
-    } else {
-        condition
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let doing = match (&machine["wait"]["condition"], &machine["proposed"]) {
+        (Value::Null, Value::Null) => String::new(),
+        (Value::Null, proposed) => word(proposed),
+        (condition, _) => word(condition),
     };
     format!("{:<14} {doing}", word(&machine["phase"]))
 }

@@ -1,6 +1,5 @@
 //! What the daemon's tasks share: handles, two wake-ups, and what was last seen of the source.
 
-use crate::certificates::Authority;
 use crate::images::Images;
 use crate::revision::Parsed;
 use crate::source::Source;
@@ -9,12 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 
 /// Handles of one running daemon.
-pub(crate) struct Shared {
+pub(crate) struct Daemon {
     pub(crate) store: Store,
     pub(crate) identity: Identity,
     pub(crate) source: Source,
     pub(crate) images: Images,
-    pub(crate) authority: Arc<Authority>,
     /// Wakes the control loop: something was heard or adopted.
     pub(crate) wake: Notify,
     /// Wakes the source loop: a branch may have moved, or a person asked.
@@ -31,20 +29,13 @@ pub(crate) struct Shared {
 /// Parsed revisions kept: the adopted one, the newest, and a few that people plan.
 const PARSED_MAX: usize = 8;
 
-impl Shared {
-    pub(crate) fn new(
-        store: Store,
-        identity: Identity,
-        source: Source,
-        images: Images,
-        authority: Arc<Authority>,
-    ) -> Self {
+impl Daemon {
+    pub(crate) fn new(store: Store, identity: Identity, source: Source, images: Images) -> Self {
         Self {
             store,
             identity,
             source,
             images,
-            authority,
             wake: Notify::new(),
             look: Arc::new(Notify::new()),
             changed: watch::Sender::new(0),

@@ -1,0 +1,279 @@
+//! Boot answers: the decision table, every script, and the growing evidence.
+
+use crate::dhcp::{LINK, config};
+use rack_api::{
+    config::{Enlist, Ephemeral, RackConfig},
+    fact::{BootEvidence, FactBody},
+    job::{Job, JobKind, JobRef},
+    order::{Action, NextBoot, Order},
+};
+use rack_proto::{
+    boot::{Answer, BootLog, Client, Decision, LiveGo, Question, Sign, System, decide, first_script, script},
+    dhcp::{Bootstrap, Seen},
+};
+use schema_ids::{Digest, Generation, Incarnation, Mac, MachineId, Timestamp, Uuid};
+use serde::Deserialize;
+use std::{fmt::Write as _, time::Duration};
+
+fn mac(last: u8) -> Mac {
+    Mac::new([0x52, 0x54, 0, 0x77, 0, last]).unwrap()
+}
+
+fn machine() -> MachineId {
+    MachineId(Uuid::from_bytes([0; 16]))
+}
+
+fn ephemeral() -> Ephemeral {
+    Ephemeral {
+        kernel: Digest([1; 32]),
+        initrd: Digest([2; 32]),
+        rootfs: Digest([3; 32]),
+    }
+}
+
+fn rack(enlist: Enlist) -> RackConfig {
+    let machines = [(mac(1), "10.77.0.11".to_owned())].into();
+    RackConfig {
+        ephemeral: Some(ephemeral()),
+        token_key: "00112233445566778899aabbccddeeff".to_owned(),
+        ..config(enlist, &[], &machines)
+    }
+}
+
+fn order(next: NextBoot) -> Order {
+    Order {
+        machine: machine(),
+        incarnation: Incarnation {
+            number: 1,
+            uuid: Uuid::from_bytes([9; 16]),
+        },
+        generation: Generation(4),
+        number: 1,
+        deadline: Timestamp::from_unix_ms(1000),
+        cause: String::new(),
+        action: Action::Boot(next),
+    }
+}
+
+fn job() -> NextBoot {
+    NextBoot::Job(Box::new(Job {
+        job: JobRef {
+            machine: machine(),
+            generation: Generation(4),
+            attempt: 2,
+        },
+        name: "node-00".parse().unwrap(),
+        kind: JobKind::Inspect,
+    }))
+}
+
+/// One row of the table in `tests/cases/boot`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Row {
+    title: String,
+    declared: bool,
+    enlist: Enlist,
+    inspected: bool,
+    ephemeral: bool,
+    key: bool,
+    installed: bool,
+    refuse: Option<String>,
+    order: Option<String>,
+    live: Option<String>,
+    late: bool,
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        Self {
+            title: String::new(),
+            declared: true,
+            enlist: Enlist::Known,
+            inspected: false,
+            ephemeral: true,
+            key: true,
+            installed: false,
+            refuse: None,
+            order: None,
+            live: None,
+            late: false,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Table {
+    row: Vec<Row>,
+}
+
+#[test]
+fn decisions() {
+    let text = include_str!("../cases/boot/decisions.toml");
+    let table: Table = toml::from_str(text).unwrap();
+    let lines: Vec<String> = table
+        .row
+        .iter()
+        .map(|row| format!("{:<38} {}", row.title, decided(row)))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+fn decided(row: &Row) -> String {
+    let mut config = rack(row.enlist);
+    let known = config.machines.get_mut(&machine()).unwrap();
+    known.installed = row.installed;
+    known.refuse.clone_from(&row.refuse);
+    config.ephemeral = config.ephemeral.filter(|_| row.ephemeral);
+    if !row.key {
+        config.token_key.clear();
+    }
+    let order = row.order.as_deref().map(|wanted| match wanted {
+        "job" => order(job()),
+        "local" => order(NextBoot::Local),
+        other => panic!("no such order: {other}"),
+    });
+    let live = row.live.as_deref().map(|word| match word {
+        "go" => LiveGo::Go,
+        "no-go" => LiveGo::NoGo,
+        "silent" => LiveGo::Unreachable,
+        other => panic!("no such word: {other}"),
+    });
+    let decision = decide(&Question {
+        config: &config,
+        order: order.as_ref(),
+        link: LINK,
+        mac: mac(if row.declared { 1 } else { 9 }),
+        enlisted: row.inspected,
+        live,
+        // The order's deadline is at 1000.
+        now: Timestamp::from_unix_ms(if row.late { 1000 } else { 999 }),
+    });
+    match decision {
+        Decision::Job { job, .. } => format!("job: {}", job.kind.name()),
+        Decision::AskDaemon(request) => {
+            format!(
+                "ask about generation {} attempt {}",
+                request.generation, request.attempt
+            )
+        }
+        Decision::Local { why } => format!("local: {why}"),
+        Decision::Enlist => "enlist".to_owned(),
+        Decision::Refuse { reason } => format!("refuse: {reason}"),
+    }
+}
+
+#[test]
+fn scripts() {
+    let system = System {
+        title: "node-00: inspect (generation 4, attempt 2)".to_owned(),
+        server: "10.77.0.1:8080".parse().unwrap(),
+        ephemeral: ephemeral(),
+        token: "job:TOKEN".to_owned(),
+        mac: mac(1),
+        address: Some(("10.77.0.11".parse().unwrap(), 24)),
+        gateway: Some("10.77.0.254".parse().unwrap()),
+        kernel_arguments: vec!["mitigations=off".to_owned(), "a|b;${x}".to_owned()],
+    };
+    let bare = System {
+        address: None,
+        gateway: None,
+        kernel_arguments: Vec::new(),
+        ..system.clone()
+    };
+    let mut out = format!("──── first\n{}", first_script(system.server));
+    for (title, answer) in [
+        ("job", Answer::Job(Box::new(system))),
+        ("enlist", Answer::Enlist(Box::new(bare))),
+        (
+            "local",
+            Answer::Local {
+                why: "no job is ordered".to_owned(),
+            },
+        ),
+        (
+            "refuse",
+            Answer::Refuse {
+                reason: "two machines have its MAC && ${oops} || \n exit".to_owned(),
+            },
+        ),
+    ] {
+        for client in [Client::BiosIpxe, Client::UefiIpxe] {
+            write!(out, "──── {title} {client:?}\n{}", script(client, &answer)).unwrap();
+        }
+    }
+    insta::assert_snapshot!(out);
+}
+
+fn seen(mac: Mac, machine: Option<MachineId>, bootstrap: Bootstrap, discover: bool) -> Seen {
+    Seen {
+        mac,
+        link: LINK.to_owned(),
+        machine,
+        client: format!("{bootstrap:?}"),
+        uuid: None,
+        bootstrap,
+        discover,
+        address: (!discover).then(|| "10.77.0.11".parse().unwrap()),
+    }
+}
+
+fn told(log: &mut BootLog, second: u64) -> Vec<BootEvidence> {
+    log.due(at(second))
+        .into_iter()
+        .map(|fact| match fact {
+            FactBody::Boot { boot, .. } => boot,
+            other => panic!("not a boot: {other:?}"),
+        })
+        .collect()
+}
+
+fn at(second: u64) -> Timestamp {
+    Timestamp::from_unix_ms(0).plus(Duration::from_secs(second))
+}
+
+#[test]
+fn a_boot_grows_until_the_next_begins() {
+    let mut log = BootLog::default();
+    let dhcp = |log: &mut BootLog, bootstrap, discover, second| {
+        log.dhcp(&seen(mac(1), Some(machine()), bootstrap, discover), at(second));
+    };
+    // Firmware, then the iPXE it loads: one boot.
+    dhcp(&mut log, Bootstrap::PxeUefi, true, 10);
+    assert_eq!(told(&mut log, 10).len(), 1);
+    dhcp(&mut log, Bootstrap::PxeUefi, false, 11);
+    assert_eq!(told(&mut log, 11), [], "at most every 2 s");
+    log.note(mac(1), Sign::Tftp("snponly.efi: complete".to_owned()), at(13));
+    dhcp(&mut log, Bootstrap::Ipxe, true, 15);
+    log.note(mac(1), Sign::Answered("job"), at(16));
+    let boots = told(&mut log, 16);
+    assert_eq!(boots[0].began, at(10));
+    assert_eq!(
+        (boots[0].tftp.is_some(), boots[0].answer.as_deref()),
+        (true, Some("job"))
+    );
+    assert_eq!(boots[0].address, Some("10.77.0.11".parse().unwrap()));
+    assert_eq!(told(&mut log, 30), [], "nothing changed");
+    // The machine was reset: another boot, with nothing of the last.
+    dhcp(&mut log, Bootstrap::PxeUefi, true, 40);
+    let boots = told(&mut log, 40);
+    assert_eq!((boots[0].began, boots[0].answer.as_deref()), (at(40), None));
+    // iPXE that was never answered and tries again after a long silence.
+    dhcp(&mut log, Bootstrap::Ipxe, true, 200);
+    assert_eq!(told(&mut log, 200)[0].began, at(200));
+}
+
+#[test]
+fn strangers_are_capped_and_machines_are_not() {
+    let mut log = BootLog::default();
+    for number in 0..200 {
+        log.dhcp(&seen(mac(number), None, Bootstrap::Ipxe, true), at(1));
+    }
+    assert_eq!(told(&mut log, 1).len(), 64);
+    log.dhcp(&seen(mac(250), Some(machine()), Bootstrap::Ipxe, true), at(2));
+    assert_eq!(told(&mut log, 2).len(), 1);
+    // Long over and told: forgotten, and there is room again.
+    assert_eq!(told(&mut log, 8000).len(), 0);
+    log.dhcp(&seen(mac(251), None, Bootstrap::Ipxe, true), at(8000));
+    assert_eq!(told(&mut log, 8000).len(), 1);
+}
