@@ -11,7 +11,7 @@ use std::time::Duration;
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// So much of a tool's complaint is kept: its end, where the reason is.
-const COMPLAINT_CHARS_MAX: usize = 600;
+const COMPLAINT_CHARS_MAX: usize = 400;
 
 /// The exit status of `timeout` when it had to end the program.
 const STATUS_TIMED_OUT: i32 = 124;

@@ -1,11 +1,14 @@
 //! The phases that people see: derived from plan, facts and decision, stored nowhere.
 
+mod table;
+
+pub use table::{PhaseRow, page};
+
 use crate::condition::Condition;
 use crate::facts::MachineFacts;
 use crate::intent::Intent;
 use crate::next::Decision;
 use crate::plan::MachinePlan;
-use rack_api::fact::StepState;
 use rack_api::job::Deploy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -65,104 +68,100 @@ pub enum Mark {
 
 /// Where the machine stands, and what is to be said beside it.
 pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -> (Phase, BTreeSet<Mark>) {
-    let waits = match decision {
-        Decision::Wait(wait) => Some(wait.condition),
-        Decision::Propose(_) | Decision::Settled => None,
+    // What is tried again by itself needs nobody.
+    let stuck = match decision {
+        Decision::Wait(wait) if wait.retry_at.is_none() => Some(wait.condition),
+        Decision::Wait(_) | Decision::Propose(_) | Decision::Settled => None,
     };
-    // What is tried again by itself is not stuck.
-    let retried = matches!(decision, Decision::Wait(wait) if wait.retry_at.is_some());
-    let stuck = waits.filter(|condition| needs_person(*condition) && !retried);
-    let phase = match (stuck, &machine.wanted.intent) {
-        (Some(condition), Intent::Ready | Intent::Deployed(_)) if !runs_anyway(condition) => Phase::Failed {
+    let stuck = stuck.filter(|condition| needs_person(*condition));
+    let failed = stuck
+        .filter(|condition| *condition != Condition::Held)
+        .map(|condition| Phase::Failed {
             step: failed_step(facts).unwrap_or_else(|| condition.code().to_owned()),
+        });
+    let phase = match &machine.wanted.intent {
+        Intent::Observe { .. } if facts.inventory.is_none() => Phase::New,
+        Intent::Observe { .. } => Phase::Ready,
+        Intent::Orphaned { .. } => Phase::Deployed,
+        Intent::Ready => {
+            failed.unwrap_or_else(|| match (&facts.inventory, decision, facts.orders.is_empty()) {
+                (Some(_), Decision::Settled, _) => Phase::Ready,
+                (None, _, true) => Phase::New,
+                _ => Phase::Commissioning,
+            })
+        }
+        Intent::Deployed(deploy) => match runs(deploy, facts) {
+            Runs::AsWanted => Phase::Deployed,
+            Runs::Older if facts.orders.is_empty() => Phase::Deployed,
+            Runs::Older | Runs::Not => failed.unwrap_or(match decision {
+                Decision::Settled => Phase::Deployed,
+                _ if facts.orders.is_empty() => Phase::Allocated,
+                Decision::Wait(_) | Decision::Propose(_) => Phase::Deploying,
+            }),
         },
-        (_, Intent::Observe { .. }) if facts.inventory.is_none() => Phase::New,
-        (_, Intent::Observe { .. }) => Phase::Ready,
-        (_, Intent::Ready) => match (&facts.inventory, decision, facts.orders.is_empty()) {
-            (Some(_), Decision::Settled, _) => Phase::Ready,
-            (None, _, true) => Phase::New,
-            _ => Phase::Commissioning,
-        },
-        (_, Intent::Deployed(deploy)) => deployed_phase(deploy, facts, decision, waits),
-        (_, Intent::Orphaned { .. }) => Phase::Deployed,
     };
-    (phase, marks(machine, waits, stuck.is_some()))
-}
-
-/// From bound to seen running.
-fn deployed_phase(
-    deploy: &Deploy,
-    facts: &MachineFacts,
-    decision: &Decision,
-    waits: Option<Condition>,
-) -> Phase {
-    let seen = facts
-        .phoned_home
-        .as_ref()
-        .is_some_and(|word| word.value.binding == deploy.binding)
-        && facts
-            .installed
-            .as_ref()
-            .is_some_and(|installed| installed.value.spec == deploy.spec);
-    match decision {
-        Decision::Settled => Phase::Deployed,
-        _ if seen || waits.is_some_and(runs_anyway) => Phase::Deployed,
-        _ if facts.orders.is_empty() => Phase::Allocated,
-        Decision::Wait(_) | Decision::Propose(_) => Phase::Deploying,
+    let mut marks = marks(machine, facts, decision);
+    if stuck.is_some() {
+        marks.insert(Mark::Stalled);
     }
+    (phase, marks)
 }
 
-/// Conditions of a machine that runs what is wanted all the same.
-fn runs_anyway(condition: Condition) -> bool {
-    matches!(
-        condition,
-        Condition::PowerDrift | Condition::PowerByHand | Condition::Orphaned | Condition::Held
-    )
+/// What a machine that shall be deployed runs, by its own word.
+#[derive(PartialEq, Eq)]
+enum Runs {
+    AsWanted,
+    Older,
+    Not,
+}
+
+fn runs(deploy: &Deploy, facts: &MachineFacts) -> Runs {
+    let (Some(installed), Some(word)) = (&facts.installed, &facts.phoned_home) else {
+        return Runs::Not;
+    };
+    let ours = installed.value.binding == deploy.binding && word.value.binding == deploy.binding;
+    if !ours || word.since < installed.since {
+        Runs::Not
+    } else if installed.value.spec == deploy.spec {
+        Runs::AsWanted
+    } else {
+        Runs::Older
+    }
 }
 
 /// Conditions that nothing but a person ends.
 fn needs_person(condition: Condition) -> bool {
-    matches!(
-        condition,
-        Condition::StepFailed
-            | Condition::UnexpectedContents
-            | Condition::DiskMissing
-            | Condition::ImageDigestMismatch
-            | Condition::LayoutDoesNotFit
-            | Condition::NotSeenAfterInstall
-            | Condition::IdentityAmbiguous
-            | Condition::IdentityChanged
-            | Condition::BmcCredentials
-            | Condition::StateRestored
-            | Condition::NoImageForJobs
-    )
+    !condition.row().under_way
+        && !matches!(
+            condition,
+            Condition::Budget | Condition::Orphaned | Condition::PowerDrift | Condition::DisksKept
+        )
 }
 
 fn failed_step(facts: &MachineFacts) -> Option<String> {
-    let steps = &facts.job.as_ref()?.steps;
-    let failed = steps
-        .iter()
-        .find(|step| matches!(step.state, StepState::Failed { .. }))?;
-    Some(failed.step.clone())
+    let (step, ..) = facts.job.as_ref()?.failure()?;
+    Some(step.step.clone())
 }
 
-fn marks(machine: &MachinePlan, waits: Option<Condition>, stuck: bool) -> BTreeSet<Mark> {
-    let mut marks = BTreeSet::new();
-    if matches!(machine.wanted.intent, Intent::Orphaned { .. }) {
-        marks.insert(Mark::Orphaned);
-    }
-    let Some(condition) = waits else { return marks };
-    if condition == Condition::Held {
-        marks.insert(Mark::Held);
-    }
-    if matches!(condition, Condition::PowerDrift | Condition::PowerByHand) {
-        marks.insert(Mark::Drifted);
-    }
-    if condition == Condition::UnexpectedContents {
-        marks.insert(Mark::Foreign);
-    }
-    if stuck {
-        marks.insert(Mark::Stalled);
-    }
-    marks
+fn marks(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -> BTreeSet<Mark> {
+    let waits = match decision {
+        Decision::Wait(wait) => Some(wait.condition),
+        Decision::Propose(_) | Decision::Settled => None,
+    };
+    let older =
+        matches!(&machine.wanted.intent, Intent::Deployed(deploy) if runs(deploy, facts) == Runs::Older);
+    [
+        (Mark::Held, waits == Some(Condition::Held)),
+        (Mark::Outdated, older || !machine.outdated.is_empty()),
+        (Mark::Drifted, waits == Some(Condition::PowerDrift)),
+        (
+            Mark::Orphaned,
+            matches!(machine.wanted.intent, Intent::Orphaned { .. }),
+        ),
+        (Mark::Foreign, waits == Some(Condition::UnexpectedContents)),
+    ]
+    .into_iter()
+    .filter(|(_, holds)| *holds)
+    .map(|(mark, _)| mark)
+    .collect()
 }

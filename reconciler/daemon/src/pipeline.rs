@@ -5,6 +5,7 @@
 //! once: adoption is a compare-and-set, and the loser plans again.
 
 use crate::daemon::Daemon;
+use crate::failpoint;
 use crate::revision::{self, Parsed};
 use crate::source::SourceError;
 use reconciler_core::condition::Condition;
@@ -153,6 +154,7 @@ async fn attempt(daemon: &Daemon, commit: &str, by: &By) -> Result<Option<Progre
             reason,
         )));
     }
+    failpoint::reach("adopt");
     match daemon
         .store
         .adopt(&plan, by)
@@ -160,6 +162,7 @@ async fn attempt(daemon: &Daemon, commit: &str, by: &By) -> Result<Option<Progre
         .map_err(PipelineError::Store)?
     {
         Adoption::Adopted => {
+            failpoint::reach("adopted");
             tracing::info!(plan = %plan.id, commit, changes = plan.changes.len(), "plan adopted");
             daemon.announce();
             Ok(Some(Progress {

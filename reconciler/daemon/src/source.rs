@@ -57,6 +57,8 @@ pub(crate) enum SourceError {
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     mirror: Mirror,
+    /// One fetch at a time: git refuses to move a branch that another fetch is moving.
+    fetching: Arc<tokio::sync::Mutex<()>>,
     repository: String,
     branch: String,
 }
@@ -67,6 +69,7 @@ impl Source {
         let mirror = Mirror::open_or_create(&state.join("mirror.git")).map_err(SourceError::Mirror)?;
         Ok(Self {
             mirror,
+            fetching: Arc::default(),
             repository,
             branch,
         })
@@ -86,6 +89,7 @@ impl Source {
     ///
     /// Cancel safety: the child is ended when the future is dropped; git leaves the mirror consistent.
     pub(crate) async fn fetch(&self) -> Result<CommitInfo, SourceError> {
+        let _alone = self.fetching.lock().await;
         let mut command = Command::new("git");
         command
             .arg("--git-dir")

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and reason.
-const PACKAGES: [(&str, &str); 18] = [
+const PACKAGES: [(&str, &str); 20] = [
     (
         "build-essential",
         "links Rust programs and builds the C parts of libgit2, zstd and ring",
@@ -23,6 +23,8 @@ const PACKAGES: [(&str, &str); 18] = [
     ("ipxe", "boot files that muster-rackd serves"),
     ("openipmi", "ipmi_sim, their BMCs"),
     ("ipmitool", "an IPMI client that is not ours"),
+    ("busybox-static", "udhcpc, a DHCP client that is not ours"),
+    ("curl", "an HTTP and TFTP client that is not ours"),
     ("iproute2", "namespaces, bridges and taps"),
     ("mmdebstrap", "builds images"),
     ("squashfs-tools", "packs the ephemeral system's root"),

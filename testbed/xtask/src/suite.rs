@@ -87,7 +87,9 @@ pub(crate) fn test(with_machine: bool) -> Result<(), String> {
     thread::scope(|scope| {
         let report = &report;
         // The program that builds images comes first, so that they can be built beside the rest.
-        let has_builder = report.stage("build muster", || build(&["--bin", "muster"]));
+        let has_builder = report.stage("build muster", || {
+            build(&["--bin", "muster", "--bin", "muster-vrack"])
+        });
         let images = (with_machine && has_builder)
             .then(|| scope.spawn(|| report.stage("images", || beside(&mut rig::images(&[])?, "images"))));
         let has_programs = report.stage("build programs", || build(&["--bins"]));

@@ -1,0 +1,6 @@
+//! Case files and properties: the decisions from outside, as the shells call them.
+
+mod decide;
+mod pages;
+mod planning;
+mod properties;

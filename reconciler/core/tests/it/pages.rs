@@ -1,0 +1,58 @@
+//! The pages that are printed from tables say what the tables say.
+//!
+//! With `MUSTER_UPDATE_PAGES=1` they are written instead.
+
+use reconciler_core::condition::Condition;
+use reconciler_core::phase;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+fn check(path: &Path, text: &str) {
+    if std::env::var_os("MUSTER_UPDATE_PAGES").is_some() {
+        std::fs::write(path, text).unwrap();
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(
+        found,
+        text,
+        "{} is stale: run with MUSTER_UPDATE_PAGES=1",
+        path.display()
+    );
+}
+
+#[test]
+fn each_condition_has_its_page() {
+    let folder = docs().join("conditions");
+    for condition in Condition::ALL {
+        check(&folder.join(format!("{condition}.md")), &condition.page());
+    }
+    let known: BTreeSet<String> = Condition::ALL
+        .iter()
+        .map(|condition| format!("{condition}.md"))
+        .collect();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(known.contains(&name), "{name} is the page of no condition");
+    }
+}
+
+#[test]
+fn the_states_page_is_the_table() {
+    check(&docs().join("states.md"), &phase::page());
+}
+
+#[test]
+fn codes_are_read_back() {
+    for condition in Condition::ALL {
+        assert_eq!(condition.code().parse(), Ok(*condition));
+        let json = serde_json::to_string(condition).unwrap();
+        assert_eq!(serde_json::from_str::<Condition>(&json).unwrap(), *condition);
+        let row = condition.row();
+        assert!(!row.meaning.is_empty() && !row.person.is_empty() && !row.by_itself.is_empty());
+    }
+    assert!("BMC_SILEN".parse::<Condition>().is_err());
+}

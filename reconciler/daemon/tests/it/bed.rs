@@ -1,0 +1,216 @@
+//! A real musterd on a real private Postgres and a real git repository, in a folder that goes away.
+
+use reconciler_core::people::{self, ApplyAnswer, ApplyRequest, PlanAnswer, PlanRequest, Status};
+use serde::{Serialize, de::DeserializeOwned};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// A cluster is made at the first start: some CPU-seconds, more on a loaded host.
+const START_MAX: Duration = Duration::from_secs(120);
+
+/// The example fleet: one machine, one deployment; its images are uploaded ones, so that nothing is fetched.
+pub(crate) fn example() -> String {
+    include_str!("../../../../examples/one-machine/toml/fleet.toml")
+        .replace("http://10.77.0.1:8000/", "muster:")
+}
+
+pub(crate) struct Bed {
+    dir: tempfile::TempDir,
+    port: u16,
+    musterd: Option<Child>,
+}
+
+impl Bed {
+    /// A repository with this fleet, and no daemon yet.
+    pub(crate) fn new(fleet: &str) -> Self {
+        // Postgres drops root and must reach its folder: the default temporary folder is searchable.
+        let dir = tempfile::Builder::new().prefix("muster-it-").tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("fleet")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let bed = Self {
+            dir,
+            port,
+            musterd: None,
+        };
+        bed.git(&["init", "-q", "-b", "main"]);
+        bed.commit(&[("fleet.toml", Some(fleet))], "first");
+        bed
+    }
+
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.dir.path().join(below)
+    }
+
+    pub(crate) fn git(&self, words: &[&str]) {
+        let status = Command::new("git")
+            .args([
+                "-c",
+                "user.name=Ada",
+                "-c",
+                "user.email=ada@example.org",
+                "-c",
+                "commit.gpgsign=false",
+            ])
+            .args(words)
+            .current_dir(self.path("fleet"))
+            .status()
+            .expect("git runs");
+        assert!(status.success(), "git {words:?}");
+    }
+
+    /// Commits files; `None` removes one.
+    pub(crate) fn commit(&self, files: &[(&str, Option<&str>)], message: &str) {
+        for (name, text) in files {
+            let path = self.path("fleet").join(name);
+            match text {
+                Some(text) => std::fs::write(path, text).unwrap(),
+                None => std::fs::remove_file(path).unwrap(),
+            }
+        }
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", message]);
+    }
+
+    /// Starts musterd with this in its environment.
+    pub(crate) fn start(&mut self, variables: &[(&str, &str)]) {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))
+            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_musterd"));
+        command.arg("run").arg("--repository").arg(self.path("fleet"));
+        command
+            .arg("--state-dir")
+            .arg(self.path("state"))
+            .arg("--runtime-dir")
+            .arg(self.path("run"));
+        command.args([
+            "--listen",
+            &format!("127.0.0.1:{}", self.port),
+            "--poll-seconds",
+            "1",
+        ]);
+        command
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stderr(log);
+        self.musterd = Some(command.spawn().expect("musterd starts"));
+    }
+
+    /// Waits until musterd ends by itself.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let until = Instant::now() + START_MAX;
+        let musterd = self.musterd.as_mut().expect("musterd was started");
+        loop {
+            if let Some(status) = musterd.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "musterd did not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    fn client(&self) -> reqwest::Client {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        reqwest::Client::builder()
+            .unix_socket(self.path("run/musterd.sock").as_path())
+            .build()
+            .unwrap()
+    }
+
+    /// The status, as soon as it is as wanted.
+    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+        let until = Instant::now() + START_MAX;
+        let mut last = None;
+        loop {
+            if let Ok(response) = self.client().get(url(people::STATUS)).send().await
+                && let Ok(status) = response.json::<Status>().await
+            {
+                if wanted(&status) {
+                    return status;
+                }
+                last = Some(status);
+            }
+            assert!(
+                Instant::now() < until,
+                "never {what}; last {last:#?}\n{}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, String> {
+        let response = self
+            .client()
+            .post(url(path))
+            .json(body)
+            .send()
+            .await
+            .map_err(|error| error.to_string())?;
+        let is_good = response.status().is_success();
+        let text = response.text().await.map_err(|error| error.to_string())?;
+        if is_good {
+            serde_json::from_str(&text).map_err(|error| error.to_string())
+        } else {
+            Err(text)
+        }
+    }
+
+    /// The plan for the branch's head.
+    pub(crate) async fn plan(&self) -> Result<PlanAnswer, String> {
+        self.post(people::PLAN, &PlanRequest::default()).await
+    }
+
+    /// Carries the branch out now.
+    pub(crate) async fn apply(&self) -> ApplyAnswer {
+        self.post(people::APPLY, &ApplyRequest::default())
+            .await
+            .expect("musterd answers")
+    }
+}
+
+fn url(path: &str) -> String {
+    format!("http://musterd{path}")
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        let Some(mut musterd) = self.musterd.take() else {
+            return;
+        };
+        let pid = rustix::process::Pid::from_child(&musterd);
+        // The ordinary end, which ends Postgres too; one that is gone already has nothing to end.
+        if musterd.try_wait().is_ok_and(|status| status.is_none()) {
+            drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+            drop(musterd.wait());
+        }
+    }
+}
+
+/// Whether a process has a file below this folder open or works there.
+pub(crate) fn leftovers(folder: &Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let works_there = |process: &std::fs::DirEntry| {
+        std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
+    };
+    processes
+        .filter(works_there)
+        .map(|process| process.file_name().to_string_lossy().into_owned())
+        .collect()
+}
