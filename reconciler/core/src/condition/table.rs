@@ -264,6 +264,13 @@ conditions! {
         limit: None,
         under_way: false,
     }
+    ReinstallLowered REINSTALL_LOWERED {
+        meaning: "The `reinstall` epoch in git is lower than the one that was carried out. Only a higher one acts: a revert undoes no installation.",
+        person: "Nothing, or raise the epoch above the one that the evidence names to have the machines installed again.",
+        by_itself: "Nothing.",
+        limit: None,
+        under_way: false,
+    }
     PlanChangedSinceShown PLAN_CHANGED_SINCE_SHOWN {
         meaning: "The plan would erase contents that were not in the plan that people saw for this commit.",
         person: "Look at the plan, and approve it with `muster approve`, or commit a change whose plan shows it.",

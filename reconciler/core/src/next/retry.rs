@@ -38,6 +38,7 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::Orphaned
         | Condition::NoImageForJobs
         | Condition::DisksKept
+        | Condition::ReinstallLowered
         | Condition::PlanChangedSinceShown
         | Condition::LimitExceeded
         | Condition::Protected

@@ -41,26 +41,25 @@ pub(super) fn claims(fleet: &Fleet, observed: &Observed, parent: &Plan) -> Claim
         }
     }
     let mut taken: BTreeSet<MachineId> = claims.by_name.values().copied().collect();
-    let free: Vec<(MachineId, &MachinePlan)> = parent
-        .machines
-        .iter()
-        .filter(|(id, _)| !taken.contains(id))
-        .map(|(id, machine)| (*id, machine))
-        .collect();
+    let unnamed = Unnamed::of(fleet, observed, parent, &taken);
     for (name, machine) in &fleet.machines {
-        if claims.by_name.contains_key(name) {
-            continue;
-        }
         let evidence = in_git(machine);
-        let id = match alike(&evidence, &free, observed, &taken) {
-            Alike::One(id) => id,
-            Alike::None => mint(observed, parent, name, &evidence, &taken),
-            Alike::Perhaps { why } => {
-                let id = mint(observed, parent, name, &evidence, &taken);
-                claims.ambiguous.insert(id, why);
-                id
-            }
+        let alike = unnamed.alike(&evidence, &taken);
+        let id = match (claims.by_name.get(name), &alike) {
+            (Some(id), _) => *id,
+            (None, Alike::One(id, _)) => *id,
+            (None, Alike::None | Alike::Perhaps(_)) => mint(observed, parent, name, &evidence, &taken),
         };
+        match alike {
+            // A name of its own, and the evidence of another machine that is still there.
+            Alike::One(other, why) if other != id => {
+                claims.ambiguous.insert(id, why);
+            }
+            Alike::Perhaps(why) => {
+                claims.ambiguous.insert(id, why);
+            }
+            Alike::None | Alike::One(..) => {}
+        }
         taken.insert(id);
         claims.by_name.insert(name.clone(), id);
     }
@@ -78,44 +77,78 @@ fn in_git(machine: &Machine) -> Evidence {
     }
 }
 
+/// What an entry has in common with machines that git no longer names.
 enum Alike {
+    /// Nothing.
     None,
-    One(MachineId),
-    Perhaps { why: String },
+    /// It is this one; if it is not, for the reason.
+    One(MachineId, String),
+    /// Something, and not enough.
+    Perhaps(String),
 }
 
-/// Whether an entry with a new name is one of the machines that git no longer names.
-fn alike(
-    evidence: &Evidence,
-    free: &[(MachineId, &MachinePlan)],
-    observed: &Observed,
-    taken: &BTreeSet<MachineId>,
-) -> Alike {
-    let mut answer = Alike::None;
-    for (id, machine) in free.iter().filter(|(id, _)| !taken.contains(id)) {
-        let inventory = observed.machines.get(id).and_then(|seen| seen.inventory.as_ref());
-        let why = match Evidence::of_plan(machine, inventory).compare(evidence) {
-            Match::Same => match answer {
-                Alike::One(_) => format!("it fits {} and another machine", machine.name),
-                Alike::None | Alike::Perhaps { .. } => {
-                    answer = Alike::One(*id);
-                    continue;
-                }
-            },
-            Match::Unclear { agreed: "nothing" } | Match::Other { .. } => continue,
-            Match::Unclear { agreed } => format!(
-                "it has {agreed} of {old}, which git no longer names; if it is the same machine, add \
-                 [moved.machine.{old}], if {old} is gone, add [removed.machine.{old}]",
-                old = machine.name
-            ),
+/// Machines that git neither names nor removes any more, findable by their evidence.
+struct Unnamed<'a> {
+    evidence: BTreeMap<MachineId, (&'a Name, Evidence)>,
+    by_word: BTreeMap<String, BTreeSet<MachineId>>,
+}
+
+impl<'a> Unnamed<'a> {
+    fn of(fleet: &Fleet, observed: &Observed, parent: &'a Plan, taken: &BTreeSet<MachineId>) -> Self {
+        let gone = |machine: &MachinePlan| fleet.removed_machines.contains_key(&machine.name);
+        let mut unnamed = Self {
+            evidence: BTreeMap::new(),
+            by_word: BTreeMap::new(),
         };
-        if !matches!(answer, Alike::One(_)) {
-            answer = Alike::Perhaps { why };
-        } else if why.ends_with("another machine") {
-            return Alike::Perhaps { why };
+        for (id, machine) in parent.machines.iter().filter(|(id, _)| !taken.contains(id)) {
+            if gone(machine) {
+                continue;
+            }
+            let inventory = observed.machines.get(id).and_then(|seen| seen.inventory.as_ref());
+            let evidence = Evidence::of_plan(machine, inventory);
+            for word in words(&evidence) {
+                unnamed.by_word.entry(word).or_default().insert(*id);
+            }
+            unnamed.evidence.insert(*id, (&machine.name, evidence));
         }
+        unnamed
     }
-    answer
+
+    fn alike(&self, evidence: &Evidence, taken: &BTreeSet<MachineId>) -> Alike {
+        let words = words(evidence);
+        let near: BTreeSet<&MachineId> = words.iter().filter_map(|word| self.by_word.get(word)).flatten().collect();
+        let mut answer = Alike::None;
+        for id in near.into_iter().filter(|id| !taken.contains(id)) {
+            let Some((old, known)) = self.evidence.get(id) else {
+                continue;
+            };
+            let advice = format!(
+                "which git no longer names; if it is the same machine, add [moved.machine.{old}], if {old} is gone, \
+                 add [removed.machine.{old}]"
+            );
+            answer = match (known.compare(evidence), answer) {
+                (Match::Other { .. }, answer) => answer,
+                (Match::Same, Alike::One(_, _)) => {
+                    return Alike::Perhaps(format!("it fits {old} and another machine, {advice}"));
+                }
+                (Match::Same, Alike::None | Alike::Perhaps(_)) => {
+                    Alike::One(*id, format!("it is like {old}, {advice}"))
+                }
+                (Match::Unclear { .. }, Alike::One(one, why)) => Alike::One(one, why),
+                (Match::Unclear { agreed }, Alike::None | Alike::Perhaps(_)) => {
+                    Alike::Perhaps(format!("it has {agreed} of {old}, {advice}"))
+                }
+            };
+        }
+        answer
+    }
+}
+
+/// Evidence as words to be looked up.
+fn words(evidence: &Evidence) -> Vec<String> {
+    let macs = evidence.macs.iter().map(ToString::to_string);
+    let uuid = evidence.uuid.iter().flat_map(|uuid| [uuid.to_string(), uuid.swapped().to_string()]);
+    macs.chain(uuid).chain(evidence.serial.clone()).collect()
 }
 
 fn mint(

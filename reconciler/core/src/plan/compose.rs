@@ -290,6 +290,15 @@ fn notes(
                 origin.clone(),
             );
         }
+        let binding = |id| bindings.get(id).map(|binding: &Binding| (&binding.deployment, binding.slot));
+        if let Intent::Deployed(deploy) = &machine.wanted.intent
+            && let Some((name, slot)) = binding(&deploy.binding)
+            && let Some(written) = fleet.deployments.get(name).map(|deployment| deployment.reinstall)
+            && written < deploy.epoch
+        {
+            let text = format!("{name}[{slot}] was installed by epoch {}, git says {written}", deploy.epoch);
+            note(object.clone(), Condition::ReinstallLowered, text, origin.clone());
+        }
         if let Intent::Orphaned { binding } = &machine.wanted.intent {
             let place = bindings
                 .get(binding)

@@ -1,1 +1,324 @@
-//! Being written.
+//! Planning, case by case: `tests/cases/plan/*.toml`.
+//!
+//! A case is a list of steps. A step with `fleet` is a commit; one without plans the same commit with
+//! new facts. What was seen is said briefly (`see`, `installed`, `in-use`); the snapshot is what a
+//! person would want to know of each plan. Whatever a case does, planning again changes nothing.
+
+use reconciler_core::intent::Intent;
+use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
+use reconciler_core::plan::adoption::adoptable;
+use reconciler_core::plan::{Desired, Plan, plan};
+use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
+use schema_fleet::{Fleet, SourceFile};
+use schema_ids::{Incarnation, MachineId, Timestamp, Uuid};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    /// What is to be seen in it.
+    #[expect(dead_code, reason = "for the reader of the case")]
+    why: String,
+    step: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Step {
+    say: String,
+    /// Machines, deployments and the like; beside `base.toml`.
+    fleet: Option<String>,
+    /// Fields of the fleet object.
+    settings: Option<String>,
+    /// Inspected now.
+    #[serde(default)]
+    see: BTreeMap<String, SeenMachine>,
+    /// Installed now as the adopted plan wants it.
+    #[serde(default)]
+    installed: Vec<String>,
+    /// Addresses of strangers.
+    #[serde(default)]
+    in_use: Vec<std::net::IpAddr>,
+    /// Whether people saw this very plan before it is adopted.
+    #[serde(default = "yes")]
+    shown: bool,
+    /// Machines whose whole intent is of interest.
+    #[serde(default)]
+    detail: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeenMachine {
+    serial: Option<String>,
+    uuid: Option<Uuid>,
+    macs: Vec<schema_ids::Mac>,
+    disks: Vec<SeenDisk>,
+    #[serde(default)]
+    uefi: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeenDisk {
+    id: String,
+    gb: u64,
+    holds: Option<String>,
+}
+
+impl SeenMachine {
+    pub(crate) fn inventory(&self) -> Inventory {
+        let disks = self.disks.iter().enumerate().map(|(at, disk)| Disk {
+            id: disk.id.parse().ok(),
+            path: format!("/dev/vd{}", char::from(b'a' + u8::try_from(at).unwrap())),
+            model: "disk".to_owned(),
+            serial: disk.id.split(':').next_back().unwrap_or_default().to_owned(),
+            size_bytes: disk.gb * 1_000_000_000,
+            kind: DiskKind::Ssd,
+            local: true,
+            content: disk.holds.as_deref().unwrap_or("blank").parse().unwrap(),
+            holds: String::new(),
+        });
+        let nics = self.macs.iter().map(|mac| Nic {
+            name: "eth0".to_owned(),
+            mac: *mac,
+            speed_mbps: None,
+            link: true,
+            driver: "virtio".to_owned(),
+        });
+        Inventory {
+            uuid: self.uuid,
+            serial: self.serial.clone(),
+            vendor: String::new(),
+            product: String::new(),
+            firmware: Firmware {
+                kind: if self.uefi { FirmwareKind::Uefi } else { FirmwareKind::Bios },
+                version: String::new(),
+            },
+            cpu: Cpu { arch: "amd64".to_owned(), model: String::new(), cores: 1, threads: 1 },
+            memory_bytes: 1 << 30,
+            disks: disks.collect(),
+            nics: nics.collect(),
+            bmc: None,
+        }
+    }
+}
+
+/// A fleet of `base.toml`, the fleet object's fields and what a case adds.
+pub(crate) fn fleet(settings: &str, text: &str) -> Fleet {
+    let head = format!("[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\n{settings}\n");
+    let files = [
+        ("fleet.toml", head.as_str()),
+        ("base.toml", include_str!("../cases/base.toml")),
+        ("case.toml", text),
+    ];
+    let files: Vec<SourceFile> = files
+        .into_iter()
+        .map(|(path, text)| SourceFile { path: path.to_owned(), bytes: text.as_bytes().to_vec() })
+        .collect();
+    let parsed = schema_fleet::parse(&files);
+    parsed.fleet.unwrap_or_else(|| panic!("the case's fleet is wrong: {:?}", parsed.diagnostics))
+}
+
+/// What a store would know, kept by hand.
+pub(crate) struct World {
+    pub(crate) observed: Observed,
+    pub(crate) parent: Plan,
+    commits: u32,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let uuid = "00000000-0000-4000-8000-00000000f1ee".parse().unwrap();
+        let observed = Observed {
+            at: Timestamp::from_unix_ms(1_700_000_000_000),
+            fleet_uid: uuid,
+            incarnation: Incarnation { number: 1, uuid },
+            machines: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            discovered: BTreeMap::new(),
+            addresses_in_use: BTreeMap::new(),
+            restored: None,
+        };
+        Self { observed, parent: Plan::empty("lab".parse().unwrap()), commits: 0 }
+    }
+
+    /// Time goes on: a minute.
+    pub(crate) fn later(&mut self) {
+        self.observed.at = self.observed.at.plus(Duration::from_secs(60));
+    }
+
+    pub(crate) fn next_commit(&mut self) {
+        self.commits += 1;
+    }
+
+    pub(crate) fn plan(&self, fleet: &Fleet) -> Plan {
+        let commit = format!("{:040}", self.commits);
+        let desired = Desired { fleet, commit: &commit };
+        plan(&desired, &self.observed, &self.parent, self.observed.at)
+    }
+
+    /// Adopts a plan, and proves that planning again changes nothing.
+    pub(crate) fn adopt(&mut self, fleet: &Fleet, new: Plan) {
+        for (id, machine) in &new.machines {
+            let known = self.observed.machines.entry(*id).or_insert_with(|| ObservedMachine {
+                name: machine.name.clone(),
+                inventory: None,
+                inspected: None,
+                ever_written: false,
+                installed: None,
+            });
+            known.name = machine.name.clone();
+        }
+        self.observed.bindings = new.bindings.clone();
+        self.parent = new;
+        let again = self.plan(fleet);
+        assert_eq!(again.changes, [], "planning again changes something");
+        assert!(again.wants_the_same(&self.parent), "planning again wants something else");
+    }
+
+    pub(crate) fn see(&mut self, id: MachineId, inventory: Inventory) {
+        let at = self.observed.at;
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        seen.inventory = Some(inventory);
+        seen.inspected = Some(at);
+    }
+
+    pub(crate) fn install(&mut self, id: MachineId) {
+        let wanted = &self.parent.machines[&id].wanted;
+        let Intent::Deployed(deploy) = &wanted.intent else {
+            panic!("{} is not to be installed", self.parent.machines[&id].name);
+        };
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        seen.ever_written = true;
+        seen.installed = Some(InstalledBinding {
+            binding: deploy.binding,
+            spec: deploy.spec,
+            generation: wanted.generation,
+            disks: deploy.disks.iter().map(|disk| disk.disk.clone()).collect(),
+            at: self.observed.at,
+        });
+    }
+}
+
+fn id(world: &World, name: &str) -> MachineId {
+    world.parent.machine(name).unwrap_or_else(|| panic!("no plan knows {name}")).0
+}
+
+fn describe(plan: &Plan, step: &Step) -> String {
+    let mut text = String::new();
+    for change in &plan.changes {
+        let mark = if change.destructive() { "!" } else { " " };
+        writeln!(text, "{mark} {:?} {}: {}", change.action, change.object, change.why).unwrap();
+        for erased in &change.erases {
+            writeln!(text, "      erases {} {}", erased.disk, brief(&erased.content.to_string())).unwrap();
+        }
+        for kept in &change.keeps {
+            writeln!(text, "      keeps  {kept}").unwrap();
+        }
+    }
+    for machine in plan.machines.values().collect::<Vec<_>>() {
+        let wanted = match &machine.wanted.intent {
+            Intent::Observe { why } => format!("observe ({why})"),
+            Intent::Ready => "ready".to_owned(),
+            Intent::Orphaned { .. } => "orphaned".to_owned(),
+            Intent::Deployed(deploy) => {
+                let disks: Vec<&str> = deploy.disks.iter().map(|disk| disk.disk.as_str()).collect();
+                let addresses = deploy.network.interfaces.iter().flat_map(|nic| &nic.addresses);
+                let addresses: Vec<String> = addresses.map(|at| at.address.to_string()).collect();
+                format!("{} {} on {} {}", deploy.hostname, deploy.image.name, disks.join("+"), addresses.join("+"))
+            }
+        };
+        writeln!(text, "  {} generation {}: {wanted}", machine.name, machine.wanted.generation).unwrap();
+        if let Some(blocked) = &machine.blocked {
+            writeln!(text, "      {}: {}", blocked.condition, brief(&blocked.evidence)).unwrap();
+        }
+        if !machine.outdated.is_empty() {
+            let fields: Vec<&str> = machine.outdated.iter().map(String::as_str).collect();
+            writeln!(text, "      outdated: {}", fields.join(", ")).unwrap();
+        }
+    }
+    for (machine, disks) in &plan.wipe_set.entries {
+        for disk in disks {
+            let name = &plan.machines[machine].name;
+            writeln!(text, "  may erase {name} {} {}", disk.disk, brief(&disk.content.to_string())).unwrap();
+        }
+    }
+    for guard in &plan.guards {
+        if let Some((code, why)) = &guard.blocked {
+            writeln!(text, "  BLOCKED by {}: {code}: {why}", guard.guard).unwrap();
+        }
+    }
+    for note in &plan.notes {
+        writeln!(text, "  note {} {}: {}", note.object, note.code, brief(&note.text)).unwrap();
+    }
+    for name in &step.detail {
+        let (_, machine) = plan.machine(name).unwrap();
+        writeln!(text, "{}", serde_json::to_string_pretty(&machine.wanted.intent).unwrap()).unwrap();
+    }
+    text
+}
+
+/// Bindings are digests that mean nothing to a reader.
+fn brief(text: &str) -> String {
+    let mut words = Vec::new();
+    for word in text.split(' ') {
+        let parts: Vec<&str> = word.split(':').map(|part| if part.len() == 36 && part.contains("-8") { "BINDING" } else { part }).collect();
+        words.push(parts.join(":"));
+    }
+    words.join(" ")
+}
+
+fn run(case: &Case) -> String {
+    let mut world = World::new();
+    let mut current = None;
+    let mut text = String::new();
+    for step in &case.step {
+        world.later();
+        if let Some(added) = &step.fleet {
+            world.next_commit();
+            current = Some(fleet(step.settings.as_deref().unwrap_or_default(), added));
+        }
+        let fleet = current.as_ref().expect("the first step has a fleet");
+        for (name, seen) in &step.see {
+            let id = id(&world, name);
+            world.see(id, seen.inventory());
+        }
+        for name in &step.installed {
+            let id = id(&world, name);
+            world.install(id);
+        }
+        world.observed.addresses_in_use = step.in_use.iter().map(|address| (*address, None)).collect();
+        let new = world.plan(fleet);
+        writeln!(text, "== {}", step.say).unwrap();
+        text.push_str(&describe(&new, step));
+        let shown = step.shown.then_some(&new);
+        match adoptable(&new, shown, None, fleet.settings.unreviewed) {
+            Ok(()) => world.adopt(fleet, new),
+            Err((code, why)) => writeln!(text, "  NOT ADOPTED {code}: {}", brief(&why)).unwrap(),
+        }
+    }
+    text
+}
+
+#[test]
+fn cases() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_snapshot_path("../cases/plan");
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        insta::glob!("../cases/plan", "*.toml", |path| {
+            let case: Case = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+            insta::assert_snapshot!("plan", run(&case));
+        });
+    });
+}
+

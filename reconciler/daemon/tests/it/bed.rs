@@ -197,7 +197,7 @@ impl Drop for Bed {
         let pid = rustix::process::Pid::from_child(&musterd);
         // The ordinary end, which ends Postgres too; one that is gone already has nothing to end.
         if musterd.try_wait().is_ok_and(|status| status.is_none()) {
-            drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+            let _sent = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             drop(musterd.wait());
         }
     }
