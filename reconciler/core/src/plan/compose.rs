@@ -55,7 +55,7 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         links: links::links(fleet),
         ephemeral: ephemeral(fleet),
         wipe_set: wipe_set(&machines, observed),
-        notes: notes(fleet, parent, &machines, &bindings),
+        notes: notes(fleet, &machines, &bindings),
         machines,
         bindings,
         ended: parent.ended.iter().chain(slots.ending.keys()).copied().collect(),
@@ -266,7 +266,6 @@ fn ephemeral(fleet: &Fleet) -> Option<Ephemeral> {
 /// What was asked for and is not done.
 fn notes(
     fleet: &Fleet,
-    parent: &Plan,
     machines: &BTreeMap<MachineId, MachinePlan>,
     bindings: &BTreeMap<BindingId, Binding>,
 ) -> Vec<Note> {
@@ -317,32 +316,12 @@ fn notes(
             );
         }
     }
-    for (name, removed) in &fleet.removed_deployments {
-        let bound = parent
-            .bindings
-            .values()
-            .any(|binding| binding.deployment == *name);
-        if bound && removed.disks.value == DiskFate::Quick {
-            let object = format!("removed.deployment.{name}");
-            note(
-                object,
-                Condition::DisksKept,
-                DISKS_KEPT.to_owned(),
-                Some(Origin::of(&removed.origin)),
-            );
-        }
-    }
-    for (name, removed) in &fleet.removed_machines {
-        let known = parent.machines.values().any(|machine| machine.name == *name);
-        if known && removed.disks.value == DiskFate::Quick {
-            let object = format!("removed.machine.{name}");
-            note(
-                object,
-                Condition::DisksKept,
-                DISKS_KEPT.to_owned(),
-                Some(Origin::of(&removed.origin)),
-            );
-        }
+    let deployments = fleet.removed_deployments.iter();
+    let deployments = deployments.map(|(name, gone)| (format!("removed.deployment.{name}"), gone.disks.value, &gone.origin));
+    let removed = fleet.removed_machines.iter();
+    let removed = removed.map(|(name, gone)| (format!("removed.machine.{name}"), gone.disks.value, &gone.origin));
+    for (object, _, origin) in deployments.chain(removed).filter(|(_, fate, _)| *fate == DiskFate::Quick) {
+        note(object, Condition::DisksKept, DISKS_KEPT.to_owned(), Some(Origin::of(origin)));
     }
     notes
 }

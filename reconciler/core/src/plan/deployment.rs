@@ -277,7 +277,7 @@ fn resolve<'a>(
     let (image, kernel_args) = image(fleet, slot, inventory).map_err(unfit)?;
     same_firmware(inventory, plan).map_err(unfit)?;
     let binding = context.parent.bindings.get(&slot.binding);
-    let (none, no_addresses) = (BTreeSet::new(), BTreeSet::new());
+    let no_addresses = BTreeSet::new();
     let storage = fleet.storages.get(&deployment.storage.name);
     let storage =
         storage.ok_or_else(|| unfit(format!("there is no storage layout {}", deployment.storage)))?;
@@ -285,7 +285,7 @@ fn resolve<'a>(
         storage,
         inventory,
         binding: slot.binding,
-        kept: binding.map_or(&none, |binding| &binding.disks),
+        before,
         firmware: plan.firmware,
         min_disk: fleet
             .images

@@ -1,12 +1,12 @@
 //! Storage layouts, solved against one machine's disks.
 //!
-//! Disks are chosen in the order of the selectors, each once; those that a binding already has come
+//! Disks are chosen in the order of the selectors, each once; those that a selector had before come
 //! first, so that "the smallest" does not move to another disk. Everything is aligned to 1 MiB, the
 //! first partition of each disk is our marker, and every UUID is made of the binding and what it is for.
 
 use crate::plan::digest::owned;
 use rack_api::inventory::{Disk, DiskKind, FirmwareKind, Inventory};
-use rack_api::job::{DiskPlan, Filesystem, FilesystemKind, Partition, PartitionKind};
+use rack_api::job::{Deploy, DiskPlan, Filesystem, FilesystemKind, Partition, PartitionKind};
 use schema_fleet::{DiskType, Extent, FilesystemType, PartitionType, Pick, Select, Size, Storage};
 use schema_ids::{BindingId, ContentId, DiskId, Name};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +23,8 @@ pub(super) struct Problem<'a> {
     pub(super) storage: &'a Storage,
     pub(super) inventory: &'a Inventory,
     pub(super) binding: BindingId,
-    /// Disks that the binding has already.
-    pub(super) kept: &'a BTreeSet<DiskId>,
+    /// What was planned for the binding before.
+    pub(super) before: Option<&'a Deploy>,
     pub(super) firmware: FirmwareKind,
     /// No disk smaller than this for the root.
     pub(super) min_disk: Option<Size>,
@@ -103,7 +103,8 @@ fn choose<'a>(problem: &Problem<'a>) -> Result<Vec<Chosen<'a>>, String> {
             Pick::Smallest | Pick::All => disk.size_bytes,
             Pick::Largest => u64::MAX - disk.size_bytes,
         };
-        fit.sort_by_key(|(disk, id)| (!problem.kept.contains(*id), order(disk), (*id).clone()));
+        let had = had(problem, &name.value);
+        fit.sort_by_key(|(disk, id)| (!had.contains(*id), order(disk), (*id).clone()));
         let least = select.count_min() as usize;
         if fit.len() < least {
             return Err(format!(
@@ -117,9 +118,21 @@ fn choose<'a>(problem: &Problem<'a>) -> Result<Vec<Chosen<'a>>, String> {
         if select.pick != Pick::All || select.count.is_some() {
             fit.truncate(least);
         }
+        fit.sort_by_key(|(disk, id)| (order(disk), (*id).clone()));
         chosen.extend(fit.into_iter().map(|(disk, id)| (&name.value, disk, id)));
     }
     Ok(chosen)
+}
+
+/// The disks that a selector had before, known by the partitions that were cut for it.
+fn had<'a>(problem: &Problem<'a>, selector: &Name) -> BTreeSet<&'a DiskId> {
+    let cut_for = |id: &str| {
+        let mut written = problem.storage.partition.iter();
+        written.any(|partition| partition.on.value == *selector && partition.id.as_str() == id)
+    };
+    let disks = problem.before.into_iter().flat_map(|before| &before.disks);
+    let had = disks.filter(|disk| disk.partitions.iter().any(|partition| cut_for(&partition.id)));
+    had.map(|disk| &disk.disk).collect()
 }
 
 /// Disks with an identity that no other disk of the machine has.
