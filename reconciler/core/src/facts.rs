@@ -8,7 +8,7 @@ mod fold;
 
 use rack_api::fact::{BmcFaultKind, BootEvidence, Fact, PowerSeen, StepState};
 use rack_api::inventory::Inventory;
-use rack_api::job::{Job, JobRef};
+use rack_api::job::{Deploy, Job, JobRef};
 use rack_api::order::{Action, Lane, NextBoot, Order, PowerWanted};
 use schema_ids::{BindingId, Digest, DiskId, Generation, Name, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
@@ -211,6 +211,42 @@ impl MachineFacts {
         agents: BTreeMap<Name, AgentSeen>,
     ) -> Self {
         fold::fold(generation, issued, starts, facts, agents)
+    }
+
+    /// The newest installation, if it is this one.
+    pub fn installed_as(&self, deploy: &Deploy) -> Option<&Seen<Installed>> {
+        let installed = self.installed.as_ref();
+        installed.filter(|seen| seen.value.binding == deploy.binding && seen.value.spec == deploy.spec)
+    }
+
+    /// An installed system's own word: for this binding, and from a disk that was installed.
+    ///
+    /// # Errors
+    /// What is missing in it.
+    pub fn proof(&self, wanted: BindingId, installed: &Seen<Installed>) -> Result<&Seen<PhonedHome>, String> {
+        let seen = self
+            .phoned_home
+            .as_ref()
+            .filter(|seen| seen.since >= installed.since);
+        let seen = seen.ok_or_else(|| "the installed system has not phoned home".to_owned())?;
+        let PhonedHome {
+            binding,
+            root_disk,
+            root_device,
+            ..
+        } = &seen.value;
+        if *binding != wanted {
+            return Err(format!("a system of another binding, {binding}, phoned home"));
+        }
+        match root_disk {
+            Some(disk) if installed.value.disks.contains(disk) => Ok(seen),
+            Some(disk) => Err(format!(
+                "a system on {disk} ({root_device}) phoned home, which was not installed"
+            )),
+            None => Err(format!(
+                "a system phoned home that could not tell the disk of {root_device}"
+            )),
+        }
     }
 
     /// The newest order of a lane, of the current generation.

@@ -83,13 +83,11 @@ pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -
         Intent::Observe { .. } if facts.inventory.is_none() => Phase::New,
         Intent::Observe { .. } => Phase::Ready,
         Intent::Orphaned { .. } => Phase::Deployed,
-        Intent::Ready => {
-            failed.unwrap_or_else(|| match (&facts.inventory, decision, facts.orders.is_empty()) {
-                (Some(_), Decision::Settled, _) => Phase::Ready,
-                (None, _, true) => Phase::New,
-                _ => Phase::Commissioning,
-            })
-        }
+        Intent::Ready => failed.unwrap_or(match (&facts.inventory, decision, facts.orders.is_empty()) {
+            (Some(_), Decision::Settled, _) => Phase::Ready,
+            (None, _, true) => Phase::New,
+            _ => Phase::Commissioning,
+        }),
         Intent::Deployed(deploy) => match runs(deploy, facts) {
             Runs::AsWanted => Phase::Deployed,
             Runs::Older if facts.orders.is_empty() => Phase::Deployed,
@@ -116,16 +114,11 @@ enum Runs {
 }
 
 fn runs(deploy: &Deploy, facts: &MachineFacts) -> Runs {
-    let (Some(installed), Some(word)) = (&facts.installed, &facts.phoned_home) else {
-        return Runs::Not;
-    };
-    let ours = installed.value.binding == deploy.binding && word.value.binding == deploy.binding;
-    if !ours || word.since < installed.since {
-        Runs::Not
-    } else if installed.value.spec == deploy.spec {
-        Runs::AsWanted
-    } else {
-        Runs::Older
+    let installed = facts.installed.as_ref();
+    match installed.filter(|installed| facts.proof(deploy.binding, installed).is_ok()) {
+        None => Runs::Not,
+        Some(_) if facts.installed_as(deploy).is_some() => Runs::AsWanted,
+        Some(_) => Runs::Older,
     }
 }
 
@@ -134,7 +127,11 @@ fn needs_person(condition: Condition) -> bool {
     !condition.row().under_way
         && !matches!(
             condition,
-            Condition::Budget | Condition::Orphaned | Condition::PowerDrift | Condition::DisksKept
+            Condition::Budget
+                | Condition::Held
+                | Condition::Orphaned
+                | Condition::PowerDrift
+                | Condition::DisksKept
         )
 }
 

@@ -3,11 +3,12 @@
 //! A whole value, made anew each time and compared by digest; never a difference. It holds BMC
 //! credentials, so it is sent over mutual TLS and never stored or printed.
 
+use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::plan::{LinkPlan, MachinePlan, Plan};
 use rack_api::config::{AddressRange, BmcAccess, Desired, Link, RackConfig, RackMachine, RackNic, Subnet};
 use rack_api::order::{Lane, Order};
-use schema_ids::{Incarnation, MachineId, Name};
+use schema_ids::{Incarnation, Mac, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -47,9 +48,13 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
     };
 
     let links = plan.links.iter().filter(|(name, _)| here(name));
+    let owners = owners(plan);
     let machines = mine().map(|(id, machine)| {
         let nics = machine.nics.iter().filter_map(|nic| {
             let link = nic.link.clone().filter(here)?;
+            if owners.get(&nic.mac) != Some(id) {
+                return None;
+            }
             Some(RackNic {
                 mac: nic.mac,
                 link,
@@ -105,6 +110,21 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
         config,
         orders: orders.cloned().collect(),
     }
+}
+
+/// Whose each interface is. Where an entry has an interface of a machine that git no longer names, it
+/// is still that machine's: the entry is only observed until a person has said which is which.
+fn owners(plan: &Plan) -> BTreeMap<Mac, MachineId> {
+    let certain = |machine: &MachinePlan| {
+        let blocked = machine.blocked.as_ref().map(|blocked| blocked.condition);
+        blocked != Some(Condition::IdentityAmbiguous)
+    };
+    let mut machines: Vec<_> = plan.machines.iter().collect();
+    machines.sort_by_key(|(_, machine)| certain(machine));
+    let nics = machines
+        .into_iter()
+        .flat_map(|(id, machine)| machine.nics.iter().map(|nic| (nic.mac, *id)));
+    nics.collect()
 }
 
 /// The newest order of each lane, of the generation that is wanted and of this life.

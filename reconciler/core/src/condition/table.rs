@@ -162,14 +162,14 @@ conditions! {
     UnexpectedContents UNEXPECTED_CONTENTS {
         meaning: "A disk that was to be erased holds something that nobody agreed to erase. Nothing was written.",
         person: "Look at what is there. If it may go, add the `consent` line that the evidence names to the machine in git; otherwise choose other disks.",
-        by_itself: "Nothing.",
+        by_itself: "The machine is inspected again, once, and planned with what is found.",
         limit: None,
         under_way: false,
     }
     DiskMissing DISK_MISSING {
         meaning: "A disk that the plan names is not in the machine, or is not what it was.",
-        person: "Put it back, or have the machine inspected again so that the plan chooses anew.",
-        by_itself: "Nothing.",
+        person: "Put it back, or change the layout.",
+        by_itself: "The machine is inspected again, once, and planned with what is found.",
         limit: None,
         under_way: false,
     }
@@ -217,8 +217,8 @@ conditions! {
     }
     IdentityChanged IDENTITY_CHANGED {
         meaning: "The machine that asked to be written is not the one that was planned: a board, a serial number or interfaces changed. Nothing was written.",
-        person: "Compare the evidence with the entry in git; after a board was replaced, correct the entry and have the machine inspected again.",
-        by_itself: "Nothing.",
+        person: "Compare the evidence with the entry in git; after a board was replaced, correct the entry.",
+        by_itself: "The machine is inspected again, once, and planned with what is found.",
         limit: None,
         under_way: false,
     }

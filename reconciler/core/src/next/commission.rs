@@ -1,6 +1,7 @@
 //! Ready: inspected, then off and idle.
 
-use super::{Case, Decision, Need, job::Wanted};
+use super::job::{AfterFailure, Wanted};
+use super::{Case, Decision, Need};
 use crate::condition::{Condition, Wait};
 use rack_api::fact::PowerSeen;
 use rack_api::job::JobKind;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 /// An inspection reads a few sysfs files and the ends of each disk; a step that says nothing for ten
 /// minutes hangs.
-const INSPECT_LIMIT: Duration = Duration::from_secs(600);
+pub(super) const INSPECT_LIMIT: Duration = Duration::from_secs(600);
 
 pub(super) fn ready(case: &Case<'_>) -> Decision {
     let need = Need {
@@ -20,7 +21,7 @@ pub(super) fn ready(case: &Case<'_>) -> Decision {
         kind: JobKind::Inspect,
         running: Condition::Commissioning,
         limit: INSPECT_LIMIT,
-        endless: true,
+        after_failure: AfterFailure::TryForEver,
         need: &need,
     };
     match inspected(case, &wanted).and_then(|()| idle(case, &need)) {

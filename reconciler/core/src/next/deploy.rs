@@ -3,7 +3,9 @@
 //! Before `installed`, tries may be repeated; the fence stands before each one's first write. After
 //! it, nothing here orders a job for the same intent again, whatever is missing.
 
-use super::{Case, Decision, Need, job::Wanted};
+use super::commission::INSPECT_LIMIT;
+use super::job::{AfterFailure, Wanted};
+use super::{Case, Decision, Need};
 use crate::condition::{Condition, Wait};
 use crate::facts::{Installed, OrderSeen, PhonedHome, Seen};
 use rack_api::fact::PowerSeen;
@@ -20,12 +22,7 @@ const STEP_LIMIT_PER_TIB: Duration = Duration::from_secs(60);
 
 pub(super) fn deployed(case: &Case<'_>, deploy: &Deploy) -> Decision {
     let need = need(case, deploy);
-    let installed = case
-        .facts
-        .installed
-        .as_ref()
-        .filter(|seen| seen.value.binding == deploy.binding && seen.value.spec == deploy.spec);
-    let decided = match installed {
+    let decided = match case.facts.installed_as(deploy) {
         Some(installed) => running(case, deploy, installed, &need),
         None => install(case, deploy, &need),
     };
@@ -48,13 +45,25 @@ fn need(case: &Case<'_>, deploy: &Deploy) -> Need {
 }
 
 fn install(case: &Case<'_>, deploy: &Deploy, need: &Need) -> Result<(), Decision> {
+    let ordered = case.boot_order().and_then(OrderSeen::job);
+    if ordered.is_some_and(|job| job.kind == JobKind::Inspect) {
+        // The machine was not what the plan took it for. What is found now may change the plan; if it
+        // does not, the installation is tried again.
+        case.run(&Wanted {
+            kind: JobKind::Inspect,
+            running: Condition::Commissioning,
+            limit: INSPECT_LIMIT,
+            after_failure: AfterFailure::Wait,
+            need,
+        })?;
+    }
     let bytes: u64 = deploy.disks.iter().map(|disk| disk.size_bytes).sum();
     let tebibytes = u32::try_from(bytes >> 40).unwrap_or(u32::MAX);
     let wanted = Wanted {
         kind: JobKind::Deploy(Box::new(deploy.clone())),
         running: Condition::JobRunning,
         limit: STEP_LIMIT + STEP_LIMIT_PER_TIB.saturating_mul(tebibytes),
-        endless: false,
+        after_failure: AfterFailure::LookAgain,
         need,
     };
     let job = case.run(&wanted)?;
@@ -72,7 +81,7 @@ fn running(
     installed: &Seen<Installed>,
     need: &Need,
 ) -> Result<(), Decision> {
-    let proof = proof(case, deploy, installed);
+    let proof = case.facts.proof(deploy.binding, installed);
     let local = case.boot_order().filter(|order| order.job().is_none());
     if case.boot_order().is_some() || proof.is_err() {
         let ours = installed.value.job.generation == case.machine.wanted.generation;
@@ -92,38 +101,6 @@ fn running(
     match proof {
         Ok(seen) => drift(case, seen),
         Err(missing) => first_boot(case, installed, local, need, &missing),
-    }
-}
-
-/// The installed system's own word, from a disk that was installed; else what is missing in it.
-fn proof<'a>(
-    case: &Case<'a>,
-    deploy: &Deploy,
-    installed: &Seen<Installed>,
-) -> Result<&'a Seen<PhonedHome>, String> {
-    let seen = case
-        .facts
-        .phoned_home
-        .as_ref()
-        .filter(|seen| seen.since >= installed.since);
-    let seen = seen.ok_or_else(|| "the installed system has not phoned home".to_owned())?;
-    let word = &seen.value;
-    if word.binding != deploy.binding {
-        return Err(format!(
-            "a system of another binding, {}, phoned home",
-            word.binding
-        ));
-    }
-    match &word.root_disk {
-        Some(disk) if installed.value.disks.contains(disk) => Ok(seen),
-        Some(disk) => Err(format!(
-            "a system on {disk} ({}) phoned home, which was not installed",
-            word.root_device
-        )),
-        None => Err(format!(
-            "a system phoned home that could not tell the disk of {}",
-            word.root_device
-        )),
     }
 }
 

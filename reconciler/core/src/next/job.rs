@@ -23,9 +23,20 @@ pub(super) struct Wanted<'a> {
     pub(super) running: Condition,
     /// How long it may say nothing.
     pub(super) limit: Duration,
-    /// Whether it is tried without end: it writes nothing.
-    pub(super) endless: bool,
+    /// What a failure leads to.
+    pub(super) after_failure: AfterFailure,
     pub(super) need: &'a Need,
+}
+
+/// What a failure leads to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterFailure {
+    /// Tried without end: it writes nothing.
+    TryForEver,
+    /// Tried a few times; where the machine is not what the plan took it for, inspected again first.
+    LookAgain,
+    /// A person.
+    Wait,
 }
 
 /// How a try ended.
@@ -51,7 +62,7 @@ impl<'a> Case<'a> {
             .boot_order()
             .filter(|seen| seen.job().is_some_and(|job| job.kind == wanted.kind));
         let Some(order) = order else {
-            return Err(self.start(wanted, self.attempts() + 1));
+            return Err(self.start(wanted, &wanted.kind, self.attempts() + 1));
         };
         let attempt = order.job().map_or(1, |job| job.job.attempt);
         let ended = match self.facts.job.as_ref().filter(|seen| seen.job.attempt == attempt) {
@@ -84,18 +95,18 @@ impl<'a> Case<'a> {
         (power.value == PowerSeen::Off && power.since > job.last).then_some(power.since)
     }
 
-    fn start(&self, wanted: &Wanted<'_>, attempt: u32) -> Decision {
+    fn start(&self, wanted: &Wanted<'_>, kind: &JobKind, attempt: u32) -> Decision {
         let generation = self.machine.wanted.generation;
         let job = JobRef {
             machine: self.around.id,
             generation,
             attempt,
         };
-        let cause = format!("{} of generation {generation}, try {attempt}", wanted.kind.name());
+        let cause = format!("{} of generation {generation}, try {attempt}", kind.name());
         let job = Job {
             job,
             name: self.machine.name.clone(),
-            kind: wanted.kind.clone(),
+            kind: kind.clone(),
         };
         self.propose(
             Action::Boot(NextBoot::Job(Box::new(job))),
@@ -232,15 +243,22 @@ impl<'a> Case<'a> {
             at,
             evidence,
         } = ended;
-        let tries_left = wanted.endless || attempt < retry::JOB_TRIES || !retry::counts(condition);
+        let left = match wanted.after_failure {
+            AfterFailure::TryForEver => true,
+            AfterFailure::LookAgain => attempt < retry::JOB_TRIES || !retry::counts(condition),
+            AfterFailure::Wait => false,
+        };
+        if left && wanted.after_failure == AfterFailure::LookAgain && retry::look_again(condition) {
+            return self.start(wanted, &JobKind::Inspect, attempt + 1);
+        }
         let wait = Wait::new(condition, at, format!("try {attempt}: {evidence}"));
         let mut wait = Wait { limit: None, ..wait };
-        if !retry::may_help(condition) || !tries_left {
+        if !retry::may_help(condition) || !left {
             return Decision::Wait(wait);
         }
         let retry = at.plus(retry::job_pause(attempt));
         if self.now >= retry {
-            return self.start(wanted, attempt + 1);
+            return self.start(wanted, &wanted.kind, attempt + 1);
         }
         wait.retry_at = Some(retry);
         Decision::Wait(wait)

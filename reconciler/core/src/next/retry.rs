@@ -46,6 +46,15 @@ pub(super) fn may_help(condition: Condition) -> bool {
     }
 }
 
+/// Whether the machine is not what the plan took it for: another inspection, which writes nothing,
+/// shows what it is, and another plan follows from that.
+pub(super) fn look_again(condition: Condition) -> bool {
+    matches!(
+        condition,
+        Condition::UnexpectedContents | Condition::DiskMissing | Condition::IdentityChanged
+    )
+}
+
 /// Whether such an end counts towards [`JOB_TRIES`]: a job that never began has written nothing.
 pub(super) fn counts(condition: Condition) -> bool {
     !matches!(

@@ -50,8 +50,8 @@ impl Phase {
     /// Its row.
     pub fn row(&self) -> PhaseRow {
         match self {
-            Self::New | Self::Commissioning | Self::Ready | Self::Allocated => self.before_deployment(),
-            Self::Deploying | Self::Deployed | Self::Failed { .. } => self.from_deployment(),
+            Self::New | Self::Commissioning | Self::Ready | Self::Allocated => self.row_before_deployment(),
+            Self::Deploying | Self::Deployed | Self::Failed { .. } => self.row_since_deployment(),
             Self::Testing => later("Testing", "Being tested: memory, disks, network."),
             Self::Reserved => later("Reserved", "Kept for someone."),
             Self::Releasing => later(
@@ -67,7 +67,7 @@ impl Phase {
         }
     }
 
-    fn before_deployment(&self) -> PhaseRow {
+    fn row_before_deployment(&self) -> PhaseRow {
         match self {
             Self::New => PhaseRow {
                 name: "New",
@@ -122,7 +122,7 @@ impl Phase {
         }
     }
 
-    fn from_deployment(&self) -> PhaseRow {
+    fn row_since_deployment(&self) -> PhaseRow {
         match self {
             Self::Deploying => PhaseRow {
                 name: "Deploying",
@@ -134,6 +134,7 @@ impl Phase {
                     Condition::NoBoot,
                     Condition::Booting,
                     Condition::JobRunning,
+                    Condition::Commissioning,
                     Condition::FirstBoot,
                     Condition::RackSilent,
                 ],

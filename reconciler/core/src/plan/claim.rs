@@ -116,7 +116,11 @@ impl<'a> Unnamed<'a> {
 
     fn alike(&self, evidence: &Evidence, taken: &BTreeSet<MachineId>) -> Alike {
         let words = words(evidence);
-        let near: BTreeSet<&MachineId> = words.iter().filter_map(|word| self.by_word.get(word)).flatten().collect();
+        let near: BTreeSet<&MachineId> = words
+            .iter()
+            .filter_map(|word| self.by_word.get(word))
+            .flatten()
+            .collect();
         let mut answer = Alike::None;
         for id in near.into_iter().filter(|id| !taken.contains(id)) {
             let Some((old, known)) = self.evidence.get(id) else {
@@ -147,7 +151,10 @@ impl<'a> Unnamed<'a> {
 /// Evidence as words to be looked up.
 fn words(evidence: &Evidence) -> Vec<String> {
     let macs = evidence.macs.iter().map(ToString::to_string);
-    let uuid = evidence.uuid.iter().flat_map(|uuid| [uuid.to_string(), uuid.swapped().to_string()]);
+    let uuid = evidence
+        .uuid
+        .iter()
+        .flat_map(|uuid| [uuid.to_string(), uuid.swapped().to_string()]);
     macs.chain(uuid).chain(evidence.serial.clone()).collect()
 }
 

@@ -37,9 +37,11 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         claims: &claims,
         slots: &slots,
         addresses: &mut addresses,
+        owners: BTreeMap::new(),
         bindings: kept_bindings(parent, &slots),
         hurt: BTreeSet::new(),
     };
+    filling.own();
     for (id, machine) in &mut machines {
         filling.fill(*id, machine);
     }
@@ -58,7 +60,13 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         notes: notes(fleet, &machines, &bindings),
         machines,
         bindings,
-        ended: parent.ended.iter().chain(slots.ending.keys()).copied().collect(),
+        ended: parent
+            .ended
+            .iter()
+            .chain(slots.ending.keys())
+            .chain(&slots.dropped)
+            .copied()
+            .collect(),
         changes: Vec::new(),
         guards: Vec::new(),
     };
@@ -76,10 +84,7 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
 }
 
 fn kept_bindings(parent: &Plan, slots: &Slots<'_>) -> BTreeMap<BindingId, Binding> {
-    let kept = parent
-        .bindings
-        .iter()
-        .filter(|(id, _)| !slots.ending.contains_key(id));
+    let kept = parent.bindings.iter().filter(|(id, _)| !slots.ends(id));
     kept.map(|(id, binding)| (*id, binding.clone())).collect()
 }
 
@@ -90,10 +95,19 @@ struct Filling<'a, 'b> {
     slots: &'b Slots<'a>,
     addresses: &'b mut Addresses<'a>,
     bindings: BTreeMap<BindingId, Binding>,
+    /// Whose each disk is.
+    owners: BTreeMap<DiskId, BindingId>,
     hurt: BTreeSet<MachineId>,
 }
 
 impl Filling<'_, '_> {
+    fn own(&mut self) {
+        for (id, binding) in &self.bindings {
+            self.owners
+                .extend(binding.disks.iter().map(|disk| (disk.clone(), *id)));
+        }
+    }
+
     fn fill(&mut self, id: MachineId, machine: &mut MachinePlan) {
         let before = self.context.parent.machines.get(&id);
         let slot = self.slots.by_machine.get(&id);
@@ -135,11 +149,9 @@ impl Filling<'_, '_> {
             return decided;
         };
         let disks: BTreeSet<DiskId> = deploy.disks.iter().map(|disk| disk.disk.clone()).collect();
-        let other = self
-            .bindings
-            .iter()
-            .find(|(binding, other)| **binding != deploy.binding && !other.disks.is_disjoint(&disks));
-        if let Some((_, other)) = other {
+        let mut owners = disks.iter().filter_map(|disk| self.owners.get(disk));
+        let other = owners.find(|owner| **owner != deploy.binding);
+        if let Some(other) = other.and_then(|owner| self.bindings.get(owner)) {
             let evidence = format!("a disk of it is also in {}[{}]", other.deployment, other.slot);
             return plain(
                 Intent::Ready,
@@ -149,6 +161,8 @@ impl Filling<'_, '_> {
                 }),
             );
         }
+        self.owners
+            .extend(disks.iter().map(|disk| (disk.clone(), deploy.binding)));
         let binding = Binding {
             deployment: name.clone(),
             slot,
@@ -289,13 +303,20 @@ fn notes(
                 origin.clone(),
             );
         }
-        let binding = |id| bindings.get(id).map(|binding: &Binding| (&binding.deployment, binding.slot));
+        let binding = |id| {
+            bindings
+                .get(id)
+                .map(|binding: &Binding| (&binding.deployment, binding.slot))
+        };
         if let Intent::Deployed(deploy) = &machine.wanted.intent
             && let Some((name, slot)) = binding(&deploy.binding)
             && let Some(written) = fleet.deployments.get(name).map(|deployment| deployment.reinstall)
             && written < deploy.epoch
         {
-            let text = format!("{name}[{slot}] was installed by epoch {}, git says {written}", deploy.epoch);
+            let text = format!(
+                "{name}[{slot}] was installed by epoch {}, git says {written}",
+                deploy.epoch
+            );
             note(object.clone(), Condition::ReinstallLowered, text, origin.clone());
         }
         if let Intent::Orphaned { binding } = &machine.wanted.intent {
@@ -317,11 +338,26 @@ fn notes(
         }
     }
     let deployments = fleet.removed_deployments.iter();
-    let deployments = deployments.map(|(name, gone)| (format!("removed.deployment.{name}"), gone.disks.value, &gone.origin));
+    let deployments = deployments.map(|(name, gone)| {
+        (
+            format!("removed.deployment.{name}"),
+            gone.disks.value,
+            &gone.origin,
+        )
+    });
     let removed = fleet.removed_machines.iter();
-    let removed = removed.map(|(name, gone)| (format!("removed.machine.{name}"), gone.disks.value, &gone.origin));
-    for (object, _, origin) in deployments.chain(removed).filter(|(_, fate, _)| *fate == DiskFate::Quick) {
-        note(object, Condition::DisksKept, DISKS_KEPT.to_owned(), Some(Origin::of(origin)));
+    let removed =
+        removed.map(|(name, gone)| (format!("removed.machine.{name}"), gone.disks.value, &gone.origin));
+    for (object, _, origin) in deployments
+        .chain(removed)
+        .filter(|(_, fate, _)| *fate == DiskFate::Quick)
+    {
+        note(
+            object,
+            Condition::DisksKept,
+            DISKS_KEPT.to_owned(),
+            Some(Origin::of(origin)),
+        );
     }
     notes
 }

@@ -97,6 +97,11 @@ impl Question<'_> {
             .any(|consent| consent.disk.value == *id && consent.contents == *content)
     }
 
+    /// The line by which a person agrees to lose this.
+    pub(super) fn consent(&self, erased: &DiskContents) -> String {
+        consent_line(&erased.disk, &erased.content)
+    }
+
     /// Whether erasing this hurts: it is neither blank nor agreed to by a person.
     pub(super) fn hurts(&self, erased: &DiskContents) -> bool {
         erased.content != ContentId::Blank && !self.consented(&erased.disk, &erased.content)

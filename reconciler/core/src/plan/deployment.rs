@@ -95,11 +95,12 @@ pub(super) fn decide<'a>(
         let within = erased(&candidate)
             .all(|disk| !question.hurts(&disk) || shown.is_some_and(|shown| shown.contains(&disk)));
         if !within {
-            let evidence =
-                "it would erase disks with contents that no plan has shown; `muster plan` shows them";
+            let hurt = erased(&candidate).filter(|disk| question.hurts(disk));
+            let lines: Vec<String> = hurt.map(|disk| question.consent(&disk)).collect();
+            let evidence = format!("no plan has shown that it would erase this. {}", lines.join("; "));
             let blocked = Blocked {
                 condition: Condition::PlanChangedSinceShown,
-                evidence: evidence.to_owned(),
+                evidence,
             };
             return keep(done, Some(blocked));
         }

@@ -162,12 +162,10 @@ fn names<'a>(ground: &Ground<'_>, ids: impl Iterator<Item = &'a MachineId>) -> S
             .or_else(|| ground.parent.machines.get(id));
         machine.map_or_else(|| id.to_string(), |machine| machine.name.to_string())
     };
-    let mut text = ids
-        .iter()
-        .take(SHOWN_MAX)
-        .map(|id| known(id))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut shown: Vec<String> = ids.iter().map(|id| known(id)).collect();
+    shown.sort();
+    shown.truncate(SHOWN_MAX);
+    let mut text = shown.join(", ");
     if ids.len() > SHOWN_MAX {
         text.push_str(&format!(" and {} more", ids.len() - SHOWN_MAX));
     }

@@ -1,7 +1,8 @@
 //! Slots: which machine fills which place of which deployment, and which bindings end.
 //!
-//! A binding is kept for as long as git names its machine in its deployment, wherever in the list. It
-//! ends by a `removed` entry alone; what git merely stopped naming becomes an orphan.
+//! A binding is kept for as long as git names its machine in its deployment, wherever in the list. One
+//! that was ever written to a disk ends by a `removed` entry alone; what git merely stopped naming
+//! becomes an orphan. One that is only a plan ends with git's wish for it.
 
 use crate::observed::{Binding, BindingState, Observed};
 use crate::plan::Plan;
@@ -27,57 +28,35 @@ pub(super) struct Slots<'a> {
     pub(super) bound: BTreeMap<MachineId, BindingId>,
     /// Bindings that end with this plan.
     pub(super) ending: BTreeMap<BindingId, Binding>,
+    /// Bindings that end and of which nothing was written yet.
+    pub(super) dropped: BTreeSet<BindingId>,
+}
+
+impl Slots<'_> {
+    /// Whether a binding ends with this plan.
+    pub(super) fn ends(&self, binding: &BindingId) -> bool {
+        self.ending.contains_key(binding) || self.dropped.contains(binding)
+    }
 }
 
 /// Works out all places.
 pub(super) fn slots<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
-    let active = || {
-        parent
-            .bindings
-            .iter()
-            .filter(|(_, binding)| binding.state == BindingState::Active)
-    };
-    let removed = |machine: &MachineId| {
-        let name = parent.machines.get(machine).map(|machine| &machine.name);
-        let declared = claims.by_name.values().any(|id| id == machine);
-        !declared && name.is_some_and(|name| fleet.removed_machines.contains_key(name))
-    };
-    let ends = |binding: &Binding| {
-        fleet.removed_deployments.contains_key(&binding.deployment) || removed(&binding.machine)
-    };
-    let ending: BTreeMap<BindingId, Binding> = active()
-        .filter(|(_, binding)| ends(binding))
-        .map(|(id, binding)| (*id, binding.clone()))
-        .collect();
-    let bound: BTreeMap<MachineId, BindingId> = active()
-        .filter(|(id, _)| !ending.contains_key(id))
-        .map(|(id, binding)| (binding.machine, *id))
-        .collect();
-
-    let mut by_machine = BTreeMap::new();
+    let mut slots = standing(fleet, observed, parent, claims);
+    let mut used: BTreeMap<&Name, BTreeSet<u32>> = BTreeMap::new();
+    for binding in slots.bound.values().filter_map(|id| parent.bindings.get(id)) {
+        used.entry(&binding.deployment).or_default().insert(binding.slot);
+    }
     for (name, deployment) in &fleet.deployments {
-        let machines: Vec<MachineId> = deployment
-            .machines
-            .iter()
-            .filter_map(|machine| claims.by_name.get(&machine.name).copied())
-            .collect();
-        let mut used: BTreeSet<u32> = bound
-            .values()
-            .filter_map(|id| parent.bindings.get(id))
-            .filter(|binding| binding.deployment == *name)
-            .map(|binding| binding.slot)
-            .collect();
-        for (machine, ordinal) in machines.into_iter().zip(1..) {
-            let kept = bound
-                .get(&machine)
-                .and_then(|id| Some((*id, parent.bindings.get(id)?)));
-            let (number, binding) = match kept {
+        let used = used.entry(name).or_default();
+        for (machine, ordinal) in machines(deployment, claims).zip(1..) {
+            let kept = slots.bound.get(&machine);
+            let (number, binding) = match kept.and_then(|id| Some((*id, parent.bindings.get(id)?))) {
                 Some((id, binding)) if binding.deployment == *name => (binding.slot, id),
                 // Bound elsewhere: it stays there until that ends.
                 Some(_) => continue,
                 None => {
                     let number = if used.contains(&ordinal) {
-                        lowest_free(&used)
+                        lowest_free(used)
                     } else {
                         ordinal
                     };
@@ -85,22 +64,63 @@ pub(super) fn slots<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, cl
                 }
             };
             used.insert(number);
-            by_machine.insert(
-                machine,
-                Slot {
-                    name,
-                    deployment,
-                    number,
-                    binding,
-                },
-            );
+            let slot = Slot {
+                name,
+                deployment,
+                number,
+                binding,
+            };
+            slots.by_machine.insert(machine, slot);
         }
     }
-    Slots {
-        by_machine,
-        bound,
-        ending,
+    slots
+}
+
+/// The machines that git names in a deployment, in its order.
+fn machines<'a>(deployment: &'a Deployment, claims: &'a Claims) -> impl Iterator<Item = MachineId> + use<'a> {
+    let named = deployment.machines.iter();
+    named.filter_map(|machine| claims.by_name.get(&machine.name).copied())
+}
+
+/// What becomes of the bindings there are; no place is filled yet.
+fn standing<'a>(fleet: &Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
+    let declared: BTreeSet<&MachineId> = claims.by_name.values().collect();
+    let named: BTreeSet<(&Name, MachineId)> = fleet
+        .deployments
+        .iter()
+        .flat_map(|(name, deployment)| machines(deployment, claims).map(move |machine| (name, machine)))
+        .collect();
+    let removed = |machine: &MachineId| {
+        let name = parent.machines.get(machine).map(|machine| &machine.name);
+        !declared.contains(machine) && name.is_some_and(|name| fleet.removed_machines.contains_key(name))
+    };
+    let unwritten = |machine: &MachineId| {
+        let seen = observed.machines.get(machine);
+        seen.is_none_or(|seen| !seen.ever_written && seen.installed.is_none())
+    };
+    let mut slots = Slots {
+        by_machine: BTreeMap::new(),
+        bound: BTreeMap::new(),
+        ending: BTreeMap::new(),
+        dropped: BTreeSet::new(),
+    };
+    for (id, binding) in parent
+        .bindings
+        .iter()
+        .filter(|(_, binding)| binding.state == BindingState::Active)
+    {
+        let Binding {
+            deployment, machine, ..
+        } = binding;
+        if fleet.removed_deployments.contains_key(deployment) || removed(machine) {
+            slots.ending.insert(*id, binding.clone());
+        } else if !named.contains(&(deployment, *machine)) && unwritten(machine) {
+            slots.dropped.insert(*id);
+        } else {
+            slots.bound.insert(*machine, *id);
+        }
     }
+    slots
 }
 
 fn lowest_free(used: &BTreeSet<u32>) -> u32 {

@@ -4,11 +4,11 @@
 //! new facts. What was seen is said briefly (`see`, `installed`, `in-use`); the snapshot is what a
 //! person would want to know of each plan. Whatever a case does, planning again changes nothing.
 
+use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
 use reconciler_core::intent::Intent;
 use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::{Desired, Plan, plan};
-use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::{Incarnation, MachineId, Timestamp, Uuid};
 use serde::Deserialize;
@@ -74,7 +74,15 @@ struct SeenDisk {
 }
 
 impl SeenMachine {
-    pub(crate) fn inventory(&self) -> Inventory {
+    /// `BINDING` in a marker stands for one that has ended.
+    pub(crate) fn inventory(&self, plan: &Plan) -> Inventory {
+        let ended = plan
+            .ended
+            .iter()
+            .next()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let content = |holds: &str| holds.replace("BINDING", &ended).parse().unwrap();
         let disks = self.disks.iter().enumerate().map(|(at, disk)| Disk {
             id: disk.id.parse().ok(),
             path: format!("/dev/vd{}", char::from(b'a' + u8::try_from(at).unwrap())),
@@ -83,7 +91,7 @@ impl SeenMachine {
             size_bytes: disk.gb * 1_000_000_000,
             kind: DiskKind::Ssd,
             local: true,
-            content: disk.holds.as_deref().unwrap_or("blank").parse().unwrap(),
+            content: content(disk.holds.as_deref().unwrap_or("blank")),
             holds: String::new(),
         });
         let nics = self.macs.iter().map(|mac| Nic {
@@ -99,10 +107,19 @@ impl SeenMachine {
             vendor: String::new(),
             product: String::new(),
             firmware: Firmware {
-                kind: if self.uefi { FirmwareKind::Uefi } else { FirmwareKind::Bios },
+                kind: if self.uefi {
+                    FirmwareKind::Uefi
+                } else {
+                    FirmwareKind::Bios
+                },
                 version: String::new(),
             },
-            cpu: Cpu { arch: "amd64".to_owned(), model: String::new(), cores: 1, threads: 1 },
+            cpu: Cpu {
+                arch: "amd64".to_owned(),
+                model: String::new(),
+                cores: 1,
+                threads: 1,
+            },
             memory_bytes: 1 << 30,
             disks: disks.collect(),
             nics: nics.collect(),
@@ -121,10 +138,15 @@ pub(crate) fn fleet(settings: &str, text: &str) -> Fleet {
     ];
     let files: Vec<SourceFile> = files
         .into_iter()
-        .map(|(path, text)| SourceFile { path: path.to_owned(), bytes: text.as_bytes().to_vec() })
+        .map(|(path, text)| SourceFile {
+            path: path.to_owned(),
+            bytes: text.as_bytes().to_vec(),
+        })
         .collect();
     let parsed = schema_fleet::parse(&files);
-    parsed.fleet.unwrap_or_else(|| panic!("the case's fleet is wrong: {:?}", parsed.diagnostics))
+    parsed
+        .fleet
+        .unwrap_or_else(|| panic!("the case's fleet is wrong: {:?}", parsed.diagnostics))
 }
 
 /// What a store would know, kept by hand.
@@ -147,7 +169,11 @@ impl World {
             addresses_in_use: BTreeMap::new(),
             restored: None,
         };
-        Self { observed, parent: Plan::empty("lab".parse().unwrap()), commits: 0 }
+        Self {
+            observed,
+            parent: Plan::empty("lab".parse().unwrap()),
+            commits: 0,
+        }
     }
 
     /// Time goes on: a minute.
@@ -161,27 +187,37 @@ impl World {
 
     pub(crate) fn plan(&self, fleet: &Fleet) -> Plan {
         let commit = format!("{:040}", self.commits);
-        let desired = Desired { fleet, commit: &commit };
+        let desired = Desired {
+            fleet,
+            commit: &commit,
+        };
         plan(&desired, &self.observed, &self.parent, self.observed.at)
     }
 
     /// Adopts a plan, and proves that planning again changes nothing.
     pub(crate) fn adopt(&mut self, fleet: &Fleet, new: Plan) {
         for (id, machine) in &new.machines {
-            let known = self.observed.machines.entry(*id).or_insert_with(|| ObservedMachine {
-                name: machine.name.clone(),
-                inventory: None,
-                inspected: None,
-                ever_written: false,
-                installed: None,
-            });
+            let known = self
+                .observed
+                .machines
+                .entry(*id)
+                .or_insert_with(|| ObservedMachine {
+                    name: machine.name.clone(),
+                    inventory: None,
+                    inspected: None,
+                    ever_written: false,
+                    installed: None,
+                });
             known.name = machine.name.clone();
         }
         self.observed.bindings = new.bindings.clone();
         self.parent = new;
         let again = self.plan(fleet);
         assert_eq!(again.changes, [], "planning again changes something");
-        assert!(again.wants_the_same(&self.parent), "planning again wants something else");
+        assert!(
+            again.wants_the_same(&self.parent),
+            "planning again wants something else"
+        );
     }
 
     pub(crate) fn see(&mut self, id: MachineId, inventory: Inventory) {
@@ -209,22 +245,83 @@ impl World {
 }
 
 fn id(world: &World, name: &str) -> MachineId {
-    world.parent.machine(name).unwrap_or_else(|| panic!("no plan knows {name}")).0
+    world
+        .parent
+        .machine(name)
+        .unwrap_or_else(|| panic!("no plan knows {name}"))
+        .0
 }
 
 fn describe(plan: &Plan, step: &Step) -> String {
     let mut text = String::new();
     for change in &plan.changes {
         let mark = if change.destructive() { "!" } else { " " };
-        writeln!(text, "{mark} {:?} {}: {}", change.action, change.object, change.why).unwrap();
+        writeln!(
+            text,
+            "{mark} {:?} {}: {}",
+            change.action, change.object, change.why
+        )
+        .unwrap();
         for erased in &change.erases {
-            writeln!(text, "      erases {} {}", erased.disk, brief(&erased.content.to_string())).unwrap();
+            writeln!(
+                text,
+                "      erases {} {}",
+                erased.disk,
+                brief(&erased.content.to_string())
+            )
+            .unwrap();
         }
         for kept in &change.keeps {
             writeln!(text, "      keeps  {kept}").unwrap();
         }
     }
-    for machine in plan.machines.values().collect::<Vec<_>>() {
+    describe_machines(plan, &mut text);
+    let entries = plan.wipe_set.entries.iter().flat_map(|(id, disks)| {
+        let name = &plan.machines[id].name;
+        disks.iter().map(move |disk| {
+            format!(
+                "  may erase {name} {} {}\n",
+                disk.disk,
+                brief(&disk.content.to_string())
+            )
+        })
+    });
+    let mut entries: Vec<String> = entries.collect();
+    entries.sort();
+    text.push_str(&entries.concat());
+    for guard in &plan.guards {
+        if let Some((code, why)) = &guard.blocked {
+            writeln!(text, "  BLOCKED by {}: {code}: {why}", guard.guard).unwrap();
+        }
+    }
+    let mut notes: Vec<_> = plan.notes.iter().collect();
+    notes.sort_by_key(|note| &note.object);
+    for note in notes {
+        writeln!(
+            text,
+            "  note {} {}: {}",
+            note.object,
+            note.code,
+            brief(&note.text)
+        )
+        .unwrap();
+    }
+    for name in &step.detail {
+        let (_, machine) = plan.machine(name).unwrap();
+        writeln!(
+            text,
+            "{}",
+            serde_json::to_string_pretty(&machine.wanted.intent).unwrap()
+        )
+        .unwrap();
+    }
+    text
+}
+
+fn describe_machines(plan: &Plan, text: &mut String) {
+    let mut machines: Vec<_> = plan.machines.values().collect();
+    machines.sort_by_key(|machine| machine.name.as_str());
+    for machine in machines {
         let wanted = match &machine.wanted.intent {
             Intent::Observe { why } => format!("observe ({why})"),
             Intent::Ready => "ready".to_owned(),
@@ -233,10 +330,21 @@ fn describe(plan: &Plan, step: &Step) -> String {
                 let disks: Vec<&str> = deploy.disks.iter().map(|disk| disk.disk.as_str()).collect();
                 let addresses = deploy.network.interfaces.iter().flat_map(|nic| &nic.addresses);
                 let addresses: Vec<String> = addresses.map(|at| at.address.to_string()).collect();
-                format!("{} {} on {} {}", deploy.hostname, deploy.image.name, disks.join("+"), addresses.join("+"))
+                format!(
+                    "{} {} on {} {}",
+                    deploy.hostname,
+                    deploy.image.name,
+                    disks.join("+"),
+                    addresses.join("+")
+                )
             }
         };
-        writeln!(text, "  {} generation {}: {wanted}", machine.name, machine.wanted.generation).unwrap();
+        writeln!(
+            text,
+            "  {} generation {}: {wanted}",
+            machine.name, machine.wanted.generation
+        )
+        .unwrap();
         if let Some(blocked) = &machine.blocked {
             writeln!(text, "      {}: {}", blocked.condition, brief(&blocked.evidence)).unwrap();
         }
@@ -245,32 +353,22 @@ fn describe(plan: &Plan, step: &Step) -> String {
             writeln!(text, "      outdated: {}", fields.join(", ")).unwrap();
         }
     }
-    for (machine, disks) in &plan.wipe_set.entries {
-        for disk in disks {
-            let name = &plan.machines[machine].name;
-            writeln!(text, "  may erase {name} {} {}", disk.disk, brief(&disk.content.to_string())).unwrap();
-        }
-    }
-    for guard in &plan.guards {
-        if let Some((code, why)) = &guard.blocked {
-            writeln!(text, "  BLOCKED by {}: {code}: {why}", guard.guard).unwrap();
-        }
-    }
-    for note in &plan.notes {
-        writeln!(text, "  note {} {}: {}", note.object, note.code, brief(&note.text)).unwrap();
-    }
-    for name in &step.detail {
-        let (_, machine) = plan.machine(name).unwrap();
-        writeln!(text, "{}", serde_json::to_string_pretty(&machine.wanted.intent).unwrap()).unwrap();
-    }
-    text
 }
 
 /// Bindings are digests that mean nothing to a reader.
 fn brief(text: &str) -> String {
     let mut words = Vec::new();
     for word in text.split(' ') {
-        let parts: Vec<&str> = word.split(':').map(|part| if part.len() == 36 && part.contains("-8") { "BINDING" } else { part }).collect();
+        let parts: Vec<&str> = word
+            .split(':')
+            .map(|part| {
+                if part.len() == 36 && part.contains("-8") {
+                    "BINDING"
+                } else {
+                    part
+                }
+            })
+            .collect();
         words.push(parts.join(":"));
     }
     words.join(" ")
@@ -289,7 +387,7 @@ fn run(case: &Case) -> String {
         let fleet = current.as_ref().expect("the first step has a fleet");
         for (name, seen) in &step.see {
             let id = id(&world, name);
-            world.see(id, seen.inventory());
+            world.see(id, seen.inventory(&world.parent));
         }
         for name in &step.installed {
             let id = id(&world, name);
@@ -321,4 +419,3 @@ fn cases() {
         });
     });
 }
-

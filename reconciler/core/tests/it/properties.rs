@@ -1,1 +1,327 @@
-//! Being written.
+//! What holds for every fleet: planned twice is planned once, nothing overlaps, limits are limits.
+
+use crate::planning::{self, World};
+use proptest::prelude::*;
+use rack_api::fact::{Fact, FactBody, PowerSeen, StepState};
+use rack_api::inventory::Inventory;
+use rack_api::job::{Deploy, JobRef};
+use rack_api::order::{Action, Order, PowerWanted};
+use reconciler_core::admit::{Admission, Permits, Policy, admit};
+use reconciler_core::facts::{MachineFacts, StoredFact};
+use reconciler_core::intent::Intent;
+use reconciler_core::next::{Need, Proposal};
+use reconciler_core::plan::Plan;
+use schema_ids::{Generation, Incarnation, MachineId, Timestamp, Uuid};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+const MIB: u64 = 1 << 20;
+
+/// One machine of a random fleet.
+#[derive(Debug, Clone)]
+struct Wish {
+    deployed: bool,
+    disks_gb: Vec<u64>,
+    split: bool,
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let disks = prop::collection::vec(1_u64..60, 0..4);
+    (any::<bool>(), disks, any::<bool>()).prop_map(|(deployed, disks_gb, split)| Wish {
+        deployed,
+        disks_gb,
+        split,
+    })
+}
+
+fn text(wishes: &[Wish], image: &str) -> String {
+    let mut text = String::new();
+    for (number, wish) in wishes.iter().enumerate() {
+        writeln!(
+            text,
+            "[machine.m{number}]\nrack = \"r1\"\nboot.mode = \"uefi\"\n\
+             nic.p0 = {{ mac = \"52:54:00:77:01:{number:02x}\", link = \"lab/pxe\" }}"
+        )
+        .unwrap();
+        if wish.deployed {
+            let storage = if wish.split { "split" } else { "esp" };
+            writeln!(
+                text,
+                "[deployment.d{number}]\nmachines = [\"m{number}\"]\nhostname = \"h{number}\"\n\
+                 image = \"{image}\"\nstorage = \"{storage}\"\nnetwork = \"auto\""
+            )
+            .unwrap();
+        }
+    }
+    text.push_str(
+        "[storage.esp]\nselect.os = { pick = \"largest\" }\npartition = [\n\
+         { id = \"esp\", on = \"os\", size = \"100MB\", type = \"esp\" },\n\
+         { id = \"root\", on = \"os\", size = \"rest\" },\n]\nfilesystem = [\n\
+         { on = \"esp\", type = \"vfat\", mount = \"/boot/efi\" },\n{ on = \"root\", type = \"ext4\", mount = \"/\" },\n]\n",
+    );
+    text
+}
+
+fn inventory(number: usize, wish: &Wish, plan: &Plan) -> Inventory {
+    let mut disks = String::new();
+    for (at, gb) in wish.disks_gb.iter().enumerate() {
+        write!(disks, "{{ id = \"serial:m{number}d{at}\", gb = {gb} }},").unwrap();
+    }
+    let seen = format!(
+        "uefi = true\nserial = \"S{number}\"\nmacs = [\"52:54:00:77:01:{number:02x}\"]\ndisks = [{disks}]"
+    );
+    toml::from_str::<planning::SeenMachine>(&seen)
+        .unwrap()
+        .inventory(plan)
+}
+
+/// Partitions are aligned, in order, apart from each other, and within the disk.
+fn sound(deploy: &Deploy) -> Result<(), TestCaseError> {
+    let mut uuids = BTreeSet::new();
+    for disk in &deploy.disks {
+        let mut free = MIB;
+        for partition in &disk.partitions {
+            prop_assert_eq!(partition.start_bytes % MIB, 0);
+            prop_assert_eq!(partition.size_bytes % MIB, 0);
+            prop_assert!(partition.size_bytes > 0);
+            prop_assert!(partition.start_bytes >= free);
+            free = partition.start_bytes + partition.size_bytes;
+            prop_assert!(uuids.insert(partition.uuid));
+        }
+        prop_assert!(
+            free <= disk.size_bytes - MIB,
+            "no room is left for the backup table"
+        );
+        prop_assert_eq!(disk.partitions[0].start_bytes, MIB);
+        prop_assert_eq!(&disk.partitions[0].id, "muster");
+        prop_assert!(uuids.insert(disk.table));
+    }
+    for filesystem in &deploy.filesystems {
+        let disk = deploy.disks.iter().find(|disk| disk.disk == filesystem.disk);
+        let partitions = disk.map(|disk| &disk.partitions).unwrap();
+        prop_assert!(
+            partitions
+                .iter()
+                .any(|partition| partition.number == filesystem.partition)
+        );
+        prop_assert!(uuids.insert(filesystem.uuid));
+    }
+    Ok(())
+}
+
+/// No address and no disk is given twice.
+fn apart(plan: &Plan) -> Result<(), TestCaseError> {
+    let mut addresses = BTreeMap::new();
+    for (id, machine) in &plan.machines {
+        for address in machine.nics.iter().filter_map(|nic| nic.address) {
+            prop_assert_eq!(addresses.insert(std::net::IpAddr::V4(address), *id), None);
+        }
+    }
+    for binding in plan.bindings.values() {
+        for address in &binding.addresses {
+            let owner = addresses.insert(*address, binding.machine);
+            prop_assert!(owner.is_none_or(|owner| owner == binding.machine));
+        }
+    }
+    let disks: Vec<_> = plan
+        .bindings
+        .values()
+        .flat_map(|binding| &binding.disks)
+        .collect();
+    prop_assert_eq!(disks.iter().collect::<BTreeSet<_>>().len(), disks.len());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// `World::adopt` plans each adopted plan again and fails if anything changes.
+    #[test]
+    fn planned_twice_is_planned_once(wishes in prop::collection::vec(wish(), 1..8), inspected: u8, installed: u8) {
+        let mut world = World::new();
+        let fleet = planning::fleet("limits.max-destroyed = 100", &text(&wishes, "debian-a"));
+        world.next_commit();
+        world.adopt(&fleet, world.plan(&fleet));
+        for (number, wish) in wishes.iter().enumerate().filter(|(number, _)| inspected >> number & 1 == 1) {
+            let (id, _) = world.parent.machine(&format!("m{number}")).unwrap();
+            let inventory = inventory(number, wish, &world.parent);
+            world.see(id, inventory);
+        }
+        world.later();
+        world.adopt(&fleet, world.plan(&fleet));
+        apart(&world.parent)?;
+        let wanted: Vec<(MachineId, Deploy)> = world.parent.machines.iter().filter_map(|(id, machine)| {
+            match &machine.wanted.intent {
+                Intent::Deployed(deploy) => Some((*id, (**deploy).clone())),
+                _ => None,
+            }
+        }).collect();
+        for (at, (id, deploy)) in wanted.iter().enumerate() {
+            sound(deploy)?;
+            if installed >> at & 1 == 1 {
+                world.later();
+                world.install(*id);
+            }
+        }
+        world.adopt(&fleet, world.plan(&fleet));
+
+        // Another image: who runs is installed again on the same disks, and keeps its addresses.
+        world.later();
+        let fleet = planning::fleet("limits.max-destroyed = 100", &text(&wishes, "debian-b"));
+        world.next_commit();
+        let before = world.parent.clone();
+        world.adopt(&fleet, world.plan(&fleet));
+        apart(&world.parent)?;
+        for (id, old) in &wanted {
+            let Intent::Deployed(new) = &world.parent.machines[id].wanted.intent else {
+                return Err(TestCaseError::fail("a new image ends no deployment"));
+            };
+            prop_assert_eq!(&new.network, &old.network);
+            prop_assert_eq!(new.binding, old.binding);
+            let disks = |deploy: &Deploy| deploy.disks.iter().map(|disk| disk.disk.clone()).collect::<Vec<_>>();
+            prop_assert_eq!(disks(new), disks(old));
+            prop_assert_eq!(world.parent.machines[id].wanted.generation, before.machines[id].wanted.generation.next());
+        }
+    }
+
+    /// However facts are shuffled and repeated, they fold to the same.
+    #[test]
+    fn folding_does_not_depend_on_order(picks in prop::collection::vec((0_usize..12, 0_u64..5), 1..40), seed: u64) {
+        let facts: Vec<StoredFact> = picks.iter().zip(1..).map(|((kind, pause), sequence)| StoredFact {
+            agent: format!("a{}", kind % 2).parse().unwrap(),
+            sequence,
+            received: Timestamp::from_unix_ms(i64::try_from(1000 * sequence + pause).unwrap()),
+            fact: Fact { at: Timestamp::from_unix_ms(0), body: body(*kind) },
+        }).collect();
+        let fold = |facts: &[StoredFact]| MachineFacts::fold(Generation(2), vec![], vec![], facts, BTreeMap::new());
+        let mut shuffled = facts.clone();
+        shuffled.extend(facts.iter().take(7).cloned());
+        let length = shuffled.len();
+        for at in 0..length {
+            let other = (seed.rotate_left(u32::try_from(at % 64).unwrap()) % length as u64) as usize;
+            shuffled.swap(at, other);
+        }
+        prop_assert_eq!(fold(&facts), fold(&shuffled));
+    }
+
+    /// Whatever is asked in whatever order, no rack has more than its places and no deployment loses more
+    /// than its budget at once; and what is refused is refused for a reason that holds.
+    #[test]
+    fn no_limit_is_exceeded(asks in prop::collection::vec((0_u8..30, 0_u8..3, 0_u8..4, any::<bool>()), 1..80)) {
+        let policy = Policy { boots_max: 4, erases_max: 1, ..Policy::default() };
+        let mut permits = Permits::default();
+        for ask in asks.chunks(5) {
+            let proposals: Vec<Proposal> = ask.iter().map(|ask| proposal(*ask)).collect();
+            let answers = admit(&proposals, &permits, &policy, Timestamp::from_unix_ms(0));
+            prop_assert_eq!(answers.len(), proposals.len());
+            for (answer, (machine, _, _, back)) in answers.into_iter().zip(ask) {
+                if let Admission::Go { grant: Some(grant) } = answer {
+                    permits.grants.insert(grant.machine, grant);
+                }
+                if *back {
+                    permits.grants.remove(&machine_id(*machine));
+                }
+            }
+            let count = |fits: &dyn Fn(&Need) -> bool| permits.grants.values().filter(|grant| fits(&grant.need)).count();
+            for rack in 0..3 {
+                let rack = Some(format!("r{rack}").parse().unwrap());
+                prop_assert!(count(&|need| need.rack == rack) <= 4);
+            }
+            for deployment in 1..4 {
+                let deployment = Some(format!("d{deployment}").parse().unwrap());
+                prop_assert!(count(&|need| need.erases == deployment) <= 1);
+            }
+        }
+    }
+}
+
+fn machine_id(number: u8) -> MachineId {
+    MachineId(Uuid::from_bytes([number; 16]))
+}
+
+fn proposal((machine, rack, deployment, _): (u8, u8, u8, bool)) -> Proposal {
+    let uuid = Uuid::from_bytes([0; 16]);
+    Proposal {
+        order: Order {
+            machine: machine_id(machine),
+            incarnation: Incarnation { number: 1, uuid },
+            generation: Generation(1),
+            number: 1,
+            deadline: Timestamp::from_unix_ms(0),
+            cause: String::new(),
+            action: Action::Power(PowerWanted::On),
+        },
+        need: Some(Need {
+            rack: Some(format!("r{rack}").parse().unwrap()),
+            erases: (deployment > 0).then(|| format!("d{deployment}").parse().unwrap()),
+        }),
+        since: Timestamp::from_unix_ms(0),
+    }
+}
+
+fn body(kind: usize) -> FactBody {
+    let machine = machine_id(1);
+    let job = |generation, attempt| JobRef {
+        machine,
+        generation: Generation(generation),
+        attempt,
+    };
+    let boot_id = |number| Uuid::from_bytes([number; 16]);
+    let step = |done| StepState::Progress { done, total: 9 };
+    match kind {
+        0 => FactBody::Power {
+            machine,
+            power: PowerSeen::On,
+        },
+        1 => FactBody::Power {
+            machine,
+            power: PowerSeen::Off,
+        },
+        2 => FactBody::JobStarted {
+            job: job(2, 1),
+            boot_id: boot_id(1),
+        },
+        3 => FactBody::JobStarted {
+            job: job(2, 1),
+            boot_id: boot_id(2),
+        },
+        4 => FactBody::JobStarted {
+            job: job(2, 2),
+            boot_id: boot_id(3),
+        },
+        5 => FactBody::JobStarted {
+            job: job(1, 1),
+            boot_id: boot_id(1),
+        },
+        6 => FactBody::Step {
+            job: job(2, 1),
+            boot_id: boot_id(1),
+            step: "unpack".to_owned(),
+            state: step(4),
+        },
+        7 => FactBody::Step {
+            job: job(2, 1),
+            boot_id: boot_id(2),
+            step: "unpack".to_owned(),
+            state: step(5),
+        },
+        8 => FactBody::JobDone {
+            job: job(2, 1),
+            boot_id: boot_id(2),
+        },
+        9 => FactBody::JobDone {
+            job: job(1, 1),
+            boot_id: boot_id(1),
+        },
+        10 => FactBody::Step {
+            job: job(2, 2),
+            boot_id: boot_id(3),
+            step: "a".to_owned(),
+            state: StepState::Done,
+        },
+        _ => FactBody::JobStarted {
+            job: job(3, 1),
+            boot_id: boot_id(4),
+        },
+    }
+}
