@@ -1,0 +1,545 @@
+//! Machines: power, firmware, disks, a BMC, and the in-machine agent as far as anyone can see it.
+//!
+//! Every switch of the power begins another boot; what an earlier one was about to do never happens.
+//! Writes are shown to the checker with what was on the disk before.
+
+use crate::agent::BootAnswer;
+use crate::check::Violation;
+use crate::dice::Dice;
+use crate::rpc::Question;
+use crate::world::{Event, World};
+use rack_api::fact::{DiskSeen, FactBody, PowerSeen, StepState};
+use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
+use rack_api::job::{Deploy, Job, JobKind};
+use rack_api::machine::{GoRequest, Verdict};
+use rack_api::order::PowerWanted;
+use rack_proto::boot::LiveGo;
+use schema_ids::{ContentId, DiskId, Mac, MachineId, Name, Timestamp, Uuid};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One machine.
+pub(crate) struct Machine {
+    pub(crate) number: usize,
+    pub(crate) mac: Mac,
+    pub(crate) serial: String,
+    pub(crate) uuid: Uuid,
+    pub(crate) disks: BTreeMap<DiskId, PhysicalDisk>,
+    /// What is installed on its disks, whole.
+    pub(crate) installed: Option<Box<Deploy>>,
+    pub(crate) on: bool,
+    /// Rises with each switch of the power.
+    pub(crate) boot: u64,
+    boot_id: Uuid,
+    /// The agent it booted from.
+    server: Option<Name>,
+    job: Option<Job>,
+    progress: u32,
+    nonce: Option<Uuid>,
+    /// The live question that is out.
+    pub(crate) waits_for: Option<u64>,
+    /// The system that runs, by the binding and generation it was installed for.
+    pub(crate) runs: Option<Box<Deploy>>,
+    pub(crate) bmc: Bmc,
+    /// Whether anything struck it that may cost it its tries.
+    pub(crate) harmed: bool,
+}
+
+/// A disk as it is.
+#[derive(Debug, Clone)]
+pub(crate) struct PhysicalDisk {
+    pub(crate) content: ContentId,
+    pub(crate) size_bytes: u64,
+}
+
+/// How a BMC misbehaves, each until a time.
+#[derive(Debug, Default)]
+pub(crate) struct Bmc {
+    pub(crate) silent_until: Option<Timestamp>,
+    /// Says yes and does nothing.
+    pub(crate) deaf_until: Option<Timestamp>,
+    /// Tells what was ordered last instead of what is.
+    pub(crate) lies_until: Option<Timestamp>,
+    ordered: Option<PowerWanted>,
+}
+
+/// A BMC did not answer.
+#[derive(Debug)]
+pub(crate) struct Unanswered;
+
+/// How far a boot is.
+#[derive(Debug, Clone)]
+pub(crate) enum Stage {
+    /// Firmware is through; it asks for a boot.
+    Asks,
+    /// The daemon's word on the job it would boot; `None` if there was none in time.
+    BootAnswered { go: Option<bool> },
+    /// The in-machine agent is up.
+    Hello,
+    /// It works on its job.
+    Works,
+    /// The daemon's word on its first write.
+    WriteAnswered { verdict: Option<Verdict> },
+    /// The system on its disk is up.
+    Runs,
+}
+
+/// Every job step says something this often.
+const STEPS: u32 = 8;
+
+impl Machine {
+    pub(crate) fn new(number: usize, dice: &mut Dice) -> Self {
+        let mac = format!("52:54:00:00:01:{number:02x}")
+            .parse()
+            .expect("a MAC address");
+        let disk = |letter: char, gb: u64, content| {
+            let id: DiskId = format!("serial:m{number}{letter}").parse().expect("a disk id");
+            (
+                id,
+                PhysicalDisk {
+                    content,
+                    size_bytes: gb * 1_000_000_000,
+                },
+            )
+        };
+        // Every fourth machine holds data that nobody agreed to erase, on the disk that would be chosen.
+        let data = ContentId::Foreign(format!("ext4-{number}"));
+        let first = if number % 4 == 3 { data } else { ContentId::Blank };
+        Self {
+            number,
+            mac,
+            serial: format!("S{number}"),
+            uuid: dice.uuid(),
+            disks: [disk('a', 20, first), disk('b', 40, ContentId::Blank)].into(),
+            installed: None,
+            on: dice.chance(500),
+            boot: 0,
+            boot_id: dice.uuid(),
+            server: None,
+            job: None,
+            progress: 0,
+            nonce: None,
+            waits_for: None,
+            runs: None,
+            bmc: Bmc::default(),
+            harmed: false,
+        }
+    }
+
+    fn inventory(&self) -> Inventory {
+        let disks = self.disks.iter().map(|(id, disk)| Disk {
+            id: Some(id.clone()),
+            path: "/dev/vda".to_owned(),
+            model: "disk".to_owned(),
+            serial: id.as_str().to_owned(),
+            size_bytes: disk.size_bytes,
+            kind: DiskKind::Ssd,
+            local: true,
+            content: disk.content.clone(),
+            holds: String::new(),
+        });
+        Inventory {
+            uuid: Some(self.uuid),
+            serial: Some(self.serial.clone()),
+            vendor: String::new(),
+            product: String::new(),
+            firmware: Firmware {
+                kind: FirmwareKind::Bios,
+                version: String::new(),
+            },
+            cpu: Cpu {
+                arch: "amd64".to_owned(),
+                model: String::new(),
+                cores: 4,
+                threads: 8,
+            },
+            memory_bytes: 1 << 34,
+            disks: disks.collect(),
+            nics: vec![Nic {
+                name: "eth0".to_owned(),
+                mac: self.mac,
+                speed_mbps: Some(1000),
+                link: true,
+                driver: "e1000".to_owned(),
+            }],
+            bmc: None,
+        }
+    }
+
+    fn seen_disks(&self) -> Vec<DiskSeen> {
+        let seen = |(id, disk): (&DiskId, &PhysicalDisk)| DiskSeen {
+            disk: id.clone(),
+            content: disk.content.clone(),
+            size_bytes: disk.size_bytes,
+        };
+        self.disks.iter().map(seen).collect()
+    }
+
+    /// The binding's system can start from this disk.
+    fn boots(&self) -> Option<&Deploy> {
+        let deploy = self.installed.as_deref()?;
+        let whole = deploy.disks.iter().all(|disk| {
+            let content = self.disks.get(&disk.disk).map(|disk| &disk.content);
+            matches!(content, Some(ContentId::Marker { binding, installed: true, .. }) if *binding == deploy.binding)
+        });
+        whole.then_some(deploy)
+    }
+}
+
+impl World {
+    pub(crate) fn place_of(&self, mac: Mac) -> Option<usize> {
+        self.machines.iter().position(|machine| machine.mac == mac)
+    }
+
+    /// Switches the power; to what it already is, nothing happens.
+    pub(crate) fn switch(&mut self, machine: usize, on: bool) {
+        let boot_id = self.dice.uuid();
+        let post = self.seconds(20, 60);
+        let place = &mut self.machines[machine];
+        if place.on == on {
+            return;
+        }
+        place.on = on;
+        place.boot += 1;
+        place.boot_id = boot_id;
+        (place.server, place.job, place.nonce, place.waits_for, place.runs) = (None, None, None, None, None);
+        if on {
+            let boot = place.boot;
+            self.later(
+                post,
+                Event::Machine {
+                    machine,
+                    boot,
+                    stage: Stage::Asks,
+                },
+            );
+        }
+    }
+
+    pub(crate) fn bmc_reads(&mut self, machine: usize) -> Result<PowerSeen, Unanswered> {
+        let place = &self.machines[machine];
+        let during = |until: Option<Timestamp>| until.is_some_and(|until| self.now < until);
+        if during(place.bmc.silent_until) {
+            return Err(Unanswered);
+        }
+        let on = match place.bmc.ordered.filter(|_| during(place.bmc.lies_until)) {
+            Some(ordered) => ordered == PowerWanted::On,
+            None => place.on,
+        };
+        Ok(if on { PowerSeen::On } else { PowerSeen::Off })
+    }
+
+    pub(crate) fn bmc_obeys(
+        &mut self,
+        machine: usize,
+        wanted: Option<PowerWanted>,
+    ) -> Result<(), Unanswered> {
+        let now = self.now;
+        let bmc = &mut self.machines[machine].bmc;
+        let during = |until: Option<Timestamp>| until.is_some_and(|until| now < until);
+        if during(bmc.silent_until) {
+            return Err(Unanswered);
+        }
+        let Some(wanted) = wanted else { return Ok(()) };
+        bmc.ordered = Some(wanted);
+        if !during(bmc.deaf_until) {
+            self.switch(machine, wanted == PowerWanted::On);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn machine_goes_on(
+        &mut self,
+        machine: usize,
+        boot: u64,
+        stage: Stage,
+    ) -> Result<(), Violation> {
+        let place = &self.machines[machine];
+        if !place.on || place.boot != boot {
+            return Ok(());
+        }
+        match stage {
+            Stage::Asks => self.asks(machine),
+            Stage::BootAnswered { go } => self.boot_answered(machine, go),
+            Stage::Hello => self.hello(machine),
+            Stage::Works => self.works(machine),
+            Stage::WriteAnswered { verdict } => self.write_answered(machine, verdict),
+            Stage::Runs => self.runs(machine),
+        }
+    }
+
+    fn next_stage(&mut self, machine: usize, after: Duration, stage: Stage) {
+        let boot = self.machines[machine].boot;
+        self.later(after, Event::Machine { machine, boot, stage });
+    }
+
+    fn asks(&mut self, machine: usize) -> Result<(), Violation> {
+        let mac = self.machines[machine].mac;
+        let Some(agent) = self.some_agent() else {
+            return self.boots_disk(machine);
+        };
+        self.machines[machine].server = Some(agent.clone());
+        self.tell_boot(&agent, mac, None)?;
+        self.boot_script(machine, None)
+    }
+
+    fn boot_answered(&mut self, machine: usize, go: Option<bool>) -> Result<(), Violation> {
+        let live = match go {
+            Some(true) => LiveGo::Go,
+            Some(false) => LiveGo::NoGo,
+            None => LiveGo::Unreachable,
+        };
+        self.boot_script(machine, Some(live))
+    }
+
+    fn boot_script(&mut self, machine: usize, live: Option<LiveGo>) -> Result<(), Violation> {
+        let mac = self.machines[machine].mac;
+        let server = self.machines[machine]
+            .server
+            .clone()
+            .filter(|server| self.agents[server].is_up());
+        let Some(server) = server else {
+            return self.boots_disk(machine);
+        };
+        match self.agents[&server].boot_answer(mac, live, self.now) {
+            BootAnswer::Ask(request) => {
+                self.call(machine, Question::Boot(request));
+                Ok(())
+            }
+            BootAnswer::Job => {
+                self.tell_boot(&server, mac, Some("job"))?;
+                let load = self.seconds(5, 30);
+                self.next_stage(machine, load, Stage::Hello);
+                Ok(())
+            }
+            BootAnswer::Local => {
+                self.tell_boot(&server, mac, Some("local"))?;
+                self.boots_disk(machine)
+            }
+        }
+    }
+
+    /// From its own disk, where there is a system; else it stands there.
+    fn boots_disk(&mut self, machine: usize) -> Result<(), Violation> {
+        if self.machines[machine].boots().is_some() {
+            let start = self.seconds(10, 60);
+            self.next_stage(machine, start, Stage::Runs);
+        }
+        Ok(())
+    }
+
+    /// The installed system is up, and says so until it is heard.
+    fn runs(&mut self, machine: usize) -> Result<(), Violation> {
+        let Some(deploy) = self.machines[machine].boots().cloned() else {
+            return Ok(());
+        };
+        self.machines[machine].runs = Some(Box::new(deploy.clone()));
+        self.check.ran(self.machines[machine].number, &deploy);
+        let known = self.some_agent().and_then(|agent| {
+            let id = self.agents[&agent].machine_of(self.machines[machine].mac)?;
+            Some((agent, id))
+        });
+        let Some((agent, id)) = known else {
+            self.next_stage(machine, Duration::from_secs(30), Stage::Runs);
+            return Ok(());
+        };
+        let body = FactBody::PhonedHome {
+            machine: id,
+            binding: deploy.binding,
+            boot_id: self.machines[machine].boot_id,
+            root_disk: deploy.disks.first().map(|disk| disk.disk.clone()),
+            root_device: "/dev/vda3".to_owned(),
+        };
+        self.tell(&agent, vec![body])
+    }
+
+    /// "What shall I do?"
+    fn hello(&mut self, machine: usize) -> Result<(), Violation> {
+        let (mac, boot_id) = (self.machines[machine].mac, self.machines[machine].boot_id);
+        let job = self.server(machine).and_then(|server| {
+            let agent = &self.agents[&server];
+            let id: MachineId = agent.machine_of(mac)?;
+            Some((server, agent.job_for(id, boot_id)?))
+        });
+        let Some((server, job)) = job else {
+            self.next_stage(machine, Duration::from_secs(5), Stage::Hello);
+            return Ok(());
+        };
+        let started = FactBody::JobStarted {
+            job: job.job,
+            boot_id,
+        };
+        self.machines[machine].job = Some(job);
+        self.machines[machine].progress = 0;
+        self.machines[machine].nonce = None;
+        self.tell(&server, vec![started])?;
+        let work = self.seconds(1, 10);
+        self.next_stage(machine, work, Stage::Works);
+        Ok(())
+    }
+
+    /// The agent it booted from, if that can be reached.
+    fn server(&self, machine: usize) -> Option<Name> {
+        self.machines[machine]
+            .server
+            .clone()
+            .filter(|server| self.agents[server].is_up())
+    }
+
+    fn works(&mut self, machine: usize) -> Result<(), Violation> {
+        let (Some(job), Some(server)) = (self.machines[machine].job.clone(), self.server(machine)) else {
+            self.next_stage(machine, Duration::from_secs(5), Stage::Works);
+            return Ok(());
+        };
+        let boot_id = self.machines[machine].boot_id;
+        match &job.kind {
+            JobKind::Inspect => {
+                let inventory = Box::new(self.machines[machine].inventory());
+                let found = FactBody::Inventory {
+                    job: job.job,
+                    inventory,
+                };
+                self.tell(
+                    &server,
+                    vec![
+                        found,
+                        FactBody::JobDone {
+                            job: job.job,
+                            boot_id,
+                        },
+                    ],
+                )?;
+                self.job_over(machine, &server, &job);
+                Ok(())
+            }
+            JobKind::Deploy(deploy) if self.machines[machine].progress == 0 => {
+                let place = &self.machines[machine];
+                let nonce = place.nonce.unwrap_or_else(|| self.dice.uuid());
+                let place = &mut self.machines[machine];
+                place.nonce = Some(nonce);
+                let request = GoRequest {
+                    token: String::new(),
+                    nonce,
+                    boot_id,
+                    job: job.job,
+                    binding: deploy.binding,
+                    uuid: Some(place.uuid),
+                    serial: Some(place.serial.clone()),
+                    macs: vec![place.mac],
+                    disks: place.seen_disks(),
+                };
+                self.call(machine, Question::Write(Box::new(request)));
+                Ok(())
+            }
+            JobKind::Deploy(deploy) => self.writes(machine, &server, &job, deploy),
+        }
+    }
+
+    fn write_answered(&mut self, machine: usize, verdict: Option<Verdict>) -> Result<(), Violation> {
+        let (Some(job), Some(server)) = (self.machines[machine].job.clone(), self.server(machine)) else {
+            self.next_stage(machine, Duration::from_secs(5), Stage::Works);
+            return Ok(());
+        };
+        let boot_id = self.machines[machine].boot_id;
+        match verdict {
+            None => self.next_stage(machine, Duration::from_secs(5), Stage::Works),
+            Some(Verdict::Refuse { code, reason }) => {
+                let state = StepState::Failed { code, error: reason };
+                let step = "fence".to_owned();
+                self.tell(
+                    &server,
+                    vec![FactBody::Step {
+                        job: job.job,
+                        boot_id,
+                        step,
+                        state,
+                    }],
+                )?;
+                self.job_over(machine, &server, &job);
+            }
+            Some(Verdict::Go) => {
+                self.machines[machine].progress = 1;
+                self.next_stage(machine, Duration::from_millis(200), Stage::Works);
+            }
+        }
+        Ok(())
+    }
+
+    /// The marker first, then the system, then the final marker.
+    fn writes(&mut self, machine: usize, server: &Name, job: &Job, deploy: &Deploy) -> Result<(), Violation> {
+        let boot_id = self.machines[machine].boot_id;
+        let step = self.machines[machine].progress;
+        self.machines[machine].progress += 1;
+        if step == 1 {
+            self.machines[machine].installed = None;
+            self.mark(machine, job, deploy, false)?;
+        }
+        if step <= STEPS {
+            let state = StepState::Progress {
+                done: u64::from(step),
+                total: u64::from(STEPS),
+            };
+            self.tell(
+                server,
+                vec![FactBody::Step {
+                    job: job.job,
+                    boot_id,
+                    step: "unpack".to_owned(),
+                    state,
+                }],
+            )?;
+            if self.faulty() && self.dice.chance(10) {
+                self.machines[machine].harmed = true;
+                *self.report.faults.entry("in-machine agent hangs").or_default() += 1;
+                return Ok(());
+            }
+            let work = self.seconds(3, 40);
+            self.next_stage(machine, work, Stage::Works);
+            return Ok(());
+        }
+        self.mark(machine, job, deploy, true)?;
+        self.machines[machine].installed = Some(Box::new(deploy.clone()));
+        let installed = FactBody::Installed {
+            job: job.job,
+            binding: deploy.binding,
+            spec: deploy.spec,
+            disks: deploy.disks.iter().map(|disk| disk.disk.clone()).collect(),
+        };
+        self.tell(
+            server,
+            vec![
+                installed,
+                FactBody::JobDone {
+                    job: job.job,
+                    boot_id,
+                },
+            ],
+        )?;
+        self.job_over(machine, server, job);
+        Ok(())
+    }
+
+    fn mark(&mut self, machine: usize, job: &Job, deploy: &Deploy, installed: bool) -> Result<(), Violation> {
+        for disk in &deploy.disks {
+            self.check_write(machine, job, deploy, &disk.disk, installed)?;
+            if let Some(physical) = self.machines[machine].disks.get_mut(&disk.disk) {
+                physical.content = ContentId::Marker {
+                    incarnation: deploy.incarnation.number,
+                    binding: deploy.binding,
+                    generation: job.job.generation,
+                    installed,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn job_over(&mut self, machine: usize, server: &Name, job: &Job) {
+        let boot_id = self.machines[machine].boot_id;
+        if let Some(agent) = self.agents.get_mut(server) {
+            agent.ends(job.job, boot_id);
+        }
+        self.machines[machine].job = None;
+        self.next_stage(machine, Duration::from_secs(5), Stage::Hello);
+    }
+}
