@@ -4,19 +4,11 @@ use crate::arguments::Apply;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::plan_text;
-use crate::status::line;
-use reconciler_core::people::{self, ApplyAnswer, ApplyRequest, PlanAnswer, PlanRequest, Stage, Status};
+use crate::watch;
+use reconciler_core::people::{self, ApplyAnswer, ApplyRequest, PlanAnswer, PlanRequest, Stage};
 use reconciler_core::phase::Mark;
 use reconciler_core::plan::Change;
-use schema_ids::Name;
-use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
-
-/// Between two looks while waiting: progress of a step comes every two seconds.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Looks in a row that may fail before waiting ends: the daemon may be restarting.
-const FAILED_LOOKS_MAX: u32 = 120;
 
 /// Applies.
 pub(crate) fn run(client: &Client, wish: &Apply, json: bool) -> Result<Exit, Failure> {
@@ -98,54 +90,32 @@ fn agreed(answer: &PlanAnswer, wish: &Apply) -> Result<Option<Exit>, Failure> {
     Ok((!agreed).then_some(Exit::Destructive))
 }
 
-/// Watches until every machine is as wanted (0) or only a person can go on (1). A line for each change.
+/// Watches until every machine is as wanted (0) or only a person can go on (1).
 fn wait(client: &Client, json: bool) -> Result<Exit, Failure> {
-    let mut shown: BTreeMap<Name, String> = BTreeMap::new();
-    let mut failed = 0;
-    loop {
-        let status: Status = match client.get(people::STATUS) {
-            Ok(status) => status,
-            Err(failure) => {
-                failed += 1;
-                if failed == FAILED_LOOKS_MAX {
-                    return Err(failure);
-                }
-                std::thread::sleep(LOOK_EVERY);
-                continue;
-            }
-        };
-        failed = 0;
-        for machine in &status.machines {
-            let text = line(machine);
-            if shown.get(&machine.name) != Some(&text) {
-                if json {
-                    println!("{}", serde_json::json!({ "at": status.now, "machine": machine }));
-                } else {
-                    println!("{text}");
-                }
-                shown.insert(machine.name.clone(), text);
-            }
-        }
-        if status.machines.iter().all(people::converged) {
+    watch::until(client, json, |status| {
+        let waiting: Vec<_> = status
+            .machines
+            .iter()
+            .filter(|machine| !people::converged(machine))
+            .collect();
+        if waiting.is_empty() {
             if !json {
                 println!("All {} machines are as wanted.", status.machines.len());
             }
-            return Ok(Exit::Done);
+            return Some(Exit::Done);
         }
-        let stuck = |machine: &reconciler_core::status::MachineStatus| machine.marks.contains(&Mark::Stalled);
-        if status
-            .machines
+        if !waiting
             .iter()
-            .all(|machine| people::converged(machine) || stuck(machine))
+            .all(|machine| machine.marks.contains(&Mark::Stalled))
         {
-            for machine in status.machines.iter().filter(|machine| stuck(machine)) {
-                eprintln!(
-                    "{} waits for a person: see `muster why {}`",
-                    machine.name, machine.name
-                );
-            }
-            return Ok(Exit::Failed);
+            return None;
         }
-        std::thread::sleep(LOOK_EVERY);
-    }
+        for machine in waiting {
+            eprintln!(
+                "{} waits for a person: see `muster why {}`",
+                machine.name, machine.name
+            );
+        }
+        Some(Exit::Failed)
+    })
 }

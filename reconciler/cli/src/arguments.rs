@@ -34,7 +34,11 @@ pub(crate) enum Command {
     /// Carry out the branch now.
     Apply(Apply),
     /// Show where every machine stands.
-    Status,
+    Status {
+        /// Stay and show every change: a live table on a terminal, lines elsewhere.
+        #[arg(long)]
+        watch: bool,
+    },
     /// Show a machine or a plan (`p-…`) in full.
     Show {
         /// A machine's name or id, or a plan's id.
@@ -63,6 +67,30 @@ pub(crate) enum Command {
     },
     /// After a restored backup: raise the incarnation, so that orders are sent again.
     Recover,
+    /// Say what a code means and what to do about it; needs no daemon.
+    Explain(Explain),
+    /// Write a shell's completions to standard output.
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages, one for each command, into a folder.
+    Man {
+        /// It is made if need be.
+        folder: PathBuf,
+    },
+}
+
+/// Say what a code means.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// As a message shows it: `M0101`, `NO_BOOT`.
+    #[arg(required_unless_present = "list")]
+    pub(crate) code: Option<String>,
+    /// All codes, a line each.
+    #[arg(long, conflicts_with = "code")]
+    pub(crate) list: bool,
 }
 
 /// Check the fleet files of a folder.

@@ -8,13 +8,16 @@ mod arguments;
 mod check;
 mod client;
 mod exit;
+mod explain;
 mod image;
 mod image_command;
 mod machine;
+mod manual;
 mod plan;
 mod plan_text;
 mod removed;
 mod status;
+mod watch;
 
 use crate::arguments::{Arguments, Command, ImageCommand, MachineCommand};
 use crate::client::Client;
@@ -55,7 +58,8 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Check(wish) => check::run(wish, json),
         Command::Plan(wish) => plan::run(&online()?, wish, json),
         Command::Apply(wish) => apply::run(&online()?, wish, json),
-        Command::Status => status::run(&online()?, json),
+        Command::Status { watch: false } => status::run(&online()?, json),
+        Command::Status { watch: true } => watch::until(&online()?, json, |_| None),
         Command::Show { name } => machine::show(&online()?, name, json),
         Command::Why { machine } => machine::why(&online()?, machine, json),
         Command::Machine(MachineCommand::Discovered { patch }) => {
@@ -67,5 +71,8 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Image(ImageCommand::Ls) => image_command::ls(&online()?, json),
         Command::Approve { plan, wipe_set } => plan::approve(&online()?, plan, wipe_set, json),
         Command::Recover => machine::recover(&online()?, json),
+        Command::Explain(wish) => explain::run(wish.code.as_deref(), json),
+        Command::Completions { shell } => Ok(manual::completions(*shell)),
+        Command::Man { folder } => manual::pages(folder),
     }
 }

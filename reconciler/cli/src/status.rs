@@ -48,7 +48,8 @@ fn doing(machine: &MachineStatus) -> String {
     }
 }
 
-fn render(status: &Status) -> String {
+/// The whole fleet as text.
+pub(crate) fn render(status: &Status) -> String {
     let mut out = String::new();
     let mut say = |text: String| {
         out.push_str(&text);

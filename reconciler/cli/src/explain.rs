@@ -1,0 +1,83 @@
+//! `muster explain`: what a code means and what to do. Needs no daemon: the pages are in the program.
+
+use crate::exit::{Exit, Failure};
+use reconciler_core::condition::Condition;
+use schema_fleet::Code;
+use std::io::{self, Write as _};
+
+/// A code with its page.
+struct Page {
+    code: &'static str,
+    text: String,
+}
+
+impl Page {
+    /// What it is about: the page's first heading without the code, or its first sentence.
+    fn subject(&self) -> &str {
+        let mut lines = self.text.lines().filter(|line| !line.is_empty());
+        let heading = lines.next().unwrap_or_default().trim_start_matches("# ");
+        heading
+            .strip_prefix(self.code)
+            .map(|rest| rest.trim_start_matches(':').trim())
+            .filter(|rest| !rest.is_empty())
+            .or_else(|| lines.next())
+            .unwrap_or(heading)
+    }
+}
+
+/// Explains one code, or lists all.
+pub(crate) fn run(code: Option<&str>, json: bool) -> Result<Exit, Failure> {
+    let text = match code {
+        Some(code) => {
+            let page = find(code)?;
+            if json {
+                document(&page).to_string() + "\n"
+            } else {
+                page.text
+            }
+        }
+        None if json => {
+            let all: Vec<_> = pages().map(|page| document(&page)).collect();
+            serde_json::Value::from(all).to_string() + "\n"
+        }
+        None => pages()
+            .map(|page| format!("{:<24} {}\n", page.code, page.subject()))
+            .collect(),
+    };
+    // A pager that was closed has seen enough.
+    drop(io::stdout().write_all(text.as_bytes()));
+    Ok(Exit::Done)
+}
+
+fn document(page: &Page) -> serde_json::Value {
+    serde_json::json!({ "code": page.code, "subject": page.subject(), "page": page.text })
+}
+
+/// Diagnostics of fleets, then conditions of machines.
+fn pages() -> impl Iterator<Item = Page> {
+    let diagnostics = Code::ALL.iter().map(|code| Page {
+        code: code.as_str(),
+        text: code.page().to_owned(),
+    });
+    let conditions = Condition::ALL.iter().map(|condition| Page {
+        code: condition.code(),
+        text: condition.page(),
+    });
+    diagnostics.chain(conditions)
+}
+
+fn find(wanted: &str) -> Result<Page, Failure> {
+    let upper = wanted.to_uppercase().replace('-', "_");
+    if let Some(page) = pages().find(|page| page.code == upper) {
+        return Ok(page);
+    }
+    let nearest = pages()
+        .map(|page| (strsim::damerau_levenshtein(page.code, &upper), page.code))
+        .min();
+    let guess = nearest
+        .filter(|(distance, code)| *distance <= code.len() / 3)
+        .map_or(String::new(), |(_, code)| format!(" Did you mean {code}?"));
+    Err(Failure::Usage(format!(
+        "{wanted:?} is no code of muster's.{guess} `muster explain --list` shows them all"
+    )))
+}
