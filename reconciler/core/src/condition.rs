@@ -6,7 +6,7 @@
 
 mod table;
 
-pub use table::{Condition, Row};
+pub use table::{Condition, Limit, Row};
 
 use schema_ids::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,13 +31,14 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// A wait with the table's own limit and next step.
+    /// A wait with the table's own limit and next step; where the limit is a matter of the machine's
+    /// `boot.timeout`, with that of a machine of which git says nothing.
     pub fn new(condition: Condition, since: Timestamp, evidence: impl Into<String>) -> Self {
         let row = condition.row();
         Self {
             condition,
             since,
-            limit: row.limit,
+            limit: row.limit.by_default(),
             evidence: evidence.into(),
             next_step: row.person.to_owned(),
             retry_at: None,

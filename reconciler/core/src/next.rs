@@ -21,6 +21,7 @@ use rack_api::order::Order;
 use schema_ids::{Incarnation, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What is known beside the machine itself.
 #[derive(Debug, Clone)]
@@ -105,6 +106,18 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// A wait for the machine to start: its limit is a matter of the machine's `boot.timeout`.
+    fn starting(&self, condition: Condition, since: Timestamp, evidence: impl Into<String>) -> Wait {
+        Wait {
+            limit: self.start_limit(condition),
+            ..Wait::new(condition, since, evidence)
+        }
+    }
+
+    fn start_limit(&self, condition: Condition) -> Option<Duration> {
+        condition.row().limit.of(self.machine.boot_timeout())
+    }
+
     /// Nothing is left to do; what git wants beyond that is kept out of the plan for a reason, or not.
     fn rest(&self) -> Decision {
         self.machine

@@ -22,10 +22,12 @@ use crate::observed::{Binding, DiskContents, Observed};
 use rack_api::config::{Enlist, Ephemeral, Subnet};
 use rack_api::inventory::FirmwareKind;
 use rack_api::job::Deploy;
+use schema_fleet::BootTimeout;
 use schema_ids::{BindingId, DiskId, Mac, MachineId, Name, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// A whole plan. Its id is the digest of everything else in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +88,10 @@ pub struct MachinePlan {
     pub nics: Vec<NicPlan>,
     /// Firmware, from git or the inventory.
     pub firmware: FirmwareKind,
+    /// The longest time without news while it starts: `boot.timeout`. Plans stored before there was one
+    /// have the default.
+    #[serde(default = "boot_timeout_default")]
+    pub boot_timeout_seconds: u64,
     /// Its BMC.
     pub bmc: Option<BmcPlan>,
     /// The agent that drives the BMC.
@@ -109,6 +115,17 @@ pub struct MachinePlan {
     /// What it was last told to run, while its intent is another one: what comes back is compared with
     /// it, and not installed again for nothing.
     pub kept: Option<Box<Deploy>>,
+}
+
+impl MachinePlan {
+    /// The longest time without news while it starts.
+    pub fn boot_timeout(&self) -> Duration {
+        Duration::from_secs(self.boot_timeout_seconds)
+    }
+}
+
+fn boot_timeout_default() -> u64 {
+    BootTimeout::DEFAULT.duration().as_secs()
 }
 
 /// Why a machine is not planned as git says.

@@ -59,6 +59,7 @@ pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
 pub use value::{
     BadValue,
+    boot_timeout::BootTimeout,
     extent::Extent,
     interval::Interval,
     path::{AbsolutePath, RepositoryPath},

@@ -1,5 +1,6 @@
 //! The table of conditions: code, meaning, what a person can do, limit.
 
+use schema_fleet::BootTimeout;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -14,11 +15,49 @@ pub struct Row {
     pub person: &'static str,
     /// What happens without anyone's help.
     pub by_itself: &'static str,
-    /// How long it may last without news before it is given up. A job's own limits grow with what it
-    /// has to write; this is the least.
-    pub limit: Option<Duration>,
+    /// How long it may last without news before it is given up.
+    pub limit: Limit,
     /// Whether something is under way, so that the machine still uses its place among those that boot.
     pub under_way: bool,
+}
+
+/// How long a condition may last without news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// For ever.
+    None,
+    /// So many minutes. A job's own limits grow with what it has to write; this is the least.
+    Minutes(u32),
+    /// So many times the machine's `boot.timeout`.
+    BootTimeouts(u32),
+}
+
+impl Limit {
+    /// The limit for a machine with this `boot.timeout`.
+    pub fn of(self, boot_timeout: Duration) -> Option<Duration> {
+        match self {
+            Self::None => None,
+            Self::Minutes(count) => Some(Duration::from_secs(60) * count),
+            Self::BootTimeouts(times) => Some(boot_timeout * times),
+        }
+    }
+
+    /// The limit for a machine of which git says nothing.
+    pub fn by_default(self) -> Option<Duration> {
+        self.of(BootTimeout::DEFAULT.duration())
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.by_default().map_or(0, |limit| limit.as_secs() / 60);
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Minutes(_) => write!(f, "{minutes} min"),
+            Self::BootTimeouts(1) => write!(f, "`boot.timeout`, by default {minutes} min"),
+            Self::BootTimeouts(times) => write!(f, "{times} × `boot.timeout`, by default {minutes} min"),
+        }
+    }
 }
 
 macro_rules! conditions {
@@ -56,247 +95,243 @@ macro_rules! conditions {
     };
 }
 
-const fn minutes(count: u64) -> Option<Duration> {
-    Some(Duration::from_secs(count * 60))
-}
-
 conditions! {
     RackSilent RACK_SILENT {
         meaning: "No rack agent that serves the machine has been heard for 90 seconds. Its clocks stand still: nothing runs out while nobody can tell.",
         person: "Look at the rack agent's host and at the network between it and musterd; `muster status` names the agent and when it was last heard.",
         by_itself: "Goes on where it stood as soon as the agent is heard; every limit counts anew from there.",
-        limit: None,
+        limit: Limit::None,
         under_way: true,
     }
     BmcSilent BMC_SILENT {
         meaning: "The machine's BMC does not answer.",
         person: "Check the BMC's address in the fleet, its cable and its power; a BMC that hangs often needs its machine unplugged.",
         by_itself: "The power order is repeated, at first after half a minute, later once in half an hour.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     BmcCredentials BMC_CREDENTIALS {
         meaning: "The BMC refuses the account or its password. It is not tried often, so that the account is not locked.",
         person: "Correct the secret that the machine's `bmc.secret` names.",
         by_itself: "The power order is repeated once in half an hour.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     BmcRefused BMC_REFUSED {
         meaning: "The BMC answers, but will not or cannot do what it is asked, or answers what nobody can read.",
         person: "Read the evidence; log in to the BMC and try the same there. A BMC reset often helps.",
         by_itself: "The power order is repeated, at first after half a minute, later once in half an hour.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     PowerByHand POWER_BY_HAND {
         meaning: "The machine has no BMC, so that a person has to switch it.",
         person: "Do what the evidence says: switch the machine off, or on.",
         by_itself: "Goes on as soon as the machine is seen to boot.",
-        limit: None,
+        limit: Limit::None,
         under_way: true,
     }
     PowerDrift POWER_DRIFT {
         meaning: "The machine was switched by someone else: a deployed one is off, or an idle one is on. This is shown and not fought.",
         person: "Switch it back, or leave it: nothing waits for it.",
         by_itself: "Ends when the machine is seen as wanted.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     WaitingForRack WAITING_FOR_RACK {
         meaning: "An order is on its way: a rack agent has not yet taken it. No power is switched before every live boot agent knows what the machine shall boot.",
         person: "If it lasts, look at the agent that the evidence names.",
         by_itself: "Goes on when the agents have taken it; a refused order is repeated after a minute.",
-        limit: None,
+        limit: Limit::None,
         under_way: true,
     }
     Powering POWERING {
         meaning: "A power order is being carried out by the BMC.",
         person: "Nothing; a BMC takes seconds to a few minutes.",
         by_itself: "Repeated when the agent gives up, or after the limit.",
-        limit: minutes(5),
+        limit: Limit::Minutes(5),
         under_way: true,
     }
     NoBoot NO_BOOT {
         meaning: "The machine is powered on and nothing was heard of it on its boot network: it never asked for an address.",
         person: "Check the boot order (network first), the cable and the MAC address in the fleet, and look at its console.",
         by_itself: "Power-cycled and tried again, ever less often, at least once in an hour.",
-        limit: minutes(10),
+        limit: Limit::BootTimeouts(1),
         under_way: true,
     }
     Booting BOOTING {
         meaning: "The machine is booting from the network; the in-machine agent is not up yet.",
         person: "Nothing; if it lasts, the evidence says how far it came, and its console says why.",
         by_itself: "After the limit without news it is power-cycled and tried again.",
-        limit: minutes(10),
+        limit: Limit::BootTimeouts(1),
         under_way: true,
     }
     Commissioning COMMISSIONING {
         meaning: "The machine is being inspected.",
         person: "Nothing.",
         by_itself: "Ends with its inventory; after the limit without news it is power-cycled and tried again.",
-        limit: minutes(10),
+        limit: Limit::Minutes(10),
         under_way: true,
     }
     JobRunning JOB_RUNNING {
         meaning: "The machine is being installed.",
         person: "Nothing; the evidence is the step and how far it is.",
         by_itself: "Ends with the installation; after the limit without news it is power-cycled and tried again.",
-        limit: minutes(10),
+        limit: Limit::Minutes(10),
         under_way: true,
     }
     JobStalled JOB_STALLED {
         meaning: "A job said nothing for longer than its limit and was given up.",
         person: "Look at the machine's console. A change of the machine's intent in git starts it anew.",
         by_itself: "Tried again up to three times with a power cycle in between; an inspection without end.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     StepFailed STEP_FAILED {
         meaning: "A step of a job failed.",
         person: "Read the evidence. After correcting the cause, a change of the machine's intent in git (the reinstall epoch, for one) starts it anew.",
         by_itself: "Tried again up to three times; an inspection without end.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     UnexpectedContents UNEXPECTED_CONTENTS {
         meaning: "A disk that was to be erased holds something that nobody agreed to erase. Nothing was written.",
         person: "Look at what is there. If it may go, add the `consent` line that the evidence names to the machine in git; otherwise choose other disks.",
         by_itself: "The machine is inspected again, once, and planned with what is found.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     DiskMissing DISK_MISSING {
         meaning: "A disk that the plan names is not in the machine, or is not what it was.",
         person: "Put it back, or change the layout.",
         by_itself: "The machine is inspected again, once, and planned with what is found.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     ImageDigestMismatch IMAGE_DIGEST_MISMATCH {
         meaning: "The image's bytes are not those that the fleet names.",
         person: "Find out which of the two is right: the `sha256` in git or the file at its source.",
         by_itself: "Nothing.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     ImageUnavailable IMAGE_UNAVAILABLE {
         meaning: "The image could not be had from its source.",
         person: "Check the image's `source`, or upload it with `muster image add`.",
         by_itself: "Tried again up to three times.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     LayoutDoesNotFit LAYOUT_DOES_NOT_FIT {
         meaning: "The storage layout or the network layout does not fit what the machine has.",
         person: "Correct the layout that the evidence names, or choose another for this machine.",
         by_itself: "Planned again with each new inventory.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     FirstBoot FIRST_BOOT {
         meaning: "The system is installed and boots for the first time from its own disk.",
         person: "Nothing; if it lasts, look at its console.",
         by_itself: "Ends when the system phones home from a disk that was installed.",
-        limit: minutes(20),
+        limit: Limit::BootTimeouts(2),
         under_way: true,
     }
     NotSeenAfterInstall NOT_SEEN_AFTER_INSTALL {
         meaning: "The system was installed and has not been seen to run. The machine is left alone: after an installation nothing is written again without a new intent.",
         person: "Look at the machine's console: is it at a boot loader, another disk, a login? If it shall be installed again, raise its `reinstall` epoch in git.",
         by_itself: "Ends if the system phones home after all.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     IdentityAmbiguous IDENTITY_AMBIGUOUS {
         meaning: "It is not certain which machine this is: its evidence (system UUID, serial number, MAC addresses) agrees in less than two kinds, contradicts itself, or fits several machines. Nothing disruptive is done.",
         person: "Compare the machine's entry in git with the evidence, and correct its `serial` or MAC addresses.",
         by_itself: "Planned again with each new inventory.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     IdentityChanged IDENTITY_CHANGED {
         meaning: "The machine that asked to be written is not the one that was planned: a board, a serial number or interfaces changed. Nothing was written.",
         person: "Compare the evidence with the entry in git; after a board was replaced, correct the entry.",
         by_itself: "The machine is inspected again, once, and planned with what is found.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     StateRestored STATE_RESTORED {
         meaning: "An agent or a marker knows of something that this database does not: it was restored from a backup. Nothing is ordered.",
         person: "Run `muster recover` after making sure that no other musterd runs for this fleet.",
         by_itself: "Nothing.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     Budget BUDGET {
         meaning: "As many machines as may are already booting, or being erased, at once.",
         person: "Nothing; the evidence says who is before it. A machine that failed keeps its place in a rolling change until someone looks.",
         by_itself: "Goes on when a place is free.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     Held HELD {
         meaning: "Someone stopped everything, or holds this machine.",
         person: "End the hold or the stop that the evidence names.",
         by_itself: "Goes on when it is ended.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     Orphaned ORPHANED {
         meaning: "The machine is bound and git no longer says so. It is left running.",
         person: "Put the entry back, or add a `removed` entry if it shall go.",
         by_itself: "Nothing.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     NoImageForJobs NO_IMAGE_FOR_JOBS {
         meaning: "The fleet names no ephemeral system, so that no job can run.",
         person: "Add the image with `muster image add` and name it as the fleet's `ephemeral`.",
         by_itself: "Goes on with the next adopted plan that names one.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     DisksKept DISKS_KEPT {
         meaning: "A `removed` entry asks for disks to be erased, which this version does not carry out. They keep their contents.",
         person: "Erase them yourself if they must be, or deploy something else to the machine.",
         by_itself: "Nothing.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     ReinstallLowered REINSTALL_LOWERED {
         meaning: "The `reinstall` epoch in git is lower than the one that was carried out. Only a higher one acts: a revert undoes no installation.",
         person: "Nothing, or raise the epoch above the one that the evidence names to have the machines installed again.",
         by_itself: "Nothing.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     PlanChangedSinceShown PLAN_CHANGED_SINCE_SHOWN {
         meaning: "The plan would erase contents that were not in the plan that people saw for this commit.",
         person: "Look at the plan, and approve it with `muster approve`, or commit a change whose plan shows it.",
         by_itself: "Nothing.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     LimitExceeded LIMIT_EXCEEDED {
         meaning: "The plan would release or erase more machines than the fleet's `limits` allow.",
         person: "If that was not the intention, look for the one cause that the plan names. If it was, split the change, or raise `limits` in a commit of its own.",
         by_itself: "Nothing; the last adopted plan stays.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     Protected PROTECTED {
         meaning: "The plan would release or erase a machine that is protected, or was until this very commit.",
         person: "Take the protection away in a commit of its own, then change the machine.",
         by_itself: "Nothing; the last adopted plan stays.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
     FleetShrank FLEET_SHRANK {
         meaning: "The commit names no machine at all, or more than a fifth fewer than before, without saying that they were removed.",
         person: "Look whether files are missing in the commit. Machines that are really gone get a `removed.machine` entry.",
         by_itself: "Nothing; the last adopted plan stays.",
-        limit: None,
+        limit: Limit::None,
         under_way: false,
     }
 }
@@ -318,9 +353,10 @@ impl Condition {
     /// Its page in `docs/conditions/`, as Markdown.
     pub fn page(self) -> String {
         let row = self.row();
-        let limit = row.limit.map_or("None.".to_owned(), |limit| {
-            format!("{} minutes without news.", limit.as_secs() / 60)
-        });
+        let limit = match row.limit {
+            Limit::None => "None.".to_owned(),
+            limit @ (Limit::Minutes(_) | Limit::BootTimeouts(_)) => format!("{limit} without news."),
+        };
         format!(
             "# {}\n\n{}\n\n## What you can do\n\n{}\n\n## What happens by itself\n\n{}\n\n## Limit\n\n{limit}\n",
             row.code, row.meaning, row.person, row.by_itself

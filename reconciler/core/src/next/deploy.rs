@@ -134,11 +134,13 @@ fn first_boot(
     } else {
         let evidence = "installed: the machine goes off by itself; switch it on";
         let clock = case.boot_clock().map_err(Decision::Wait)?;
-        let wait = Wait::new(Condition::PowerByHand, installed.since, evidence);
+        let wait = Wait {
+            limit: case.start_limit(Condition::FirstBoot),
+            ..Wait::new(Condition::PowerByHand, installed.since, evidence)
+        };
         match case.boot_since(installed.since) {
             Some(seen) => seen,
-            None if Condition::FirstBoot
-                .row()
+            None if wait
                 .limit
                 .is_some_and(|limit| clock.elapsed(installed.since) > limit) =>
             {
@@ -148,7 +150,7 @@ fn first_boot(
         }
     };
     let clock = case.boot_clock().map_err(Decision::Wait)?;
-    let wait = Wait::new(Condition::FirstBoot, on, missing);
+    let wait = case.starting(Condition::FirstBoot, on, missing);
     if wait.limit.is_some_and(|limit| clock.elapsed(on) > limit) {
         return Err(alone(on));
     }

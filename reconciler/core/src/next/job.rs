@@ -158,8 +158,8 @@ impl<'a> Case<'a> {
             }
         };
         let wait = match self.boot_since(after.map_or(ready, |seen| seen.issued.at)) {
-            Some(since) => Wait::new(Condition::Booting, since, self.boot_evidence()),
-            None => Wait::new(Condition::NoBoot, on, "powered on, no DHCP request seen yet"),
+            Some(since) => self.starting(Condition::Booting, since, self.boot_evidence()),
+            None => self.starting(Condition::NoBoot, on, "powered on, no DHCP request seen yet"),
         };
         if wait.limit.is_some_and(|limit| clock.elapsed(wait.since) > limit) {
             return Ok(Ended {

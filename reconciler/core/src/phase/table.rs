@@ -3,7 +3,7 @@
 //! `docs/states.md` is printed from it, and a test holds that page to it. A limit is that of the
 //! condition waited on, so it is written once, in the table of conditions.
 
-use crate::condition::Condition;
+use crate::condition::{Condition, Limit};
 use crate::phase::Phase;
 use std::fmt::Write as _;
 
@@ -210,7 +210,7 @@ fn wait(condition: Condition) -> String {
     let row = condition.row();
     let link = format!("[{code}](conditions/{code}.md)", code = row.code);
     match row.limit {
-        Some(limit) => format!("{link} ({} min)", limit.as_secs() / 60),
-        None => link,
+        Limit::None => link,
+        limit @ (Limit::Minutes(_) | Limit::BootTimeouts(_)) => format!("{link} ({limit})"),
     }
 }

@@ -179,6 +179,10 @@ impl Compared<'_> {
             ("nic", before.nics != now.nics),
             ("bmc", before.bmc != now.bmc || before.bmc_agent != now.bmc_agent),
             ("boot.mode", before.firmware != now.firmware),
+            (
+                "boot.timeout",
+                before.boot_timeout_seconds != now.boot_timeout_seconds,
+            ),
             ("serial", before.serial != now.serial),
             ("uuid", before.uuid != now.uuid),
             ("rack", before.rack != now.rack),

@@ -42,6 +42,7 @@ pub(super) fn declared<'a>(
                 BootMode::Bios => FirmwareKind::Bios,
                 BootMode::Uefi => FirmwareKind::Uefi,
             },
+            boot_timeout_seconds: machine.boot.timeout.duration().as_secs(),
             bmc: machine.bmc.as_ref().and_then(bmc),
             bmc_agent: rack
                 .and_then(|rack| fleet.racks.get(rack)?.agents.first())

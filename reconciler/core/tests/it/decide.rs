@@ -36,6 +36,8 @@ struct Case {
     /// Whether it has a BMC.
     #[serde(default = "yes")]
     bmc: bool,
+    /// Its `boot.timeout`, where git says one.
+    boot_timeout: Option<String>,
     /// Held from the beginning, with the reason.
     hold: Option<String>,
     /// What is on its disk when it is inspected; `blank` if nothing is said.
@@ -57,9 +59,7 @@ const MAC: &str = "52:54:00:77:00:01";
 struct Stage {
     planning: planning::World,
     case_fleet: Fleet,
-    bmc: bool,
-    epoch: u32,
-    deployed: bool,
+    in_git: InGit,
     id: MachineId,
     start: Timestamp,
     now: Timestamp,
@@ -77,27 +77,51 @@ struct Stage {
     text: String,
 }
 
-fn fleet(bmc: bool, deployed: bool, epoch: u32) -> Fleet {
-    let bmc = if bmc {
+/// What git says of the machine.
+struct InGit {
+    bmc: bool,
+    boot_timeout: Option<String>,
+    deployed: bool,
+    epoch: u32,
+}
+
+fn fleet(said: &InGit) -> Fleet {
+    let InGit {
+        bmc,
+        boot_timeout,
+        deployed,
+        epoch,
+    } = said;
+    let bmc = if *bmc {
         "bmc = { driver = \"ipmi\", address = \"10.77.0.5\", secret = \"bmc\" }"
     } else {
         ""
     };
+    let timeout = boot_timeout
+        .as_ref()
+        .map(|timeout| format!("boot.timeout = \"{timeout}\"\n"))
+        .unwrap_or_default();
     let machine = format!(
-        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
+        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\n{timeout}{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
     );
     let deployment = format!(
         "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
          network = \"auto\"\nreinstall = {epoch}\n"
     );
-    let text = if deployed { machine + &deployment } else { machine };
+    let text = if *deployed { machine + &deployment } else { machine };
     planning::fleet("unreviewed = \"allow\"", &text)
 }
 
 impl Stage {
     fn new(case: &Case) -> Self {
         let mut planning = planning::World::new();
-        let case_fleet = fleet(case.bmc, case.deployed, 0);
+        let in_git = InGit {
+            bmc: case.bmc,
+            boot_timeout: case.boot_timeout.clone(),
+            deployed: case.deployed,
+            epoch: 0,
+        };
+        let case_fleet = fleet(&in_git);
         planning.next_commit();
         planning.adopt(&case_fleet, planning.plan(&case_fleet));
         let (id, _) = planning.parent.machine("m1").unwrap();
@@ -110,9 +134,7 @@ impl Stage {
         let mut stage = Self {
             planning,
             case_fleet,
-            bmc: case.bmc,
-            epoch: 0,
-            deployed: case.deployed,
+            in_git,
             id,
             start: now,
             now,
@@ -382,14 +404,20 @@ impl Stage {
                 self.policy.holds.clear();
             }
             "reinstall" => {
-                self.epoch += 1;
-                self.case_fleet = fleet(self.bmc, self.deployed, self.epoch);
+                self.in_git.epoch += 1;
+                self.case_fleet = fleet(&self.in_git);
+                self.planning.next_commit();
+                self.replan();
+            }
+            "boot-timeout" => {
+                self.in_git.boot_timeout = Some(rest.to_owned());
+                self.case_fleet = fleet(&self.in_git);
                 self.planning.next_commit();
                 self.replan();
             }
             "deploy" => {
-                self.deployed = true;
-                self.case_fleet = fleet(self.bmc, true, self.epoch);
+                self.in_git.deployed = true;
+                self.case_fleet = fleet(&self.in_git);
                 self.planning.next_commit();
                 self.replan();
             }

@@ -63,6 +63,7 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         bmc_agent: None,
         serial: None,
         uuid: None,
+        boot_timeout_seconds: 600,
         protect: None,
         declared: true,
         rack: None,

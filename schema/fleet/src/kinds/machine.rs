@@ -12,7 +12,7 @@ use crate::{
         secret::Secret,
     },
     span::Spanned,
-    value::vlan_ref::VlanRef,
+    value::{boot_timeout::BootTimeout, vlan_ref::VlanRef},
 };
 use schema_ids::{ContentId, DiskId, Mac, Name, Uuid};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -99,6 +99,9 @@ table! {
         live mode: BootMode = BootMode::Uefi,
         /// What it tries first.
         live order: BootOrder = BootOrder::NetworkFirst,
+        /// The longest time without news from power-on to its first packet, and from there to the first
+        /// word of the agent within it; an installed system gets twice as long to phone home.
+        live timeout: BootTimeout = BootTimeout::DEFAULT,
     }
     later ["secure-boot"]
 }
