@@ -112,8 +112,11 @@ fn write_change(out: &mut String, plan: &Plan, change: &Change) -> std::fmt::Res
 
 fn write_total(out: &mut String, plan: &Plan) -> std::fmt::Result {
     if plan.changes.is_empty() {
-        writeln!(out, "No changes. The fleet is as this revision wants it.")?;
-        return Ok(());
+        let nothing = match plan.notes.is_empty() {
+            true => "No changes. The fleet is as this revision wants it.",
+            false => "No changes now. What git wants beyond that is listed under NOT DONE.",
+        };
+        return writeln!(out, "{nothing}");
     }
     let mut counts: BTreeMap<ChangeAction, usize> = BTreeMap::new();
     for change in &plan.changes {

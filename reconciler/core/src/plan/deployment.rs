@@ -54,11 +54,11 @@ pub(super) fn decide<'a>(
         let installed = seen.and_then(|seen| seen.installed.as_ref());
         installed.is_some_and(|done| done.binding == before.binding && done.spec == before.spec)
     });
-    let (Some(machine), Some(inventory)) = (
-        context.fleet.machines.get(&plan.name),
-        seen.and_then(|seen| seen.inventory.as_ref()),
-    ) else {
+    let Some(machine) = context.fleet.machines.get(&plan.name) else {
         return keep(done, None);
+    };
+    let Some(inventory) = seen.and_then(|seen| seen.inventory.as_ref()) else {
+        return keep(done, done.is_none().then(|| not_inspected(slot)));
     };
     let question = Question {
         observed: context.observed,
@@ -131,6 +131,17 @@ pub(super) fn erased(deploy: &Deploy) -> impl Iterator<Item = DiskContents> {
 
 fn hurts(question: &Question<'_>, deploy: &Deploy) -> bool {
     erased(deploy).any(|disk| question.hurts(&disk))
+}
+
+/// Nobody knows its disks yet, so nothing can be said of what would be erased.
+fn not_inspected(slot: &Slot<'_>) -> Blocked {
+    Blocked {
+        condition: Condition::Commissioning,
+        evidence: format!(
+            "deployment {}[{}] waits for its inspection; the plan that comes of it names the disks it would write",
+            slot.name, slot.number
+        ),
+    }
 }
 
 /// Leaves it as it runs, or ready if it does not.
