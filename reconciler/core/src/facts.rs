@@ -111,6 +111,8 @@ pub struct MachineFacts {
     pub bmc_fault: Option<Seen<(BmcFaultKind, String)>>,
     /// The newest inventory.
     pub inventory: Option<Seen<Inventory>>,
+    /// The generation of the job that took it.
+    pub inspected_in: Option<Generation>,
     /// The newest boot from the network; `since` is when it was last added to.
     pub boot: Option<Seen<BootEvidence>>,
     /// Orders of the current generation in the order of issue, with what became of them.

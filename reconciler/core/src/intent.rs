@@ -14,7 +14,12 @@ pub enum Intent {
         why: String,
     },
     /// Commissioned and idle: its inventory is known, it is powered off.
-    Ready,
+    Ready {
+        /// No inventory of an earlier generation does, since a person asked for another look. A plan stored
+        /// before one could ask takes any.
+        #[serde(default = "any_inventory")]
+        look: Generation,
+    },
     /// Bound to a slot and running the image.
     Deployed(Box<Deploy>),
     /// Left alone on purpose, still bound: its deployment vanished from git without a `removed` entry.
@@ -22,6 +27,15 @@ pub enum Intent {
         /// The binding that stays.
         binding: BindingId,
     },
+}
+
+impl Intent {
+    /// Idle, with whatever inventory there is.
+    pub const IDLE: Self = Self::Ready { look: Generation(0) };
+}
+
+fn any_inventory() -> Generation {
+    Generation(0)
 }
 
 /// An intent with the number that fences its orders.

@@ -91,7 +91,7 @@ pub fn next(machine: &MachinePlan, facts: &MachineFacts, around: &Around<'_>, no
             let evidence = format!("{} is bound, and git no longer says so", machine.name);
             Decision::Wait(Wait::new(Condition::Orphaned, around.planned, evidence))
         }
-        Intent::Ready => commission::ready(&case),
+        Intent::Ready { look } => commission::ready(&case, *look),
         Intent::Deployed(deploy) => deploy::deployed(&case, deploy),
     }
 }

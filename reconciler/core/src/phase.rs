@@ -83,11 +83,13 @@ pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -
         Intent::Observe { .. } if facts.inventory.is_none() => Phase::New,
         Intent::Observe { .. } => Phase::Ready,
         Intent::Orphaned { .. } => Phase::Deployed,
-        Intent::Ready => failed.unwrap_or(match (&facts.inventory, decision, facts.orders.is_empty()) {
-            (Some(_), Decision::Settled, _) => Phase::Ready,
-            (None, _, true) => Phase::New,
-            _ => Phase::Commissioning,
-        }),
+        Intent::Ready { .. } => {
+            failed.unwrap_or(match (&facts.inventory, decision, facts.orders.is_empty()) {
+                (Some(_), Decision::Settled, _) => Phase::Ready,
+                (None, _, true) => Phase::New,
+                _ => Phase::Commissioning,
+            })
+        }
         Intent::Deployed(deploy) => match runs(deploy, facts) {
             Runs::AsWanted => Phase::Deployed,
             Runs::Older if facts.orders.is_empty() => Phase::Deployed,

@@ -92,6 +92,9 @@ pub struct MachinePlan {
     /// have the default.
     #[serde(default = "boot_timeout_default")]
     pub boot_timeout_seconds: u64,
+    /// The highest `inspect` that git ever said.
+    #[serde(default)]
+    pub inspect: u64,
     /// Its BMC.
     pub bmc: Option<BmcPlan>,
     /// The agent that drives the BMC.

@@ -82,7 +82,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
         .filter(|(id, _)| plan.wipe_set.entries.contains_key(id))
         .filter_map(|(_, machine)| match &machine.wanted.intent {
             Intent::Deployed(deploy) => Some(deploy.image.digest),
-            Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => None,
+            Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
         });
     let ephemeral = plan
         .ephemeral
@@ -150,7 +150,7 @@ fn standing<'a>(inputs: &Inputs<'a>) -> BTreeMap<(MachineId, Lane), &'a Order> {
 fn hostname(machine: &MachinePlan) -> String {
     match &machine.wanted.intent {
         Intent::Deployed(deploy) => deploy.hostname.clone(),
-        Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => machine.name.to_string(),
+        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => machine.name.to_string(),
     }
 }
 

@@ -84,7 +84,7 @@ fn wanted(plan: &Plan, intent: &Intent) -> String {
     };
     match intent {
         Intent::Observe { .. } => "observe".to_owned(),
-        Intent::Ready => "ready".to_owned(),
+        Intent::Ready { .. } => "ready".to_owned(),
         Intent::Deployed(deploy) => format!("{} {}", slot(&deploy.binding), deploy.image.name),
         Intent::Orphaned { binding } => format!("orphaned {}", slot(binding)),
     }
@@ -94,7 +94,7 @@ fn addresses(plan: &Plan, intent: &Intent) -> Vec<IpAddr> {
     let binding = match intent {
         Intent::Deployed(deploy) => deploy.binding,
         Intent::Orphaned { binding } => *binding,
-        Intent::Observe { .. } | Intent::Ready => return Vec::new(),
+        Intent::Observe { .. } | Intent::Ready { .. } => return Vec::new(),
     };
     plan.bindings
         .get(&binding)

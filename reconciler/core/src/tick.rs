@@ -113,7 +113,7 @@ pub fn around<'a>(world: &World<'a>, id: MachineId, machine: &'a MachinePlan) ->
         .flat_map(|link| link.agents.iter().cloned());
     let binding = match &machine.wanted.intent {
         Intent::Deployed(deploy) => Some(deploy.binding),
-        Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => None,
+        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
     };
     let deployment = binding.and_then(|binding| world.plan.bindings.get(&binding));
     Around {

@@ -2,7 +2,8 @@
 //!
 //! It never fails: what fails is whoever was about to write to it, or was about to hear that it had.
 
-use rack_api::fact::FactBody;
+use crate::code::Code;
+use rack_api::fact::{Fact, FactBody};
 use rack_api::order::Order;
 use rack_api::sync::SyncRequest;
 use reconciler_core::admit::{Grant, Permits};
@@ -26,10 +27,14 @@ pub(crate) struct Store {
     pub(crate) starts: Vec<WriteStart>,
     /// Rises with everything that an agent's desired value is made of.
     pub(crate) version: u64,
+    /// What is known of each machine of the adopted plan, as of the last [`Store::refresh`].
+    pub(crate) known: BTreeMap<MachineId, MachineFacts>,
+    /// Whose facts changed since.
+    stale: BTreeSet<MachineId>,
     acknowledged: BTreeMap<Name, u64>,
     facts: BTreeMap<MachineId, Vec<StoredFact>>,
-    /// Folded facts that are still what the rows say.
-    folded: BTreeMap<MachineId, (Generation, MachineFacts)>,
+    /// Every fact by its place in its agent's spool.
+    received: BTreeMap<(Name, u64), Fact>,
 }
 
 impl Store {
@@ -44,20 +49,27 @@ impl Store {
             orders: BTreeMap::new(),
             starts: Vec::new(),
             version: 0,
+            known: BTreeMap::new(),
+            stale: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
             facts: BTreeMap::new(),
-            folded: BTreeMap::new(),
+            received: BTreeMap::new(),
         }
     }
 
-    /// Stores a sync's facts; everything up to the number given back is stored.
-    pub(crate) fn append(&mut self, sync: &SyncRequest, now: Timestamp) -> u64 {
+    /// Stores a sync's facts, unless a bug has them only `kept` in name.
+    pub(crate) fn append(&mut self, sync: &SyncRequest, now: Timestamp, kept: bool) {
         let known = self.acknowledged.entry(sync.agent.clone()).or_insert(0);
         for spooled in &sync.facts {
             if spooled.sequence <= *known {
                 continue;
             }
             *known = spooled.sequence;
+            if !kept {
+                continue;
+            }
+            let place = (sync.agent.clone(), spooled.sequence);
+            self.received.insert(place, spooled.fact.clone());
             let Some(machine) = about(&spooled.fact.body) else {
                 continue;
             };
@@ -67,12 +79,11 @@ impl Store {
                 received: now,
                 fact: spooled.fact.clone(),
             });
-            self.folded.remove(&machine);
+            self.stale.insert(machine);
         }
         let delivered = *known >= sync.watermark;
         let seen = AgentSeen::after_sync(self.agents.get(&sync.agent), now, delivered);
         self.agents.insert(sync.agent.clone(), seen);
-        *known
     }
 
     /// Everything of this agent up to here is stored.
@@ -80,86 +91,69 @@ impl Store {
         self.acknowledged.get(agent).copied().unwrap_or(0)
     }
 
-    /// What is known of each machine of the adopted plan.
-    pub(crate) fn facts(&mut self) -> BTreeMap<MachineId, MachineFacts> {
-        let machines: Vec<(MachineId, Generation)> = self
-            .plan
-            .machines
-            .iter()
-            .map(|(id, machine)| (*id, machine.wanted.generation))
-            .collect();
-        machines
-            .into_iter()
-            .map(|(id, generation)| (id, self.facts_of(id, generation)))
-            .collect()
+    /// The fact that an agent sent under this number.
+    pub(crate) fn received(&self, agent: &Name, sequence: u64) -> Option<&Fact> {
+        self.received.get(&(agent.clone(), sequence))
     }
 
-    pub(crate) fn facts_of(&mut self, id: MachineId, generation: Generation) -> MachineFacts {
-        let agents: BTreeSet<Name> = self
-            .plan
-            .machines
-            .get(&id)
-            .map(|machine| self.plan.agents_of(machine))
-            .unwrap_or_default();
-        let agents = self.agents.iter().filter(|(name, _)| agents.contains(*name));
-        let agents: BTreeMap<Name, AgentSeen> =
-            agents.map(|(name, seen)| (name.clone(), seen.clone())).collect();
-        match self.folded.get(&id) {
-            Some((folded, facts)) if *folded == generation => MachineFacts {
-                agents,
-                ..facts.clone()
-            },
-            _ => {
-                let orders = self.orders.get(&id).into_iter().flatten();
-                let orders = orders
-                    .filter(|issued| issued.order.generation == generation)
-                    .cloned()
-                    .collect();
-                let starts = self
-                    .starts
-                    .iter()
-                    .filter(|start| start.job.machine == id && start.job.generation == generation);
-                let rows = self.facts.get(&id).map(Vec::as_slice).unwrap_or_default();
-                let facts = MachineFacts::fold(generation, orders, starts.cloned().collect(), rows, agents);
-                self.folded.insert(id, (generation, facts.clone()));
-                facts
+    /// Folds the facts of every machine of which something was heard.
+    pub(crate) fn refresh(&mut self, code: &dyn Code) {
+        for (id, machine) in &self.plan.machines {
+            let serve = self.plan.agents_of(machine);
+            let agents = self.agents.iter().filter(|(name, _)| serve.contains(*name));
+            let agents = agents.map(|(name, seen)| (name.clone(), seen.clone())).collect();
+            match self.known.get_mut(id).filter(|_| !self.stale.contains(id)) {
+                Some(known) => known.agents = agents,
+                None => {
+                    let folded = self.fold(*id, machine.wanted.generation, agents);
+                    self.known.insert(*id, code.known(folded));
+                }
             }
         }
+        self.stale.clear();
+    }
+
+    fn fold(
+        &self,
+        id: MachineId,
+        generation: Generation,
+        agents: BTreeMap<Name, AgentSeen>,
+    ) -> MachineFacts {
+        let orders = self.orders.get(&id).into_iter().flatten();
+        let orders = orders.filter(|issued| issued.order.generation == generation);
+        let of_it = |start: &&WriteStart| start.job.machine == id && start.job.generation == generation;
+        let starts = self.starts.iter().filter(of_it).cloned().collect();
+        let rows = self.facts.get(&id).map(Vec::as_slice).unwrap_or_default();
+        MachineFacts::fold(generation, orders.cloned().collect(), starts, rows, agents)
     }
 
     /// The snapshot that planning reads.
-    pub(crate) fn observed(&mut self, now: Timestamp) -> Observed {
-        let machines: Vec<(MachineId, Name, Generation)> = self
-            .plan
-            .machines
-            .iter()
-            .map(|(id, machine)| (*id, machine.name.clone(), machine.wanted.generation))
-            .collect();
-        let machines = machines.into_iter().map(|(id, name, generation)| {
-            let facts = self.facts_of(id, generation);
-            let installed = facts.installed.map(|seen| InstalledBinding {
+    pub(crate) fn observed(&mut self, now: Timestamp, code: &dyn Code) -> Observed {
+        self.refresh(code);
+        let written = written(self);
+        let machines = self.plan.machines.iter().map(|(id, machine)| {
+            let known = &self.known[id];
+            let installed = known.installed.as_ref().map(|seen| InstalledBinding {
                 binding: seen.value.binding,
                 spec: seen.value.spec,
                 generation: seen.value.job.generation,
-                disks: seen.value.disks.into_iter().collect(),
+                disks: seen.value.disks.iter().cloned().collect(),
                 at: seen.since,
             });
-            let began = |start: &WriteStart| start.job.machine == id && start.refused.is_none();
             let machine = ObservedMachine {
-                name,
-                inspected: facts.inventory.as_ref().map(|seen| seen.since),
-                inventory: facts.inventory.map(|seen| seen.value),
-                ever_written: self.starts.iter().any(began),
+                name: machine.name.clone(),
+                inspected: known.inventory.as_ref().map(|seen| seen.since),
+                inventory: known.inventory.as_ref().map(|seen| seen.value.clone()),
+                ever_written: written.contains(id),
                 installed,
             };
-            (id, machine)
+            (*id, machine)
         });
-        let machines = machines.collect();
         Observed {
             at: now,
             fleet_uid: self.fleet_uid,
             incarnation: self.incarnation,
-            machines,
+            machines: machines.collect(),
             bindings: self.plan.bindings.clone(),
             discovered: BTreeMap::new(),
             addresses_in_use: BTreeMap::new(),
@@ -167,26 +161,23 @@ impl Store {
         }
     }
 
-    /// Adopts a plan if its parent is still the adopted one.
-    pub(crate) fn adopt(&mut self, plan: Plan) -> bool {
-        let current = plan.parent.as_deref() == Some(self.plan.id.as_str());
-        if current {
-            self.version += 1;
-            self.plan = plan;
-        }
-        current
+    /// Adopts a plan whose parent is the adopted one.
+    pub(crate) fn adopt(&mut self, plan: Plan) {
+        self.version += 1;
+        self.known.clear();
+        self.plan = plan;
     }
 
-    /// Records an order and takes its grant, if plan, permits and number are as they were decided by.
-    pub(crate) fn issue(&mut self, decided: &Decided, issued: IssuedOrder, grant: Option<Grant>) -> bool {
+    /// Records an order and takes its grant, if permits and number are as they were decided by.
+    pub(crate) fn issue(&mut self, permits_epoch: u64, issued: IssuedOrder, grant: Option<Grant>) -> bool {
         let order = &issued.order;
         let place = self.orders.entry(order.machine).or_default();
         let taken = place.iter().any(|known| same_place(&known.order, order));
-        let moved = grant.is_some() && decided.permits_epoch != self.permits_epoch;
-        if self.plan.id != decided.plan || taken || moved {
+        let moved = grant.is_some() && permits_epoch != self.permits_epoch;
+        if taken || moved {
             return false;
         }
-        self.folded.remove(&order.machine);
+        self.stale.insert(order.machine);
         self.version += 1;
         place.push(issued);
         if let Some(grant) = grant {
@@ -196,36 +187,34 @@ impl Store {
         true
     }
 
-    pub(crate) fn release(&mut self, machine: MachineId, generation: Generation) {
-        if self
-            .permits
-            .grants
-            .get(&machine)
-            .is_some_and(|grant| grant.generation == generation)
-        {
+    /// Gives a grant back; whether it was there.
+    pub(crate) fn release(&mut self, machine: MachineId, generation: Generation) -> bool {
+        let grant = self.permits.grants.get(&machine);
+        let there = grant.is_some_and(|grant| grant.generation == generation);
+        if there {
             self.permits.grants.remove(&machine);
             self.permits_epoch += 1;
         }
+        there
     }
 
-    /// Records the answer to a question; a nonce is answered once. `None` if a go was decided by a plan
-    /// that is no longer adopted.
-    pub(crate) fn record_start(&mut self, plan: &str, start: WriteStart) -> Option<WriteStart> {
-        let current = self.plan.id == plan;
-        let known = self
-            .starts
-            .iter()
-            .find(|known| known.nonce == start.nonce)
-            .cloned();
-        let recorded = known.unwrap_or_else(|| {
-            if start.refused.is_some() || current {
-                self.folded.remove(&start.job.machine);
-                self.version += 1;
-                self.starts.push(start.clone());
-            }
-            start
-        });
-        (recorded.refused.is_some() || current).then_some(recorded)
+    /// Records the answer to a question; a nonce is answered once. `None` for a go that was decided by a
+    /// plan which is not `current` any more.
+    pub(crate) fn record_start(&mut self, start: WriteStart, current: bool) -> Option<WriteStart> {
+        let known = self.starts.iter().find(|known| known.nonce == start.nonce);
+        let (recorded, new) = match known {
+            Some(known) => (known.clone(), false),
+            None => (start, true),
+        };
+        if recorded.refused.is_none() && !current {
+            return None;
+        }
+        if new {
+            self.stale.insert(recorded.job.machine);
+            self.version += 1;
+            self.starts.push(recorded.clone());
+        }
+        Some(recorded)
     }
 }
 
@@ -271,6 +260,6 @@ pub(crate) fn written(store: &Store) -> BTreeSet<MachineId> {
 pub(crate) fn deploy_of(intent: &Intent) -> Option<&rack_api::job::Deploy> {
     match intent {
         Intent::Deployed(deploy) => Some(deploy),
-        Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => None,
+        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
     }
 }

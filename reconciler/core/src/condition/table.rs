@@ -203,7 +203,7 @@ conditions! {
     }
     DiskMissing DISK_MISSING {
         meaning: "A disk that the plan names is not in the machine, or is not what it was.",
-        person: "Put it back, or change the layout.",
+        person: "Put it back and raise the machine's `inspect` in git, or change the layout.",
         by_itself: "The machine is inspected again, once, and planned with what is found.",
         limit: Limit::None,
         under_way: false,
@@ -224,7 +224,7 @@ conditions! {
     }
     LayoutDoesNotFit LAYOUT_DOES_NOT_FIT {
         meaning: "The storage layout or the network layout does not fit what the machine has.",
-        person: "Correct the layout that the evidence names, or choose another for this machine.",
+        person: "Correct the layout that the evidence names, or choose another for this machine. After its hardware was changed, raise its `inspect` in git.",
         by_itself: "Planned again with each new inventory.",
         limit: Limit::None,
         under_way: false,
@@ -252,7 +252,7 @@ conditions! {
     }
     IdentityChanged IDENTITY_CHANGED {
         meaning: "The machine that asked to be written is not the one that was planned: a board, a serial number or interfaces changed. Nothing was written.",
-        person: "Compare the evidence with the entry in git; after a board was replaced, correct the entry.",
+        person: "Compare the evidence with the entry in git; after a board was replaced, correct the entry and raise its `inspect`.",
         by_itself: "The machine is inspected again, once, and planned with what is found.",
         limit: Limit::None,
         under_way: false,

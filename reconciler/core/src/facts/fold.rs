@@ -101,7 +101,8 @@ impl Folding {
             FactBody::JobStarted { job, boot_id } => {
                 self.job(*job, *boot_id, at);
             }
-            FactBody::Inventory { inventory, .. } => {
+            FactBody::Inventory { job, inventory } => {
+                self.facts.inspected_in = self.facts.inspected_in.max(Some(job.generation));
                 renew(&mut self.facts.inventory, (**inventory).clone(), at)
             }
             FactBody::Step {

@@ -6,13 +6,15 @@ use crate::condition::{Condition, Wait};
 use rack_api::fact::PowerSeen;
 use rack_api::job::JobKind;
 use rack_api::order::{Action, NextBoot, PowerWanted};
+use schema_ids::Generation;
 use std::time::Duration;
 
 /// An inspection reads a few sysfs files and the ends of each disk; a step that says nothing for ten
 /// minutes hangs.
 pub(super) const INSPECT_LIMIT: Duration = Duration::from_secs(600);
 
-pub(super) fn ready(case: &Case<'_>) -> Decision {
+/// `look` is the first generation whose inventory does.
+pub(super) fn ready(case: &Case<'_>, look: Generation) -> Decision {
     let need = Need {
         rack: case.machine.rack.clone(),
         erases: None,
@@ -24,15 +26,19 @@ pub(super) fn ready(case: &Case<'_>) -> Decision {
         after_failure: AfterFailure::TryForEver,
         need: &need,
     };
-    match inspected(case, &wanted).and_then(|()| idle(case, &need)) {
+    match inspected(case, &wanted, look).and_then(|()| idle(case, &need)) {
         Ok(()) => case.rest(),
         Err(decision) => decision,
     }
 }
 
 /// There is an inventory, and no job under way.
-fn inspected(case: &Case<'_>, wanted: &Wanted<'_>) -> Result<(), Decision> {
-    if case.facts.inventory.is_some() {
+fn inspected(case: &Case<'_>, wanted: &Wanted<'_>, look: Generation) -> Result<(), Decision> {
+    if case
+        .facts
+        .inspected_in
+        .is_some_and(|generation| generation >= look)
+    {
         case.let_end(case.facts.earlier_job.as_ref(), wanted)?;
         return case.let_end(case.facts.job.as_ref(), wanted);
     }

@@ -118,22 +118,30 @@ impl Compared<'_> {
                 Some(self.change(ChangeAction::Update, format!("only observed: {why}")))
             }
             Intent::Observe { why } => Some(self.change(ChangeAction::Orphan, why.clone())),
-            Intent::Ready => match self.ending.iter().find(|(_, binding)| binding.machine == self.id) {
-                Some((_, binding)) => {
-                    let why = "its deployment is removed; its disks keep their contents".to_owned();
-                    let object = format!("deployment.{}[{}]", binding.deployment, binding.slot);
-                    let keeps = disks(self.observed, self.id);
-                    Some(Change {
-                        object,
-                        keeps,
-                        ..self.change(ChangeAction::Release, why)
-                    })
+            Intent::Ready { .. } => {
+                match self.ending.iter().find(|(_, binding)| binding.machine == self.id) {
+                    Some((_, binding)) => {
+                        let why = "its deployment is removed; its disks keep their contents".to_owned();
+                        let object = format!("deployment.{}[{}]", binding.deployment, binding.slot);
+                        let keeps = disks(self.observed, self.id);
+                        Some(Change {
+                            object,
+                            keeps,
+                            ..self.change(ChangeAction::Release, why)
+                        })
+                    }
+                    // New ones are said to be enlisted.
+                    None => self.before.map(|before| {
+                        let (old, new) = (before.inspect, self.machine.inspect);
+                        let why = if new > old {
+                            format!("inspected again: inspect {old} -> {new}")
+                        } else {
+                            "idle until it can be deployed".to_owned()
+                        };
+                        self.change(ChangeAction::Update, why)
+                    }),
                 }
-                // New ones are said to be enlisted.
-                None => self
-                    .before
-                    .map(|_| self.change(ChangeAction::Update, "idle until it can be deployed".to_owned())),
-            },
+            }
         }
     }
 

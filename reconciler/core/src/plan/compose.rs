@@ -127,9 +127,15 @@ impl Filling<'_, '_> {
         } else if let Some(binding) = bound {
             plain(Intent::Orphaned { binding: *binding }, None)
         } else {
-            plain(Intent::Ready, None)
+            plain(Intent::IDLE, None)
         };
-        machine.wanted = wanted(before, decided.intent);
+        let intent = match decided.intent {
+            Intent::Ready { .. } => Intent::Ready {
+                look: look(before, machine.inspect),
+            },
+            intent @ (Intent::Observe { .. } | Intent::Deployed(_) | Intent::Orphaned { .. }) => intent,
+        };
+        machine.wanted = wanted(before, intent);
         machine.blocked = decided.blocked;
         machine.outdated = decided.outdated;
         machine.kept = kept(
@@ -154,7 +160,7 @@ impl Filling<'_, '_> {
         if let Some(other) = other.and_then(|owner| self.bindings.get(owner)) {
             let evidence = format!("a disk of it is also in {}[{}]", other.deployment, other.slot);
             return plain(
-                Intent::Ready,
+                Intent::IDLE,
                 Some(Blocked {
                     condition: Condition::IdentityAmbiguous,
                     evidence,
@@ -204,6 +210,21 @@ fn wanted(before: Option<&MachinePlan>, intent: Intent) -> Wanted {
             generation: Generation(1),
             intent,
         },
+    }
+}
+
+/// From which generation on an idle machine's inventory does: from the next on, where git raised `inspect`.
+fn look(before: Option<&MachinePlan>, inspect: u64) -> Generation {
+    match before {
+        Some(before) if inspect > before.inspect => before.wanted.generation.next(),
+        Some(MachinePlan {
+            wanted: Wanted {
+                intent: Intent::Ready { look },
+                ..
+            },
+            ..
+        }) => *look,
+        Some(_) | None => Generation(0),
     }
 }
 

@@ -72,7 +72,9 @@ impl Question<'_> {
             .get(&self.id)
             .and_then(|machine| match &machine.wanted.intent {
                 Intent::Deployed(deploy) => Some(deploy),
-                Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => machine.kept.as_ref(),
+                Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => {
+                    machine.kept.as_ref()
+                }
             });
         let life = planned.filter(|deploy| deploy.binding == installed.binding);
         ContentId::Marker {

@@ -117,7 +117,7 @@ pub(super) fn decide<'a>(
 pub(super) fn last_deploy(machine: &MachinePlan) -> Option<&Deploy> {
     match &machine.wanted.intent {
         Intent::Deployed(deploy) => Some(deploy),
-        Intent::Observe { .. } | Intent::Ready | Intent::Orphaned { .. } => machine.kept.as_deref(),
+        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => machine.kept.as_deref(),
     }
 }
 
@@ -146,7 +146,7 @@ fn not_inspected(slot: &Slot<'_>) -> Blocked {
 
 /// Leaves it as it runs, or ready if it does not.
 fn keep(deploy: Option<&Deploy>, blocked: Option<Blocked>) -> Decided {
-    let intent = deploy.map_or(Intent::Ready, |deploy| Intent::Deployed(Box::new(deploy.clone())));
+    let intent = deploy.map_or(Intent::IDLE, |deploy| Intent::Deployed(Box::new(deploy.clone())));
     Decided {
         intent,
         blocked,

@@ -31,7 +31,7 @@ pub(super) fn declared<'a>(
         let rack = machine.rack.as_ref().map(|rack| &rack.name);
         let first = Wanted {
             generation: Generation(0),
-            intent: Intent::Ready,
+            intent: Intent::IDLE,
         };
         let plan = MachinePlan {
             name: name.clone(),
@@ -43,6 +43,7 @@ pub(super) fn declared<'a>(
                 BootMode::Uefi => FirmwareKind::Uefi,
             },
             boot_timeout_seconds: machine.boot.timeout.duration().as_secs(),
+            inspect: machine.inspect.max(before.map_or(0, |before| before.inspect)),
             bmc: machine.bmc.as_ref().and_then(bmc),
             bmc_agent: rack
                 .and_then(|rack| fleet.racks.get(rack)?.agents.first())

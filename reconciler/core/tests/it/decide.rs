@@ -83,6 +83,7 @@ struct InGit {
     boot_timeout: Option<String>,
     deployed: bool,
     epoch: u32,
+    inspect: u32,
 }
 
 fn fleet(said: &InGit) -> Fleet {
@@ -91,6 +92,7 @@ fn fleet(said: &InGit) -> Fleet {
         boot_timeout,
         deployed,
         epoch,
+        inspect,
     } = said;
     let bmc = if *bmc {
         "bmc = { driver = \"ipmi\", address = \"10.77.0.5\", secret = \"bmc\" }"
@@ -102,7 +104,7 @@ fn fleet(said: &InGit) -> Fleet {
         .map(|timeout| format!("boot.timeout = \"{timeout}\"\n"))
         .unwrap_or_default();
     let machine = format!(
-        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\n{timeout}{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
+        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\n{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
     );
     let deployment = format!(
         "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
@@ -120,6 +122,7 @@ impl Stage {
             boot_timeout: case.boot_timeout.clone(),
             deployed: case.deployed,
             epoch: 0,
+            inspect: 0,
         };
         let case_fleet = fleet(&in_git);
         planning.next_commit();
@@ -321,11 +324,12 @@ impl Stage {
             self.holds
         ))
         .unwrap();
-        let job = JobRef {
+        let first = JobRef {
             machine: self.id,
             generation: Generation(1),
             attempt: 1,
         };
+        let job = self.running.unwrap_or(first);
         let inventory = Box::new(seen.inventory(&self.planning.parent));
         self.tell(FactBody::Inventory { job, inventory });
     }
@@ -405,6 +409,12 @@ impl Stage {
             }
             "reinstall" => {
                 self.in_git.epoch += 1;
+                self.case_fleet = fleet(&self.in_git);
+                self.planning.next_commit();
+                self.replan();
+            }
+            "inspect" => {
+                self.in_git.inspect += 1;
                 self.case_fleet = fleet(&self.in_git);
                 self.planning.next_commit();
                 self.replan();

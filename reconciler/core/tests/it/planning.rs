@@ -324,7 +324,7 @@ fn describe_machines(plan: &Plan, text: &mut String) {
     for machine in machines {
         let wanted = match &machine.wanted.intent {
             Intent::Observe { why } => format!("observe ({why})"),
-            Intent::Ready => "ready".to_owned(),
+            Intent::Ready { .. } => "ready".to_owned(),
             Intent::Orphaned { .. } => "orphaned".to_owned(),
             Intent::Deployed(deploy) => {
                 let disks: Vec<&str> = deploy.disks.iter().map(|disk| disk.disk.as_str()).collect();

@@ -51,7 +51,7 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         name: name(&format!("m{n}")),
         wanted: Wanted {
             generation: Generation(generation),
-            intent: Intent::Ready,
+            intent: Intent::IDLE,
         },
         origin: Origin {
             file: "machines.toml".to_owned(),
@@ -64,6 +64,7 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         serial: None,
         uuid: None,
         boot_timeout_seconds: 600,
+        inspect: 0,
         protect: None,
         declared: true,
         rack: None,

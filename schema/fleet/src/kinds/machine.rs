@@ -48,6 +48,8 @@ kind! {
         live protect: Option<Protect>,
         /// Whether it is wanted on when nothing else decides.
         live power: Option<Power>,
+        /// Raise it to have an idle machine inspected again, after its hardware changed. What runs is left alone.
+        live inspect: u64 = 0,
         /// Contents of disks that a person agrees to erase.
         wipe consent: Vec<Consent>,
     }
