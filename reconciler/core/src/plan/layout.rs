@@ -108,11 +108,13 @@ fn choose<'a>(problem: &Problem<'a>) -> Result<Vec<Chosen<'a>>, String> {
         let least = select.count_min() as usize;
         if fit.len() < least {
             return Err(format!(
-                "select.{} wants {least}, and {} of its {} disks fit: {}",
+                "select.{} wants {least}{}, and {} of its {} disks fit: {}{}",
                 name.value,
+                wishes(select),
                 fit.len(),
                 problem.inventory.disks.len(),
-                disks_text(problem.inventory)
+                disks_text(problem.inventory),
+                gone(problem.inventory, &had)
             ));
         }
         if select.pick != Pick::All || select.count.is_some() {
@@ -122,6 +124,35 @@ fn choose<'a>(problem: &Problem<'a>) -> Result<Vec<Chosen<'a>>, String> {
         chosen.extend(fit.into_iter().map(|(disk, id)| (&name.value, disk, id)));
     }
     Ok(chosen)
+}
+
+/// What a selector asks of a disk, in words; nothing if any will do.
+fn wishes(select: &Select) -> String {
+    let serials: Vec<String> = select.serial.iter().map(ToString::to_string).collect();
+    let words = [
+        (select.disk_type != DiskType::Any).then(|| format!("type {}", select.disk_type)),
+        (!serials.is_empty()).then(|| format!("serial {}", serials.join(" or "))),
+        select.model.as_ref().map(|model| format!("model {model}")),
+        select.min_size.as_ref().map(|min| format!("at least {}", min.value)),
+        select.max_size.as_ref().map(|max| format!("at most {}", max.value)),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", words.join(", "))
+    }
+}
+
+/// The disks that were planned and are not there any more, in words.
+fn gone(inventory: &Inventory, had: &BTreeSet<&DiskId>) -> String {
+    let there = |id: &DiskId| inventory.disks.iter().any(|disk| disk.id.as_ref() == Some(id));
+    let gone: Vec<&str> = had.iter().filter(|id| !there(id)).map(|id| id.as_str()).collect();
+    if gone.is_empty() {
+        String::new()
+    } else {
+        format!("; {} was planned and is gone", gone.join(", "))
+    }
 }
 
 /// The disks that a selector had before, known by the partitions that were cut for it.
