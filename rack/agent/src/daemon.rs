@@ -4,7 +4,7 @@ use crate::settings::Settings;
 use rack_api::{
     daemon_path,
     machine::{GoAnswer, GoRequest},
-    sync::{BootGo, BootGoRequest, SyncRequest, SyncResponse},
+    sync::{BootGo, BootGoRequest, NumbersTaken, SyncRequest, SyncResponse},
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use schema_ids::Digest;
@@ -29,6 +29,13 @@ const ANSWER_MAX_BYTES: usize = 64 << 20;
 pub(crate) struct Daemon {
     http: reqwest::Client,
     base: reqwest::Url,
+}
+
+/// What the daemon says to a sync.
+#[derive(Debug)]
+pub(crate) enum Synced {
+    Answer(Box<SyncResponse>),
+    Taken(NumbersTaken),
 }
 
 /// Why the agent has no way to call the daemon.
@@ -111,9 +118,15 @@ impl Daemon {
     /// The exchange.
     ///
     /// Cancel safety: the daemon may have stored the facts; sending them again changes nothing.
-    pub(crate) async fn sync(&self, request: &SyncRequest) -> Result<SyncResponse, CallError> {
+    pub(crate) async fn sync(&self, request: &SyncRequest) -> Result<Synced, CallError> {
+        let path = daemon_path::SYNC;
         let limit = Duration::from_millis(request.wait_ms) + SYNC_SLACK;
-        self.call(daemon_path::SYNC, request, limit).await
+        let response = self.post(path, request, limit).await?;
+        if response.status() == reqwest::StatusCode::CONFLICT {
+            return read(response, path).await.map(Synced::Taken);
+        }
+        let answer = read(checked(response, path).await?, path).await?;
+        Ok(Synced::Answer(Box::new(answer)))
     }
 
     /// Whether a machine may boot its job now.
@@ -147,29 +160,18 @@ impl Daemon {
         question: &Q,
         limit: Duration,
     ) -> Result<A, CallError> {
-        let failed = |source| CallError::Http {
-            path: path.to_owned(),
-            source,
-        };
-        let response = self
-            .http
-            .post(self.url(path))
-            .timeout(limit)
-            .json(question)
-            .send()
-            .await
-            .map_err(failed)?;
-        let mut response = checked(response, path).await?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > ANSWER_MAX_BYTES {
-                return Err(CallError::TooLong {
-                    path: path.to_owned(),
-                });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        serde_json::from_slice(&body).map_err(|source| CallError::Answer {
+        let response = self.post(path, question, limit).await?;
+        read(checked(response, path).await?, path).await
+    }
+
+    async fn post<Q: Serialize + Sync>(
+        &self,
+        path: &str,
+        question: &Q,
+        limit: Duration,
+    ) -> Result<reqwest::Response, CallError> {
+        let request = self.http.post(self.url(path)).timeout(limit).json(question);
+        request.send().await.map_err(|source| CallError::Http {
             path: path.to_owned(),
             source,
         })
@@ -180,6 +182,23 @@ impl Daemon {
         url.set_path(path);
         url
     }
+}
+
+/// Reads an answer, whatever its status.
+async fn read<A: DeserializeOwned>(mut response: reqwest::Response, path: &str) -> Result<A, CallError> {
+    let path = || path.to_owned();
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|source| CallError::Http { path: path(), source })?
+    {
+        if body.len() + chunk.len() > ANSWER_MAX_BYTES {
+            return Err(CallError::TooLong { path: path() });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).map_err(|source| CallError::Answer { path: path(), source })
 }
 
 async fn checked(mut response: reqwest::Response, path: &str) -> Result<reqwest::Response, CallError> {

@@ -4,7 +4,9 @@
 //! sees them, and the durable ones are on disk before the reply goes out. Several acknowledgements
 //! share one `fdatasync`. Reservations are answered with a full disk too.
 
-use crate::{clock, error_chain::Chain, interfaces::Interface, journal::Journal, kept, rack::Rack};
+use crate::{
+    clock, error_chain::Chain, failpoint, interfaces::Interface, journal::Journal, kept, rack::Rack,
+};
 use rack_proto::dhcp::{Answer, Destination, Ingress, Reply, Silence, answer};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -79,7 +81,8 @@ async fn serve(
             tracing::warn!(link, "too many DHCP replies wait for the disk");
             continue;
         };
-        let durable = (!lines.is_empty()).then(|| journal.append(lines));
+        let is_durable = !lines.is_empty();
+        let durable = is_durable.then(|| journal.append(lines));
         let (rack, socket, index) = (Arc::clone(rack), Arc::clone(&socket), interface.index);
         let link = link.to_owned();
         replies.spawn(async move {
@@ -88,6 +91,9 @@ async fn serve(
             {
                 tracing::warn!(link, "no lease is acknowledged while it cannot be kept on disk");
                 return;
+            }
+            if is_durable {
+                failpoint::reach("ack");
             }
             if let Err(error) = send(&rack, &socket, index, &reply).await {
                 tracing::warn!(link, to = ?reply.to, error = %Chain(&error), "DHCP reply not sent");

@@ -3,7 +3,7 @@
 //! One thread writes: whatever waits when it turns to the file goes out in one write and one
 //! `fdatasync`, and each asker hears when its own lines are on disk. After a failed write, which
 //! may have left half a line, the next append writes the whole state anew instead; so does one that
-//! finds the file long. The state comes from whoever owns it, by a function.
+//! finds the file long, or is asked to. The state comes from whoever owns it, by a function.
 
 use std::{
     fs::{File, OpenOptions},
@@ -28,7 +28,8 @@ pub(crate) struct Journal(Sender<Append>);
 
 #[derive(Debug)]
 struct Append {
-    lines: Vec<u8>,
+    /// Absent where the whole state is to be written anew.
+    lines: Option<Vec<u8>>,
     done: oneshot::Sender<io::Result<()>>,
 }
 
@@ -93,6 +94,16 @@ impl Journal {
 
     /// Appends lines, each with its newline. The receiver hears when they are on disk, or why not.
     pub(crate) fn append(&self, lines: Vec<u8>) -> oneshot::Receiver<io::Result<()>> {
+        self.ask(Some(lines))
+    }
+
+    /// Puts the whole state in the place of what the file holds, in one step. The receiver hears when it
+    /// is on disk, or why not.
+    pub(crate) fn rewrite(&self) -> oneshot::Receiver<io::Result<()>> {
+        self.ask(None)
+    }
+
+    fn ask(&self, lines: Option<Vec<u8>>) -> oneshot::Receiver<io::Result<()>> {
         let (done, heard) = oneshot::channel();
         // A thread that is gone drops `done`, which the receiver hears as a failure.
         let _gone = self.0.send(Append { lines, done });
@@ -105,11 +116,9 @@ impl Writer {
         while let Ok(first) = asked.recv() {
             let mut group = vec![first];
             group.extend(asked.try_iter().take(GROUP_MAX - 1));
-            let lines: Vec<u8> = group
-                .iter()
-                .flat_map(|append| append.lines.iter().copied())
-                .collect();
-            let result = self.commit(&lines);
+            // One that wants all of it written anew wants it for the whole group.
+            let lines: Option<Vec<&[u8]>> = group.iter().map(|append| append.lines.as_deref()).collect();
+            let result = self.commit(lines.map(|lines| lines.concat()));
             if let Err(error) = &result {
                 tracing::warn!(path = %self.path.display(), %error, "journal write failed");
             }
@@ -124,9 +133,10 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn commit(&mut self, lines: Option<Vec<u8>>) -> io::Result<()> {
         let is_long = self.written > REWRITE_BYTES.max(self.rewritten * 4);
-        let Some(mut file) = self.file.take().filter(|_| !is_long) else {
+        let file = self.file.take().filter(|_| !is_long);
+        let Some((mut file, lines)) = file.zip(lines) else {
             // The state has these lines already: whoever appends changes it first.
             let contents = (self.snapshot)();
             replace(&self.path, &contents)?;
@@ -135,7 +145,7 @@ impl Writer {
             self.rewritten = self.written;
             return Ok(());
         };
-        file.write_all(lines)?;
+        file.write_all(&lines)?;
         file.sync_data()?;
         self.written += lines.len() as u64;
         self.file = Some(file);

@@ -10,6 +10,7 @@ mod clock;
 mod daemon;
 mod dhcp;
 mod error_chain;
+mod failpoint;
 mod http;
 mod interfaces;
 mod journal;

@@ -49,11 +49,13 @@ pub(crate) struct Served {
     pub(crate) boot: BTreeMap<MachineId, Order>,
     pub(crate) power: BTreeMap<MachineId, Order>,
     pub(crate) key: Option<TokenKey>,
+    /// Whether it is the daemon's word of this life, not what an earlier one left on disk.
+    pub(crate) heard: bool,
 }
 
 impl Served {
     /// Takes the orders in force out of all that was ordered.
-    pub(crate) fn new(config: RackConfig, orders: &Orders) -> Self {
+    pub(crate) fn new(config: RackConfig, orders: &Orders, heard: bool) -> Self {
         let boot = |id: &MachineId| orders.boot(*id).map(|order| (*id, order.clone()));
         Self {
             boot: config.machines.keys().filter_map(boot).collect(),
@@ -63,6 +65,7 @@ impl Served {
                 .collect(),
             key: TokenKey::from_hex(&config.token_key),
             config,
+            heard,
         }
     }
 }
@@ -87,6 +90,12 @@ impl Served {
     /// Whether an artefact may be asked for.
     pub(crate) fn names(&self, digest: Digest) -> bool {
         self.named().contains(&digest)
+    }
+
+    /// Whether an artefact is part of the system that jobs run in, not an image that they write.
+    pub(crate) fn is_ephemeral(&self, digest: Digest) -> bool {
+        let system = self.config.ephemeral.as_ref();
+        system.is_some_and(|system| [system.kernel, system.initrd, system.rootfs].contains(&digest))
     }
 
     /// What an artefact is, for people.

@@ -160,7 +160,8 @@ fn assemble(settings: Settings, netlink: Netlink) -> Result<Agent, StartError> {
                 .collect()
         })?
     };
-    let (served_sender, served) = watch::channel(Arc::new(Served::new(word.config.clone(), &word.orders)));
+    let (served_sender, served) =
+        watch::channel(Arc::new(Served::new(word.config.clone(), &word.orders, false)));
     let (interfaces_sender, interfaces) = watch::channel(BTreeMap::new());
     let (to_sync, messages) = mpsc::channel(MESSAGES_MAX);
     let sync = Sync {

@@ -5,16 +5,14 @@
 
 use crate::{
     clock,
-    daemon::{CallError, Daemon},
+    daemon::{CallError, Daemon, Synced},
     error_chain::Chain,
+    failpoint,
     journal::Journal,
     kept::{self, StateDir},
     rack::{Served, ToSync, lock},
 };
-use rack_api::{
-    config::RackConfig,
-    sync::{SyncRequest, SyncResponse},
-};
+use rack_api::{config::RackConfig, sync::SyncRequest};
 use rack_proto::session::{Effect, Event, Session};
 use schema_ids::Timestamp;
 use std::{
@@ -48,7 +46,7 @@ pub(crate) struct Sync {
     pub(crate) config: RackConfig,
 }
 
-type Request = Pin<Box<dyn Future<Output = Result<SyncResponse, CallError>> + Send>>;
+type Request = Pin<Box<dyn Future<Output = Result<Synced, CallError>> + Send>>;
 
 /// What is under way.
 struct Underway {
@@ -124,18 +122,18 @@ impl Sync {
 
     fn appended(&self, sequence: u64, result: io::Result<()>, underway: &mut Underway) -> Option<Event> {
         if result.is_ok() {
+            failpoint::reach("fact");
             while let Some((_, waiter)) = underway.waiting.pop_front_if(|(wanted, _)| *wanted <= sequence) {
                 // Whoever stopped waiting will say it again, which changes nothing.
                 let _gone = waiter.send(());
             }
             return Some(Event::Durable(sequence));
         }
-        // Appending nothing makes the journal write all of it anew.
         let again = self.spool.clone();
         let last = lock(&self.session).next_sequence() - 1;
         underway.appends.spawn(async move {
             tokio::time::sleep(SPOOL_RETRY).await;
-            (last, written(again.append(Vec::new())).await)
+            (last, written(again.rewrite()).await)
         });
         None
     }
@@ -147,6 +145,15 @@ impl Sync {
                 Effect::Spool(facts) => {
                     let last = facts.last().map_or(0, |last| last.sequence);
                     let done = self.spool.append(kept::fact_lines(&facts));
+                    underway.appends.spawn(async move { (last, written(done).await) });
+                }
+                Effect::Respool(facts) => {
+                    tracing::warn!(
+                        facts = facts.len(),
+                        "the spool is older than what this agent sent once; its facts get new numbers"
+                    );
+                    let last = facts.last().map_or(0, |last| last.sequence);
+                    let done = self.spool.rewrite();
                     underway.appends.spawn(async move { (last, written(done).await) });
                 }
                 Effect::Send(request) => underway.request = Some(self.send(*request)),
@@ -181,10 +188,13 @@ impl Sync {
 
     /// Puts the word in force, and on disk as far as there is room.
     async fn serve(&self) {
-        let orders = lock(&self.session).orders().clone();
+        let (orders, heard) = {
+            let session = lock(&self.session);
+            (session.orders().clone(), session.has_word())
+        };
         let (state, config) = (self.state.clone(), self.config.clone());
         self.served
-            .send_replace(Arc::new(Served::new(config.clone(), &orders)));
+            .send_replace(Arc::new(Served::new(config.clone(), &orders, heard)));
         let written = tokio::task::spawn_blocking(move || state.write_word(&config, &orders)).await;
         match written {
             Ok(Ok(())) => {}
@@ -197,7 +207,7 @@ impl Sync {
 /// The answer of the request under way; pending for ever if there is none.
 ///
 /// Cancel safety: the request goes on with the next call.
-async fn answered(request: &mut Option<Request>) -> Result<SyncResponse, CallError> {
+async fn answered(request: &mut Option<Request>) -> Result<Synced, CallError> {
     match request {
         Some(request) => request.await,
         None => std::future::pending().await,
@@ -217,13 +227,19 @@ async fn written(done: oneshot::Receiver<io::Result<()>>) -> io::Result<()> {
         .unwrap_or_else(|_| Err(io::Error::other("the journal has stopped")))
 }
 
-fn heard(answer: Result<SyncResponse, CallError>, silent: &mut bool) -> Event {
+fn heard(answer: Result<Synced, CallError>, silent: &mut bool) -> Event {
     match answer {
-        Ok(response) => {
+        Ok(synced) => {
             if std::mem::take(silent) {
                 tracing::info!("the daemon answers again");
             }
-            Event::Answered(Box::new(response))
+            match synced {
+                Synced::Answer(response) => Event::Answered(response),
+                Synced::Taken(taken) => {
+                    tracing::warn!(reason = taken.reason, "the daemon took no facts");
+                    Event::Taken(taken)
+                }
+            }
         }
         Err(error) => {
             if std::mem::replace(silent, true) {

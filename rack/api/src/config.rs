@@ -4,7 +4,7 @@
 //! credentials) and answers every packet from it, with or without a daemon.
 
 use crate::order::Order;
-use schema_ids::{Digest, Incarnation, Mac, MachineId, Name};
+use schema_ids::{Digest, Incarnation, Mac, MachineId, Name, Uuid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,6 +33,22 @@ pub struct RackConfig {
     pub artefacts: BTreeSet<Digest>,
     /// Key of the job tokens, hexadecimal, shared by all boot agents of the links.
     pub token_key: String,
+    /// What git knows machines by; for strangers on links with [`Enlist::Known`], empty if the agent
+    /// stands on none.
+    #[serde(default)]
+    pub known: Known,
+}
+
+/// What git knows the fleet's machines by, wherever they stand: one that was moved, or got another network
+/// card, is no stranger. Machines on which an installation ever began are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Known {
+    /// Serial numbers.
+    pub serials: BTreeSet<String>,
+    /// System UUIDs.
+    pub uuids: BTreeSet<Uuid>,
+    /// Interfaces.
+    pub macs: BTreeSet<Mac>,
 }
 
 /// The ephemeral system's three artefacts.
@@ -63,7 +79,7 @@ pub struct Link {
 pub enum Enlist {
     /// Not even an address.
     Off,
-    /// An address and local boot; inspected only if git knows its serial or MAC.
+    /// An address and local boot; inspected only if git knows its serial number, system UUID or MAC.
     Known,
     /// Inspected and proposed as fleet lines, no disk touched.
     On,

@@ -19,7 +19,8 @@ pub mod sync;
 
 /// Paths served by musterd to rack agents.
 pub mod daemon_path {
-    /// `POST` [`crate::sync::SyncRequest`], answered by [`crate::sync::SyncResponse`].
+    /// `POST` [`crate::sync::SyncRequest`], answered by [`crate::sync::SyncResponse`], or by 409 and
+    /// [`crate::sync::NumbersTaken`].
     pub const SYNC: &str = "/rack/v1/sync";
     /// `POST` [`crate::sync::BootGoRequest`], answered by [`crate::sync::BootGo`].
     pub const BOOT_GO: &str = "/rack/v1/boot-go";

@@ -40,7 +40,7 @@ pub struct SyncRequest {
 /// A fact with its place in the agent's spool; the sequence never repeats over restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spooled {
-    /// From 1, rising.
+    /// From 1, rising; numbers may be left out.
     pub sequence: u64,
     /// What.
     pub fact: Fact,
@@ -55,6 +55,21 @@ pub struct SyncResponse {
     pub acknowledged: u64,
     /// What is wanted, if it differs from what the agent has, with its digest.
     pub desired: Option<(Digest, Desired)>,
+}
+
+/// The daemon's answer, with status 409, to facts under numbers that are taken: the agent's spool is
+/// older than what the agent once sent, since its disk was restored. Nothing of the request was stored.
+///
+/// Facts below `from` are stored as the agent has them. The agent numbers the others anew, above
+/// `acknowledged` and above every number that it has used, and sends them once its disk says so too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumbersTaken {
+    /// In words, for whoever debugs this with curl.
+    pub reason: String,
+    /// The lowest number of the request under which another fact is stored, or none.
+    pub from: u64,
+    /// The highest number that is stored for this agent.
+    pub acknowledged: u64,
 }
 
 /// "May this machine boot its job now?" A live question: no daemon, no yes.

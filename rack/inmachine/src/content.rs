@@ -1,7 +1,8 @@
 //! What is on a disk, as an identity: the thing the wipe fence compares.
 //!
-//! Evidence is the marker, the disk's first and last mebibyte, and what `blkid` recognises. It only
-//! reads.
+//! Evidence is the marker, the disk's first and last mebibyte, and what `blkid` recognises; where both
+//! ends are zeros also the mebibyte behind the first, and samples spread over the disk: a table is
+//! zapped in a moment, what it described is still there. It only reads.
 
 use crate::disk::{self, BlockDisk};
 use crate::marker::{self, Marker, State};
@@ -19,6 +20,13 @@ use std::time::Duration;
 /// Both ends that are looked at: partition tables, boot code and superblocks of all common kinds
 /// lie within.
 pub const END_BYTES: u64 = 1 << 20;
+
+/// So many blocks between the ends are looked at before a disk counts as blank, at equal distances: a
+/// spinning disk reads them in a second, and one lies within whatever takes a sixty-fourth of the disk.
+const SAMPLES: u64 = 64;
+
+/// The size of a sample: a block of all common filesystems.
+const SAMPLE_BYTES: u64 = 4096;
 
 /// A dying disk takes a minute per bad sector; beyond this its contents count as unreadable.
 const BLKID_LIMIT: Duration = Duration::from_secs(120);
@@ -50,6 +58,10 @@ pub struct Ends {
     pub marker: Vec<u8>,
     /// The last mebibyte.
     pub tail: Vec<u8>,
+    /// What is between them: the second mebibyte, where partition 1 usually begins, and the samples.
+    /// Read only where head and tail are zeros, since nothing else hangs on it, and what a running
+    /// system writes there must not change the identity of its disk.
+    pub between: Vec<u8>,
 }
 
 /// What `blkid` recognised on one device.
@@ -91,8 +103,21 @@ pub enum ContentError {
 /// # Errors
 /// The disk could not be read or probed.
 pub fn look(sysfs: &Sysfs, disk: &BlockDisk) -> Result<Contents, ContentError> {
-    let node = disk.node();
-    let ends = read_ends(&node, disk.size_bytes).map_err(|source| ContentError::Read {
+    let node = sysfs.device(&disk.name);
+    let file = File::open(&node).map_err(|source| ContentError::Read {
+        node: node.display().to_string(),
+        source,
+    })?;
+    look_through(sysfs, disk, &file)
+}
+
+/// As [`look`], through the open disk, which has its name for as long as it is open.
+///
+/// # Errors
+/// The disk could not be read or probed.
+pub fn look_through(sysfs: &Sysfs, disk: &BlockDisk, file: &File) -> Result<Contents, ContentError> {
+    let node = sysfs.device(&disk.name);
+    let ends = read_open(file, disk.size_bytes).map_err(|source| ContentError::Read {
         node: node.display().to_string(),
         source,
     })?;
@@ -102,7 +127,7 @@ pub fn look(sysfs: &Sysfs, disk: &BlockDisk) -> Result<Contents, ContentError> {
     let names = disk::partitions(sysfs, &disk.name);
     for name in names.values().take(PARTITIONS_IN_WORDS_MAX) {
         // Only words for people hang on this: an unreadable partition is left out.
-        partitions.extend(probe(&Path::new("/dev").join(name)));
+        partitions.extend(probe(&sysfs.device(name)));
     }
     let words = in_words(&id, &signature, &partitions);
     Ok(Contents { id, words })
@@ -116,26 +141,54 @@ pub fn unreadable() -> Contents {
     }
 }
 
-/// Reads the two ends and the marker's block of a device or file of this size.
+/// Reads what is looked at of a device or file of this size.
 ///
 /// # Errors
 /// It could not be read.
 pub fn read_ends(path: &Path, size_bytes: u64) -> io::Result<Ends> {
-    let file = File::open(path)?;
+    read_open(&File::open(path)?, size_bytes)
+}
+
+fn read_open(file: &File, size_bytes: u64) -> io::Result<Ends> {
     let read = |from: u64, wanted: u64| -> io::Result<Vec<u8>> {
         let length = wanted.min(size_bytes.saturating_sub(from));
         let mut bytes = vec![0; usize::try_from(length).expect("at most a mebibyte is read")];
         file.read_exact_at(&mut bytes, from)?;
         Ok(bytes)
     };
-    Ok(Ends {
+    let mut ends = Ends {
         head: read(0, END_BYTES)?,
         marker: read(
             marker::OFFSET,
             u64::try_from(marker::BLOCK_BYTES).expect("a block is small"),
         )?,
         tail: read(size_bytes.saturating_sub(END_BYTES), END_BYTES)?,
-    })
+        between: Vec::new(),
+    };
+    if ends.are_zeros() {
+        ends.between = read(END_BYTES, END_BYTES)?;
+        for offset in sample_offsets(size_bytes) {
+            ends.between.extend(read(offset, SAMPLE_BYTES)?);
+        }
+    }
+    Ok(ends)
+}
+
+/// Where the samples of a disk of this size begin, each at a multiple of its size.
+fn sample_offsets(size_bytes: u64) -> impl Iterator<Item = u64> {
+    // Not `size_bytes * number`, which the largest sizes would overflow.
+    let distance = size_bytes / SAMPLE_BYTES / (SAMPLES + 1);
+    (1..=SAMPLES).map(move |number| distance * number * SAMPLE_BYTES)
+}
+
+fn zeros(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
+
+impl Ends {
+    fn are_zeros(&self) -> bool {
+        zeros(&self.head) && zeros(&self.tail)
+    }
 }
 
 /// Decides what the evidence amounts to.
@@ -145,14 +198,14 @@ pub fn identify(ends: &Ends, signature: &Signature) -> ContentId {
     {
         return marker.content();
     }
-    let zeros = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
     let nothing = signature.table.is_none() && signature.kind.is_none();
-    if nothing && zeros(&ends.head) && zeros(&ends.tail) {
+    if nothing && ends.are_zeros() && zeros(&ends.marker) && zeros(&ends.between) {
         return ContentId::Blank;
     }
     let digest = Sha256::new()
         .chain_update(&ends.head)
         .chain_update(&ends.tail)
+        .chain_update(&ends.between)
         .finalize();
     let hint: String = signature
         .table

@@ -9,6 +9,7 @@ mod error;
 mod fence_step;
 mod filesystems;
 mod mounts;
+mod owned_disk;
 mod partition;
 mod sfdisk;
 mod unpack;
@@ -21,7 +22,6 @@ use crate::artefact::Download;
 use crate::early;
 use crate::family::{EntryBody, Family};
 use crate::fence::Standing;
-use crate::marker::State;
 use crate::phone_home::{PROGRAM, PhoneHomeConfig};
 use crate::step::{StepFailed, Steps};
 use crate::sysfs::Sysfs;
@@ -49,19 +49,30 @@ pub fn run(
         let boot_id = progress.boot_id();
         fence_step::ask(sysfs, progress.rack, (job, boot_id), deploy)
     })?;
-    if standing == Standing::MayWrite {
-        let home = PhoneHomeConfig {
-            server: steps.rack.server().to_owned(),
-            token: phone_home_token,
-            machine: job.machine,
-            binding: deploy.binding,
-        };
-        let written = write(sysfs, steps, deploy, &home);
-        if written.is_err() {
-            // A disk still mounted would be in the way of the next attempt; the next fence looks again.
-            let _ = mounts::unmount_all(TARGET);
+    match standing {
+        Standing::MayWrite => {
+            let home = PhoneHomeConfig {
+                server: steps.rack.server().to_owned(),
+                token: phone_home_token,
+                machine: job.machine,
+                binding: deploy.binding,
+            };
+            let written = write(sysfs, steps, deploy, &home);
+            if written.is_err() {
+                // A disk still mounted would be in the way of the next attempt; the next fence looks
+                // again.
+                let _ = mounts::unmount_all(TARGET);
+            }
+            written?;
         }
-        written?;
+        Standing::Finish | Standing::Installed => steps.run("finish", |_| {
+            let disks = owned_disk::unfinished(sysfs, &job, deploy)?;
+            // Nobody gave a go where all disks were finished.
+            if standing == Standing::Installed && !disks.is_empty() {
+                return Err(DeployError::Overtaken(Standing::Finish));
+            }
+            owned_disk::finish(&disks)
+        })?,
     }
     let installed = FactBody::Installed {
         job,
@@ -81,16 +92,14 @@ fn write(
     home: &PhoneHomeConfig,
 ) -> Result<(), StepFailed> {
     let job = steps.job;
-    let disks = steps.run("marker", |_| fence_step::mark_begun(sysfs, &job, deploy))?;
+    let disks = steps.run("marker", |_| owned_disk::claim(sysfs, &job, deploy))?;
     steps.run("partition", |_| {
-        disks
-            .iter()
-            .try_for_each(|disk| partition::partition(sysfs, disk))?;
+        disks.iter().try_for_each(partition::partition)?;
         early::settle();
         Ok(())
     })?;
-    steps.run("mkfs", |_| filesystems::make(sysfs, &disks, deploy))?;
-    steps.run("mount", |_| filesystems::mount(sysfs, &disks, deploy))?;
+    steps.run("mkfs", |_| filesystems::make(&disks, deploy))?;
+    steps.run("mount", |_| filesystems::mount(&disks, deploy))?;
     steps.run("unpack", |progress| {
         let (rack, mut pace) = progress.split();
         let mut download = Download::new(rack, deploy.image.digest);
@@ -114,7 +123,7 @@ fn write(
     steps.run("finish", |_| {
         mounts::unmount_all(TARGET).map_err(doing("unmount the new system"))?;
         rustix::fs::sync();
-        fence_step::mark(&disks, &job, deploy, State::Installed)
+        owned_disk::finish(&disks)
     })
 }
 

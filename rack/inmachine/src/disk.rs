@@ -63,6 +63,13 @@ pub fn find_all(sysfs: &Sysfs) -> Vec<BlockDisk> {
     disks
 }
 
+/// The one disk with this identity, as it is now.
+pub fn find(sysfs: &Sysfs, id: &DiskId) -> Option<BlockDisk> {
+    find_all(sysfs)
+        .into_iter()
+        .find(|disk| disk.id.as_ref() == Some(id))
+}
+
 /// The kernel's names of a disk's partitions, by number.
 pub fn partitions(sysfs: &Sysfs, disk: &str) -> BTreeMap<u32, String> {
     let directory = format!("sys/block/{disk}");

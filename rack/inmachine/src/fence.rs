@@ -1,17 +1,23 @@
 //! The wipe fence on this side: may this job write these disks?
 //!
-//! A disk may be written if it holds what the plan agreed to erase, nothing, or what this very
-//! binding has begun to write. Everything else is somebody's data.
+//! A disk may be written if it holds what the plan agreed to erase, or what this very binding has
+//! begun to write. Everything else is somebody's data. Once a disk carries this job's final marker
+//! nothing but final markers may follow. The daemon judges by the same table of cases,
+//! `rack/api/tests/cases/fence.toml`.
 
 use rack_api::fact::DiskSeen;
-use rack_api::job::{Deploy, JobRef};
+use rack_api::job::{Deploy, DiskPlan, JobRef};
 use schema_ids::{ContentId, DiskId};
+use std::cmp::Ordering;
 
 /// Where the installation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Every disk may be written.
     MayWrite,
+    /// Some disks carry the final marker of this very job, all others its first one. Final markers are
+    /// written when everything is on all disks: only they may be written any more.
+    Finish,
     /// Every disk carries the final marker of this very job: it was finished, and only the report
     /// got lost. Nothing may be written any more.
     Installed,
@@ -46,6 +52,14 @@ pub enum Refusal {
         /// What was expected.
         agreed: ContentId,
     },
+    /// This installation was finished, and something happened to one of its disks since.
+    #[error("the disk {disk} holds {found} while others carry this installation's final marker")]
+    HalfFinished {
+        /// Which.
+        disk: DiskId,
+        /// What is on it.
+        found: ContentId,
+    },
 }
 
 impl Refusal {
@@ -53,7 +67,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } | Self::Size { .. } => "DISK_MISSING",
-            Self::Contents { .. } => "UNEXPECTED_CONTENTS",
+            Self::Contents { .. } | Self::HalfFinished { .. } => "UNEXPECTED_CONTENTS",
         }
     }
 }
@@ -63,7 +77,7 @@ impl Refusal {
 /// # Errors
 /// The first disk of the wipe-set that may not be written.
 pub fn may_write(job: &JobRef, deploy: &Deploy, seen: &[DiskSeen]) -> Result<Standing, Refusal> {
-    let mut finished = 0;
+    let mut holds = Vec::new();
     for plan in &deploy.disks {
         let mut matches = seen.iter().filter(|seen| seen.disk == plan.disk);
         let (Some(found), None) = (matches.next(), matches.next()) else {
@@ -78,48 +92,61 @@ pub fn may_write(job: &JobRef, deploy: &Deploy, seen: &[DiskSeen]) -> Result<Sta
                 planned_bytes: plan.size_bytes,
             });
         }
-        match standing_of(job, deploy, &found.content) {
-            Some(Standing::Installed) => finished += 1,
-            Some(Standing::MayWrite) => {}
-            None if found.content == plan.agreed => {}
+        holds.push((plan, found, holds_of(job, deploy, plan, &found.content)));
+    }
+    let finished = holds.iter().filter(|(.., holds)| *holds == Some(Holds::Finished));
+    let standing = match finished.count() {
+        0 => Standing::MayWrite,
+        all if all == holds.len() => Standing::Installed,
+        _ => Standing::Finish,
+    };
+    for (plan, found, holds) in holds {
+        let (disk, found) = (plan.disk.clone(), found.content.clone());
+        match holds {
+            Some(Holds::Finished | Holds::Begun) => {}
+            Some(Holds::MayGo) if standing == Standing::MayWrite => {}
+            Some(Holds::MayGo) => return Err(Refusal::HalfFinished { disk, found }),
             None => {
-                return Err(Refusal::Contents {
-                    disk: plan.disk.clone(),
-                    found: found.content.clone(),
-                    agreed: plan.agreed.clone(),
-                });
+                let agreed = plan.agreed.clone();
+                return Err(Refusal::Contents { disk, found, agreed });
             }
         }
     }
-    if finished == deploy.disks.len() {
-        Ok(Standing::Installed)
-    } else {
-        Ok(Standing::MayWrite)
-    }
+    Ok(standing)
 }
 
-/// What these contents allow by themselves, before asking what the plan agreed to.
-fn standing_of(job: &JobRef, deploy: &Deploy, content: &ContentId) -> Option<Standing> {
-    match content {
-        ContentId::Blank => Some(Standing::MayWrite),
-        ContentId::Foreign(_) => None,
-        ContentId::Marker {
-            incarnation,
-            binding,
-            generation,
-            installed,
-        } => {
-            let ours = *binding == deploy.binding;
-            let same = *incarnation == deploy.incarnation.number && *generation == job.generation;
-            // An order from before what is on the disk is an order that should no longer be about.
-            let overtaken = (*incarnation, *generation) > (deploy.incarnation.number, job.generation);
-            if ours && *installed && same {
-                Some(Standing::Installed)
-            } else if ours && !*installed && !overtaken {
-                Some(Standing::MayWrite)
-            } else {
-                None
-            }
+/// What a disk holds, as far as this job may have to do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// This job's final marker.
+    Finished,
+    /// This job's first marker.
+    Begun,
+    /// What the plan agreed to erase, or what this binding began to write for an earlier intent.
+    MayGo,
+}
+
+fn holds_of(job: &JobRef, deploy: &Deploy, plan: &DiskPlan, content: &ContentId) -> Option<Holds> {
+    if let ContentId::Marker {
+        incarnation,
+        binding,
+        generation,
+        installed,
+    } = content
+        && *binding == deploy.binding
+    {
+        let (written, wanted) = (
+            (*incarnation, *generation),
+            (deploy.incarnation.number, job.generation),
+        );
+        match written.cmp(&wanted) {
+            Ordering::Equal if *installed => return Some(Holds::Finished),
+            Ordering::Equal => return Some(Holds::Begun),
+            Ordering::Less if !*installed => return Some(Holds::MayGo),
+            // A finished system may go if that was agreed; and an order from before what is on the
+            // disk is an order that should no longer be about.
+            Ordering::Less | Ordering::Greater => {}
         }
     }
+    (*content == plan.agreed).then_some(Holds::MayGo)
 }

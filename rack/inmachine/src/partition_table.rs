@@ -6,7 +6,7 @@ use crate::marker;
 pub const MARKER_TYPE: &str = "5F6D7573-7465-4B8E-9A1C-6D61726B6572";
 
 /// [`MARKER_TYPE`] as it stands in the table: its first three fields are little-endian.
-const MARKER_TYPE_BYTES: [u8; 16] = [
+pub(crate) const MARKER_TYPE_BYTES: [u8; 16] = [
     0x73, 0x75, 0x6d, 0x5f, 0x65, 0x74, 0x8e, 0x4b, 0x9a, 0x1c, 0x6d, 0x61, 0x72, 0x6b, 0x65, 0x72,
 ];
 

@@ -1,4 +1,5 @@
-//! Reads the kernel's view of the machine below a root directory, which is `/` outside tests.
+//! The kernel's view of the machine, `/sys`, `/proc` and `/dev`, below a root directory, which is `/`
+//! outside tests.
 //!
 //! Attributes come and go with hardware and drivers; one that cannot be read is absent.
 
@@ -31,6 +32,11 @@ impl Sysfs {
     /// The path of `inner`, which is written without a leading slash.
     pub(crate) fn path(&self, inner: &str) -> PathBuf {
         self.root.join(inner)
+    }
+
+    /// The node of a device, by the kernel's name for it.
+    pub fn device(&self, name: &str) -> PathBuf {
+        self.root.join("dev").join(name)
     }
 
     /// Raw bytes of a file.

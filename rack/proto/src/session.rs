@@ -1,15 +1,17 @@
 //! The agent's side of the exchange with the daemon, as a state machine.
 //!
 //! Facts get a sequence and go to the spool first; only what is on disk is sent, so that a sequence is
-//! never used twice. One request is out at a time. A request with facts wants its answer at once; one
-//! without is a long poll, which a new fact cuts short. Failures back off. The shell performs the
-//! [`Effect`]s and reports back; the simulator runs the same machine.
+//! never used twice. A spool that was lost or restored from a backup is behind the numbers that the
+//! daemon has: the daemon compares what it holds, and what differs is numbered anew. One request is out
+//! at a time. A request with facts wants its answer at once; one without is a long poll, which a new
+//! fact cuts short. Failures back off. The shell performs the [`Effect`]s and reports back; the
+//! simulator runs the same machine.
 
 use crate::orders::{Foreign, Orders};
 use rack_api::{
     config::Desired,
     fact::{Fact, FactBody},
-    sync::{FACTS_MAX, LONG_POLL_MS, Spooled, SyncRequest, SyncResponse},
+    sync::{FACTS_MAX, LONG_POLL_MS, NumbersTaken, Spooled, SyncRequest, SyncResponse},
 };
 use schema_ids::{Digest, Name, Timestamp, Uuid};
 use std::{collections::VecDeque, time::Duration};
@@ -32,7 +34,9 @@ pub enum Event {
     Durable(u64),
     /// The daemon answered.
     Answered(Box<SyncResponse>),
-    /// It did not.
+    /// It has other facts under numbers of ours.
+    Taken(NumbersTaken),
+    /// It did not answer.
     Failed,
     /// The time asked for by [`Effect::WakeAt`] has come.
     Timer,
@@ -45,6 +49,9 @@ pub enum Event {
 pub enum Effect {
     /// Append to the spool, then report [`Event::Durable`].
     Spool(Vec<Spooled>),
+    /// Put these in the place of all that the spool holds, in one step, then report [`Event::Durable`]
+    /// of the last. The spool remembers [`Session::acknowledged`].
+    Respool(Vec<Spooled>),
     /// Send this.
     Send(Box<SyncRequest>),
     /// Abandon the request that is out; nothing will be made of its answer.
@@ -106,7 +113,8 @@ pub struct Session {
 #[derive(Debug, Clone, Copy)]
 struct Out {
     sent: Timestamp,
-    has_facts: bool,
+    /// The sequence of its last fact.
+    last: Option<u64>,
 }
 
 impl Session {
@@ -130,6 +138,11 @@ impl Session {
             failures: 0,
             quiet_until: None,
         }
+    }
+
+    /// Whether the daemon has given its word since this agent started.
+    pub fn has_word(&self) -> bool {
+        self.have.is_some()
     }
 
     /// The orders in force.
@@ -166,19 +179,19 @@ impl Session {
             Event::Facts(facts) => self.spool(facts, &mut effects),
             Event::Durable(sequence) => {
                 self.durable = self.durable.max(sequence);
-                let long_poll = self.out.is_some_and(|out| !out.has_facts);
+                let long_poll = self.out.is_some_and(|out| out.last.is_none());
                 if long_poll && self.has_sendable() {
                     self.out = None;
                     effects.push(Effect::Cancel);
                 }
             }
             Event::Answered(response) => self.answered(*response, now, &mut effects),
-            Event::Failed => {
-                self.out = None;
-                let pause = BACKOFF_FIRST * 2_u32.saturating_pow(self.failures.min(16));
-                self.failures = self.failures.saturating_add(1);
-                self.quiet_until = Some(now.plus(pause.min(BACKOFF_MAX)));
+            Event::Taken(taken) => {
+                self.renumber(&taken, &mut effects);
+                // A daemon that says so each time is not asked in a circle.
+                self.back_off(now);
             }
+            Event::Failed => self.back_off(now),
             Event::OrderEnded(order) => {
                 self.orders.ended(order);
                 effects.push(Effect::KeepOrders);
@@ -186,6 +199,31 @@ impl Session {
         }
         self.go_on(now, &mut effects);
         effects
+    }
+
+    fn back_off(&mut self, now: Timestamp) {
+        self.out = None;
+        let pause = BACKOFF_FIRST * 2_u32.saturating_pow(self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        self.quiet_until = Some(now.plus(pause.min(BACKOFF_MAX)));
+    }
+
+    /// Gives the facts that the daemon does not have numbers that nobody has used. They are sent only
+    /// once the spool has them so: after a crash the daemon would take the old numbers for more facts.
+    fn renumber(&mut self, taken: &NumbersTaken, effects: &mut Vec<Effect>) {
+        let last = self.out.and_then(|out| out.last).unwrap_or(0);
+        if taken.from > last || taken.from > taken.acknowledged {
+            // Not about the request that is out: nothing can be made of it.
+            return;
+        }
+        self.facts.retain(|fact| fact.sequence >= taken.from);
+        self.acknowledged = self.acknowledged.max(taken.acknowledged);
+        let first = self.next_sequence.max(taken.acknowledged.saturating_add(1));
+        for (sequence, fact) in (first..).zip(&mut self.facts) {
+            fact.sequence = sequence;
+            self.next_sequence = sequence + 1;
+        }
+        effects.push(Effect::Respool(self.facts.iter().cloned().collect()));
     }
 
     fn has_sendable(&self) -> bool {
@@ -221,15 +259,21 @@ impl Session {
         };
         self.failures = 0;
         let unnumbered = self.unnumbered.take();
-        if response.acknowledged > self.acknowledged || unnumbered.is_some() {
-            self.acknowledged = response.acknowledged;
-            self.facts.retain(|fact| fact.sequence > response.acknowledged);
-            self.durable = self.durable.max(response.acknowledged);
-            self.next_sequence = self.next_sequence.max(response.acknowledged.saturating_add(1));
-            effects.push(Effect::Forget(response.acknowledged));
+        self.next_sequence = self.next_sequence.max(response.acknowledged.saturating_add(1));
+        // What the daemon has under the number of a fact that was never sent is another fact.
+        let unsent = self.facts.iter().find(|fact| Some(fact.sequence) > out.last);
+        let proven = match unsent {
+            Some(fact) => response.acknowledged.min(fact.sequence - 1),
+            None => response.acknowledged,
+        };
+        if proven > self.acknowledged || unnumbered.is_some() {
+            self.acknowledged = proven;
+            self.facts.retain(|fact| fact.sequence > proven);
+            self.durable = self.durable.max(proven);
+            effects.push(Effect::Forget(proven));
         }
         self.spool(unnumbered.unwrap_or_default(), effects);
-        let nothing_new = response.desired.is_none() && !out.has_facts;
+        let nothing_new = response.desired.is_none() && out.last.is_none();
         if let Some((digest, desired)) = response.desired {
             match self.orders.accept(&desired) {
                 Ok(bodies) => {
@@ -270,8 +314,8 @@ impl Session {
             .take(FACTS_MAX)
             .cloned()
             .collect();
-        let has_facts = !facts.is_empty();
-        self.out = Some(Out { sent: now, has_facts });
+        let last = facts.last().map(|last| last.sequence);
+        self.out = Some(Out { sent: now, last });
         effects.push(Effect::Send(Box::new(SyncRequest {
             agent: self.agent.clone(),
             boot: self.boot,
@@ -282,7 +326,7 @@ impl Session {
             facts,
             watermark: self.durable,
             // The first exchange after a start, and one with facts, want their answer at once.
-            wait_ms: if has_facts || self.have.is_none() {
+            wait_ms: if last.is_some() || self.have.is_none() {
                 0
             } else {
                 LONG_POLL_MS

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use schema_fleet::Interval;
 use schema_ids::Name;
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ pub(crate) struct Arguments {
         default_value = "/run/muster/musterd.sock"
     )]
     pub(crate) socket: PathBuf,
-    /// One JSON document on standard output instead of text.
+    /// One JSON document on standard output instead of text; `status --watch` prints one on each line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// What to do.
@@ -131,9 +132,25 @@ pub(crate) struct Plan {
     /// A branch, tag or commit of the fleet repository; by default the branch that is carried out.
     #[arg(long)]
     pub(crate) head: Option<String>,
-    /// Exit with 0 for no changes, 2 for changes, 3 for destructive ones.
+    /// Exit with 0 for no changes, 2 for changes, 3 for destructive ones; what is only a name or a label
+    /// counts as none.
     #[arg(long)]
     pub(crate) exit_code: bool,
+    #[command(flatten)]
+    pub(crate) ci: Ci,
+}
+
+/// What CI asks of a plan and of carrying it out.
+#[derive(Debug, Args)]
+pub(crate) struct Ci {
+    /// Append `outcome`, `destructive`, `blocked`, `plan-id` and `wipe-set` as key=value lines to this file,
+    /// for CI systems that cannot branch on exit codes: `--output-file "$GITHUB_OUTPUT"`, for one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output_file: Option<PathBuf>,
+    /// Exit with 6 if a rack agent that the plan names was not heard for so long (`10m`), or never: what it
+    /// serves is not observed. Without it, a plan is made of what was last known.
+    #[arg(long, value_name = "AGE")]
+    pub(crate) max_age: Option<Interval>,
 }
 
 /// Carry out the branch now.
@@ -141,12 +158,15 @@ pub(crate) struct Plan {
 pub(crate) struct Apply {
     /// The plan that was shown; refused if it is stale. Without one, plans, shows and asks.
     pub(crate) plan: Option<String>,
-    /// Stay until every machine is as wanted, or waits for a person.
+    /// Stay until the machines that the commit changes are as wanted, or cannot be without a person.
+    /// Ctrl-C ends the waiting only.
     #[arg(long)]
     pub(crate) wait: bool,
     /// Do not ask; refused for a plan that erases something, which is named by its id instead.
     #[arg(long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) ci: Ci,
 }
 
 /// Machines as they are found.

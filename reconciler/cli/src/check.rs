@@ -2,6 +2,7 @@
 
 use crate::arguments::{Check, CheckFormat, Deny};
 use crate::exit::{Exit, Failure};
+use crate::say::say;
 use schema_fleet::{Severity, SourceFile, render};
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -25,38 +26,37 @@ pub(crate) fn run(wish: &Check, json: bool) -> Result<Exit, Failure> {
     };
     match format {
         CheckFormat::Human => {
-            print!(
-                "{}",
-                render::graphical(&parsed.diagnostics, &files, &miette::GraphicalTheme::unicode())
-            );
+            let theme = miette::GraphicalTheme::unicode();
+            say(render::graphical(&parsed.diagnostics, &files, &theme))?;
         }
-        CheckFormat::Plain => print!("{}", render::plain(&parsed.diagnostics, &files)),
-        CheckFormat::Json => println!("{}", render::json(&parsed.diagnostics)),
+        CheckFormat::Plain => say(render::plain(&parsed.diagnostics, &files))?,
+        CheckFormat::Json => say(render::json(&parsed.diagnostics))?,
     }
-    let count = |severity| {
-        parsed
-            .diagnostics
-            .iter()
-            .filter(|found| found.severity == severity)
-            .count()
-    };
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    if format != CheckFormat::Json {
-        match &parsed.fleet {
-            Some(fleet) => println!(
-                "fleet {}: {} machines, {} deployments, {warnings} warnings",
-                fleet.name,
-                fleet.machines.len(),
-                fleet.deployments.len()
-            ),
-            None => println!("{errors} errors, {warnings} warnings"),
-        }
+    let warnings = parsed
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Warning)
+        .count();
+    // What is wrong was counted beneath it.
+    if format != CheckFormat::Json
+        && let Some(fleet) = &parsed.fleet
+    {
+        say(format_args!(
+            "fleet {}: {}, {}",
+            fleet.name,
+            counted(fleet.machines.len(), "machine"),
+            counted(fleet.deployments.len(), "deployment")
+        ))?;
     }
     Ok(match (parsed.fleet.is_some(), wish.deny) {
         (false, _) => Exit::Failed,
         (true, Some(Deny::Warnings)) if warnings > 0 => Exit::Changes,
         (true, _) => Exit::Done,
     })
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Reads every regular file below a folder, hidden ones apart.

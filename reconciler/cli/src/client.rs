@@ -2,7 +2,8 @@
 
 use crate::exit::Failure;
 use reconciler_core::people::Refusal;
-use reqwest::Method;
+use reconciler_core::refusal::RefusalCode;
+use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -97,11 +98,22 @@ impl Client {
             }
             Err(Failure::Refused(serde_json::from_slice(&body).unwrap_or_else(
                 |_| Refusal {
-                    code: status.as_u16().to_string(),
+                    code: of_status(status).code().to_owned(),
                     message: String::from_utf8_lossy(&body).trim().to_owned(),
                 },
             )))
         })
+    }
+}
+
+/// The code of an answer that is not musterd's own word.
+fn of_status(status: StatusCode) -> RefusalCode {
+    if status == StatusCode::NOT_FOUND {
+        RefusalCode::NotFound
+    } else if status.is_client_error() {
+        RefusalCode::BadRequest
+    } else {
+        RefusalCode::Failed
     }
 }
 

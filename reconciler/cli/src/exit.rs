@@ -1,6 +1,8 @@
 //! Exit codes, the same for every command.
 
 use reconciler_core::people::Refusal;
+use reconciler_core::refusal::RefusalCode;
+use schema_fleet::Code;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,10 +22,23 @@ pub(crate) enum Exit {
     Blocked,
     /// 5: the plan is stale.
     Stale,
-    /// 6: musterd cannot be reached.
+    /// 6: musterd cannot be reached, or has no database or repository; what is observed is too old, or no
+    /// rack agent is heard of the machines that are waited for (`apply --wait`).
     Unreachable,
     /// 64: wrong usage.
     Usage,
+}
+
+impl Exit {
+    /// The end of a failed `plan` or `apply` in a word, as documents and CI say it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::Unreachable => "unreachable",
+            Self::Usage => "usage",
+            Self::Done | Self::Failed | Self::Changes | Self::Destructive | Self::Blocked => "failed",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -65,6 +80,9 @@ pub(crate) enum Failure {
         /// Why.
         source: std::io::Error,
     },
+    /// What is observed is too old.
+    #[error("{0}")]
+    Old(String),
     /// The command cannot be carried out as given.
     #[error("{0}")]
     Usage(String),
@@ -90,22 +108,34 @@ impl Failure {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable { .. } => Exit::Unreachable,
-            Self::Refused(refusal) if refusal.code == "M0901" => Exit::Stale,
-            Self::Refused(_) | Self::File { .. } | Self::Other(_) => Exit::Failed,
+            Self::Unreachable { .. } | Self::Old(_) => Exit::Unreachable,
+            Self::Refused(refusal) if refusal.code == Code::M0901.as_str() => Exit::Stale,
+            Self::Refused(refusal) => match RefusalCode::parse(&refusal.code) {
+                Some(RefusalCode::Source | RefusalCode::Database | RefusalCode::Contended) => {
+                    Exit::Unreachable
+                }
+                Some(_) | None => Exit::Failed,
+            },
+            Self::File { .. } | Self::Other(_) => Exit::Failed,
             Self::Usage(_) => Exit::Usage,
         }
     }
 
+    /// Its code, which `muster explain` knows.
+    pub(crate) fn code(&self) -> &str {
+        let code = match self {
+            Self::Refused(refusal) => return &refusal.code,
+            Self::Unreachable { .. } => RefusalCode::Unreachable,
+            Self::Old(_) => RefusalCode::Old,
+            Self::File { .. } => RefusalCode::File,
+            Self::Usage(_) => RefusalCode::Usage,
+            Self::Other(_) => RefusalCode::Failed,
+        };
+        code.code()
+    }
+
     /// As one JSON document.
     pub(crate) fn json(&self) -> String {
-        let code = match self {
-            Self::Unreachable { .. } => "UNREACHABLE",
-            Self::Refused(refusal) => &refusal.code,
-            Self::File { .. } => "FILE",
-            Self::Usage(_) => "USAGE",
-            Self::Other(_) => "FAILED",
-        };
-        serde_json::json!({ "error": { "code": code, "message": self.to_string() } }).to_string()
+        serde_json::json!({ "error": { "code": self.code(), "message": self.to_string() } }).to_string()
     }
 }

@@ -1,9 +1,13 @@
 //! `muster explain`: what a code means and what to do. Needs no daemon: the pages are in the program.
 
 use crate::exit::{Exit, Failure};
+use crate::say::say;
 use reconciler_core::condition::Condition;
+use reconciler_core::refusal::RefusalCode;
 use schema_fleet::Code;
-use std::io::{self, Write as _};
+
+/// The codes that a booting machine shows, a section each.
+const BOOT_CODES: &str = include_str!("../../../docs/boot-codes.md");
 
 /// A code with its page.
 struct Page {
@@ -44,8 +48,7 @@ pub(crate) fn run(code: Option<&str>, json: bool) -> Result<Exit, Failure> {
             .map(|page| format!("{:<24} {}\n", page.code, page.subject()))
             .collect(),
     };
-    // A pager that was closed has seen enough.
-    drop(io::stdout().write_all(text.as_bytes()));
+    say(text)?;
     Ok(Exit::Done)
 }
 
@@ -53,7 +56,7 @@ fn document(page: &Page) -> serde_json::Value {
     serde_json::json!({ "code": page.code, "subject": page.subject(), "page": page.text })
 }
 
-/// Diagnostics of fleets, then conditions of machines.
+/// Diagnostics of fleets, then conditions of machines, refusals of requests, codes on consoles.
 fn pages() -> impl Iterator<Item = Page> {
     let diagnostics = Code::ALL.iter().map(|code| Page {
         code: code.as_str(),
@@ -63,12 +66,23 @@ fn pages() -> impl Iterator<Item = Page> {
         code: condition.code(),
         text: condition.page(),
     });
-    diagnostics.chain(conditions)
+    let refusals = RefusalCode::ALL.iter().map(|refusal| Page {
+        code: refusal.code(),
+        text: refusal.page(),
+    });
+    let consoles = BOOT_CODES.split("\n## ").skip(1).filter_map(|section| {
+        Some(Page {
+            code: section.split_once(": ")?.0,
+            text: format!("# {}\n", section.trim_end()),
+        })
+    });
+    diagnostics.chain(conditions).chain(refusals).chain(consoles)
 }
 
 fn find(wanted: &str) -> Result<Page, Failure> {
+    // People write NO-BOOT as well as NO_BOOT, and BOOT_1 as well as BOOT-1.
     let upper = wanted.to_uppercase().replace('-', "_");
-    if let Some(page) = pages().find(|page| page.code == upper) {
+    if let Some(page) = pages().find(|page| page.code.replace('-', "_") == upper) {
         return Ok(page);
     }
     let nearest = pages()

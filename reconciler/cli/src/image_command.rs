@@ -4,6 +4,7 @@ use crate::arguments::ImageBuild;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::image::{self, ImageKind};
+use crate::say::{say, tell};
 use reconciler_core::people::{self, Artefact};
 use schema_ids::Digest;
 use sha2::{Digest as _, Sha256};
@@ -18,7 +19,7 @@ pub(crate) fn build(wish: &ImageBuild, json: bool) -> Result<Exit, Failure> {
         .find(|kind| kind.name() == wish.kind)
         .ok_or_else(|| Failure::Usage(format!("no image is called {:?}", wish.kind)))?;
     let cache = wish.cache.clone().unwrap_or_else(default_cache);
-    let built = image::build(kind, &wish.out, &cache, &mut |line| eprintln!("{line}"))
+    let built = image::build(kind, &wish.out, &cache, &mut |line| tell(line))
         .map_err(|error| Failure::Other(chain(&error)))?;
     if json {
         let artefacts: Vec<_> = built
@@ -26,12 +27,9 @@ pub(crate) fn build(wish: &ImageBuild, json: bool) -> Result<Exit, Failure> {
             .iter()
             .map(|file| serde_json::json!({ "path": file.path, "sha256": file.sha256, "bytes": file.size }))
             .collect();
-        println!(
-            "{}",
-            serde_json::json!({ "artefacts": artefacts, "block": built.block })
-        );
+        say(serde_json::json!({ "artefacts": artefacts, "block": built.block }))?;
     } else {
-        print!("{}", built.block);
+        say(&built.block)?;
     }
     Ok(Exit::Done)
 }
@@ -73,12 +71,17 @@ pub(crate) fn add(client: &Client, files: &[PathBuf], json: bool) -> Result<Exit
             None => client.put_file(&format!("{}{}", people::IMAGES, digest.hex()), file)?,
         };
         if !json {
-            println!("{}  {:>12}  {}", artefact.digest, artefact.bytes, file.display());
+            say(format_args!(
+                "{}  {:>12}  {}",
+                artefact.digest,
+                artefact.bytes,
+                file.display()
+            ))?;
         }
         added.push(artefact);
     }
     if json {
-        println!("{}", serde_json::json!(added));
+        say(serde_json::json!(added))?;
     }
     Ok(Exit::Done)
 }
@@ -105,10 +108,11 @@ fn hash(path: &Path) -> Result<Digest, Failure> {
 pub(crate) fn ls(client: &Client, json: bool) -> Result<Exit, Failure> {
     let has: Vec<Artefact> = client.get(people::IMAGES)?;
     if json {
-        println!("{}", serde_json::json!(has));
+        say(serde_json::json!(has))?;
     } else {
-        has.iter()
-            .for_each(|artefact| println!("{}  {:>12}", artefact.digest, artefact.bytes));
+        for artefact in &has {
+            say(format_args!("{}  {:>12}", artefact.digest, artefact.bytes))?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::plan;
 use crate::plan_text;
+use crate::say::say;
 use crate::status::line;
 use reconciler_core::people::{self, DiscoveredMachine, MachineDetail, RecoverAnswer};
 use reconciler_core::plan::Plan;
@@ -18,33 +19,33 @@ pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Fail
     if name.starts_with("p-") {
         let shown: Plan = client.get(&format!("{}{name}", people::PLANS))?;
         if json {
-            println!("{}", plan::document(&shown))
+            say(plan::document(&shown))?;
         } else {
-            print!("{}", plan_text::render(&shown))
+            say(plan_text::render(&shown))?;
         }
         return Ok(Exit::Done);
     }
     let detail = detail(client, name)?;
     if json {
-        println!("{}", pretty(&detail));
+        say(pretty(&detail))?;
         return Ok(Exit::Done);
     }
-    println!("{}\n", line(&detail.status));
-    println!("{}", detail.why.trim_end());
+    say(format_args!("{}\n\n", line(&detail.status)))?;
+    say(format_args!("{}", detail.why.trim_end()))?;
     if let Some(inventory) = &detail.inventory {
-        println!("\nHARDWARE");
-        println!(
+        say(format_args!("\nHARDWARE"))?;
+        say(format_args!(
             "    {} {}  serial {}",
             inventory.vendor,
             inventory.product,
             inventory.serial.as_deref().unwrap_or("-")
-        );
-        println!(
+        ))?;
+        say(format_args!(
             "    {} cores  {}  {} MiB",
             inventory.cpu.cores,
             inventory.cpu.model,
             inventory.memory_bytes >> 20
-        );
+        ))?;
         for disk in &inventory.disks {
             let id = disk
                 .id
@@ -55,19 +56,19 @@ pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Fail
             } else {
                 &disk.holds
             };
-            println!(
+            say(format_args!(
                 "    disk  {:<10} {:>8} MiB  {id}  {holds}",
                 disk.path,
                 disk.size_bytes >> 20
-            );
+            ))?;
         }
         for nic in &inventory.nics {
-            println!(
+            say(format_args!(
                 "    nic   {:<10} {}  {}",
                 nic.name,
                 nic.mac,
                 if nic.link { "link" } else { "no link" }
-            );
+            ))?;
         }
     }
     Ok(Exit::Done)
@@ -84,9 +85,9 @@ fn detail(client: &Client, name: &str) -> Result<MachineDetail, Failure> {
 pub(crate) fn why(client: &Client, name: &str, json: bool) -> Result<Exit, Failure> {
     let detail = detail(client, name)?;
     if json {
-        println!("{}", pretty(&detail.status))
+        say(pretty(&detail.status))?;
     } else {
-        println!("{}", detail.why.trim_end())
+        say(format_args!("{}", detail.why.trim_end()))?;
     }
     Ok(Exit::Done)
 }
@@ -95,16 +96,18 @@ pub(crate) fn why(client: &Client, name: &str, json: bool) -> Result<Exit, Failu
 pub(crate) fn discovered(client: &Client, patch: bool, json: bool) -> Result<Exit, Failure> {
     let found: Vec<DiscoveredMachine> = client.get(people::DISCOVERED)?;
     if json {
-        println!("{}", pretty(&found));
+        say(pretty(&found))?;
     } else if patch {
-        found.iter().for_each(|machine| println!("{}", machine.toml));
+        for machine in &found {
+            say(format_args!("{}\n", machine.toml))?;
+        }
     } else if found.is_empty() {
-        println!("No machine asked to boot that no file declares.");
+        say(format_args!("No machine asked to boot that no file declares."))?;
     } else {
         for machine in &found {
             let inventory = &machine.discovered.inventory;
             let serial = inventory.serial.as_deref().unwrap_or("-");
-            println!(
+            say(format_args!(
                 "{}  {}  {} {}  serial {serial}  {} disks  seen {}",
                 machine.mac,
                 machine.discovered.link,
@@ -112,9 +115,11 @@ pub(crate) fn discovered(client: &Client, patch: bool, json: bool) -> Result<Exi
                 inventory.product,
                 inventory.disks.len(),
                 machine.discovered.seen
-            );
+            ))?;
         }
-        println!("\nDeclare them with the lines of `muster machine discovered --patch`.");
+        say(format_args!(
+            "\nDeclare them with the lines of `muster machine discovered --patch`."
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -123,12 +128,12 @@ pub(crate) fn discovered(client: &Client, patch: bool, json: bool) -> Result<Exi
 pub(crate) fn recover(client: &Client, json: bool) -> Result<Exit, Failure> {
     let answer: RecoverAnswer = client.post(people::RECOVER, &serde_json::json!({}))?;
     if json {
-        println!("{}", pretty(&answer));
+        say(pretty(&answer))?;
     } else {
-        println!(
+        say(format_args!(
             "Incarnation {} begins; orders are sent again.",
             answer.incarnation.number
-        );
+        ))?;
     }
     Ok(Exit::Done)
 }

@@ -3,12 +3,16 @@
 //! A thin shell over `schema-fleet` (offline) and musterd's people's API (everything that needs
 //! reality). It decides nothing.
 
+// A print that panics when its reader is gone is no way to end: all printing is in `say`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod apply;
 mod arguments;
 mod check;
 mod client;
 mod exit;
 mod explain;
+mod for_ci;
 mod image;
 mod image_command;
 mod machine;
@@ -16,12 +20,15 @@ mod manual;
 mod plan;
 mod plan_text;
 mod removed;
+mod say;
 mod status;
+mod wait;
 mod watch;
 
 use crate::arguments::{Arguments, Command, ImageCommand, MachineCommand};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
+use crate::say::{say, tell};
 use clap::Parser as _;
 use std::process::ExitCode;
 
@@ -42,9 +49,10 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             if arguments.json {
-                println!("{}", failure.json());
+                // Where the answer cannot go, this cannot either; the exit code remains.
+                drop(say(failure.json()));
             } else {
-                eprintln!("{failure}");
+                tell(&failure);
             }
             failure.exit().into()
         }
@@ -56,23 +64,23 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let online = || Client::connect(&arguments.socket);
     match &arguments.command {
         Command::Check(wish) => check::run(wish, json),
-        Command::Plan(wish) => plan::run(&online()?, wish, json),
-        Command::Apply(wish) => apply::run(&online()?, wish, json),
+        Command::Plan(wish) => plan::run(online(), wish, json),
+        Command::Apply(wish) => apply::run(online(), wish, json),
         Command::Status { watch: false } => status::run(&online()?, json),
-        Command::Status { watch: true } => watch::until(&online()?, json, |_| None),
+        Command::Status { watch: true } => watch::run(&online()?, json),
         Command::Show { name } => machine::show(&online()?, name, json),
         Command::Why { machine } => machine::why(&online()?, machine, json),
         Command::Machine(MachineCommand::Discovered { patch }) => {
             machine::discovered(&online()?, *patch, json)
         }
-        Command::Removed(wish) => removed::run(wish),
+        Command::Removed(wish) => removed::run(wish, json),
         Command::Image(ImageCommand::Build(wish)) => image_command::build(wish, json),
         Command::Image(ImageCommand::Add { files }) => image_command::add(&online()?, files, json),
         Command::Image(ImageCommand::Ls) => image_command::ls(&online()?, json),
         Command::Approve { plan, wipe_set } => plan::approve(&online()?, plan, wipe_set, json),
         Command::Recover => machine::recover(&online()?, json),
         Command::Explain(wish) => explain::run(wish.code.as_deref(), json),
-        Command::Completions { shell } => Ok(manual::completions(*shell)),
+        Command::Completions { shell } => manual::completions(*shell),
         Command::Man { folder } => manual::pages(folder),
     }
 }

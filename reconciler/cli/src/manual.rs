@@ -2,17 +2,18 @@
 
 use crate::arguments::Arguments;
 use crate::exit::{Exit, Failure};
+use crate::say::say;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use std::fs;
-use std::io;
 use std::path::Path;
 
 /// Writes a shell's completions to standard output.
-pub(crate) fn completions(shell: Shell) -> Exit {
-    let mut command = Arguments::command();
-    clap_complete::generate(shell, &mut command, "muster", &mut io::stdout());
-    Exit::Done
+pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "muster", &mut script);
+    say(String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
 }
 
 /// Writes a page for each command: `muster.1`, `muster-plan.1` …

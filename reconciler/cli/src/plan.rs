@@ -3,25 +3,35 @@
 use crate::arguments::Plan as Wish;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
+use crate::for_ci;
 use crate::plan_text;
+use crate::say::{say, tell};
 use reconciler_core::people::{self, ApproveRequest, PlanAnswer, PlanRequest};
 use reconciler_core::plan::{Change, Plan};
 
 /// Asks for a plan and shows it.
-pub(crate) fn run(client: &Client, wish: &Wish, json: bool) -> Result<Exit, Failure> {
-    let answer: PlanAnswer = client.post(
-        people::PLAN,
-        &PlanRequest {
-            head: wish.head.clone(),
-        },
-    )?;
+pub(crate) fn run(client: Result<Client, Failure>, wish: &Wish, json: bool) -> Result<Exit, Failure> {
+    let made = client.and_then(|client| make(&client, wish));
+    let (outcome, plan) = match &made {
+        Ok(answer) => (outcome(&answer.plan), Some(&answer.plan)),
+        Err(failure) => (failure.exit().word(), None),
+    };
+    for_ci::write(&wish.ci, outcome, plan)?;
+    let answer = made?;
     if json {
-        println!("{}", document(&answer.plan));
+        say(document(&answer.plan))?;
     } else {
-        eprint!("{}", answer.warnings);
-        print!("{}", plan_text::render(&answer.plan));
+        tell(&answer.warnings);
+        say(plan_text::render(&answer.plan))?;
     }
     Ok(exit(&answer.plan, wish.exit_code))
+}
+
+fn make(client: &Client, wish: &Wish) -> Result<PlanAnswer, Failure> {
+    let head = wish.head.clone();
+    let answer: PlanAnswer = client.post(people::PLAN, &PlanRequest { head })?;
+    for_ci::fresh(client, &wish.ci, &answer.plan)?;
+    Ok(answer)
 }
 
 /// The exit code that a plan stands for.
@@ -32,24 +42,28 @@ pub(crate) fn exit(plan: &Plan, by_changes: bool) -> Exit {
         Exit::Done
     } else if plan.changes.iter().any(Change::destructive) {
         Exit::Destructive
-    } else if plan.changes.is_empty() {
+    } else if plan.changes.iter().all(Change::is_label) {
         Exit::Done
     } else {
         Exit::Changes
     }
 }
 
-/// The plan as the document `muster.plan/1.0`: the plan itself and what is read off it.
-pub(crate) fn document(plan: &Plan) -> String {
-    let outcome = match exit(plan, true) {
+/// What a plan comes to, in a word.
+fn outcome(plan: &Plan) -> &'static str {
+    match exit(plan, true) {
         Exit::Blocked => "blocked",
         Exit::Destructive => "destructive",
         Exit::Changes => "changes",
         Exit::Done | Exit::Failed | Exit::Stale | Exit::Unreachable | Exit::Usage => "none",
-    };
+    }
+}
+
+/// The plan as the document `muster.plan/1.0`: the plan itself and what is read off it.
+pub(crate) fn document(plan: &Plan) -> String {
     let document = serde_json::json!({
         "format": "muster.plan/1.0",
-        "outcome": outcome,
+        "outcome": outcome(plan),
         "applicable": plan.applicable(),
         "plan": plan,
     });
@@ -64,9 +78,9 @@ pub(crate) fn approve(client: &Client, plan: &str, wipe_set: &str, json: bool) -
     };
     let _: serde_json::Value = client.post(people::APPROVE, &request)?;
     if json {
-        println!("{}", serde_json::json!({ "approved": wipe_set, "plan": plan }));
+        say(serde_json::json!({ "approved": wipe_set, "plan": plan }))?;
     } else {
-        println!("{wipe_set} of {plan} is approved.");
+        say(format_args!("{wipe_set} of {plan} is approved."))?;
     }
     Ok(Exit::Done)
 }

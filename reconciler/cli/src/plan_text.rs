@@ -14,6 +14,7 @@ fn sign(action: ChangeAction) -> (&'static str, &'static str) {
         ChangeAction::Update => ("~", "update"),
         ChangeAction::Orphan => ("?", "orphan"),
         ChangeAction::Rename => (">", "rename"),
+        ChangeAction::Label => (">", "label"),
     }
 }
 
@@ -176,9 +177,14 @@ mod tests {
         reconciler_core::plan::plan(&desired, &observed, &Plan::empty(fleet.name.clone()), at)
     }
 
+    /// The text, with a name for its id, which is a digest of everything in it.
+    fn render(plan: &Plan) -> String {
+        super::render(plan).replace(&plan.id, "p-ID")
+    }
+
     #[test]
     fn a_first_plan() {
-        insta::assert_snapshot!(super::render(&first_plan()));
+        insta::assert_snapshot!(render(&first_plan()));
     }
 
     #[test]
@@ -204,7 +210,7 @@ mod tests {
         plan.guards.push(GuardReport {
             guard: "limits".to_owned(),
             blocked: Some((
-                "M0803".to_owned(),
+                "LIMIT_EXCEEDED".to_owned(),
                 "1 machine would be destroyed, 0 are allowed".to_owned(),
             )),
             detail: String::new(),
@@ -215,6 +221,6 @@ mod tests {
             text: "disk serial:SSD_2 holds data nobody named\nadd its consent".to_owned(),
             origin,
         });
-        insta::assert_snapshot!(super::render(&plan));
+        insta::assert_snapshot!(render(&plan));
     }
 }

@@ -3,28 +3,39 @@
 
 use crate::arguments::{Disks, Removed, RemovedKind};
 use crate::exit::{Exit, Failure};
+use crate::say::say;
 
 /// Prints the lines.
-pub(crate) fn run(wish: &Removed) -> Result<Exit, Failure> {
+pub(crate) fn run(wish: &Removed, json: bool) -> Result<Exit, Failure> {
     if wish.reason.trim().is_empty() || wish.reason.chars().any(char::is_control) {
         return Err(Failure::Usage("--reason is one line of text".to_owned()));
     }
-    print!("{}", lines(wish));
+    let toml = lines(wish);
+    if json {
+        let object = format!("removed.{}.{}", kind(wish), wish.name);
+        say(serde_json::json!({ "format": "muster.removed/1.0", "object": object, "toml": toml }))?;
+    } else {
+        say(toml)?;
+    }
     Ok(Exit::Done)
 }
 
-fn lines(wish: &Removed) -> String {
-    let kind = match wish.kind {
+fn kind(wish: &Removed) -> &'static str {
+    match wish.kind {
         RemovedKind::Machine => "machine",
         RemovedKind::Deployment => "deployment",
-    };
+    }
+}
+
+fn lines(wish: &Removed) -> String {
     let disks = match wish.disks {
         Disks::Retain => "retain",
         Disks::Quick => "quick",
     };
     let reason = wish.reason.replace('\\', "\\\\").replace('"', "\\\"");
     format!(
-        "[removed.{kind}.\"{}\"]\ndisks = \"{disks}\"\nreason = \"{reason}\"\n",
+        "[removed.{}.\"{}\"]\ndisks = \"{disks}\"\nreason = \"{reason}\"\n",
+        kind(wish),
         wish.name
     )
 }

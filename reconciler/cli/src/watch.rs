@@ -6,7 +6,7 @@ use crate::status;
 use reconciler_core::people::{self, Status};
 use schema_ids::Name;
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 /// How often it looks: progress of a step comes every two seconds.
@@ -19,8 +19,14 @@ const CLEAR_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
 const CLEAR: &str = "\x1b[2J";
 
+/// Where and how what is seen is shown.
+pub(crate) struct View {
+    to: Box<dyn Write>,
+    form: Form,
+}
+
 /// How what is seen is shown.
-enum View {
+enum Form {
     /// One screen, drawn anew.
     Screen,
     /// What changed, by machine.
@@ -29,20 +35,18 @@ enum View {
     Json(BTreeMap<Name, String>),
 }
 
-/// Watches until `end` says that it is over. Ctrl-C ends it as well; musterd goes on without us.
-pub(crate) fn until(
+/// Watches until Ctrl-C; musterd goes on without us.
+pub(crate) fn run(client: &Client, json: bool) -> Result<Exit, Failure> {
+    let view = if json { View::json() } else { View::shown() };
+    until(client, view, |_| None::<()>).map(|_| Exit::Done)
+}
+
+/// Watches until `end` says that it is over; `None` if the reader is gone before.
+pub(crate) fn until<T>(
     client: &Client,
-    json: bool,
-    end: impl Fn(&Status) -> Option<Exit>,
-) -> Result<Exit, Failure> {
-    let mut view = match (json, io::stdout().is_terminal()) {
-        (true, _) => View::Json(BTreeMap::new()),
-        (false, true) => View::Screen,
-        (false, false) => View::Lines(BTreeMap::new()),
-    };
-    if matches!(view, View::Screen) {
-        print!("{CLEAR}");
-    }
+    mut view: View,
+    end: impl Fn(&Status) -> Option<T>,
+) -> Result<Option<T>, Failure> {
     let mut failed = 0;
     loop {
         match client.get::<Status>(people::STATUS) {
@@ -50,10 +54,11 @@ pub(crate) fn until(
                 failed = 0;
                 // A reader that is gone has seen enough.
                 if view.show(&status).is_err() {
-                    return Ok(Exit::Done);
+                    return Ok(None);
                 }
-                if let Some(exit) = end(&status) {
-                    return Ok(exit);
+                let ended = end(&status);
+                if ended.is_some() {
+                    return Ok(ended);
                 }
             }
             Err(failure) => {
@@ -68,17 +73,49 @@ pub(crate) fn until(
 }
 
 impl View {
+    /// For a person, on standard output.
+    pub(crate) fn shown() -> Self {
+        let (to, form) = if io::stdout().is_terminal() {
+            let mut to = io::stdout();
+            // The first drawing meets the same end.
+            drop(to.write_all(CLEAR.as_bytes()));
+            (to, Form::Screen)
+        } else {
+            (io::stdout(), Form::Lines(BTreeMap::new()))
+        };
+        Self {
+            to: Box::new(to),
+            form,
+        }
+    }
+
+    /// For a person, beside an answer on standard output.
+    pub(crate) fn told() -> Self {
+        Self {
+            to: Box::new(io::stderr()),
+            form: Form::Lines(BTreeMap::new()),
+        }
+    }
+
+    /// For a program: a JSON document on each line of standard output.
+    fn json() -> Self {
+        Self {
+            to: Box::new(io::stdout()),
+            form: Form::Json(BTreeMap::new()),
+        }
+    }
+
     fn show(&mut self, status: &Status) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        match self {
-            Self::Screen => {
+        let out = &mut self.to;
+        match &mut self.form {
+            Form::Screen => {
                 write!(out, "{HOME}")?;
                 for line in status::render(status).lines() {
                     writeln!(out, "{line}{CLEAR_LINE}")?;
                 }
                 write!(out, "{CLEAR_BELOW}")?;
             }
-            Self::Lines(shown) => {
+            Form::Lines(shown) => {
                 for machine in &status.machines {
                     let line = status::line(machine);
                     if changed(shown, &machine.name, &line) {
@@ -86,7 +123,7 @@ impl View {
                     }
                 }
             }
-            Self::Json(shown) => {
+            Form::Json(shown) => {
                 for machine in &status.machines {
                     let line = status::line(machine);
                     if changed(shown, &machine.name, &line) {

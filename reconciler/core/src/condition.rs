@@ -45,6 +45,18 @@ impl Wait {
         }
     }
 
+    /// A revision's stop, told by its code, as a wait of the machines that it holds up. A diagnostic's code
+    /// is no condition: planning is what they wait for, and why it does not come is said.
+    pub fn of_stop(code: &str, reason: &str, since: Timestamp) -> Self {
+        match code.parse() {
+            Ok(condition) => Self::new(condition, since, reason),
+            Err(_) => {
+                let evidence = format!("inspected; its commit cannot be planned again: {code}: {reason}");
+                Self::new(Condition::Commissioning, since, evidence)
+            }
+        }
+    }
+
     /// The same, tried again at this time.
     #[must_use]
     pub fn retry_at(mut self, at: Timestamp) -> Self {

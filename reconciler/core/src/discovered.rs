@@ -1,21 +1,31 @@
 //! Fleet lines for a machine that no file declares.
 
 use crate::observed::Discovered;
+use crate::plan::Plan;
 use rack_api::inventory::FirmwareKind;
-use schema_ids::Mac;
+use schema_fleet::Fleet;
+use schema_ids::{Mac, Name};
 
-/// The TOML that would declare it, to be pasted into a fleet file. Its name is made of its serial
-/// number, or else of its MAC; the BMC's account is left to the person.
-pub fn fleet_lines(mac: Mac, found: &Discovered) -> String {
+/// The TOML that would declare it, to be pasted into a fleet file; `muster check` accepts it as it is.
+/// Its name is made of its serial number, or else of its MAC. Its rack is written if `adopted`, the plan in
+/// force and its fleet, leaves no doubt. The BMC's account is left to the person, and with it the BMC.
+pub fn fleet_lines(mac: Mac, found: &Discovered, adopted: Option<(&Plan, &Fleet)>) -> String {
     let inventory = &found.inventory;
+    let serial = inventory.serial.as_deref();
     let mut lines = vec![
         format!(
             "# {} {}, seen on {} at {}",
-            inventory.vendor, inventory.product, found.link, found.seen
+            printable(&inventory.vendor),
+            printable(&inventory.product),
+            printable(&found.link),
+            found.seen
         ),
-        format!("[machine.{}]", quoted_name(mac, inventory.serial.as_deref())),
+        format!("[machine.{}]", name(mac, serial, adopted)),
     ];
-    if let Some(serial) = &inventory.serial {
+    if let Some(rack) = adopted.and_then(|(plan, fleet)| rack(plan, fleet, &found.link)) {
+        lines.push(format!("rack = \"{rack}\""));
+    }
+    if let Some(serial) = serial {
         lines.push(format!("serial = {}", quoted(serial)));
     }
     if let Some(uuid) = inventory.uuid {
@@ -27,12 +37,14 @@ pub fn fleet_lines(mac: Mac, found: &Discovered) -> String {
     };
     lines.push(format!("boot.mode = \"{mode}\""));
     if let Some(address) = inventory.bmc.as_ref().and_then(|bmc| bmc.address) {
+        lines.push("# To have it switched, name the secret that holds its BMC's account:".to_owned());
         lines.push(format!(
-            "bmc = {{ driver = \"ipmi\", address = \"{address}\", secret = \"bmc\" }}"
+            "# bmc = {{ driver = \"ipmi\", address = \"{address}\", secret = \"...\" }}"
         ));
     }
     for (index, nic) in inventory.nics.iter().enumerate() {
-        let link = if nic.mac == mac {
+        let is_known = adopted.is_none_or(|(plan, _)| plan.links.contains_key(&found.link));
+        let link = if nic.mac == mac && is_known {
             format!(", link = {}", quoted(&found.link))
         } else {
             String::new()
@@ -43,12 +55,34 @@ pub fn fleet_lines(mac: Mac, found: &Discovered) -> String {
     lines.join("\n")
 }
 
-/// A name as TOML writes it in a header: names may hold dots, which would nest.
-fn quoted_name(mac: Mac, serial: Option<&str>) -> String {
-    let from_serial = serial.map(|serial| serial.to_lowercase().replace(['.', '_', ' ', '/'], "-"));
-    from_serial
-        .filter(|text| text.parse::<schema_ids::Name>().is_ok())
-        .unwrap_or_else(|| format!("m-{}", mac.hyphenated()))
+/// The rack that a machine on this link stands in: the only one that the link's agents serve.
+fn rack<'a>(plan: &Plan, fleet: &'a Fleet, link: &str) -> Option<&'a Name> {
+    let agents = &plan.links.get(link)?.agents;
+    let mut served = fleet
+        .racks
+        .iter()
+        .filter(|(_, rack)| rack.agents.iter().any(|agent| agents.contains(&agent.value)));
+    match (served.next(), served.next()) {
+        (Some((name, _)), None) => Some(name),
+        (Some(_), Some(_)) | (None, _) => None,
+    }
+}
+
+/// A name that no machine has. Dots would nest in a TOML header.
+fn name(mac: Mac, serial: Option<&str>, adopted: Option<(&Plan, &Fleet)>) -> String {
+    let is_taken = |name: &Name| adopted.is_some_and(|(_, fleet)| fleet.machines.contains_key(name));
+    serial
+        .map(|serial| serial.to_lowercase().replace(['.', '_', ' ', '/'], "-"))
+        .and_then(|text| text.parse().ok())
+        .filter(|name| !is_taken(name))
+        .map_or_else(|| format!("m-{}", mac.hyphenated()), |name| name.to_string())
+}
+
+/// What firmware says of itself, fit for a comment: a control character would end the line or worse.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// A TOML basic string (TOML 1.0 §string).

@@ -2,7 +2,8 @@
 //!
 //! The in-machine agent says who it is, which job it has and what it sees on each disk; the answer is
 //! yes only if all of that is what the adopted plan agreed to. The daemon records the start before the
-//! yes leaves it. Nothing here trusts that the machine was asked to start.
+//! yes leaves it. Nothing here trusts that the machine was asked to start. The agent judges the disks by
+//! the same table of cases, `rack/api/tests/cases/fence.toml`.
 
 use crate::condition::Condition;
 use crate::facts::MachineFacts;
@@ -38,13 +39,7 @@ type Refusal = (Condition, String);
 pub fn judge(ground: &Ground<'_>, request: &GoRequest) -> Verdict {
     let judged = wanted(ground, request)
         .and_then(|deploy| same_machine(ground, request).map(|()| deploy))
-        .and_then(|deploy| {
-            let generation = ground.machine.wanted.generation;
-            deploy
-                .disks
-                .iter()
-                .try_for_each(|disk| as_agreed(disk, deploy, generation, &request.disks))
-        });
+        .and_then(|deploy| disks(deploy, ground.machine.wanted.generation, &request.disks));
     match judged {
         Ok(()) => Verdict::Go,
         Err((condition, reason)) => Verdict::Refuse {
@@ -131,14 +126,50 @@ fn same_machine(ground: &Ground<'_>, request: &GoRequest) -> Result<(), Refusal>
     }
 }
 
-/// The disk is there, and holds what the plan agreed to erase or what this binding itself has begun
-/// to write.
-fn as_agreed(
+/// What a disk holds, as far as this installation may have to do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// Its final marker.
+    Finished,
+    /// Its first marker.
+    Begun,
+    /// What the plan agreed to erase, or what the binding began to write for an earlier intent.
+    MayGo,
+}
+
+/// Every disk may be written; or, where some carry the final marker, all others carry the first: final
+/// markers are written when everything is on all disks, so the missing ones may follow, and nothing else.
+fn disks(deploy: &Deploy, generation: Generation, seen: &[DiskSeen]) -> Result<(), Refusal> {
+    let held = deploy
+        .disks
+        .iter()
+        .map(|plan| holds(plan, deploy, generation, seen))
+        .collect::<Result<Vec<Holds>, Refusal>>()?;
+    if !held.contains(&Holds::Finished) {
+        return Ok(());
+    }
+    let mut disks = deploy.disks.iter().zip(&held);
+    if let Some((plan, _)) = disks.find(|(_, holds)| **holds == Holds::MayGo) {
+        let why = format!(
+            "{} was not written by the installation that other disks say is done",
+            plan.disk
+        );
+        return Err((Condition::UnexpectedContents, why));
+    }
+    if held.contains(&Holds::Begun) {
+        return Ok(());
+    }
+    let why = "the disks say that this installation is already done".to_owned();
+    Err((Condition::NotSeenAfterInstall, why))
+}
+
+/// The disk is there, and holds nothing that is somebody else's.
+fn holds(
     plan: &DiskPlan,
     deploy: &Deploy,
     generation: Generation,
     seen: &[DiskSeen],
-) -> Result<(), Refusal> {
+) -> Result<Holds, Refusal> {
     let mut found = seen.iter().filter(|seen| seen.disk == plan.disk);
     let (Some(disk), None) = (found.next(), found.next()) else {
         return Err((
@@ -153,25 +184,24 @@ fn as_agreed(
         );
         return Err((Condition::DiskMissing, why));
     }
-    if disk.content == plan.agreed {
-        return Ok(());
-    }
-    match &disk.content {
-        ContentId::Marker {
-            binding,
-            generation: written,
-            installed,
-            ..
-        } if *binding == deploy.binding => {
-            if *installed && *written == generation {
-                let why = format!("{} says that this installation is already done", plan.disk);
-                return Err((Condition::NotSeenAfterInstall, why));
-            }
-            if !*installed && *written <= generation {
-                return Ok(());
-            }
+    if let ContentId::Marker {
+        incarnation,
+        binding,
+        generation: written,
+        installed,
+    } = &disk.content
+        && *binding == deploy.binding
+    {
+        let (written, wanted) = ((*incarnation, *written), (deploy.incarnation.number, generation));
+        if written == wanted {
+            return Ok(if *installed { Holds::Finished } else { Holds::Begun });
         }
-        ContentId::Marker { .. } | ContentId::Blank | ContentId::Foreign(_) => {}
+        if !*installed && written < wanted {
+            return Ok(Holds::MayGo);
+        }
+    }
+    if disk.content == plan.agreed {
+        return Ok(Holds::MayGo);
     }
     let why = format!(
         "{} holds {}, agreed to erase was {}",

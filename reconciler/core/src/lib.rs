@@ -22,5 +22,6 @@ pub mod phase;
 pub mod plan;
 pub mod rack;
 mod reading;
+pub mod refusal;
 pub mod status;
 pub mod tick;

@@ -2,8 +2,9 @@
 //!
 //! HTTP with JSON. An answer that is not 2xx carries a [`Refusal`].
 
+use crate::condition::Condition;
 use crate::observed::Discovered;
-use crate::phase::Phase;
+use crate::phase::Mark;
 use crate::plan::{MachinePlan, Plan};
 use crate::status::MachineStatus;
 use rack_api::inventory::Inventory;
@@ -33,7 +34,7 @@ pub const IMAGES: &str = "/v1/images/";
 /// Why a request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// A diagnostic's or condition's code, or `NOT_FOUND`, `BAD_REQUEST`, `INTERNAL`.
+    /// A [`RefusalCode`](crate::refusal::RefusalCode)'s code, or a diagnostic's or condition's.
     pub code: String,
     /// The whole reason and what to do.
     pub message: String,
@@ -203,9 +204,38 @@ pub struct Artefact {
     pub bytes: u64,
 }
 
-/// Whether nothing is left to do for a machine in this phase, as `apply --wait` reads it.
-pub fn converged(status: &MachineStatus) -> bool {
-    status.wait.is_none()
-        && status.proposed.is_none()
-        && matches!(status.phase, Phase::Ready | Phase::Deployed | Phase::Retired)
+/// How a machine stands to what is wanted of it, as `apply --wait` reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing is left to do. A machine that git no longer names, or that someone else switched, counts:
+    /// both are shown and left alone.
+    AsWanted,
+    /// Something is under way, or is tried again by itself.
+    UnderWay,
+    /// Others go first.
+    Queued,
+    /// No rack agent of its is heard, so that nobody can tell.
+    Unseen,
+    /// Held, and nothing goes on until the hold ends.
+    Held,
+    /// Only a person can go on.
+    NeedsPerson,
+}
+
+/// How this machine stands.
+pub fn standing(status: &MachineStatus) -> Standing {
+    let Some(wait) = &status.wait else {
+        return match status.proposed {
+            Some(_) => Standing::UnderWay,
+            None => Standing::AsWanted,
+        };
+    };
+    match wait.condition {
+        Condition::Orphaned | Condition::PowerDrift | Condition::DisksKept => Standing::AsWanted,
+        Condition::Held => Standing::Held,
+        Condition::Budget => Standing::Queued,
+        Condition::RackSilent => Standing::Unseen,
+        _ if status.marks.contains(&Mark::Stalled) => Standing::NeedsPerson,
+        _ => Standing::UnderWay,
+    }
 }

@@ -12,6 +12,7 @@ use crate::plan::MachinePlan;
 use rack_api::job::Deploy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// Where a machine stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,6 +47,15 @@ pub enum Phase {
         /// Which step, or the condition's code.
         step: String,
     },
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { step } => write!(f, "failed ({step})"),
+            other => f.write_str(&format!("{other:?}").to_lowercase()),
+        }
+    }
 }
 
 /// What is to be said beside the phase.

@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-/// A whole plan. Its id is the digest of everything else in it.
+/// A whole plan. Its id is the digest of everything else in it but when it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// `p-` and the first 12 digits of the digest.
@@ -38,7 +38,7 @@ pub struct Plan {
     pub parent: Option<String>,
     /// The commit, 40 digits; absent for the empty plan before any.
     pub commit: Option<String>,
-    /// When it was made.
+    /// When it was first made; a plan that is made again in the same world is the same plan.
     pub made: Timestamp,
     /// The fleet's name.
     pub fleet: Name,
@@ -220,8 +220,10 @@ pub enum ChangeAction {
     Update,
     /// Keep, though git no longer says so.
     Orphan,
-    /// Only a label.
+    /// It is called otherwise; nothing happens to it.
     Rename,
+    /// Something else is written of it that nothing acts on; nothing happens to it.
+    Label,
 }
 
 /// What may be erased.

@@ -6,7 +6,9 @@
 use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::plan::{LinkPlan, MachinePlan, Plan};
-use rack_api::config::{AddressRange, BmcAccess, Desired, Link, RackConfig, RackMachine, RackNic, Subnet};
+use rack_api::config::{
+    AddressRange, BmcAccess, Desired, Enlist, Known, Link, RackConfig, RackMachine, RackNic, Subnet,
+};
 use rack_api::order::{Lane, Order};
 use schema_ids::{Incarnation, Mac, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +75,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
             installed: inputs.written.contains(id),
             firmware: machine.firmware,
             bmc,
-            refuse: None,
+            refuse: refused(machine),
         };
         (*id, served)
     });
@@ -96,6 +98,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
         ephemeral: plan.ephemeral.clone(),
         artefacts: images.chain(ephemeral).collect(),
         token_key: inputs.token_key.to_owned(),
+        known: known(inputs, agent),
     };
     let orders = standing(inputs).into_values().filter(|order| {
         plan.machines
@@ -125,6 +128,51 @@ fn owners(plan: &Plan) -> BTreeMap<Mac, MachineId> {
         .into_iter()
         .flat_map(|(id, machine)| machine.nics.iter().map(|nic| (nic.mac, *id)));
     nics.collect()
+}
+
+/// What git knows machines by, for an agent that may be asked about strangers. Of the whole fleet: a
+/// stranger here may be a machine of another rack. A machine that was ever written to is left out: it
+/// boots its own disk, from whichever interface it asks.
+fn known(inputs: &Inputs<'_>, agent: &Name) -> Known {
+    let plan = inputs.plan;
+    let asked = |link: &LinkPlan| link.enlist == Enlist::Known && link.agents.contains(agent);
+    if !plan.links.values().any(asked) {
+        return Known::default();
+    }
+    let wanted = || {
+        let machines = plan.machines.iter();
+        machines
+            .filter(|(id, machine)| machine.declared && !inputs.written.contains(id))
+            .map(|(_, machine)| machine)
+    };
+    let serials = wanted().filter_map(|machine| machine.serial.as_deref());
+    Known {
+        serials: serials
+            .map(|serial| serial.trim().to_owned())
+            .filter(|serial| !serial.is_empty())
+            .collect(),
+        uuids: wanted().filter_map(|machine| machine.uuid).collect(),
+        macs: wanted()
+            .flat_map(|machine| machine.nics.iter().map(|nic| nic.mac))
+            .collect(),
+    }
+}
+
+/// Why it gets no job: nobody can say which machine it is.
+fn refused(machine: &MachinePlan) -> Option<String> {
+    let doubted = |condition| {
+        matches!(
+            condition,
+            Condition::IdentityAmbiguous | Condition::IdentityChanged
+        )
+    };
+    let blocked = machine
+        .blocked
+        .as_ref()
+        .filter(|blocked| doubted(blocked.condition))?;
+    // One that may be inspected again must be let in for it.
+    matches!(machine.wanted.intent, Intent::Observe { .. })
+        .then(|| format!("{}: {}", blocked.condition, blocked.evidence))
 }
 
 /// The newest order of each lane, of the generation that is wanted and of this life.

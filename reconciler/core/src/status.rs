@@ -117,7 +117,7 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
         return format!("no machine is called {id}\n");
     };
     let mut lines = vec![format!(
-        "{} is {:?}, wanted {} (generation {}, {})",
+        "{} is {}, wanted {} (generation {}, {})",
         status.name, status.phase, status.wanted, status.generation, status.origin
     )];
     if let Some(Intent::Observe { why }) = plan.machines.get(&id).map(|machine| &machine.wanted.intent) {

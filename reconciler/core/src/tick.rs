@@ -30,6 +30,8 @@ pub struct World<'a> {
     pub policy: &'a Policy,
     /// Set when agents or markers know more than this database: nothing is ordered.
     pub restored: Option<&'a str>,
+    /// Set while the plan's commit cannot be planned again with what was inspected since: its condition.
+    pub stopped: Option<&'a Wait>,
 }
 
 /// What to do now.
@@ -87,13 +89,14 @@ pub fn tick(world: &World<'_>, now: Timestamp) -> Tick {
         step.decisions.insert(*id, next(machine, facts(id), &around, now));
     }
     for id in &stale {
-        // The plan is about to change for it; what the old one would do next is not worth starting.
-        if let Some(decision) = step.decisions.get_mut(id)
-            && matches!(decision, Decision::Propose(_))
+        // The plan is about to change for it; what the old one would do next is not worth starting, and
+        // what it waits for may be over.
+        if let (Some(decision), Some(machine)) = (step.decisions.get_mut(id), world.plan.machines.get(id))
+            && of_the_plan(decision, machine)
         {
             let since = facts(id).inventory.as_ref().map_or(now, |seen| seen.since);
-            let wait = Wait::new(Condition::Commissioning, since, "inspected; to be planned again");
-            *decision = Decision::Wait(wait);
+            let again = || Wait::new(Condition::Commissioning, since, "inspected; to be planned again");
+            *decision = Decision::Wait(world.stopped.cloned().unwrap_or_else(again));
         }
     }
     if !stale.is_empty() {
@@ -131,6 +134,17 @@ pub fn around<'a>(world: &World<'a>, id: MachineId, machine: &'a MachinePlan) ->
 fn inspected_since(machine: &MachinePlan, facts: &MachineFacts) -> bool {
     let seen = facts.inventory.as_ref().map(|seen| seen.since);
     seen.is_some_and(|seen| machine.inspected.is_none_or(|planned| planned < seen))
+}
+
+/// Whether it is the plan's word rather than the machine's: an order, or what keeps git's wish out of it.
+fn of_the_plan(decision: &Decision, machine: &MachinePlan) -> bool {
+    match decision {
+        Decision::Propose(_) => true,
+        Decision::Wait(wait) => machine.blocked.as_ref().is_some_and(|blocked| {
+            (blocked.condition, &blocked.evidence) == (wait.condition, &wait.evidence)
+        }),
+        Decision::Settled => false,
+    }
 }
 
 /// Asks for admission, and turns what is not admitted into a wait. Who has waited longest comes first.

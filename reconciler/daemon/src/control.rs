@@ -159,7 +159,7 @@ async fn perform(daemon: &Daemon, loaded: &Loaded, effect: Effect) -> Result<boo
                 why,
             };
             let before = loaded.plan.id.clone();
-            pipeline::advance(daemon, &commit, &by)
+            pipeline::advance(daemon, &commit, None, &by)
                 .await
                 .map_err(ControlError::Plan)?;
             let after = daemon.store.adopted_id().await.map_err(ControlError::Store)?;

@@ -4,6 +4,7 @@ use crate::images::Images;
 use crate::revision::Parsed;
 use crate::source::Source;
 use reconciler_store::{Identity, Store};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 
@@ -13,6 +14,8 @@ pub(crate) struct Daemon {
     pub(crate) identity: Identity,
     pub(crate) source: Source,
     pub(crate) images: Images,
+    /// The folder below which secrets may lie.
+    pub(crate) secrets_dir: PathBuf,
     /// Wakes the control loop: something was heard or adopted.
     pub(crate) wake: Notify,
     /// Wakes the source loop: a branch may have moved, or a person asked.
@@ -30,12 +33,19 @@ pub(crate) struct Daemon {
 const PARSED_MAX: usize = 8;
 
 impl Daemon {
-    pub(crate) fn new(store: Store, identity: Identity, source: Source, images: Images) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        identity: Identity,
+        source: Source,
+        images: Images,
+        secrets_dir: PathBuf,
+    ) -> Self {
         Self {
             store,
             identity,
             source,
             images,
+            secrets_dir,
             wake: Notify::new(),
             look: Arc::new(Notify::new()),
             changed: watch::Sender::new(0),

@@ -1,10 +1,13 @@
 //! Fetches the artefacts that the adopted fleet names by `http(s)` into the artefact folder.
 //!
 //! Rack agents fetch from the daemon only, so that a rack needs no way to the outside and each artefact
-//! crosses the line once. The bytes are verified against the commit's digest before they get a name.
+//! crosses the line once. The bytes are verified against the commit's digest before they get a name. What cannot
+//! be had is said of the artefact, so that no machine is written for it.
 
 use crate::daemon::Daemon;
+use crate::images::{Fault, ImageError};
 use crate::revision;
+use reconciler_core::condition::Condition;
 use schema_fleet::Fleet;
 use schema_ids::Digest;
 use std::collections::BTreeMap;
@@ -32,6 +35,10 @@ pub(crate) async fn run(daemon: Arc<Daemon>, stop: CancellationToken) {
     let mut changed = daemon.changed.subscribe();
     loop {
         for (digest, source) in missing(&daemon).await {
+            if !source.starts_with("http") {
+                daemon.images.set_fault(digest, not_uploaded(&source));
+                continue;
+            }
             let fetched = tokio::select! {
                 () = stop.cancelled() => return,
                 fetched = fetch(&daemon, &client, digest, &source) => fetched,
@@ -41,7 +48,10 @@ pub(crate) async fn run(daemon: Arc<Daemon>, stop: CancellationToken) {
                     tracing::info!(%digest, source, "image fetched");
                     daemon.announce();
                 }
-                Err(error) => tracing::warn!(%digest, source, error, "an image cannot be fetched"),
+                Err(fault) => {
+                    tracing::warn!(%digest, source, error = fault.reason, "an image cannot be fetched");
+                    daemon.images.set_fault(digest, fault);
+                }
             }
         }
         tokio::select! {
@@ -66,7 +76,15 @@ async fn missing(daemon: &Daemon) -> BTreeMap<Digest, String> {
     wanted
 }
 
-/// Every artefact with an `http(s)` source.
+/// The fault of an artefact that people hand in.
+fn not_uploaded(source: &str) -> Fault {
+    Fault {
+        condition: Condition::ImageUnavailable,
+        reason: format!("{source} was not handed in; see `muster image add`"),
+    }
+}
+
+/// Every artefact by its digest.
 fn sources(fleet: &Fleet) -> BTreeMap<Digest, String> {
     let mut found = BTreeMap::new();
     for image in fleet.images.values() {
@@ -80,23 +98,26 @@ fn sources(fleet: &Fleet) -> BTreeMap<Digest, String> {
             found.insert(*part.sha256, part.source.to_string());
         }
     }
-    found.retain(|_, source| source.starts_with("http"));
     found
 }
 
-async fn fetch(
-    daemon: &Daemon,
-    client: &reqwest::Client,
-    digest: Digest,
-    source: &str,
-) -> Result<(), String> {
+async fn fetch(daemon: &Daemon, client: &reqwest::Client, digest: Digest, source: &str) -> Result<(), Fault> {
+    let fault = |condition, error: &dyn std::error::Error| Fault {
+        condition,
+        reason: format!("{source}: {}", crate::chain(error)),
+    };
     let response = client
         .get(source)
         .send()
         .await
         .and_then(reqwest::Response::error_for_status);
-    let response = response.map_err(|error| crate::chain(&error))?;
+    let response = response.map_err(|error| fault(Condition::ImageUnavailable, &error))?;
     let body = axum::body::Body::from_stream(response.bytes_stream());
     let added = daemon.images.add(Some(digest), body.into_data_stream()).await;
-    added.map(|_| ()).map_err(|error| crate::chain(&error))
+    added.map(drop).map_err(|error| match error {
+        ImageError::Differs { .. } => fault(Condition::ImageDigestMismatch, &error),
+        ImageError::Write { .. } | ImageError::BrokeOff { .. } | ImageError::TooLarge => {
+            fault(Condition::ImageUnavailable, &error)
+        }
+    })
 }

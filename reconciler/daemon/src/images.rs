@@ -5,10 +5,13 @@
 
 use axum::body::BodyDataStream;
 use futures_util::StreamExt as _;
+use reconciler_core::condition::Condition;
 use schema_ids::Digest;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use tokio::io::AsyncWriteExt as _;
 
 /// The largest artefact taken: no root filesystem comes near, and a runaway upload ends.
@@ -19,6 +22,17 @@ const ARTEFACT_BYTES_MAX: u64 = 64 << 30;
 pub(crate) struct Images {
     dir: PathBuf,
     uploads: AtomicU64,
+    /// Why an artefact is not here, as last found; found anew soon after a start.
+    faults: Mutex<BTreeMap<Digest, Fault>>,
+}
+
+/// Why an artefact is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// What a machine that needs it is refused with.
+    pub(crate) condition: Condition,
+    /// In words, naming its source.
+    pub(crate) reason: String,
 }
 
 /// What can go wrong with an upload.
@@ -73,6 +87,7 @@ impl Images {
         Ok(Self {
             dir,
             uploads: AtomicU64::new(0),
+            faults: Mutex::default(),
         })
     }
 
@@ -84,6 +99,18 @@ impl Images {
     /// Whether it is here.
     pub(crate) fn has(&self, digest: Digest) -> bool {
         self.path(digest).is_file()
+    }
+
+    /// Remembers why an artefact is not here.
+    pub(crate) fn set_fault(&self, digest: Digest, fault: Fault) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.insert(digest, fault);
+    }
+
+    /// Why an artefact is not here, if that is known; `None` as well for one that is here or may yet come.
+    pub(crate) fn fault(&self, digest: Digest) -> Option<Fault> {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.get(&digest).filter(|_| !self.has(digest)).cloned()
     }
 
     /// All artefacts with their sizes in bytes, by digest.
@@ -153,8 +180,9 @@ impl Images {
 
 #[cfg(test)]
 mod tests {
-    use super::{ImageError, Images};
+    use super::{Fault, ImageError, Images};
     use axum::body::Body;
+    use reconciler_core::condition::Condition;
 
     #[tokio::test]
     async fn bytes_stand_under_their_digest_or_not_at_all() {
@@ -174,6 +202,18 @@ mod tests {
         let other = images.add(Some(abc), Body::from("abd").into_data_stream()).await;
         assert!(matches!(other, Err(ImageError::Differs { .. })), "{other:?}");
         assert_eq!(images.list(), [(abc, 3)], "a refused upload leaves nothing");
+        let fault = Fault {
+            condition: Condition::ImageUnavailable,
+            reason: "nobody has uploaded it".to_owned(),
+        };
+        images.set_fault(abc, fault.clone());
+        assert_eq!(images.fault(abc), None, "it is here");
+        std::fs::remove_file(images.path(abc)).unwrap();
+        assert_eq!(images.fault(abc), Some(fault));
+        images
+            .add(Some(abc), Body::from("abc").into_data_stream())
+            .await
+            .unwrap();
 
         std::fs::write(dir.path().join("images/7.part"), b"half").unwrap();
         let images = Images::open(dir.path()).unwrap();

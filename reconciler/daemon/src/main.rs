@@ -115,7 +115,13 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     let store = store.map_err(|error| fail(&error))?;
     let identity = store.identity().await.map_err(|error| fail(&error))?;
     tracing::info!(fleet_uid = %identity.fleet_uid, incarnation = identity.incarnation.number, "musterd is up");
-    let daemon = Arc::new(Daemon::new(store, identity, source, images));
+    let daemon = Arc::new(Daemon::new(
+        store,
+        identity,
+        source,
+        images,
+        run.secrets_dir.clone(),
+    ));
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();

@@ -14,9 +14,12 @@ use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
 use reconciler_core::next::Decision;
 use reconciler_core::people::{self, Refusal};
+use reconciler_core::plan::Plan;
+use reconciler_core::refusal::RefusalCode;
 use reconciler_core::{discovered, status};
 use reconciler_git::CommitInfo;
 use reconciler_store::{By, StoreError};
+use schema_fleet::Code;
 use schema_ids::MachineId;
 use std::sync::Arc;
 
@@ -64,13 +67,25 @@ fn refused(status: StatusCode, code: &str, message: impl Into<String>) -> Refuse
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
-        refused(StatusCode::SERVICE_UNAVAILABLE, "DATABASE", crate::chain(&error))
+        refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            RefusalCode::Database.code(),
+            crate::chain(&error),
+        )
     }
 }
 
 impl From<PipelineError> for Refused {
     fn from(error: PipelineError) -> Self {
-        refused(StatusCode::SERVICE_UNAVAILABLE, "SOURCE", crate::chain(&error))
+        let code = match &error {
+            PipelineError::Source(_) => RefusalCode::Source,
+            PipelineError::Store(_) => RefusalCode::Database,
+            PipelineError::Contended => RefusalCode::Contended,
+            PipelineError::Stale { .. } => {
+                return refused(StatusCode::CONFLICT, Code::M0901.as_str(), error.to_string());
+            }
+        };
+        refused(StatusCode::SERVICE_UNAVAILABLE, code.code(), crate::chain(&error))
     }
 }
 
@@ -145,7 +160,7 @@ async fn get_machine(
     let unknown = || {
         refused(
             StatusCode::NOT_FOUND,
-            "NOT_FOUND",
+            RefusalCode::NotFound.code(),
             format!("no machine is called {name:?}"),
         )
     };
@@ -173,9 +188,21 @@ async fn get_discovered(
     State(daemon): State<Arc<Daemon>>,
 ) -> Result<Json<Vec<people::DiscoveredMachine>>, Refused> {
     let found = daemon.store.discovered().await?;
+    let plan = daemon.store.adopted().await?;
+    let commit = plan.as_ref().and_then(|plan| plan.commit.as_deref());
+    let parsed = match commit {
+        Some(commit) => Some(
+            revision::parse(&daemon, commit)
+                .await
+                .map_err(PipelineError::Source)?,
+        ),
+        None => None,
+    };
+    let fleet = parsed.as_ref().and_then(|parsed| parsed.fleet.as_ref());
+    let adopted = plan.as_ref().zip(fleet);
     let machines = found.into_iter().map(|(mac, found)| people::DiscoveredMachine {
         mac,
-        toml: discovered::fleet_lines(mac, &found),
+        toml: discovered::fleet_lines(mac, &found, adopted),
         discovered: found,
     });
     Ok(Json(machines.collect()))
@@ -185,7 +212,7 @@ async fn post_plan(
     State(daemon): State<Arc<Daemon>>,
     Json(request): Json<people::PlanRequest>,
 ) -> Result<Json<people::PlanAnswer>, Refused> {
-    let head = daemon.source.fetch().await.map_err(PipelineError::Source)?;
+    let head = pipeline::fetch(&daemon).await?;
     let commit = match request.head {
         None => head,
         Some(name) => daemon
@@ -196,7 +223,7 @@ async fn post_plan(
             .ok_or_else(|| {
                 refused(
                     StatusCode::NOT_FOUND,
-                    "NOT_FOUND",
+                    RefusalCode::NotFound.code(),
                     format!("the fleet repository has no revision {name:?}"),
                 )
             })?,
@@ -221,15 +248,12 @@ async fn post_plan(
     }))
 }
 
-async fn get_plan(
-    State(daemon): State<Arc<Daemon>>,
-    Path(id): Path<String>,
-) -> Result<Json<reconciler_core::plan::Plan>, Refused> {
+async fn get_plan(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>) -> Result<Json<Plan>, Refused> {
     let plan = daemon.store.plan(&id).await?;
     plan.map(Json).ok_or_else(|| {
         refused(
             StatusCode::NOT_FOUND,
-            "NOT_FOUND",
+            RefusalCode::NotFound.code(),
             format!("no plan is called {id:?}"),
         )
     })
@@ -240,31 +264,16 @@ async fn post_apply(
     Extension(person): Extension<Person>,
     Json(request): Json<people::ApplyRequest>,
 ) -> Result<Json<people::ApplyAnswer>, Refused> {
-    let commit = daemon.source.fetch().await.map_err(PipelineError::Source)?;
-    if let Some(id) = request.plan {
-        let unknown = || {
-            refused(
-                StatusCode::NOT_FOUND,
-                "NOT_FOUND",
-                format!("no plan is called {id:?}"),
-            )
-        };
-        let shown = daemon.store.plan(&id).await?.ok_or_else(unknown)?;
-        let adopted = daemon.store.adopted_id().await?;
-        if shown.commit.as_deref() != Some(commit.id.as_str())
-            || (shown.parent != adopted && adopted.as_ref() != Some(&id))
-        {
-            let message = format!(
-                "plan {id} is stale: the branch or the fleet has moved on since. Run `muster plan` again"
-            );
-            return Err(refused(StatusCode::CONFLICT, "M0901", message));
-        }
-    }
+    let commit = pipeline::fetch(&daemon).await?;
+    let named = match request.plan {
+        Some(id) => named(&daemon, id, &commit.id).await?,
+        None => None,
+    };
     let by = By {
         who: person.to_string(),
         why: format!("apply of {}: {}", &commit.id[..12], commit.summary),
     };
-    let progress = pipeline::advance(&daemon, &commit.id, &by).await?;
+    let progress = pipeline::advance(&daemon, &commit.id, named.as_ref(), &by).await?;
     let now = daemon.store.now().await?;
     let revision = people::Revision {
         commit: commit.id,
@@ -277,6 +286,23 @@ async fn post_apply(
     Ok(Json(people::ApplyAnswer { revision }))
 }
 
+/// The plan that a person names to be carried out with this commit; `None` if it is being carried out
+/// already.
+async fn named(daemon: &Daemon, id: String, commit: &str) -> Result<Option<Plan>, Refused> {
+    let plan = daemon.store.plan(&id).await?.ok_or_else(|| {
+        refused(
+            StatusCode::NOT_FOUND,
+            RefusalCode::NotFound.code(),
+            format!("no plan is called {id:?}"),
+        )
+    })?;
+    if plan.commit.as_deref() != Some(commit) {
+        return Err(PipelineError::Stale { plan: id }.into());
+    }
+    let adopted = daemon.store.adopted_id().await?;
+    Ok(Some(plan).filter(|plan| adopted.as_ref() != Some(&plan.id)))
+}
+
 async fn post_approve(
     State(daemon): State<Arc<Daemon>>,
     Extension(person): Extension<Person>,
@@ -285,7 +311,7 @@ async fn post_approve(
     let unknown = || {
         refused(
             StatusCode::NOT_FOUND,
-            "NOT_FOUND",
+            RefusalCode::NotFound.code(),
             format!("no plan is called {:?}", request.plan),
         )
     };
@@ -295,20 +321,18 @@ async fn post_approve(
             "plan {} would erase {}, not {}",
             plan.id, plan.wipe_set.digest, request.wipe_set
         );
-        return Err(refused(StatusCode::CONFLICT, "M0901", message));
+        return Err(refused(StatusCode::CONFLICT, Code::M0901.as_str(), message));
     }
     let by = By {
         who: person.to_string(),
         why: "muster approve".to_owned(),
     };
-    daemon.store.approve(&plan.id, &request.wipe_set, &by).await?;
-    // What was approved has been shown: new facts may bring another plan with the same wipe-set.
-    if let Some(commit) = &plan.commit {
-        let parsed = revision::parse(&daemon, commit)
-            .await
-            .map_err(PipelineError::Source)?;
-        daemon.store.save_shown_plan(&plan, &parsed.tree).await?;
-    }
+    // Bound to the tree, not to the plan: new facts may bring another plan that erases no more.
+    let commit = plan.commit.as_deref().ok_or_else(unknown)?;
+    let parsed = revision::parse(&daemon, commit)
+        .await
+        .map_err(PipelineError::Source)?;
+    pipeline::agree(&daemon, &plan, &parsed.tree, &by).await?;
     daemon.look.notify_one();
     Ok(Json(serde_json::json!({})))
 }
@@ -342,7 +366,11 @@ async fn put_image(
     body: Body,
 ) -> Result<Json<people::Artefact>, Refused> {
     let wanted = digest.parse().map_err(|error: schema_ids::ParseError| {
-        refused(StatusCode::BAD_REQUEST, "BAD_REQUEST", error.to_string())
+        refused(
+            StatusCode::BAD_REQUEST,
+            RefusalCode::BadRequest.code(),
+            error.to_string(),
+        )
     })?;
     let added = daemon.images.add(Some(wanted), body.into_data_stream()).await;
     let digest = added.map_err(|error| {
@@ -351,7 +379,7 @@ async fn put_image(
             ImageError::BrokeOff { .. } | ImageError::Differs { .. } => StatusCode::BAD_REQUEST,
             ImageError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         };
-        refused(status, "IMAGE", crate::chain(&error))
+        refused(status, RefusalCode::Image.code(), crate::chain(&error))
     })?;
     let bytes = tokio::fs::metadata(daemon.images.path(digest))
         .await

@@ -13,6 +13,7 @@ use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::{Desired, Plan};
 use reconciler_git::CommitInfo;
 use reconciler_store::{Adoption, By, Stage, StoreError};
+use schema_fleet::Code;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,15 @@ pub(crate) enum PipelineError {
     /// Other daemons were always faster.
     #[error("another daemon adopted a plan {ADOPTION_TRIES} times in a row; the next poll tries again")]
     Contended,
+    /// A person named a plan, and it is not what would be carried out now.
+    #[error(
+        "plan {plan} is stale: what would be carried out now is not what it says, since the branch or the fleet has \
+         moved on. Look again with `muster plan`"
+    )]
+    Stale {
+        /// The plan.
+        plan: String,
+    },
 }
 
 /// How far a commit came.
@@ -78,19 +88,40 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, poll: std::time::Duration, stop:
 
 /// Fetches the branch and takes its commit as far as it goes.
 pub(crate) async fn look(daemon: &Daemon) -> Result<(CommitInfo, Progress), PipelineError> {
-    let commit = daemon.source.fetch().await.map_err(PipelineError::Source)?;
+    let commit = fetch(daemon).await?;
     let by = By {
         who: commit.author.clone(),
         why: format!("commit {}: {}", &commit.id[..12], commit.summary),
     };
-    let progress = advance(daemon, &commit.id, &by).await?;
+    let progress = advance(daemon, &commit.id, None, &by).await?;
     Ok((commit, progress))
 }
 
-/// Takes a commit as far as it goes and records where it stands.
-pub(crate) async fn advance(daemon: &Daemon, commit: &str, by: &By) -> Result<Progress, PipelineError> {
+/// Fetches the branch. Its commit has arrived from here on: who looks at a plan for it now has not seen it
+/// before.
+pub(crate) async fn fetch(daemon: &Daemon) -> Result<CommitInfo, PipelineError> {
+    let commit = daemon.source.fetch().await.map_err(PipelineError::Source)?;
+    let recorded = daemon.store.record_arrival(&commit.id).await;
+    recorded.map_err(PipelineError::Store)?;
+    Ok(commit)
+}
+
+/// Records that a person agrees to what a plan erases, for whatever commit has this tree.
+pub(crate) async fn agree(daemon: &Daemon, plan: &Plan, tree: &str, by: &By) -> Result<(), StoreError> {
+    daemon.store.save_shown_plan(plan, tree).await?;
+    daemon.store.approve(&plan.id, &plan.wipe_set.digest, by).await
+}
+
+/// Takes a commit as far as it goes and records where it stands. With the plan that a person `named`, it is
+/// that plan or none, and its wipe-set is agreed to.
+pub(crate) async fn advance(
+    daemon: &Daemon,
+    commit: &str,
+    named: Option<&Plan>,
+    by: &By,
+) -> Result<Progress, PipelineError> {
     for _ in 0..ADOPTION_TRIES {
-        if let Some(progress) = attempt(daemon, commit, by).await? {
+        if let Some(progress) = attempt(daemon, commit, named, by).await? {
             let condition = progress
                 .stopped
                 .as_ref()
@@ -107,7 +138,12 @@ pub(crate) async fn advance(daemon: &Daemon, commit: &str, by: &By) -> Result<Pr
 }
 
 /// One try; `None` if another daemon adopted a plan meanwhile.
-async fn attempt(daemon: &Daemon, commit: &str, by: &By) -> Result<Option<Progress>, PipelineError> {
+async fn attempt(
+    daemon: &Daemon,
+    commit: &str,
+    named: Option<&Plan>,
+    by: &By,
+) -> Result<Option<Progress>, PipelineError> {
     let parent = daemon.store.adopted().await.map_err(PipelineError::Store)?;
     if let Some(adopted) = parent.as_ref().and_then(|plan| plan.commit.clone()) {
         let descends = daemon
@@ -120,7 +156,7 @@ async fn attempt(daemon: &Daemon, commit: &str, by: &By) -> Result<Option<Progre
                 "it does not descend from {adopted}, which is carried out: the branch was rewritten. Restore its \
                  history, or merge the old head into the new one"
             );
-            return Ok(Some(stopped(Stage::Fetched, "M0822", reason)));
+            return Ok(Some(stopped(Stage::Fetched, Code::M0822.as_str(), reason)));
         }
     }
     let parsed = revision::parse(daemon, commit)
@@ -129,6 +165,10 @@ async fn attempt(daemon: &Daemon, commit: &str, by: &By) -> Result<Option<Progre
     let Some((plan, parent)) = make_plan(daemon, &parsed, parent).await? else {
         return Ok(Some(stopped(Stage::Verified, &parsed.code, parsed.text.clone())));
     };
+    if let Some(named) = named.filter(|named| !named.wants_the_same(&plan)) {
+        let plan = named.id.clone();
+        return Err(PipelineError::Stale { plan });
+    }
     if plan.commit == parent.commit && plan.wants_the_same(&parent) {
         return Ok(Some(Progress {
             stage: Stage::Adopted,
@@ -147,23 +187,27 @@ async fn attempt(daemon: &Daemon, commit: &str, by: &By) -> Result<Option<Progre
             stopped: blocked,
         }));
     }
-    if let Some(reason) = unseen(daemon, &parsed, &plan).await? {
+    if named.is_some() && !plan.wipe_set.entries.is_empty() {
+        let agreed = agree(daemon, &plan, &parsed.tree, by).await;
+        agreed.map_err(PipelineError::Store)?;
+    }
+    if let Some(reason) = unseen(daemon, &parsed, &plan, &parent).await? {
         return Ok(Some(stopped(
             Stage::Guarded,
             Condition::PlanChangedSinceShown.code(),
             reason,
         )));
     }
+    adopt(daemon, &plan, by).await
+}
+
+/// The last stage; `None` if another daemon was faster.
+async fn adopt(daemon: &Daemon, plan: &Plan, by: &By) -> Result<Option<Progress>, PipelineError> {
     failpoint::reach("adopt");
-    match daemon
-        .store
-        .adopt(&plan, by)
-        .await
-        .map_err(PipelineError::Store)?
-    {
+    match daemon.store.adopt(plan, by).await.map_err(PipelineError::Store)? {
         Adoption::Adopted => {
             failpoint::reach("adopted");
-            tracing::info!(plan = %plan.id, commit, changes = plan.changes.len(), "plan adopted");
+            tracing::info!(plan = %plan.id, commit = plan.commit, changes = plan.changes.len(), "plan adopted");
             daemon.announce();
             Ok(Some(Progress {
                 stage: Stage::Adopted,
@@ -194,22 +238,21 @@ pub(crate) async fn make_plan(
 }
 
 /// Why the plan may not be adopted unseen, if so: it erases what nobody was shown and nobody approved.
-async fn unseen(daemon: &Daemon, parsed: &Parsed, plan: &Plan) -> Result<Option<String>, PipelineError> {
+async fn unseen(
+    daemon: &Daemon,
+    parsed: &Parsed,
+    plan: &Plan,
+    parent: &Plan,
+) -> Result<Option<String>, PipelineError> {
     let Some(fleet) = &parsed.fleet else {
         return Ok(None);
     };
-    let shown = daemon
+    let agreed = daemon
         .store
-        .last_shown(&parsed.tree)
+        .agreed_plans(&parsed.commit, &parsed.tree)
         .await
         .map_err(PipelineError::Store)?;
-    let approvals = daemon
-        .store
-        .approvals(&plan.id)
-        .await
-        .map_err(PipelineError::Store)?;
-    let approved = approvals.last().map(|approval| approval.wipe_set.as_str());
-    let answer = adoptable(plan, shown.as_ref(), approved, fleet.settings.unreviewed);
+    let answer = adoptable(plan, parent, &agreed, fleet.settings.unreviewed);
     Ok(answer.err().map(|(_, reason)| {
         let (id, digest) = (&plan.id, &plan.wipe_set.digest);
         format!(

@@ -4,6 +4,7 @@
 
 use crate::daemon::Daemon;
 use crate::failpoint;
+use crate::images::Fault;
 use crate::listener::AgentName;
 use crate::secrets;
 use crate::world::{self, Loaded};
@@ -17,9 +18,13 @@ use rack_api::config::Desired;
 use rack_api::daemon_path;
 use rack_api::machine::{GoAnswer, GoRequest, Verdict};
 use rack_api::order::{Action, NextBoot, PowerWanted};
-use rack_api::sync::{BootGo, BootGoRequest, FACTS_MAX, LONG_POLL_MS, SyncRequest, SyncResponse};
+use rack_api::sync::{
+    BootGo, BootGoRequest, FACTS_MAX, LONG_POLL_MS, NumbersTaken, SyncRequest, SyncResponse,
+};
+use reconciler_core::condition::Condition;
 use reconciler_core::facts::WriteStart;
 use reconciler_core::fence::{self, Ground};
+use reconciler_core::intent::Intent;
 use reconciler_core::rack;
 use reconciler_store::{StartRecord, StoreError};
 use schema_ids::{Digest, MachineId, Name};
@@ -82,8 +87,27 @@ async fn sync(
     }
     match answer_sync(&daemon, &agent, &request).await {
         Ok(response) => Json(response).into_response(),
-        Err(error) => unavailable(&error),
+        Err(error) => refused_sync(&error),
     }
+}
+
+/// Another fact under a number that is taken is not a matter of asking again.
+fn refused_sync(error: &StoreError) -> Response {
+    let StoreError::SequenceReused {
+        sequence,
+        acknowledged,
+        agent,
+    } = error
+    else {
+        return unavailable(error);
+    };
+    tracing::warn!(%agent, from = sequence, acknowledged, "an agent's spool is older than what it sent; it numbers on");
+    let taken = NumbersTaken {
+        reason: error.to_string(),
+        from: *sequence,
+        acknowledged: *acknowledged,
+    };
+    (StatusCode::CONFLICT, Json(taken)).into_response()
 }
 
 /// Stores the facts, then waits until there is news for the agent or its patience ends.
@@ -184,7 +208,14 @@ async fn credentials(daemon: &Daemon, commit: Option<&str>) -> BTreeMap<Name, (S
         .secrets
         .iter()
         .filter_map(|(name, secret)| {
-            match secrets::read(name, &secret.file, &secret.keys.username, &secret.keys.password) {
+            let keys = &secret.keys;
+            match secrets::read(
+                &daemon.secrets_dir,
+                name,
+                &secret.file,
+                &keys.username,
+                &keys.password,
+            ) {
                 Ok(credential) => Some((name.clone(), (credential.username, credential.password))),
                 Err(error) => {
                     tracing::warn!(secret = %name, error = %crate::chain(&error), "a secret cannot be used");
@@ -242,25 +273,28 @@ async fn go(
 
 /// Judges, records, then answers with what is on record: a go that is not stored was never given.
 async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result<GoAnswer, StoreError> {
-    let refuse = |code: &str, reason: String| GoAnswer {
+    let refuse = |condition: Condition, reason: String| GoAnswer {
         nonce: request.nonce,
         verdict: Verdict::Refuse {
-            code: code.to_owned(),
+            code: condition.code().to_owned(),
             reason,
         },
     };
     loop {
         let Some(loaded) = world::load(daemon).await? else {
-            return Ok(refuse("HELD", "no plan is adopted".to_owned()));
+            return Ok(refuse(Condition::Held, "no plan is adopted".to_owned()));
         };
         let machine = request.job.machine;
         let Some(ground) = ground(&loaded, agent, machine) else {
             return Ok(refuse(
-                "HELD",
+                Condition::Held,
                 format!("machine {machine} is not one that {agent} serves"),
             ));
         };
-        let verdict = fence::judge(&ground, request);
+        let verdict = match (fence::judge(&ground, request), image_fault(daemon, &ground)) {
+            (Verdict::Go, Some(fault)) => refuse(fault.condition, fault.reason).verdict,
+            (verdict, _) => verdict,
+        };
         let refused = match &verdict {
             Verdict::Go => None,
             Verdict::Refuse { code, reason } => Some((code.clone(), reason.clone())),
@@ -289,6 +323,14 @@ async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result
             }
             StartRecord::PlanSuperseded => {}
         }
+    }
+}
+
+/// Why the image that is to be installed cannot be had: better known before a disk is written.
+fn image_fault(daemon: &Daemon, ground: &Ground<'_>) -> Option<Fault> {
+    match &ground.machine.wanted.intent {
+        Intent::Deployed(deploy) => daemon.images.fault(deploy.image.digest),
+        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! Credentials that stay on the daemon's host: TOML files with one level of strings.
 //!
-//! They are read when a rack agent's configuration is made and are in no plan, fact, log or answer.
+//! They are read when a rack agent's configuration is made and are in no plan, fact, log or answer. All lie
+//! below one folder: git names the file, and whoever may commit shall not have the daemon, which is root,
+//! read any other and send it to a BMC of their choice.
 
 use schema_ids::Name;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A user name and password.
 #[derive(Clone)]
@@ -29,7 +31,7 @@ pub(crate) enum SecretError {
         #[source]
         source: std::io::Error,
     },
-    /// The path is not absolute, the file is not TOML strings, or it lacks a key.
+    /// The path leads out of the folder of secrets, the file is not TOML strings, or it lacks a key.
     #[error("secret {secret:?}: {why}")]
     Unusable {
         /// Which object.
@@ -39,8 +41,10 @@ pub(crate) enum SecretError {
     },
 }
 
-/// Reads one secret: the TOML file at the absolute path `file`, with the names of its two keys.
+/// Reads one secret: the TOML file `file`, which lies below `folder` once links are followed, with the
+/// names of its two keys.
 pub(crate) fn read(
+    folder: &Path,
     secret: &Name,
     file: &str,
     username_key: &str,
@@ -50,15 +54,32 @@ pub(crate) fn read(
         secret: secret.to_string(),
         why,
     };
+    let outside = || {
+        unusable(format!(
+            "its file {file:?} does not lie below {}, musterd's --secrets-dir",
+            folder.display()
+        ))
+    };
     let path = Path::new(file);
-    if !path.is_absolute() {
-        return Err(unusable(format!(
-            "its file {file:?} is not an absolute path on the daemon's host"
-        )));
+    // Before anything is asked of the file system, so that nobody learns what there is elsewhere.
+    let climbs = path.components().any(|part| part == Component::ParentDir);
+    if !path.starts_with(folder) || climbs {
+        return Err(outside());
     }
-    let text = std::fs::read_to_string(path).map_err(|source| SecretError::Read {
+    let real = |path: &Path| {
+        path.canonicalize().map_err(|source| SecretError::Read {
+            secret: secret.to_string(),
+            path: path.to_owned(),
+            source,
+        })
+    };
+    let path = real(path)?;
+    if !path.starts_with(real(folder)?) {
+        return Err(outside());
+    }
+    let text = std::fs::read_to_string(&path).map_err(|source| SecretError::Read {
         secret: secret.to_string(),
-        path: path.to_owned(),
+        path: path.clone(),
         source,
     })?;
     // The parser's own message would quote the line, and with it the password.
@@ -81,28 +102,53 @@ mod tests {
     #[test]
     fn a_secret_is_read_and_its_faults_never_show_a_value() {
         let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("secrets");
+        std::fs::create_dir(&folder).unwrap();
         let write = |name: &str, text: &str| {
-            let path = dir.path().join(name);
+            let path = folder.join(name);
             std::fs::write(&path, text).unwrap();
             path.display().to_string()
         };
         let good = write("bmc.toml", "# lab\nusername = \"admin\"\npass = \"hunter2\"\n");
         let broken = write("broken.toml", "username = admin\npass = hunter2\n");
+        let outside = write("../other.toml", "username = \"admin\"\npass = \"hunter2\"\n");
+        let link = folder.join("link.toml");
+        std::os::unix::fs::symlink(dir.path().join("other.toml"), &link).unwrap();
+        let around = dir.path().join("secrets/sub/../../other.toml");
         let name = "bmc".parse().unwrap();
-        let read = super::read(&name, &good, "username", "pass").unwrap();
+        let read = |file: &str, key: &str| super::read(&folder, &name, file, "username", key);
+        let secret = read(&good, "pass").unwrap();
         assert_eq!(
-            (read.username.as_str(), read.password.as_str()),
+            (secret.username.as_str(), secret.password.as_str()),
             ("admin", "hunter2")
         );
         let bad = [
-            (good.as_str(), "password"),
-            (broken.as_str(), "pass"),
-            ("bmc.toml", "pass"),
-            ("/none.toml", "pass"),
+            (good.as_str(), "password", "has no key"),
+            (&broken, "pass", "is not lines of"),
+            ("bmc.toml", "pass", "does not lie below"),
+            (&outside, "pass", "does not lie below"),
+            (
+                &dir.path().join("other.toml").display().to_string(),
+                "pass",
+                "does not lie below",
+            ),
+            (&link.display().to_string(), "pass", "does not lie below"),
+            (&around.display().to_string(), "pass", "does not lie below"),
+            (
+                &folder.join("none.toml").display().to_string(),
+                "pass",
+                "cannot be read",
+            ),
         ];
-        for (file, key) in bad {
-            let error = super::read(&name, file, "username", key).err().expect("refused");
-            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        for (file, key, why) in bad {
+            let error = read(file, key).err().expect("refused");
+            let told = format!("{error} {error:?}");
+            assert!(!told.contains("hunter2") && told.contains(why), "{file}: {told}");
         }
+        // The folder itself may be a link: the operator named it.
+        let named = dir.path().join("named");
+        std::os::unix::fs::symlink(&folder, &named).unwrap();
+        let file = named.join("bmc.toml").display().to_string();
+        assert!(super::read(&named, &name, &file, "username", "pass").is_ok());
     }
 }

@@ -57,6 +57,10 @@ pub(crate) struct Run {
     /// The people's socket; by default `musterd.sock` in the runtime folder.
     #[arg(long)]
     pub(crate) socket: Option<PathBuf>,
+    /// The folder of secrets: a fleet's `secret.*.file` must lie below it, links followed, so that a commit
+    /// can name no other file of this host.
+    #[arg(long, default_value = "/etc/muster/secrets")]
+    pub(crate) secrets_dir: PathBuf,
     /// A Postgres of your own (14 or newer); without it a private cluster is started and owned.
     #[arg(long, env = "MUSTER_DATABASE_URL", hide_env_values = true)]
     pub(crate) database: Option<String>,

@@ -2,6 +2,7 @@
 
 use crate::daemon::Daemon;
 use reconciler_core::admit::{Permits, Policy};
+use reconciler_core::condition::Wait;
 use reconciler_core::facts::{AgentSeen, MachineFacts};
 use reconciler_core::plan::Plan;
 use reconciler_core::tick::{Tick, World, tick};
@@ -20,6 +21,8 @@ pub(crate) struct Loaded {
     pub(crate) permits_epoch: u64,
     pub(crate) policy: Policy,
     pub(crate) restored: Option<String>,
+    /// Why the plan's commit goes no further with what is known now.
+    pub(crate) stopped: Option<Wait>,
     pub(crate) now: Timestamp,
 }
 
@@ -47,6 +50,10 @@ pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, St
         })
         .collect();
     let held = daemon.store.permits().await?;
+    let revision = match &plan.commit {
+        Some(commit) => daemon.store.revision(commit).await?,
+        None => None,
+    };
     Ok(Loaded {
         facts: daemon.store.facts_of(&scopes).await?,
         agents: daemon.store.agents().await?,
@@ -54,6 +61,10 @@ pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, St
         permits_epoch: held.epoch,
         policy: Policy::default(),
         restored: daemon.store.restored().await?,
+        stopped: revision.and_then(|revision| {
+            let (code, reason) = revision.condition?;
+            Some(Wait::of_stop(&code, &reason, revision.since))
+        }),
         incarnation: daemon.store.identity().await?.incarnation,
         now: daemon.store.now().await?,
         plan,
@@ -71,6 +82,7 @@ impl Loaded {
             permits: &self.permits,
             policy: &self.policy,
             restored: self.restored.as_deref(),
+            stopped: self.stopped.as_ref(),
         };
         tick(&world, self.now)
     }

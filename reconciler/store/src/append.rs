@@ -8,7 +8,7 @@ use crate::column::{count, document, held, number, time};
 use crate::place::{Place, digest};
 use crate::store::Fault;
 use crate::work::{self, WorkItem};
-use crate::{Store, StoreError, identity};
+use crate::{Store, StoreError, identity, marker};
 use rack_api::fact::FactBody;
 use rack_api::sync::{FACTS_MAX, Spooled, SyncRequest};
 use reconciler_core::facts::AgentSeen;
@@ -174,37 +174,39 @@ async fn lock_agent(connection: &mut PgConnection, sync: &SyncRequest) -> Result
     })
 }
 
-/// A number that is stored must say what is stored, or the agent counts anew and its facts would be
-/// taken for old ones.
+/// A number up to the highest must be stored and say the same, or the agent counts from an older spool and
+/// its fact would be taken for one that is here. Tells the lowest such number: those below are here.
 async fn refuse_reuse(
     connection: &mut PgConnection,
     sync: &SyncRequest,
     rows: &[Row],
     acknowledged: u64,
 ) -> Result<(), Fault> {
-    let again: Vec<i64> = rows
+    let again: BTreeMap<i64, &Row> = rows
         .iter()
-        .map(|row| row.sequence)
-        .filter(|sequence| *sequence <= held(acknowledged))
+        .map(|row| (row.sequence, row))
+        .filter(|(sequence, _)| *sequence <= held(acknowledged))
         .collect();
     if again.is_empty() {
         return Ok(());
     }
-    let stored = query!(
+    let stored: BTreeMap<i64, _> = query!(
         "SELECT sequence, body, inventory FROM fact WHERE agent = $1 AND sequence = ANY($2)",
         sync.agent.as_str(),
-        &again
+        &again.keys().copied().collect::<Vec<_>>()
     )
     .fetch_all(connection)
-    .await?;
-    let other = stored.iter().find(|stored| {
-        rows.iter().any(|row| {
-            row.sequence == stored.sequence
-                && (row.body != stored.body
-                    || row.inventory.as_ref().map(|(digest, _)| digest) != stored.inventory.as_ref())
-        })
-    });
-    match other {
+    .await?
+    .into_iter()
+    .map(|stored| (stored.sequence, (stored.body, stored.inventory)))
+    .collect();
+    let is_here = |row: &Row| {
+        let apart = row.inventory.as_ref().map(|(digest, _)| digest);
+        stored
+            .get(&row.sequence)
+            .is_some_and(|(body, inventory)| *body == row.body && inventory.as_ref() == apart)
+    };
+    match again.values().find(|row| !is_here(row)) {
         Some(other) => Err(StoreError::SequenceReused {
             agent: sync.agent.clone(),
             sequence: count("fact", "sequence", other.sequence)?,
@@ -215,13 +217,18 @@ async fn refuse_reuse(
     }
 }
 
-/// Records it if the agent knows what this database never heard.
+/// Records it if the agent, or a disk that it tells of, knows what this database never heard.
 async fn note_restore(
     connection: &mut PgConnection,
     sync: &SyncRequest,
     acknowledged: u64,
 ) -> Result<(), Fault> {
-    let Some(evidence) = restore_evidence(connection, sync, acknowledged).await? else {
+    let of_agent = restore_evidence(connection, sync, acknowledged).await?;
+    let evidence = match of_agent {
+        Some(evidence) => Some(evidence),
+        None => marker::ahead(connection, sync).await?,
+    };
+    let Some(evidence) = evidence else {
         return Ok(());
     };
     query!(

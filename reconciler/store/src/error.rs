@@ -83,15 +83,15 @@ pub enum StoreError {
         /// Which.
         binding: String,
     },
-    /// An agent sends another fact under a number that is already stored: it lost its disk and counts
-    /// anew. It has to continue after `acknowledged`.
+    /// An agent sends a fact under a number that is past, and it is not the one stored there: its spool
+    /// was restored and counts anew. It has to continue after `acknowledged`.
     #[error(
-        "{agent} sends another fact as number {sequence}, which is stored; it has to continue after {acknowledged}"
+        "{agent} sends another fact as number {sequence}, which is taken; it has to continue after {acknowledged}"
     )]
     SequenceReused {
         /// The agent.
         agent: schema_ids::Name,
-        /// The number.
+        /// The lowest such number of the sync; the facts below it are stored as they were sent.
         sequence: u64,
         /// The highest number stored.
         acknowledged: u64,

@@ -11,7 +11,7 @@
 //! - [`cluster`] starts and stops the private cluster; `store` connects and sets deadlines, `migrate`
 //!   brings the schema up to date, `identity` says what this control plane is;
 //! - `revision`, `plans`, `adopt`: from a commit to the adopted plan;
-//! - `append`, `place`, `world`, `observed`, `discovered`: facts in, snapshots out;
+//! - `append`, `marker`, `place`, `world`, `observed`, `discovered`: facts in, snapshots out;
 //! - `orders`, `permits`, `start`, `approval`: the daemon's own records; `audit`: who did what and why;
 //! - `work`, `wake`: what is to be looked at next; `derived`: what may be deleted at any time.
 //!
@@ -40,6 +40,8 @@ mod discovered;
 mod error;
 #[cfg(feature = "queries")]
 mod identity;
+#[cfg(feature = "queries")]
+mod marker;
 #[cfg(feature = "queries")]
 mod observed;
 #[cfg(feature = "queries")]

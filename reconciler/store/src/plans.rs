@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, query, query_scalar};
 
 impl Store {
-    /// Stores a plan; storing the same one again changes nothing.
+    /// Stores a plan; storing the same one again changes nothing, not even when it was made.
     pub async fn save_plan(&self, plan: &Plan) -> Result<(), StoreError> {
         self.run("storing a plan", async {
             let mut transaction = self.pool.begin().await?;
@@ -25,27 +25,40 @@ impl Store {
         self.run("storing a shown plan", async {
             let mut transaction = self.pool.begin().await?;
             save(&mut transaction, plan).await?;
-            query!("INSERT INTO shown (tree, plan_id) VALUES ($1, $2)", tree, plan.id)
-                .execute(&mut *transaction)
-                .await?;
+            query!(
+                "INSERT INTO shown (tree, plan_id) SELECT $1, $2 WHERE $2 IS DISTINCT FROM
+                     (SELECT plan_id FROM shown WHERE tree = $1 ORDER BY position DESC LIMIT 1)",
+                tree,
+                plan.id
+            )
+            .execute(&mut *transaction)
+            .await?;
             transaction.commit().await?;
             Ok(())
         })
         .await
     }
 
-    /// The plan last shown for this tree.
-    pub async fn last_shown(&self, tree: &str) -> Result<Option<Plan>, StoreError> {
-        self.run("reading the plan last shown", async {
-            read_plan(
-                query_scalar!(
-                    "SELECT document FROM shown JOIN plan ON plan.id = plan_id
-                     WHERE tree = $1 ORDER BY position DESC LIMIT 1",
-                    tree
-                )
-                .fetch_optional(&self.pool)
-                .await?,
+    /// The plans by which people agreed to what a commit of this tree erases: the one they were last shown
+    /// for the tree before the commit arrived, and those for the tree that they approved.
+    pub async fn agreed_plans(&self, commit: &str, tree: &str) -> Result<Vec<Plan>, StoreError> {
+        self.run("reading the plans that were agreed to", async {
+            let documents = query_scalar!(
+                "WITH agreed AS (
+                     (SELECT plan_id FROM shown
+                      WHERE tree = $2 AND shown_ms < (SELECT min(since_ms) FROM revision WHERE commit_id = $1)
+                      ORDER BY position DESC LIMIT 1)
+                     UNION SELECT plan_id FROM shown JOIN approval USING (plan_id) WHERE tree = $2)
+                 SELECT document FROM plan WHERE id IN (SELECT plan_id FROM agreed) ORDER BY id",
+                commit,
+                tree
             )
+            .fetch_all(&self.pool)
+            .await?;
+            let plans = documents
+                .into_iter()
+                .map(|value| read_document("plan", "document", value));
+            Ok(plans.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -110,7 +123,12 @@ pub(crate) async fn save(connection: &mut PgConnection, plan: &Plan) -> Result<(
         let stored = query_scalar!("SELECT document FROM plan WHERE id = $1", plan.id)
             .fetch_one(connection)
             .await?;
-        if stored != written {
+        let stored: Plan = read_document("plan", "document", stored)?;
+        let remade = Plan {
+            made: stored.made,
+            ..plan.clone()
+        };
+        if stored != remade {
             return Err(StoreError::PlanTaken { id: plan.id.clone() }.into());
         }
     }

@@ -54,6 +54,23 @@ impl Row {
 }
 
 impl Store {
+    /// Records that a commit was seen on the branch that is followed, unless it was before. What people look
+    /// at later, they did not see before it arrived.
+    pub async fn record_arrival(&self, commit: &str) -> Result<(), StoreError> {
+        self.run("recording a commit's arrival", async {
+            query!(
+                "INSERT INTO revision (commit_id, stage) SELECT $1, $2
+                 WHERE NOT EXISTS (SELECT FROM revision WHERE commit_id = $1)",
+                commit,
+                Stage::Fetched.as_str()
+            )
+            .execute(&self.pool)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Records where a commit stands; writes nothing if it stands so already, so that `since` holds.
     pub async fn record_revision(
         &self,
@@ -99,6 +116,22 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
             rows.into_iter().map(|row| Ok(row.revision()?)).collect()
+        })
+        .await
+    }
+
+    /// Where one commit stands.
+    pub async fn revision(&self, commit: &str) -> Result<Option<Revision>, StoreError> {
+        self.run("reading a revision", async {
+            let row = query_as!(
+                Row,
+                r#"SELECT commit_id AS "commit_id!", stage AS "stage!", code, reason, since_ms AS "since_ms!"
+                   FROM revision_now WHERE commit_id = $1"#,
+                commit
+            )
+            .fetch_optional(&self.pool)
+            .await?;
+            Ok(row.map(Row::revision).transpose()?)
         })
         .await
     }

@@ -47,7 +47,7 @@ impl StartRow {
 
 impl Store {
     /// Records the answer to a question. A nonce is answered once: asked again by the same job and boot
-    /// it gets the same answer. `at` is set by the database. A go counts only under the adopted plan.
+    /// it gets the same answer, or a no where a yes is not given any more. `at` is set by the database. A go counts only under the adopted plan.
     pub async fn record_start(&self, plan: &str, start: &WriteStart) -> Result<StartRecord, StoreError> {
         let (code, reason) = start
             .refused
@@ -94,6 +94,10 @@ impl Store {
                 let recorded = row.start()?;
                 if (recorded.job, recorded.boot_id) != (start.job, start.boot_id) {
                     return Err(StoreError::NonceReused { nonce: start.nonce }.into());
+                }
+                // A yes whose answer was lost does not outlive a no: the machine has not begun.
+                if recorded.refused.is_none() && start.refused.is_some() {
+                    return Ok(StartRecord::Recorded(start.clone()));
                 }
                 // A yes given under an older plan is not repeated under another: its machine may be held.
                 if recorded.refused.is_none() && !current {

@@ -138,6 +138,10 @@ codes! {
     M0702,
     /// A secret in clear.
     M0705,
+    /// A branch that was rewritten. Said by musterd of a revision, not of its files.
+    M0822,
+    /// A plan of the past. Said by musterd.
+    M0901,
 }
 
 impl Code {

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 /// before its first write.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ContentId {
-    /// No partition table, no signature, and zeros at both ends.
+    /// No partition table, no signature, and zeros at both ends and in samples between them.
     Blank,
     /// Our marker: a deployment that has begun to write, or has finished.
     Marker {
@@ -20,8 +20,9 @@ pub enum ContentId {
         /// Whether the installation was finished.
         installed: bool,
     },
-    /// Somebody's data: a digest over partition table, signatures and both ends of the disk, with a
-    /// readable hint such as `gpt` or `ext4`. 1 to 100 characters of `[a-z0-9_.+-]`.
+    /// Somebody's data: a digest over partition table, signatures and both ends of the disk, or over
+    /// the samples where the ends are empty, with a readable hint such as `gpt` or `ext4`. 1 to 100
+    /// characters of `[a-z0-9_.+-]`.
     Foreign(String),
 }
 

@@ -1,19 +1,24 @@
 //! The rack agent's shell: the shipped session, power lanes and boot answers, with a disk, a network
 //! and BMCs that are modelled.
 
-use crate::check::Violation;
+mod lane;
+
+use crate::code::Code;
+use crate::daemon::Reply;
 use crate::dice::Dice;
-use crate::world::{Event, Plant, World};
-use rack_api::config::RackConfig;
-use rack_api::fact::{BmcFaultKind, BootEvidence, Fact, FactBody};
+use crate::report::Violation;
+use crate::store;
+use crate::world::{Event, World};
+use rack_api::config::{Desired, RackConfig};
+use rack_api::fact::{BootEvidence, Fact, FactBody};
 use rack_api::job::{Job, JobRef};
-use rack_api::order::{Action, NextBoot, Order, PowerWanted};
-use rack_api::sync::{BootGoRequest, Spooled, SyncResponse};
+use rack_api::order::{Action, NextBoot, Order, OrderRef};
+use rack_api::sync::{BootGoRequest, Spooled, SyncRequest};
 use rack_proto::boot::{self, LiveGo};
 use rack_proto::orders::Orders;
-use rack_proto::power::{PowerEffect, PowerEvent, PowerFault, PowerLane};
+use rack_proto::power::PowerLane;
 use rack_proto::session::{Effect, Event as SessionEvent, Kept, KeptSpool, Session};
-use schema_ids::{Generation, Mac, MachineId, Name, Uuid};
+use schema_ids::{Generation, Mac, MachineId, Name, Timestamp, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -24,9 +29,10 @@ pub(crate) struct Agent {
     /// Rises with each start.
     pub(crate) life: u64,
     session: Session,
-    /// On disk: what it obeys, the orders, the spool.
+    /// What it serves.
     config: RackConfig,
-    orders: Orders,
+    /// On disk: the daemon's last word, the spool.
+    kept: (RackConfig, Orders),
     acknowledged: u64,
     spool: Vec<Spooled>,
     /// In memory: one lane for each BMC, known by the machine's place in the world.
@@ -58,7 +64,7 @@ impl Agent {
             up: false,
             life: 0,
             config: RackConfig::default(),
-            orders: Orders::default(),
+            kept: (RackConfig::default(), Orders::default()),
             acknowledged: 0,
             spool: Vec::new(),
             lanes: BTreeMap::new(),
@@ -75,6 +81,11 @@ impl Agent {
         self.up
     }
 
+    /// Whether everything it saw has arrived.
+    pub(crate) fn has_told_all(&self) -> bool {
+        self.spool.is_empty()
+    }
+
     /// The machine that declares an interface.
     pub(crate) fn machine_of(&self, mac: Mac) -> Option<MachineId> {
         rack_proto::dhcp::machine_of(&self.config, mac).map(|(id, _)| id)
@@ -83,9 +94,10 @@ impl Agent {
     /// What a machine gets that boots from this interface.
     pub(crate) fn boot_answer(
         &self,
+        code: &dyn Code,
         mac: Mac,
         live: Option<LiveGo>,
-        now: schema_ids::Timestamp,
+        now: Timestamp,
     ) -> BootAnswer {
         let order = self.machine_of(mac).and_then(|id| self.session.orders().boot(id));
         let question = boot::Question {
@@ -93,11 +105,13 @@ impl Agent {
             order,
             link: "lab/pxe",
             mac,
+            hardware: boot::Hardware::default(),
             enlisted: false,
+            heard: self.session.has_word(),
             live,
             now,
         };
-        match boot::decide(&question) {
+        match code.boot(&question) {
             boot::Decision::AskDaemon(request) => BootAnswer::Ask(request),
             boot::Decision::Job { .. } => BootAnswer::Job,
             boot::Decision::Local { .. } | boot::Decision::Enlist | boot::Decision::Refuse { .. } => {
@@ -138,21 +152,20 @@ fn session(name: &Name, dice: &mut Dice, orders: Orders, spool: KeptSpool) -> Se
     })
 }
 
-impl World {
+impl World<'_> {
     pub(crate) fn agent_starts(&mut self, name: &Name) -> Result<(), Violation> {
-        let forgets = self.settings.plant == Some(Plant::ForgetfulAgent);
+        self.note(name, "starts");
+        let code = self.code;
         let agent = self.agents.get_mut(name).expect("agents are never taken away");
         agent.life += 1;
         agent.up = true;
-        let orders = if forgets {
-            Orders::default()
-        } else {
-            agent.orders.clone()
-        };
-        let spool = KeptSpool {
+        let (config, orders) = agent.kept.clone();
+        let spool = code.spool_kept(KeptSpool {
             acknowledged: agent.acknowledged,
             facts: agent.spool.clone(),
-        };
+        });
+        agent.config = config;
+        agent.spool.clone_from(&spool.facts);
         agent.session = session(name, &mut self.dice, orders, spool);
         agent.lanes.clear();
         agent.lane_alarms.clear();
@@ -161,26 +174,23 @@ impl World {
         self.tell_session(name, SessionEvent::Started)
     }
 
-    pub(crate) fn agent_stops(&mut self, name: &Name) {
+    pub(crate) fn agent_crashes(&mut self, name: &Name, down: Duration) {
         let agent = self.agents.get_mut(name).expect("agents are never taken away");
         if !agent.up {
             return;
         }
         agent.up = false;
-        *self.report.faults.entry("agent restart").or_default() += 1;
-        let down = if self.dice.chance(200) {
-            self.seconds(120, 2400)
-        } else {
-            self.seconds(1, 20)
-        };
+        *self.report.faults.entry("agent crash").or_default() += 1;
+        self.note(name, "dies");
         self.later(down, Event::AgentStarts { agent: name.clone() });
     }
 
-    /// Reports facts; they are on disk when this returns.
-    pub(crate) fn tell(&mut self, name: &Name, bodies: Vec<FactBody>) -> Result<(), Violation> {
+    /// Reports facts; whether whoever reports them hears that they are on disk.
+    pub(crate) fn tell(&mut self, name: &Name, bodies: Vec<FactBody>) -> Result<bool, Violation> {
         let at = self.now;
         let facts = bodies.into_iter().map(|body| Fact { at, body }).collect();
-        self.tell_session(name, SessionEvent::Facts(facts))
+        self.tell_session(name, SessionEvent::Facts(facts))?;
+        Ok(self.agents[name].up)
     }
 
     fn tell_session(&mut self, name: &Name, event: SessionEvent) -> Result<(), Violation> {
@@ -189,66 +199,130 @@ impl World {
         if !agent.up {
             return Ok(());
         }
-        let effects = agent.session.handle(event, now);
-        for effect in effects {
+        for effect in agent.session.handle(event, now) {
             self.perform(name, effect)?;
+            if !self.agents[name].up {
+                return Ok(());
+            }
         }
         Ok(())
     }
 
     fn perform(&mut self, name: &Name, effect: Effect) -> Result<(), Violation> {
-        let request = self.request();
-        let agent = self.agents.get_mut(name).expect("agents are never taken away");
         match effect {
-            Effect::Spool(facts) => {
-                let last = facts.last().map_or(0, |fact| fact.sequence);
-                agent.spool.extend(facts);
-                self.tell_session(name, SessionEvent::Durable(last))?;
+            Effect::Spool(facts) => self.spools(name, facts),
+            Effect::Respool(facts) => {
+                let agent = self.agent(name);
+                agent.spool.clear();
+                agent.acknowledged = agent.session.acknowledged().unwrap_or(0);
+                self.spools(name, facts)
             }
             Effect::Send(sync) => {
-                agent.out = Some(request);
-                let (agent, life) = (name.clone(), agent.life);
-                for _ in 0..self.copies() {
-                    let delay = self.delay();
-                    let (agent, sync) = (agent.clone(), sync.clone());
-                    self.later(delay, Event::SyncArrives { agent, request, sync });
-                }
-                // Lost on the way: the connection is given up after the long poll and a margin.
-                let patience = Duration::from_millis(sync.wait_ms + 10_000);
-                self.later(
-                    patience,
-                    Event::SyncAnswered {
-                        agent,
-                        life,
-                        request,
-                        response: None,
-                    },
-                );
+                self.sends(name, sync);
+                Ok(())
             }
-            Effect::Cancel => agent.out = None,
-            Effect::Obey(desired) => {
-                for order in &desired.orders {
-                    let highest = agent.highest.entry(order.machine).or_default();
-                    *highest = (*highest).max(order.generation);
-                }
-                agent.config = desired.config.clone();
-                agent.orders = agent.session.orders().clone();
-                self.drive(name)?;
+            Effect::Cancel => {
+                self.agent(name).out = None;
+                Ok(())
             }
-            Effect::KeepOrders => agent.orders = agent.session.orders().clone(),
-            Effect::Refuse(_) => {}
+            Effect::Obey(desired) => self.obeys(name, *desired),
+            Effect::KeepOrders => {
+                self.keeps_orders(name);
+                Ok(())
+            }
+            Effect::Refuse(foreign) => {
+                self.note(name, format_args!("refuses the daemon's word: {foreign}"));
+                Ok(())
+            }
             Effect::Forget(sequence) => {
+                if self.agent_dies_here(name) {
+                    return Ok(());
+                }
+                self.check_forgotten(name, sequence)?;
+                let agent = self.agent(name);
                 agent.acknowledged = sequence;
                 agent.spool.retain(|spooled| spooled.sequence > sequence);
+                Ok(())
             }
             Effect::WakeAt(time) => {
+                let agent = self.agent(name);
                 agent.alarms += 1;
                 agent.session_alarm = agent.alarms;
                 let (agent, life, alarm) = (name.clone(), agent.life, agent.alarms);
                 self.at(time, Event::AgentTimer { agent, life, alarm });
+                Ok(())
             }
         }
+    }
+
+    fn agent(&mut self, name: &Name) -> &mut Agent {
+        self.agents.get_mut(name).expect("agents are never taken away")
+    }
+
+    fn spools(&mut self, name: &Name, facts: Vec<Spooled>) -> Result<(), Violation> {
+        if self.agent_dies_here(name) {
+            return Ok(());
+        }
+        let last = facts.last().map_or(0, |fact| fact.sequence);
+        for spooled in &facts {
+            let body = &spooled.fact.body;
+            let whose = store::about(body).map_or_else(|| "no machine".to_owned(), |id| self.name_of(id));
+            self.note(name, format_args!("spools of {whose}: {}", fact_words(body)));
+            self.check.spooled(name, spooled);
+        }
+        self.agent(name).spool.extend(facts);
+        // On disk, and nobody was told of it yet, neither who reported it nor the daemon.
+        if self.agent_dies_here(name) {
+            return Ok(());
+        }
+        self.tell_session(name, SessionEvent::Durable(last))
+    }
+
+    fn sends(&mut self, name: &Name, sync: Box<SyncRequest>) {
+        let request = self.request();
+        let agent = self.agent(name);
+        agent.out = Some(request);
+        let (agent, life) = (name.clone(), agent.life);
+        for _ in 0..self.copies() {
+            let delay = self.delay();
+            let (agent, sync) = (agent.clone(), sync.clone());
+            self.later(delay, Event::SyncArrives { agent, request, sync });
+        }
+        // Lost on the way: the connection is given up after the long poll and a margin.
+        let patience = Duration::from_millis(sync.wait_ms + 10_000);
+        self.later(
+            patience,
+            Event::SyncAnswered {
+                agent,
+                life,
+                request,
+                reply: None,
+            },
+        );
+    }
+
+    /// In force at once, and then on disk.
+    fn obeys(&mut self, name: &Name, desired: Desired) -> Result<(), Violation> {
+        if self.agent_dies_here(name) {
+            return Ok(());
+        }
+        let agent = self.agent(name);
+        for order in &desired.orders {
+            let highest = agent.highest.entry(order.machine).or_default();
+            *highest = (*highest).max(order.generation);
+        }
+        agent.config = desired.config;
+        self.drive(name)?;
+        self.keeps_orders(name);
         Ok(())
+    }
+
+    fn keeps_orders(&mut self, name: &Name) {
+        if !self.agents[name].up || self.agent_dies_here(name) {
+            return;
+        }
+        let agent = self.agent(name);
+        agent.kept = (agent.config.clone(), agent.session.orders().clone());
     }
 
     pub(crate) fn agent_timer(&mut self, name: &Name, life: u64, alarm: u64) -> Result<(), Violation> {
@@ -264,153 +338,19 @@ impl World {
         name: &Name,
         life: u64,
         request: u64,
-        response: Option<Box<SyncResponse>>,
+        reply: Option<Reply>,
     ) -> Result<(), Violation> {
         let agent = self.agents.get_mut(name).expect("agents are never taken away");
         if agent.life != life || agent.out != Some(request) {
             return Ok(());
         }
         agent.out = None;
-        let event = response.map_or(SessionEvent::Failed, SessionEvent::Answered);
-        self.tell_session(name, event)
-    }
-
-    /// Gives each BMC's lane the order that is in force.
-    fn drive(&mut self, name: &Name) -> Result<(), Violation> {
-        let agent = &self.agents[name];
-        let driven: Vec<(usize, MachineId)> = agent
-            .config
-            .machines
-            .iter()
-            .filter(|(_, machine)| machine.bmc.is_some())
-            .filter_map(|(id, machine)| Some((self.place_of(machine.nics.first()?.mac)?, *id)))
-            .collect();
-        for (machine, id) in driven {
-            let agent = self.agents.get_mut(name).expect("agents are never taken away");
-            let order = agent.power_order(id);
-            agent.lanes.entry(machine).or_insert_with(|| PowerLane::new(id));
-            self.tell_lane(name, machine, PowerEvent::Order(order))?;
-        }
-        Ok(())
-    }
-
-    fn tell_lane(&mut self, name: &Name, machine: usize, event: PowerEvent) -> Result<(), Violation> {
-        let now = self.now;
-        let agent = self.agents.get_mut(name).expect("agents are never taken away");
-        let life = agent.life;
-        let Some(lane) = agent.lanes.get_mut(&machine).filter(|_| agent.up) else {
-            return Ok(());
+        let event = match reply {
+            Some(Reply::Answer(response)) => SessionEvent::Answered(response),
+            Some(Reply::Taken(taken)) => SessionEvent::Taken(taken),
+            None => SessionEvent::Failed,
         };
-        for effect in lane.handle(event, now) {
-            let agent = name.clone();
-            match effect {
-                PowerEffect::Read => {
-                    let delay = self.bmc_delay();
-                    self.later(delay, Event::PowerRead { agent, life, machine });
-                }
-                PowerEffect::BootFromNetwork => {
-                    let delay = self.bmc_delay();
-                    self.later(
-                        delay,
-                        Event::PowerCommanded {
-                            agent,
-                            life,
-                            machine,
-                            wanted: None,
-                        },
-                    );
-                }
-                PowerEffect::Command(wanted) => {
-                    self.check_command(name, machine)?;
-                    let delay = self.bmc_delay();
-                    self.later(
-                        delay,
-                        Event::PowerCommanded {
-                            agent,
-                            life,
-                            machine,
-                            wanted: Some(wanted),
-                        },
-                    );
-                }
-                PowerEffect::Tell(body) => self.tell(name, vec![body])?,
-                PowerEffect::Ended(order) => self.tell_session(name, SessionEvent::OrderEnded(order))?,
-                PowerEffect::WakeAt(time) => {
-                    let agent = self.agents.get_mut(name).expect("agents are never taken away");
-                    agent.alarms += 1;
-                    let alarm = agent.alarms;
-                    agent.lane_alarms.insert(machine, alarm);
-                    self.at(
-                        time,
-                        Event::PowerTimer {
-                            agent: name.clone(),
-                            life,
-                            machine,
-                            alarm,
-                        },
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Checked from outside: whoever has heard of a generation obeys no older one.
-    fn check_command(&self, name: &Name, machine: usize) -> Result<(), Violation> {
-        let agent = &self.agents[name];
-        let id = agent.machine_of(self.machines[machine].mac);
-        let order = id.and_then(|id| agent.power_order(id)).map(|(order, _)| order);
-        let Some(order) = order else { return Ok(()) };
-        let highest = agent.highest.get(&order.machine).copied().unwrap_or_default();
-        if order.generation < highest {
-            let what = format!(
-                "{} obeys generation {} after {highest}",
-                agent.name, order.generation
-            );
-            return Err(self.violation("generations", what));
-        }
-        Ok(())
-    }
-
-    fn bmc_delay(&mut self) -> Duration {
-        Duration::from_millis(self.dice.between(100, 2500))
-    }
-
-    pub(crate) fn power_timer(
-        &mut self,
-        name: &Name,
-        life: u64,
-        machine: usize,
-        alarm: u64,
-    ) -> Result<(), Violation> {
-        let agent = &self.agents[name];
-        if agent.life == life && agent.lane_alarms.get(&machine) == Some(&alarm) {
-            return self.tell_lane(name, machine, PowerEvent::Timer);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn power_read(&mut self, name: &Name, life: u64, machine: usize) -> Result<(), Violation> {
-        if self.agents[name].life != life {
-            return Ok(());
-        }
-        let seen = self.bmc_reads(machine).map_err(silent);
-        self.tell_lane(name, machine, PowerEvent::Read(seen))
-    }
-
-    pub(crate) fn power_commanded(
-        &mut self,
-        name: &Name,
-        life: u64,
-        machine: usize,
-        wanted: Option<PowerWanted>,
-    ) -> Result<(), Violation> {
-        // The command is with the BMC, whether or not the agent lives to hear of it.
-        let result = self.bmc_obeys(machine, wanted).map_err(silent);
-        if self.agents[name].life != life {
-            return Ok(());
-        }
-        self.tell_lane(name, machine, PowerEvent::Commanded(result))
+        self.tell_session(name, event)
     }
 
     /// The agent that a machine finds on its network.
@@ -441,12 +381,39 @@ impl World {
             last: self.now,
         };
         self.tell(name, vec![FactBody::Boot { machine, boot }])
+            .map(|_| ())
     }
 }
 
-fn silent(_: crate::machine::Unanswered) -> PowerFault {
-    PowerFault {
-        kind: BmcFaultKind::Silent,
-        detail: "no answer".to_owned(),
+/// A fact for a reader: without the machine's whole inventory.
+fn fact_words(body: &FactBody) -> String {
+    let order = |order: &OrderRef| format!("generation {}, number {}", order.generation, order.number);
+    let job = |job: &JobRef| format!("generation {}, try {}", job.generation, job.attempt);
+    match body {
+        FactBody::Boot { boot, .. } => {
+            format!(
+                "{} boots: {}",
+                boot.mac,
+                boot.answer.as_deref().unwrap_or("asked")
+            )
+        }
+        FactBody::Power { power, .. } => format!("power {power:?}"),
+        FactBody::BmcFault { fault, .. } => format!("BMC {fault:?}"),
+        FactBody::OrderTaken { order: of } => format!("order taken, {}", order(of)),
+        FactBody::OrderRefused { order: of, why } => format!("order refused, {}: {why}", order(of)),
+        FactBody::OrderDone { order: of } => format!("order done, {}", order(of)),
+        FactBody::OrderFailed { order: of, step, .. } => format!("order failed, {}: {step}", order(of)),
+        FactBody::JobStarted { job: of, .. } => format!("job started, {}", job(of)),
+        FactBody::Inventory { job: of, .. } => format!("inventory, {}", job(of)),
+        FactBody::Step {
+            job: of, step, state, ..
+        } => format!("step {step} {state:?}, {}", job(of)),
+        FactBody::Erased { job: of, disk, .. } => format!("erased {disk}, {}", job(of)),
+        FactBody::Installed { job: of, .. } => format!("installed, {}", job(of)),
+        FactBody::JobDone { job: of, .. } => format!("job done, {}", job(of)),
+        FactBody::PhonedHome { binding, .. } => format!("{binding} phoned home"),
+        FactBody::Leased { .. } | FactBody::AddressSeen { .. } | FactBody::Enlisted { .. } => {
+            "about its link".to_owned()
+        }
     }
 }

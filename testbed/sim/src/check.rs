@@ -1,38 +1,94 @@
 //! The checker: looks at the world from outside, and knows what must never be.
 //!
-//! It keeps its own books, of plans adopted, goes given and systems that ran, and compares every write
-//! with them; it asks none of the code that it checks.
+//! It keeps its own books, of plans adopted, installations finished, facts on agents' disks and systems
+//! that ran, and compares what happens with them; it asks none of the code that it checks.
 
+use crate::agent::Agent;
+use crate::daemon::{BOOTS_MAX, Daemon};
+use crate::report::Violation;
 use crate::store::deploy_of;
 use crate::world::World;
-use rack_api::job::{Deploy, Job, JobRef};
-use rack_api::machine::GoRequest;
+use rack_api::fact::Fact;
+use rack_api::job::{Deploy, Job};
+use rack_api::sync::Spooled;
+use reconciler_core::condition::Condition;
+use reconciler_core::facts::WriteStart;
+use reconciler_core::intent::{Intent, Wanted};
 use reconciler_core::next::Decision;
+use reconciler_core::plan::Plan;
 use reconciler_core::tick::Tick;
-use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, MachineId, Uuid};
+use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::fmt;
 
-/// What must not be, and was.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// Which invariant.
-    pub invariant: &'static str,
-    /// What was seen.
-    pub what: String,
-    /// How long after the beginning.
-    pub after: Duration,
-    /// How many events had happened.
-    pub events: u64,
+/// What must always hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// A machine, a disk, an address is in one binding at most.
+    OneBinding,
+    /// A generation stands for one intent, and never falls.
+    OneIntent,
+    /// Planning again with the same commit and facts changes nothing.
+    PlanStands,
+    /// Nothing is ordered, allowed or obeyed for any but the generation that the adopted plan wants.
+    OnlyWhatIsWanted,
+    /// A machine that is installed boots into a job only with the daemon's word.
+    OwnDisk,
+    /// Nothing is written without a go that is on record.
+    GoOnRecord,
+    /// Nothing is written but what a plan of that generation agreed to erase.
+    AgreedContents,
+    /// Once finished, an installation is not written again.
+    InstalledOnce,
+    /// No more machines boot, or are erased, at once than may.
+    Limits,
+    /// What an agent once had on disk is stored, as it was, before the agent forgets it.
+    FactsKept,
+    /// What is said to run was seen to run.
+    HonestStatus,
+    /// When faults stop, every machine comes to be as wanted, or waits for a person with a reason.
+    Convergence,
+    /// Then nothing more is planned or ordered.
+    Rest,
 }
 
-impl std::fmt::Display for Violation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}: {} ({:?} in, event {})",
-            self.invariant, self.what, self.after, self.events
-        )
+impl Invariant {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::OneBinding,
+        Self::OneIntent,
+        Self::PlanStands,
+        Self::OnlyWhatIsWanted,
+        Self::OwnDisk,
+        Self::GoOnRecord,
+        Self::AgreedContents,
+        Self::InstalledOnce,
+        Self::Limits,
+        Self::FactsKept,
+        Self::HonestStatus,
+        Self::Convergence,
+        Self::Rest,
+    ];
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = match self {
+            Self::OneBinding => "a machine, a disk, an address is in one binding at most",
+            Self::OneIntent => "a generation stands for one intent, and never falls",
+            Self::PlanStands => "planning again changes nothing",
+            Self::OnlyWhatIsWanted => "only the wanted generation is ordered, allowed and obeyed",
+            Self::OwnDisk => "an installed machine boots into a job only with the daemon's word",
+            Self::GoOnRecord => "nothing is written without a go on record",
+            Self::AgreedContents => "nothing is written but what the plan agreed to erase",
+            Self::InstalledOnce => "a finished installation is not written again",
+            Self::Limits => "no more machines boot or are erased at once than may",
+            Self::FactsKept => "no fact is forgotten before it is stored",
+            Self::HonestStatus => "what is said to run was seen to run",
+            Self::Convergence => "when faults stop, the fleet converges",
+            Self::Rest => "a fleet that has converged rests",
+        };
+        write!(f, "{self:?}: {words}")
     }
 }
 
@@ -41,72 +97,113 @@ impl std::fmt::Display for Violation {
 pub(crate) struct Checker {
     /// What adopted plans agreed to erase.
     agreed: BTreeMap<(MachineId, Generation), BTreeSet<(DiskId, ContentId)>>,
-    /// Goes that were given while their plan was the adopted one.
-    goes: BTreeSet<(JobRef, Uuid)>,
     /// Systems that were seen to run by whoever stood beside the machine.
     ran: BTreeSet<(usize, BindingId, Digest)>,
     /// Installations that were finished.
     finished: BTreeSet<(MachineId, Generation)>,
+    /// Facts on agents' disks that the agents have not forgotten.
+    spooled: BTreeMap<(Name, u64), Fact>,
 }
 
 impl Checker {
     pub(crate) fn ran(&mut self, machine: usize, deploy: &Deploy) {
         self.ran.insert((machine, deploy.binding, deploy.spec));
     }
+
+    pub(crate) fn spooled(&mut self, agent: &Name, spooled: &Spooled) {
+        let place = (agent.clone(), spooled.sequence);
+        self.spooled.entry(place).or_insert_with(|| spooled.fact.clone());
+    }
 }
 
-impl World {
-    /// I2: one binding for each machine, one owner for each disk and address. And the books.
+impl World<'_> {
+    /// The generation that the adopted plan wants of a machine.
+    pub(crate) fn wanted(&self, id: MachineId) -> Option<Generation> {
+        Some(self.store.plan.machines.get(&id)?.wanted.generation)
+    }
+
+    /// A machine's name, for people.
+    pub(crate) fn name_of(&self, id: MachineId) -> String {
+        let machine = self.store.plan.machines.get(&id);
+        machine.map_or_else(|| id.to_string(), |machine| machine.name.to_string())
+    }
+
+    /// Before `plan` takes the adopted one's place.
+    pub(crate) fn check_adoption(&self, plan: &Plan) -> Result<(), Violation> {
+        for (id, before) in &self.store.plan.machines {
+            let Some(now) = plan.machines.get(id) else {
+                continue;
+            };
+            let (old, new) = (&before.wanted, &now.wanted);
+            if new.generation < old.generation
+                || (new.generation == old.generation) != (new.intent == old.intent)
+            {
+                let (old, new) = (words(old), words(new));
+                let what = format!("{}: {old} is followed by {new}", before.name);
+                return Err(self.violation(Invariant::OneIntent, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// After a plan was adopted.
     pub(crate) fn check_plan(&mut self) -> Result<(), Violation> {
         let plan = &self.store.plan;
-        let mut machines = BTreeSet::new();
         let mut owned = BTreeSet::new();
-        for binding in plan.bindings.values() {
+        for (id, binding) in &plan.bindings {
             let disks = binding.disks.iter().map(ToString::to_string);
             let addresses = binding.addresses.iter().map(ToString::to_string);
-            if !machines.insert(binding.machine) || !disks.chain(addresses).all(|thing| owned.insert(thing)) {
-                return Err(self.violation("one binding", "a machine, disk or address has two bindings"));
+            let things = disks.chain(addresses).chain([binding.machine.to_string()]);
+            for thing in things {
+                if !owned.insert(thing.clone()) {
+                    let what = format!("{thing} is in {id} and in another binding");
+                    return Err(self.violation(Invariant::OneBinding, what));
+                }
             }
         }
         for (id, machine) in &plan.machines {
             let Some(deploy) = deploy_of(&machine.wanted.intent) else {
                 continue;
             };
-            let place = self
-                .check
-                .agreed
-                .entry((*id, machine.wanted.generation))
-                .or_default();
-            place.extend(
-                deploy
-                    .disks
-                    .iter()
-                    .map(|disk| (disk.disk.clone(), disk.agreed.clone())),
-            );
+            let disks = deploy.disks.iter();
+            let place = (*id, machine.wanted.generation);
+            let agreed = self.check.agreed.entry(place).or_default();
+            agreed.extend(disks.map(|disk| (disk.disk.clone(), disk.agreed.clone())));
         }
-        self.plan_again()
-    }
-
-    /// A go counts only for what the adopted plan wants now.
-    pub(crate) fn check_go(&mut self, request: &GoRequest) -> Result<(), Violation> {
-        let wanted = self
-            .store
-            .plan
-            .machines
-            .get(&request.job.machine)
-            .map(|machine| machine.wanted.generation);
-        if wanted != Some(request.job.generation) {
-            let what = format!(
-                "generation {} may write, wanted is {wanted:?}",
-                request.job.generation
-            );
-            return Err(self.violation("generations", what));
-        }
-        self.check.goes.insert((request.job, request.boot_id));
         Ok(())
     }
 
-    /// I1: no write without a go, and none of what no plan agreed to erase.
+    /// After a plan was adopted, with nothing new heard since it was made.
+    pub(crate) fn check_plan_stands(&mut self) -> Result<(), Violation> {
+        let again = self.planned();
+        match again.filter(|again| !again.changes.is_empty()) {
+            None => Ok(()),
+            Some(again) => {
+                let changes = again
+                    .changes
+                    .iter()
+                    .map(|change| format!("{}: {}", change.object, change.why));
+                let what = format!(
+                    "planning again changes {}",
+                    changes.collect::<Vec<_>>().join("; ")
+                );
+                Err(self.violation(Invariant::PlanStands, what))
+            }
+        }
+    }
+
+    /// A go counts only for what the adopted plan wants now.
+    pub(crate) fn check_go(&self, start: &WriteStart) -> Result<(), Violation> {
+        let (generation, wanted) = (start.job.generation, self.wanted(start.job.machine));
+        if wanted == Some(generation) {
+            return Ok(());
+        }
+        let name = self.name_of(start.job.machine);
+        let what = format!("{name} may write for generation {generation}, wanted is {wanted:?}");
+        Err(self.violation(Invariant::OnlyWhatIsWanted, what))
+    }
+
+    /// Before `machine` writes to `disk`: the first time, or the `last`.
     pub(crate) fn check_write(
         &mut self,
         machine: usize,
@@ -115,33 +212,25 @@ impl World {
         disk: &DiskId,
         last: bool,
     ) -> Result<(), Violation> {
-        let place = (job.job.machine, job.job.generation);
-        let went = self.check.goes.iter().any(|(known, _)| *known == job.job);
-        if !went {
-            return Err(self.violation(
-                "no write without a go",
-                format!("{disk} is written for {:?}", job.job),
-            ));
+        let (reference, place) = (job.job, (job.job.machine, job.job.generation));
+        let gone = |start: &WriteStart| start.job == reference && start.refused.is_none();
+        if !self.store.starts.iter().any(gone) {
+            let what = format!("m{machine} writes {disk} for {reference:?}");
+            return Err(self.violation(Invariant::GoOnRecord, what));
         }
         if self.check.finished.contains(&place) && !last {
-            return Err(self.violation("installed once", format!("{disk} is written again for {place:?}")));
+            let what = format!("m{machine} writes {disk} again for {reference:?}");
+            return Err(self.violation(Invariant::InstalledOnce, what));
         }
-        let before = self.machines[machine]
-            .disks
-            .get(disk)
-            .map(|disk| disk.content.clone());
-        let Some(before) = before else {
-            return Err(self.violation("no write to strangers", format!("{disk} is not in the machine")));
-        };
-        let own = matches!(&before, ContentId::Marker { binding, installed: false, .. } if *binding == deploy.binding);
-        let agreed = self
-            .check
-            .agreed
-            .get(&place)
-            .is_some_and(|agreed| agreed.contains(&(disk.clone(), before.clone())));
+        let before = self.machines[machine].disks.get(disk);
+        let before = before.map(|disk| disk.content.clone());
+        let own = matches!(&before, Some(ContentId::Marker { binding, installed: false, .. }) if *binding == deploy.binding);
+        let agreed = self.check.agreed.get(&place).zip(before.clone());
+        let agreed = agreed.is_some_and(|(agreed, before)| agreed.contains(&(disk.clone(), before)));
         if !own && !agreed {
-            let what = format!("{disk} held {before}, and no plan of {place:?} agreed to erase that");
-            return Err(self.violation("no write without agreement", what));
+            let held = before.map_or_else(|| "nothing: it is not there".to_owned(), |held| held.to_string());
+            let what = format!("m{machine} writes {disk} for {reference:?}; it held {held}");
+            return Err(self.violation(Invariant::AgreedContents, what));
         }
         if last {
             self.check.finished.insert(place);
@@ -149,7 +238,7 @@ impl World {
         Ok(())
     }
 
-    /// I10: what is said to run, runs. And nothing is waited for without a row that says so.
+    /// What is said to run, runs.
     pub(crate) fn check_decisions(&self, step: &Tick) -> Result<(), Violation> {
         for (id, decision) in &step.decisions {
             let machine = &self.store.plan.machines[id];
@@ -161,62 +250,174 @@ impl World {
             let ran =
                 place.is_some_and(|place| self.check.ran.contains(&(place, deploy.binding, deploy.spec)));
             if !ran {
-                let what = format!(
-                    "{} is said to run {}, and never did",
-                    machine.name, deploy.image.name
-                );
-                return Err(self.violation("honest status", what));
+                let what = format!("{} is said to run {}", machine.name, deploy.image.name);
+                return Err(self.violation(Invariant::HonestStatus, what));
             }
         }
         Ok(())
     }
 
-    /// Grants are never more than the limits.
+    /// After `machine` was given a place.
     pub(crate) fn check_grants(&self, machine: MachineId) -> Result<(), Violation> {
-        let grants = self.store.permits.grants.values();
-        let erasing = grants.clone().filter(|grant| grant.need.erases.is_some()).count();
-        if grants.count() > 4 || erasing > 1 {
-            return Err(self.violation("limits", format!("a place too many was given to {machine}")));
+        let grants = &self.store.permits.grants;
+        let erasing = grants
+            .values()
+            .filter(|grant| grant.need.erases.is_some())
+            .count();
+        if grants.len() <= BOOTS_MAX as usize && erasing <= 1 {
+            return Ok(());
+        }
+        let name = self.name_of(machine);
+        let what = format!(
+            "with {name}, {} machines boot and {erasing} are erased",
+            grants.len()
+        );
+        Err(self.violation(Invariant::Limits, what))
+    }
+
+    /// Before an agent forgets what it has on disk up to this number.
+    pub(crate) fn check_forgotten(&mut self, agent: &Name, up_to: u64) -> Result<(), Violation> {
+        let places = (agent.clone(), 0)..=(agent.clone(), up_to);
+        let forgotten: Vec<u64> = self.check.spooled.range(places).map(|((_, at), _)| *at).collect();
+        for sequence in forgotten {
+            let fact = self.check.spooled.remove(&(agent.clone(), sequence));
+            self.check_stored(agent, sequence, fact.as_ref())?;
         }
         Ok(())
     }
 
-    /// I4: with nothing failing any more, every machine is as wanted, or waits for a person by name. One
+    /// At the end, all that was ever on an agent's disk is stored.
+    pub(crate) fn check_facts_arrived(&self) -> Result<(), Violation> {
+        let spooled = &self.check.spooled;
+        spooled
+            .iter()
+            .try_for_each(|((agent, sequence), fact)| self.check_stored(agent, *sequence, Some(fact)))
+    }
+
+    fn check_stored(&self, agent: &Name, sequence: u64, fact: Option<&Fact>) -> Result<(), Violation> {
+        if self.store.received(agent, sequence) == fact {
+            return Ok(());
+        }
+        let what = format!("{agent}'s fact {sequence} is not stored as it was");
+        Err(self.violation(Invariant::FactsKept, what))
+    }
+
+    /// With nothing failing any more, every machine is as wanted, or waits for a person by name. One
     /// that nothing struck is as wanted, unless somebody's data is in the way.
     pub(crate) fn check_converged(&mut self) -> Result<(), Violation> {
         let step = self.tick();
         self.check_decisions(&step)?;
-        self.report.ends.clear();
+        self.report.end.clear();
         for (id, decision) in &step.decisions {
-            let machine = &self.store.plan.machines[id];
-            let place = machine.nics.first().and_then(|nic| self.place_of(nic.mac));
-            let harmed = place.is_some_and(|place| self.machines[place].harmed);
-            let (word, fine) = match decision {
-                Decision::Settled => ("settled".to_owned(), true),
-                Decision::Propose(proposal) => (format!("about to {}", proposal.order.cause), false),
-                Decision::Wait(wait) => {
-                    use reconciler_core::condition::Condition as C;
-                    let fine = match wait.condition {
-                        C::UnexpectedContents | C::Orphaned => true,
-                        C::PowerDrift
-                        | C::NotSeenAfterInstall
-                        | C::StepFailed
-                        | C::JobStalled
-                        | C::IdentityAmbiguous
-                        | C::LayoutDoesNotFit => harmed,
-                        // Whoever is behind one that failed waits until a person has looked at that.
-                        C::Budget => self.machines.iter().any(|machine| machine.harmed),
-                        _ => false,
-                    };
-                    (wait.condition.to_string(), fine)
-                }
-            };
-            if !fine {
-                let what = format!("{} ended in {word}: {decision:?}", machine.name);
-                return Err(self.violation("convergence", what));
+            if !self.is_end(*id, decision) {
+                let name = self.name_of(*id);
+                let end = match decision {
+                    Decision::Settled => "settled".to_owned(),
+                    Decision::Propose(proposal) => format!("about to be ordered: {}", proposal.order.cause),
+                    Decision::Wait(wait) => {
+                        format!("{} since {}: {}", wait.condition, wait.since, wait.evidence)
+                    }
+                };
+                return Err(self.violation(Invariant::Convergence, format!("{name} ended {end}")));
             }
-            *self.report.ends.entry(word).or_default() += 1;
+            let machine = &self.store.plan.machines[id];
+            let end = self.end_of(*id, decision);
+            self.report.end.insert(machine.name.clone(), end);
         }
         Ok(())
     }
+
+    /// Whether nothing is under way or about to be.
+    pub(crate) fn is_at_rest(&mut self) -> bool {
+        let told = |agent: &Agent| agent.is_up() && agent.has_told_all();
+        let calm = self.people.coming == 0
+            && self.store.plan.commit.as_ref() == Some(&self.people.commit)
+            && self.daemons.iter().all(Daemon::is_idle)
+            && self.agents.values().all(told)
+            && self
+                .machines
+                .iter()
+                .all(|machine| !machine.bmc.is_faulty(self.now));
+        if !calm {
+            return false;
+        }
+        let step = self.tick();
+        let waits = |decision: &Decision| matches!(decision, Decision::Wait(wait) if wait.retry_at.is_some());
+        let over = |(id, decision): (&MachineId, &Decision)| !waits(decision) && self.is_end(*id, decision);
+        step.effects.is_empty() && step.decisions.iter().all(over)
+    }
+
+    /// Whether a machine may end like this.
+    fn is_end(&self, id: MachineId, decision: &Decision) -> bool {
+        use Condition as C;
+        let condition = match decision {
+            Decision::Settled => return true,
+            Decision::Propose(_) => return false,
+            Decision::Wait(wait) => wait.condition,
+        };
+        match condition {
+            // Somebody's data is in the way; git forgot it; or an installation that ended after the commit
+            // left what that commit's plan had not shown.
+            C::UnexpectedContents | C::Orphaned | C::PlanChangedSinceShown => true,
+            C::PowerDrift
+            | C::NotSeenAfterInstall
+            | C::StepFailed
+            | C::JobStalled
+            | C::IdentityAmbiguous
+            | C::LayoutDoesNotFit => {
+                let nic = self
+                    .store
+                    .plan
+                    .machines
+                    .get(&id)
+                    .and_then(|machine| machine.nics.first());
+                let place = nic.and_then(|nic| self.place_of(nic.mac));
+                place.is_some_and(|place| self.machines[place].harmed)
+            }
+            // Whoever is behind one that failed waits until a person has looked at that.
+            C::Budget => self.machines.iter().any(|machine| machine.harmed),
+            _ => false,
+        }
+    }
+
+    /// How a machine ended, for comparing runs.
+    fn end_of(&self, id: MachineId, decision: &Decision) -> String {
+        let machine = &self.store.plan.machines[&id];
+        let word = match decision {
+            Decision::Settled => "settled".to_owned(),
+            Decision::Propose(proposal) => proposal.order.cause.clone(),
+            Decision::Wait(wait) => wait.condition.to_string(),
+        };
+        let image = deploy_of(&machine.wanted.intent).map_or("none", |deploy| deploy.image.name.as_str());
+        let place = machine.nics.first().and_then(|nic| self.place_of(nic.mac));
+        let Some(place) = place.map(|place| &self.machines[place]) else {
+            return word;
+        };
+        let disks: Vec<String> = place
+            .disks
+            .iter()
+            .map(|(id, disk)| format!("{id} holds {}", disk.content))
+            .collect();
+        let power = if place.on { "on" } else { "off" };
+        let runs = place
+            .runs
+            .as_ref()
+            .map_or("nothing", |deploy| deploy.image.name.as_str());
+        format!(
+            "{word}; generation {}, image {image}; {power}, runs {runs}; {}",
+            machine.wanted.generation,
+            disks.join(", ")
+        )
+    }
+}
+
+/// An intent in words, with its digest where it has one.
+fn words(wanted: &Wanted) -> String {
+    let intent = match &wanted.intent {
+        Intent::Observe { .. } => "observed".to_owned(),
+        Intent::Ready { .. } => "ready".to_owned(),
+        Intent::Orphaned { .. } => "orphaned".to_owned(),
+        Intent::Deployed(deploy) => format!("deployed with {} ({})", deploy.image.name, deploy.spec),
+    };
+    format!("generation {}, {intent}", wanted.generation)
 }

@@ -1,17 +1,21 @@
-//! The daemon's shell: it loads the world, asks `tick`, performs the effects one by one, and answers
-//! the agents. It may crash between any two of these, and there are two of it.
+//! The daemon's shell: it loads the world, plans new commits, asks `tick`, performs what follows one by
+//! one, and answers the agents. It may die between any two of these, and there may be several of it.
 
-use crate::check::Violation;
-use crate::store::{self, Decided};
-use crate::world::{Event, Plant, World};
-use rack_api::config::Desired;
-use rack_api::sync::{SyncRequest, SyncResponse};
-use reconciler_core::admit::Policy;
-use reconciler_core::rack::{self, Inputs};
+mod sync;
+
+pub(crate) use sync::Reply;
+
+use crate::check::Invariant;
+use crate::report::Violation;
+use crate::world::{Event, World};
+use rack_api::order::{Action, NextBoot};
+use reconciler_core::admit::{Grant, Policy};
+use reconciler_core::facts::IssuedOrder;
+use reconciler_core::plan::adoption::adoptable;
+use reconciler_core::plan::{self, Plan};
 use reconciler_core::tick::{self, Effect};
 use schema_ids::{Digest, Name, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
 use std::time::Duration;
 
 /// One `musterd`.
@@ -20,7 +24,9 @@ pub(crate) struct Daemon {
     up: bool,
     /// Rises with each start: what an earlier life began, the next knows nothing of.
     life: u64,
-    effects: VecDeque<(Decided, Effect)>,
+    todo: VecDeque<Todo>,
+    /// The commit that it planned last.
+    planned: String,
     /// Long polls that wait for news, by request.
     polls: BTreeMap<u64, (Name, Option<Digest>)>,
     /// When it looks at the world next, and the one wake-up that counts.
@@ -28,13 +34,42 @@ pub(crate) struct Daemon {
     alarm: u64,
 }
 
+/// Something to be performed.
+enum Todo {
+    /// Take the place of this plan's parent. So many facts were known when it was made.
+    Adopt { plan: Box<Plan>, facts: usize },
+    /// An effect, with the plan and the permits that it was decided by.
+    Perform {
+        plan: String,
+        permits_epoch: u64,
+        effect: Effect,
+    },
+}
+
 /// How long a wake-up takes to get through.
 const WAKE: Duration = Duration::from_millis(5);
+
+/// The same while things fail, in milliseconds: the daemons do not look at the same moment.
+const WAKE_SLOW_MS: u64 = 1000;
 
 /// The longest time between two looks at the world.
 const SWEEP: Duration = Duration::from_secs(60);
 
-impl World {
+/// How many machines of the rack may boot at once.
+pub(crate) const BOOTS_MAX: u32 = 4;
+
+impl Daemon {
+    /// Up, and with nothing to perform.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.up && self.todo.is_empty()
+    }
+
+    pub(crate) fn life(&self) -> u64 {
+        self.life
+    }
+}
+
+impl World<'_> {
     pub(crate) fn daemon_starts(&mut self, daemon: usize) {
         let life = self.daemons[daemon].life + 1;
         self.daemons[daemon] = Daemon {
@@ -42,10 +77,11 @@ impl World {
             life,
             ..Daemon::default()
         };
+        self.note(musterd(daemon), "starts");
         self.look(daemon, WAKE);
     }
 
-    pub(crate) fn daemon_crashes(&mut self, daemon: usize) {
+    pub(crate) fn daemon_crashes(&mut self, daemon: usize, down: Duration) {
         if !self.daemons[daemon].up {
             return;
         }
@@ -55,21 +91,8 @@ impl World {
             life,
             ..Daemon::default()
         };
-        let down = if self.dice.chance(100) {
-            self.seconds(600, 7200)
-        } else {
-            self.seconds(1, 60)
-        };
+        self.note(musterd(daemon), "dies");
         self.later(down, Event::DaemonStarts { daemon });
-    }
-
-    /// Whether the daemon crashes right here.
-    pub(crate) fn crashes(&mut self, daemon: usize) -> bool {
-        let crashes = self.faulty() && self.dice.chance(4);
-        if crashes {
-            self.daemon_crashes(daemon);
-        }
-        crashes
     }
 
     /// One that is up, if any is.
@@ -84,7 +107,12 @@ impl World {
     pub(crate) fn announce(&mut self) {
         for daemon in 0..self.daemons.len() {
             if self.daemons[daemon].up {
-                self.look(daemon, WAKE);
+                let wake = if self.faulty() {
+                    Duration::from_millis(self.dice.between(5, WAKE_SLOW_MS))
+                } else {
+                    WAKE
+                };
+                self.look(daemon, wake);
             }
             let polls: Vec<u64> = self.daemons[daemon].polls.keys().copied().collect();
             for request in polls {
@@ -111,218 +139,184 @@ impl World {
             return Ok(());
         }
         self.daemons[daemon].next_look = None;
-        if !self.daemons[daemon].effects.is_empty() {
+        if !self.daemons[daemon].todo.is_empty() {
             return Ok(());
         }
-        let step = self.tick();
-        self.check_decisions(&step)?;
-        let decided = Decided {
-            plan: self.store.plan.id.clone(),
-            permits_epoch: self.store.permits_epoch,
-        };
-        let effects: VecDeque<_> = step
-            .effects
-            .into_iter()
-            .map(|effect| (decided.clone(), effect))
-            .collect();
-        if effects.is_empty() {
-            let due = step
-                .next_due
-                .map_or(SWEEP, |due| due.since(self.now))
-                .clamp(WAKE, SWEEP);
-            self.look(daemon, due);
-            return Ok(());
+        if self.people.commit != self.daemons[daemon].planned {
+            self.daemons[daemon].planned = self.people.commit.clone();
+            self.replan(daemon);
         }
-        self.daemons[daemon].effects = effects;
-        let delay = self.delay();
-        self.later(delay, Event::DaemonActs { daemon, life });
+        if self.daemons[daemon].todo.is_empty() {
+            let step = self.tick();
+            self.check_decisions(&step)?;
+            let plan = self.store.plan.id.clone();
+            let permits_epoch = self.store.permits_epoch;
+            let todo = step.effects.into_iter().map(|effect| Todo::Perform {
+                plan: plan.clone(),
+                permits_epoch,
+                effect,
+            });
+            self.daemons[daemon].todo.extend(todo);
+            if self.daemons[daemon].todo.is_empty() {
+                let due = step.next_due.map_or(SWEEP, |due| due.since(self.now));
+                self.look(daemon, due.clamp(WAKE, SWEEP));
+                return Ok(());
+            }
+        }
+        self.act_later(daemon);
         Ok(())
     }
 
-    /// What the shipped loop makes of the world now.
+    /// The next thing to be done takes a moment; a plan takes longer, so that others come first.
+    fn act_later(&mut self, daemon: usize) {
+        let plans = matches!(self.daemons[daemon].todo.front(), Some(Todo::Adopt { .. }));
+        let delay = if plans && self.faulty() {
+            Duration::from_millis(self.dice.between(1, 4000))
+        } else {
+            self.delay()
+        };
+        let life = self.daemons[daemon].life;
+        self.later(delay, Event::DaemonActs { daemon, life });
+    }
+
+    /// What the loop makes of the world now.
     pub(crate) fn tick(&mut self) -> tick::Tick {
-        let facts = self.store.facts();
+        self.store.refresh(self.code);
         let policy = Policy {
-            boots_max: 4,
+            boots_max: BOOTS_MAX,
             ..Policy::default()
         };
         let world = tick::World {
             plan: &self.store.plan,
             incarnation: self.store.incarnation,
-            facts: &facts,
+            facts: &self.store.known,
             agents: &self.store.agents,
             permits: &self.store.permits,
             policy: &policy,
             restored: None,
+            stopped: None,
         };
-        tick::tick(&world, self.now)
+        self.code.tick(&world, self.now)
     }
 
     pub(crate) fn daemon_acts(&mut self, daemon: usize, life: u64) -> Result<(), Violation> {
-        if !self.is_living(daemon, life) || self.crashes(daemon) {
+        if !self.is_living(daemon, life) || self.daemon_dies_here(daemon) {
             return Ok(());
         }
-        if let Some((decided, effect)) = self.daemons[daemon].effects.pop_front() {
-            match effect {
-                Effect::Issue { order, grant } => {
-                    let machine = order.order.machine;
-                    if self.store.issue(&decided, *order, grant) {
-                        self.report.orders += 1;
-                        self.check_grants(machine)?;
+        if let Some(todo) = self.daemons[daemon].todo.pop_front() {
+            let done = match todo {
+                Todo::Adopt { plan, facts } => self.adopt(daemon, *plan, facts)?,
+                Todo::Perform {
+                    plan,
+                    permits_epoch,
+                    effect,
+                } => match effect {
+                    Effect::Issue { order, grant } => {
+                        self.issue(daemon, &plan, permits_epoch, (*order, grant))?
                     }
-                }
-                Effect::ReleaseGrant { machine, generation } => self.store.release(machine, generation),
-                Effect::Replan { .. } => self.replan()?,
+                    Effect::ReleaseGrant { machine, generation } => self.store.release(machine, generation),
+                    Effect::Replan { .. } => {
+                        self.replan(daemon);
+                        false
+                    }
+                },
+            };
+            // Done, and nobody was told of it yet.
+            if done && self.daemon_dies_here(daemon) {
+                return Ok(());
             }
             self.announce();
         }
-        let delay = self.delay();
-        if self.daemons[daemon].effects.is_empty() {
+        if self.daemons[daemon].todo.is_empty() {
+            let delay = self.delay();
             self.look(daemon, delay);
         } else {
-            self.later(delay, Event::DaemonActs { daemon, life });
+            self.act_later(daemon);
         }
         Ok(())
     }
 
-    fn is_living(&self, daemon: usize, life: u64) -> bool {
+    /// Plans the newest commit with what is known now; the plan is adopted next.
+    fn replan(&mut self, daemon: usize) {
+        let Some(plan) = self.planned() else { return };
+        let adopted = &self.store.plan;
+        if !plan.wants_the_same(adopted) || plan.commit != adopted.commit {
+            let (plan, facts) = (Box::new(plan), self.store.facts_count());
+            self.daemons[daemon].todo.push_front(Todo::Adopt { plan, facts });
+        }
+    }
+
+    pub(crate) fn planned(&mut self) -> Option<Plan> {
+        let observed = self.store.observed(self.now, self.code);
+        let desired = plan::Desired {
+            fleet: self.people.fleet.as_ref()?,
+            commit: &self.people.commit,
+        };
+        Some(self.code.plan(&desired, &observed, &self.store.plan, self.now))
+    }
+
+    fn adopt(&mut self, daemon: usize, plan: Plan, facts: usize) -> Result<bool, Violation> {
+        let unreviewed = self.people.fleet.as_ref().map(|fleet| fleet.settings.unreviewed);
+        let allowed = unreviewed
+            .is_some_and(|unreviewed| adoptable(&plan, &self.store.plan, Some(&plan), unreviewed).is_ok());
+        let parent = plan.parent.clone().unwrap_or_default();
+        if !self.code.is_parent(&parent, &self.store.plan.id) {
+            // Another daemon was first; the commit is looked at again.
+            self.daemons[daemon].planned.clear();
+            return Ok(false);
+        }
+        if allowed {
+            let (id, made) = (plan.id.clone(), plan.changes.len());
+            self.note(musterd(daemon), format_args!("adopts {id}, {made} changes"));
+            self.check_adoption(&plan)?;
+            let same_commit = plan.commit.as_ref() == Some(&self.people.commit);
+            self.store.adopt(plan);
+            self.check_plan()?;
+            if same_commit && self.store.facts_count() == facts {
+                self.check_plan_stands()?;
+            }
+        }
+        Ok(allowed)
+    }
+
+    fn issue(
+        &mut self,
+        daemon: usize,
+        plan: &str,
+        permits_epoch: u64,
+        (order, grant): (IssuedOrder, Option<Grant>),
+    ) -> Result<bool, Violation> {
+        let issued = self.code.is_current(plan, &self.store.plan.id)
+            && self.store.issue(permits_epoch, order.clone(), grant);
+        if !issued {
+            return Ok(false);
+        }
+        self.report.orders += 1;
+        let order = order.order;
+        let name = self.name_of(order.machine);
+        let (number, generation, cause) = (order.number, order.generation, &order.cause);
+        let action = match &order.action {
+            Action::Power(wanted) => format!("power {wanted:?}"),
+            Action::Boot(NextBoot::Local) => "boot its disk".to_owned(),
+            Action::Boot(NextBoot::Job(job)) => format!("boot into {}", job.kind.name()),
+        };
+        self.note(
+            musterd(daemon),
+            format_args!("orders {name} (generation {generation}, number {number}): {action}; {cause}"),
+        );
+        if self.wanted(order.machine) != Some(generation) {
+            let what = format!("an order of generation {generation} was issued for {name}");
+            return Err(self.violation(Invariant::OnlyWhatIsWanted, what));
+        }
+        self.check_grants(order.machine)?;
+        Ok(true)
+    }
+
+    pub(crate) fn is_living(&self, daemon: usize, life: u64) -> bool {
         self.daemons[daemon].up && self.daemons[daemon].life == life
-    }
-
-    /// A sync: its facts are stored, then it is answered when there is news or its patience ends.
-    pub(crate) fn sync_arrives(&mut self, agent: Name, request: u64, sync: &SyncRequest) {
-        let Some(daemon) = self.some_daemon() else {
-            return self.respond(agent, request, None);
-        };
-        if self.crashes(daemon) {
-            return self.respond(agent, request, None);
-        }
-        let lost = self.settings.plant == Some(Plant::LostFacts) && self.dice.chance(50);
-        if lost {
-            let facts = Vec::new();
-            self.store.append(
-                &SyncRequest {
-                    facts,
-                    ..sync.clone()
-                },
-                self.now,
-            );
-            let acknowledged = sync.facts.last().map_or(sync.acknowledged, |last| last.sequence);
-            return self.respond(
-                agent,
-                request,
-                Some(SyncResponse {
-                    now: self.now,
-                    acknowledged,
-                    desired: None,
-                }),
-            );
-        }
-        self.store.append(sync, self.now);
-        if self.crashes(daemon) {
-            return self.respond(agent, request, None);
-        }
-        let life = self.daemons[daemon].life;
-        self.daemons[daemon].polls.insert(request, (agent, sync.have));
-        let patience = Duration::from_millis(sync.wait_ms);
-        self.later(
-            patience,
-            Event::PollEnds {
-                daemon,
-                life,
-                request,
-            },
-        );
-        if !sync.facts.is_empty() {
-            self.announce();
-        }
-        self.answer_poll(daemon, request, false);
-    }
-
-    pub(crate) fn poll_ends(&mut self, daemon: usize, life: u64, request: u64) {
-        if self.is_living(daemon, life) {
-            self.answer_poll(daemon, request, true);
-        }
-    }
-
-    /// Answers a held poll if there is news for its agent, or its patience has ended.
-    fn answer_poll(&mut self, daemon: usize, request: u64, ended: bool) {
-        let Some((agent, have)) = self.daemons[daemon].polls.get(&request).cloned() else {
-            return;
-        };
-        let desired = self.desired(&agent);
-        let news = have != Some(desired.0);
-        if !news && !ended {
-            return;
-        }
-        self.daemons[daemon].polls.remove(&request);
-        let response = SyncResponse {
-            now: self.now,
-            acknowledged: self.store.acknowledged(&agent),
-            desired: news.then(|| desired.as_ref().clone()),
-        };
-        self.respond(agent, request, Some(response));
-    }
-
-    fn respond(&mut self, agent: Name, request: u64, response: Option<SyncResponse>) {
-        let life = self.agents[&agent].life;
-        let lost = self.faulty() && self.dice.chance(30);
-        let response = response.filter(|_| !lost).map(Box::new);
-        // A connection that breaks is noticed, sooner or later.
-        let delay = if response.is_some() {
-            self.delay()
-        } else {
-            self.seconds(1, 10)
-        };
-        self.later(
-            delay,
-            Event::SyncAnswered {
-                agent,
-                life,
-                request,
-                response,
-            },
-        );
-    }
-
-    /// What an agent is to serve and to do, with its digest.
-    fn desired(&mut self, agent: &Name) -> Rc<(Digest, Desired)> {
-        let version = self.store.version;
-        if let Some((_, made)) = self.made.get(agent).filter(|(of, _)| *of == version) {
-            return made.clone();
-        }
-        let orders: Vec<_> = self
-            .store
-            .orders
-            .values()
-            .flatten()
-            .map(|issued| issued.order.clone())
-            .collect();
-        let secret = (
-            "bmc".parse().expect("a name"),
-            ("user".to_owned(), "pass".to_owned()),
-        );
-        let inputs = Inputs {
-            plan: &self.store.plan,
-            incarnation: self.store.incarnation,
-            orders: &orders,
-            written: &store::written(&self.store),
-            secrets: &BTreeMap::from([secret]),
-            token_key: "00112233445566778899aabbccddeeff",
-        };
-        let desired = rack::desired(&inputs, agent);
-        let made = Rc::new((digest(&desired), desired));
-        self.made.insert(agent.clone(), (version, made.clone()));
-        made
     }
 }
 
-/// Tells values apart; nobody forges anything here.
-fn digest(desired: &Desired) -> Digest {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    format!("{desired:?}").hash(&mut hasher);
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&hasher.finish().to_be_bytes());
-    Digest(bytes)
+fn musterd(daemon: usize) -> String {
+    format!("musterd{daemon}")
 }

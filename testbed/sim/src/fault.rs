@@ -1,6 +1,5 @@
 //! What strikes, and when: drawn before the run begins, so that one seed is one run.
 
-use crate::check::Violation;
 use crate::world::{Event, World};
 use schema_ids::{ContentId, Name};
 use std::time::Duration;
@@ -26,7 +25,7 @@ pub(crate) enum Fault {
     DataAppears { machine: usize },
 }
 
-impl World {
+impl World<'_> {
     /// Draws what will strike.
     pub(crate) fn schedule_faults(&mut self) {
         let hours = self.settings.faults_for.as_secs() / 3600;
@@ -53,16 +52,17 @@ impl World {
         }
     }
 
-    pub(crate) fn strike(&mut self, fault: Fault) -> Result<(), Violation> {
+    pub(crate) fn strike(&mut self, fault: Fault) {
         let now = self.now;
+        self.note("fault", format_args!("{fault:?}"));
         let name = match fault {
             Fault::DaemonDies { daemon } => {
-                self.daemon_crashes(daemon);
-                return Ok(());
+                let down = self.down_for(600, 7200);
+                return self.daemon_crashes(daemon, down);
             }
             Fault::AgentDies { agent } => {
-                self.agent_stops(&agent);
-                return Ok(());
+                let down = self.down_for(120, 2400);
+                return self.agent_crashes(&agent, down);
             }
             Fault::PowerLost { machine } => {
                 self.machines[machine].harmed = true;
@@ -97,7 +97,7 @@ impl World {
                     .values_mut()
                     .find(|disk| disk.content == ContentId::Blank)
                 else {
-                    return Ok(());
+                    return;
                 };
                 disk.content = data;
                 place.harmed = true;
@@ -105,6 +105,14 @@ impl World {
             }
         };
         *self.report.faults.entry(name).or_default() += 1;
-        Ok(())
+    }
+
+    /// Mostly not for long.
+    fn down_for(&mut self, least: u64, most: u64) -> Duration {
+        if self.dice.chance(200) {
+            self.seconds(least, most)
+        } else {
+            self.seconds(1, 60)
+        }
     }
 }

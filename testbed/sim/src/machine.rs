@@ -1,20 +1,24 @@
-//! Machines: power, firmware, disks, a BMC, and the in-machine agent as far as anyone can see it.
+//! Machines: power, firmware, disks, and the in-machine agent as far as anyone can see it.
 //!
 //! Every switch of the power begins another boot; what an earlier one was about to do never happens.
-//! Writes are shown to the checker with what was on the disk before.
+//! What a job has to say is said until an agent has it on disk. Writes are shown to the checker with
+//! what was on the disk before.
+
+mod job;
 
 use crate::agent::BootAnswer;
-use crate::check::Violation;
+use crate::bmc::Bmc;
+use crate::check::Invariant;
 use crate::dice::Dice;
+use crate::report::Violation;
 use crate::rpc::Question;
 use crate::world::{Event, World};
-use rack_api::fact::{DiskSeen, FactBody, PowerSeen, StepState};
+use rack_api::fact::{DiskSeen, FactBody};
 use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
-use rack_api::job::{Deploy, Job, JobKind};
-use rack_api::machine::{GoRequest, Verdict};
-use rack_api::order::PowerWanted;
+use rack_api::job::{Deploy, Job};
+use rack_api::machine::Verdict;
 use rack_proto::boot::LiveGo;
-use schema_ids::{ContentId, DiskId, Mac, MachineId, Name, Timestamp, Uuid};
+use schema_ids::{ContentId, DiskId, Mac, Name, Uuid};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -52,21 +56,6 @@ pub(crate) struct PhysicalDisk {
     pub(crate) size_bytes: u64,
 }
 
-/// How a BMC misbehaves, each until a time.
-#[derive(Debug, Default)]
-pub(crate) struct Bmc {
-    pub(crate) silent_until: Option<Timestamp>,
-    /// Says yes and does nothing.
-    pub(crate) deaf_until: Option<Timestamp>,
-    /// Tells what was ordered last instead of what is.
-    pub(crate) lies_until: Option<Timestamp>,
-    ordered: Option<PowerWanted>,
-}
-
-/// A BMC did not answer.
-#[derive(Debug)]
-pub(crate) struct Unanswered;
-
 /// How far a boot is.
 #[derive(Debug, Clone)]
 pub(crate) enum Stage {
@@ -83,9 +72,6 @@ pub(crate) enum Stage {
     /// The system on its disk is up.
     Runs,
 }
-
-/// Every job step says something this often.
-const STEPS: u32 = 8;
 
 impl Machine {
     pub(crate) fn new(number: usize, dice: &mut Dice) -> Self {
@@ -186,7 +172,7 @@ impl Machine {
     }
 }
 
-impl World {
+impl World<'_> {
     pub(crate) fn place_of(&self, mac: Mac) -> Option<usize> {
         self.machines.iter().position(|machine| machine.mac == mac)
     }
@@ -203,8 +189,12 @@ impl World {
         place.boot += 1;
         place.boot_id = boot_id;
         (place.server, place.job, place.nonce, place.waits_for, place.runs) = (None, None, None, None, None);
+        self.note(
+            format_args!("m{machine}"),
+            if on { "goes on" } else { "goes off" },
+        );
         if on {
-            let boot = place.boot;
+            let boot = self.machines[machine].boot;
             self.later(
                 post,
                 Event::Machine {
@@ -214,38 +204,6 @@ impl World {
                 },
             );
         }
-    }
-
-    pub(crate) fn bmc_reads(&mut self, machine: usize) -> Result<PowerSeen, Unanswered> {
-        let place = &self.machines[machine];
-        let during = |until: Option<Timestamp>| until.is_some_and(|until| self.now < until);
-        if during(place.bmc.silent_until) {
-            return Err(Unanswered);
-        }
-        let on = match place.bmc.ordered.filter(|_| during(place.bmc.lies_until)) {
-            Some(ordered) => ordered == PowerWanted::On,
-            None => place.on,
-        };
-        Ok(if on { PowerSeen::On } else { PowerSeen::Off })
-    }
-
-    pub(crate) fn bmc_obeys(
-        &mut self,
-        machine: usize,
-        wanted: Option<PowerWanted>,
-    ) -> Result<(), Unanswered> {
-        let now = self.now;
-        let bmc = &mut self.machines[machine].bmc;
-        let during = |until: Option<Timestamp>| until.is_some_and(|until| now < until);
-        if during(bmc.silent_until) {
-            return Err(Unanswered);
-        }
-        let Some(wanted) = wanted else { return Ok(()) };
-        bmc.ordered = Some(wanted);
-        if !during(bmc.deaf_until) {
-            self.switch(machine, wanted == PowerWanted::On);
-        }
-        Ok(())
     }
 
     pub(crate) fn machine_goes_on(
@@ -301,12 +259,16 @@ impl World {
         let Some(server) = server else {
             return self.boots_disk(machine);
         };
-        match self.agents[&server].boot_answer(mac, live, self.now) {
+        match self.agents[&server].boot_answer(self.code, mac, live, self.now) {
             BootAnswer::Ask(request) => {
                 self.call(machine, Question::Boot(request));
                 Ok(())
             }
             BootAnswer::Job => {
+                if live != Some(LiveGo::Go) && self.machines[machine].boots().is_some() {
+                    let what = format!("m{machine} is installed, and {server} boots it into a job");
+                    return Err(self.violation(Invariant::OwnDisk, what));
+                }
                 self.tell_boot(&server, mac, Some("job"))?;
                 let load = self.seconds(5, 30);
                 self.next_stage(machine, load, Stage::Hello);
@@ -350,196 +312,9 @@ impl World {
             root_disk: deploy.disks.first().map(|disk| disk.disk.clone()),
             root_device: "/dev/vda3".to_owned(),
         };
-        self.tell(&agent, vec![body])
-    }
-
-    /// "What shall I do?"
-    fn hello(&mut self, machine: usize) -> Result<(), Violation> {
-        let (mac, boot_id) = (self.machines[machine].mac, self.machines[machine].boot_id);
-        let job = self.server(machine).and_then(|server| {
-            let agent = &self.agents[&server];
-            let id: MachineId = agent.machine_of(mac)?;
-            Some((server, agent.job_for(id, boot_id)?))
-        });
-        let Some((server, job)) = job else {
-            self.next_stage(machine, Duration::from_secs(5), Stage::Hello);
-            return Ok(());
-        };
-        let started = FactBody::JobStarted {
-            job: job.job,
-            boot_id,
-        };
-        self.machines[machine].job = Some(job);
-        self.machines[machine].progress = 0;
-        self.machines[machine].nonce = None;
-        self.tell(&server, vec![started])?;
-        let work = self.seconds(1, 10);
-        self.next_stage(machine, work, Stage::Works);
-        Ok(())
-    }
-
-    /// The agent it booted from, if that can be reached.
-    fn server(&self, machine: usize) -> Option<Name> {
-        self.machines[machine]
-            .server
-            .clone()
-            .filter(|server| self.agents[server].is_up())
-    }
-
-    fn works(&mut self, machine: usize) -> Result<(), Violation> {
-        let (Some(job), Some(server)) = (self.machines[machine].job.clone(), self.server(machine)) else {
-            self.next_stage(machine, Duration::from_secs(5), Stage::Works);
-            return Ok(());
-        };
-        let boot_id = self.machines[machine].boot_id;
-        match &job.kind {
-            JobKind::Inspect => {
-                let inventory = Box::new(self.machines[machine].inventory());
-                let found = FactBody::Inventory {
-                    job: job.job,
-                    inventory,
-                };
-                self.tell(
-                    &server,
-                    vec![
-                        found,
-                        FactBody::JobDone {
-                            job: job.job,
-                            boot_id,
-                        },
-                    ],
-                )?;
-                self.job_over(machine, &server, &job);
-                Ok(())
-            }
-            JobKind::Deploy(deploy) if self.machines[machine].progress == 0 => {
-                let place = &self.machines[machine];
-                let nonce = place.nonce.unwrap_or_else(|| self.dice.uuid());
-                let place = &mut self.machines[machine];
-                place.nonce = Some(nonce);
-                let request = GoRequest {
-                    token: String::new(),
-                    nonce,
-                    boot_id,
-                    job: job.job,
-                    binding: deploy.binding,
-                    uuid: Some(place.uuid),
-                    serial: Some(place.serial.clone()),
-                    macs: vec![place.mac],
-                    disks: place.seen_disks(),
-                };
-                self.call(machine, Question::Write(Box::new(request)));
-                Ok(())
-            }
-            JobKind::Deploy(deploy) => self.writes(machine, &server, &job, deploy),
-        }
-    }
-
-    fn write_answered(&mut self, machine: usize, verdict: Option<Verdict>) -> Result<(), Violation> {
-        let (Some(job), Some(server)) = (self.machines[machine].job.clone(), self.server(machine)) else {
-            self.next_stage(machine, Duration::from_secs(5), Stage::Works);
-            return Ok(());
-        };
-        let boot_id = self.machines[machine].boot_id;
-        match verdict {
-            None => self.next_stage(machine, Duration::from_secs(5), Stage::Works),
-            Some(Verdict::Refuse { code, reason }) => {
-                let state = StepState::Failed { code, error: reason };
-                let step = "fence".to_owned();
-                self.tell(
-                    &server,
-                    vec![FactBody::Step {
-                        job: job.job,
-                        boot_id,
-                        step,
-                        state,
-                    }],
-                )?;
-                self.job_over(machine, &server, &job);
-            }
-            Some(Verdict::Go) => {
-                self.machines[machine].progress = 1;
-                self.next_stage(machine, Duration::from_millis(200), Stage::Works);
-            }
+        if !self.tell(&agent, vec![body])? {
+            self.next_stage(machine, Duration::from_secs(30), Stage::Runs);
         }
         Ok(())
-    }
-
-    /// The marker first, then the system, then the final marker.
-    fn writes(&mut self, machine: usize, server: &Name, job: &Job, deploy: &Deploy) -> Result<(), Violation> {
-        let boot_id = self.machines[machine].boot_id;
-        let step = self.machines[machine].progress;
-        self.machines[machine].progress += 1;
-        if step == 1 {
-            self.machines[machine].installed = None;
-            self.mark(machine, job, deploy, false)?;
-        }
-        if step <= STEPS {
-            let state = StepState::Progress {
-                done: u64::from(step),
-                total: u64::from(STEPS),
-            };
-            self.tell(
-                server,
-                vec![FactBody::Step {
-                    job: job.job,
-                    boot_id,
-                    step: "unpack".to_owned(),
-                    state,
-                }],
-            )?;
-            if self.faulty() && self.dice.chance(10) {
-                self.machines[machine].harmed = true;
-                *self.report.faults.entry("in-machine agent hangs").or_default() += 1;
-                return Ok(());
-            }
-            let work = self.seconds(3, 40);
-            self.next_stage(machine, work, Stage::Works);
-            return Ok(());
-        }
-        self.mark(machine, job, deploy, true)?;
-        self.machines[machine].installed = Some(Box::new(deploy.clone()));
-        let installed = FactBody::Installed {
-            job: job.job,
-            binding: deploy.binding,
-            spec: deploy.spec,
-            disks: deploy.disks.iter().map(|disk| disk.disk.clone()).collect(),
-        };
-        self.tell(
-            server,
-            vec![
-                installed,
-                FactBody::JobDone {
-                    job: job.job,
-                    boot_id,
-                },
-            ],
-        )?;
-        self.job_over(machine, server, job);
-        Ok(())
-    }
-
-    fn mark(&mut self, machine: usize, job: &Job, deploy: &Deploy, installed: bool) -> Result<(), Violation> {
-        for disk in &deploy.disks {
-            self.check_write(machine, job, deploy, &disk.disk, installed)?;
-            if let Some(physical) = self.machines[machine].disks.get_mut(&disk.disk) {
-                physical.content = ContentId::Marker {
-                    incarnation: deploy.incarnation.number,
-                    binding: deploy.binding,
-                    generation: job.job.generation,
-                    installed,
-                };
-            }
-        }
-        Ok(())
-    }
-
-    fn job_over(&mut self, machine: usize, server: &Name, job: &Job) {
-        let boot_id = self.machines[machine].boot_id;
-        if let Some(agent) = self.agents.get_mut(server) {
-            agent.ends(job.job, boot_id);
-        }
-        self.machines[machine].job = None;
-        self.next_stage(machine, Duration::from_secs(5), Stage::Hello);
     }
 }

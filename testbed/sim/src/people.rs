@@ -1,22 +1,25 @@
-//! People: they commit, and the commit is planned and adopted, as the daemon's pipeline does it.
+//! People: they commit changes, at times of their own and at those that suit least.
 
-use crate::check::Violation;
 use crate::dice::Dice;
+use crate::machine::Machine;
+use crate::settings::Commits;
 use crate::world::{Event, World};
-use reconciler_core::plan::adoption::adoptable;
-use reconciler_core::plan::{Desired, Plan, plan};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::ContentId;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// What people want, and the commit that says so.
 pub(crate) struct People {
     wish: Wish,
     commits: u32,
-    commit: String,
-    fleet: Option<Fleet>,
-    /// The plan before the adopted one, for a planted bug.
-    pub(crate) plan_before: Option<Plan>,
+    /// The newest commit, 40 digits.
+    pub(crate) commit: String,
+    pub(crate) fleet: Option<Fleet>,
+    /// Commits that are still to come at their time.
+    pub(crate) coming: usize,
+    /// Commits that are still to come just when a machine asks whether it may write.
+    awkward: u64,
 }
 
 /// The fleet as it is wanted.
@@ -29,6 +32,25 @@ struct Wish {
     hostname: String,
     /// Disks of which a person agrees to lose the contents.
     consent: Vec<(usize, String, String)>,
+}
+
+/// What a commit changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Change {
+    /// Nothing: it is the first.
+    First,
+    /// The deployment's image.
+    Image,
+    /// The deployment's reinstall epoch.
+    Reinstall,
+    /// The deployment's host names.
+    Hostname,
+    /// Whether this machine is deployed.
+    Deployed(usize),
+    /// Whether git has this machine at all.
+    Declared(usize),
+    /// Someone looked at a disk that waits, and agrees.
+    Consent,
 }
 
 impl People {
@@ -46,42 +68,85 @@ impl People {
             commits: 0,
             commit: String::new(),
             fleet: None,
-            plan_before: None,
+            coming: 0,
+            awkward: 0,
         }
     }
 }
 
-impl World {
-    /// Draws when people commit.
+impl World<'_> {
+    /// Draws when people commit, and what.
     pub(crate) fn schedule_commits(&mut self) {
-        for _ in 0..self.dice.between(2, 6) {
-            let at = self.seconds(60, self.settings.faults_for.as_secs());
-            self.later(at, Event::Commit);
+        match self.settings.commits {
+            Commits::NewImage(after) => {
+                self.people.wish.deployed.fill(true);
+                self.commit_later(after, Change::Image);
+            }
+            Commits::Drawn => {
+                self.people.awkward = self.dice.between(2, 5);
+                for _ in 0..self.dice.between(2, 6) {
+                    let at = self.seconds(60, self.settings.faults_for.as_secs());
+                    let change = self.draw_change();
+                    self.commit_later(at, change);
+                }
+            }
         }
     }
 
-    /// The first commit as it is; each later one with a change.
-    pub(crate) fn commit(&mut self) {
-        if self.people.commits > 0 {
-            self.change_wish();
+    fn draw_change(&mut self) -> Change {
+        let machine = self.dice.between(0, self.machines.len() as u64) as usize;
+        match self.dice.between(0, 12) {
+            0..4 => Change::Image,
+            4..6 => Change::Reinstall,
+            6 => Change::Hostname,
+            7..9 => Change::Deployed(machine),
+            9 => Change::Declared(machine),
+            _ => Change::Consent,
         }
+    }
+
+    pub(crate) fn commit_later(&mut self, after: Duration, change: Change) {
+        self.people.coming += 1;
+        self.later(after, Event::Commit(change));
+    }
+
+    /// A machine asks whether it may write: now and then somebody changes its image meanwhile.
+    pub(crate) fn commit_awkwardly(&mut self) -> bool {
+        if self.people.awkward == 0 || !self.faulty() || !self.dice.chance(300) {
+            return false;
+        }
+        self.people.awkward -= 1;
+        let change = if self.dice.chance(500) {
+            Change::Image
+        } else {
+            Change::Reinstall
+        };
+        let soon = Duration::from_millis(self.dice.between(1, 60));
+        self.commit_later(soon, change);
+        true
+    }
+
+    pub(crate) fn commit(&mut self, change: Change) {
+        self.change_wish(change);
+        self.people.coming -= 1;
         self.people.commits += 1;
         self.people.commit = format!("{:040}", self.people.commits);
         self.people.fleet = Some(fleet(&self.people.wish, &self.machines));
+        let number = self.people.commits;
+        self.note("people", format_args!("commit {number}: {change:?}"));
+        self.announce();
     }
 
-    fn change_wish(&mut self) {
-        let at = self.dice.between(0, self.machines.len() as u64) as usize;
-        let kind = self.dice.between(0, 12);
+    fn change_wish(&mut self, change: Change) {
         let wish = &mut self.people.wish;
-        match kind {
-            0..4 => wish.image = if wish.image == 'a' { 'b' } else { 'a' },
-            4..6 => wish.reinstall += 1,
-            6 => wish.hostname.push('x'),
-            7..9 => wish.deployed[at] = !wish.deployed[at],
-            9 => wish.declared[at] = !wish.declared[at],
-            _ => {
-                // Someone looked at a disk that waits, and agrees.
+        match change {
+            Change::First => {}
+            Change::Image => wish.image = if wish.image == 'a' { 'b' } else { 'a' },
+            Change::Reinstall => wish.reinstall += 1,
+            Change::Hostname => wish.hostname.push('x'),
+            Change::Deployed(at) => wish.deployed[at] = !wish.deployed[at],
+            Change::Declared(at) => wish.declared[at] = !wish.declared[at],
+            Change::Consent => {
                 let data = self.machines.iter().flat_map(|machine| {
                     machine.disks.iter().filter_map(|(id, disk)| match &disk.content {
                         ContentId::Foreign(_) => {
@@ -94,56 +159,29 @@ impl World {
             }
         }
     }
-
-    /// Plans the commit with what is known now, and adopts the plan if it may be.
-    pub(crate) fn replan(&mut self) -> Result<(), Violation> {
-        let observed = self.store.observed(self.now);
-        let Some(fleet) = &self.people.fleet else {
-            return Ok(());
-        };
-        let desired = Desired {
-            fleet,
-            commit: &self.people.commit,
-        };
-        let new = plan(&desired, &observed, &self.store.plan, self.now);
-        let before = self.store.plan.clone();
-        if new.wants_the_same(&before) && new.commit == before.commit {
-            return Ok(());
-        }
-        let allowed = adoptable(&new, Some(&new), None, fleet.settings.unreviewed);
-        if allowed.is_ok() && self.store.adopt(new) {
-            self.people.plan_before = Some(before);
-            self.check_plan()?;
-            self.announce();
-        }
-        Ok(())
-    }
-
-    /// Planning again, with the same commit and facts, wants nothing new.
-    pub(crate) fn plan_again(&mut self) -> Result<(), Violation> {
-        let observed = self.store.observed(self.now);
-        let Some(fleet) = &self.people.fleet else {
-            return Ok(());
-        };
-        let desired = Desired {
-            fleet,
-            commit: &self.people.commit,
-        };
-        let again = plan(&desired, &observed, &self.store.plan, self.now);
-        if again.changes.is_empty() {
-            return Ok(());
-        }
-        let what = format!("planning again changes {:?}", again.changes);
-        Err(self.violation("idempotence", what))
-    }
 }
 
-fn fleet(wish: &Wish, machines: &[crate::machine::Machine]) -> Fleet {
+fn fleet(wish: &Wish, machines: &[Machine]) -> Fleet {
+    let files = [
+        ("base.toml", include_str!("base.toml").to_owned()),
+        ("fleet.toml", text(wish, machines)),
+    ];
+    let files = files.map(|(path, text)| SourceFile {
+        path: path.to_owned(),
+        bytes: text.into_bytes(),
+    });
+    let parsed = schema_fleet::parse(&files);
+    parsed
+        .fleet
+        .unwrap_or_else(|| panic!("people write right fleets: {:?}", parsed.diagnostics))
+}
+
+fn text(wish: &Wish, machines: &[Machine]) -> String {
     let mut text = String::from(
         "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-destroyed = 1000\n",
     );
     for machine in machines.iter().filter(|machine| wish.declared[machine.number]) {
-        let Machine { number, serial, mac } = Machine::of(machine);
+        let (number, serial, mac) = (machine.number, &machine.serial, machine.mac);
         let consents = wish.consent.iter().filter(|(at, ..)| *at == number);
         let consents: Vec<String> = consents
             .map(|(_, disk, contents)| format!("{{ disk = \"{disk}\", contents = \"{contents}\" }}"))
@@ -158,11 +196,14 @@ fn fleet(wish: &Wish, machines: &[crate::machine::Machine]) -> Fleet {
         )
         .expect("writing into a String never fails");
     }
-    let deployed = |number: usize| wish.deployed[number] && wish.declared[number];
     let names: Vec<String> = (0..machines.len())
-        .filter(|at| deployed(*at))
+        .filter(|at| wish.deployed[*at] && wish.declared[*at])
         .map(|at| format!("\"m{at}\""))
         .collect();
+    if names.is_empty() {
+        // A deployment of no machines is none; what it had is left alone.
+        return text;
+    }
     writeln!(
         text,
         "[deployment.web]\nmachines = [{}]\nhostname = \"{}\"\nimage = \"debian-{}\"\nstorage = \"disk\"\n\
@@ -173,33 +214,5 @@ fn fleet(wish: &Wish, machines: &[crate::machine::Machine]) -> Fleet {
         wish.reinstall
     )
     .expect("writing into a String never fails");
-    let files = [
-        ("base.toml", include_str!("base.toml")),
-        ("fleet.toml", text.as_str()),
-    ];
-    let files = files.map(|(path, text)| SourceFile {
-        path: path.to_owned(),
-        bytes: text.as_bytes().to_vec(),
-    });
-    let parsed = schema_fleet::parse(&files);
-    parsed
-        .fleet
-        .unwrap_or_else(|| panic!("people write right fleets: {:?}", parsed.diagnostics))
-}
-
-/// What git says of a machine.
-struct Machine<'a> {
-    number: usize,
-    serial: &'a str,
-    mac: schema_ids::Mac,
-}
-
-impl<'a> Machine<'a> {
-    fn of(machine: &'a crate::machine::Machine) -> Self {
-        Self {
-            number: machine.number,
-            serial: &machine.serial,
-            mac: machine.mac,
-        }
-    }
+    text
 }

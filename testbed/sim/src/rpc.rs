@@ -1,14 +1,16 @@
 //! Live questions from an agent to the daemons: may this job boot, may this machine write.
 //!
-//! A call may be lost, answered late or answered twice; the agent waits five seconds.
+//! A call may be lost, answered late or answered twice; the agent waits five seconds. Between what a
+//! daemon makes of "may I write?" and its record, another plan may be adopted, and the daemon may die.
 
-use crate::check::Violation;
+use crate::check::Invariant;
 use crate::machine::Stage;
-use crate::world::{Event, Plant, World};
+use crate::report::Violation;
+use crate::world::{Event, World};
 use rack_api::machine::{GoAnswer, GoRequest, Verdict};
 use rack_api::sync::BootGoRequest;
 use reconciler_core::facts::WriteStart;
-use reconciler_core::fence::{self, Ground};
+use reconciler_core::fence::Ground;
 use schema_ids::MachineId;
 use std::time::Duration;
 
@@ -34,10 +36,21 @@ pub(crate) enum Answer {
     Write(GoAnswer),
 }
 
+/// What a daemon made of "may I write?", before it is on record.
+#[derive(Debug, Clone)]
+pub(crate) struct DecidedGo {
+    call: Call,
+    /// The plan it was judged by.
+    plan: String,
+    start: WriteStart,
+    /// It takes long to record, and the answer may be lost: time enough for another plan.
+    awkward: bool,
+}
+
 /// How long an agent waits for a live word.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-impl World {
+impl World<'_> {
     /// Sends a question; an answer of `None` comes when patience ends first.
     pub(crate) fn call(&mut self, machine: usize, question: Question) {
         let number = self.request();
@@ -88,13 +101,26 @@ impl World {
         let Some(daemon) = self.some_daemon() else {
             return Ok(());
         };
-        let answer = match &call.question {
-            Question::Boot(request) => Some(self.judge_boot(request)),
-            Question::Write(request) => self.judge_write(request)?,
-        };
-        let Some(answer) = answer.filter(|_| !self.crashes(daemon)) else {
+        if self.daemon_dies_here(daemon) {
             return Ok(());
-        };
+        }
+        match &call.question {
+            Question::Boot(request) => {
+                let go = self.judge_boot(request)?;
+                self.answer(daemon, &call, &Answer::Boot(go));
+            }
+            Question::Write(_) => {
+                let awkward = self.commit_awkwardly();
+                self.judge_write(daemon, call, awkward);
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, daemon: usize, call: &Call, answer: &Answer) {
+        if self.daemon_dies_here(daemon) {
+            return;
+        }
         for _ in 0..self.copies() {
             let delay = self.delay();
             self.later(
@@ -105,39 +131,42 @@ impl World {
                 },
             );
         }
-        Ok(())
     }
 
-    fn judge_boot(&mut self, request: &BootGoRequest) -> Answer {
-        let plan = self.store.plan.clone();
-        let Some(machine) = plan.machines.get(&request.machine) else {
-            return Answer::Boot(false);
-        };
-        let facts = self.store.facts_of(request.machine, machine.wanted.generation);
-        let ground = Ground {
-            id: request.machine,
-            machine,
-            facts: &facts,
+    fn judge_boot(&mut self, request: &BootGoRequest) -> Result<bool, Violation> {
+        let code = self.code;
+        let go = self.on_ground(request.machine, |ground| code.may_boot(ground, request));
+        let go = go == Some(true);
+        if go && self.wanted(request.machine) != Some(request.generation) {
+            let what = format!("a job of generation {} may boot", request.generation);
+            return Err(self.violation(Invariant::OnlyWhatIsWanted, what));
+        }
+        Ok(go)
+    }
+
+    /// Has the fence look at a machine as the adopted plan and the facts have it.
+    fn on_ground<T>(&mut self, id: MachineId, judge: impl FnOnce(&Ground<'_>) -> T) -> Option<T> {
+        self.store.refresh(self.code);
+        Some(judge(&Ground {
+            id,
+            machine: self.store.plan.machines.get(&id)?,
+            facts: self.store.known.get(&id)?,
             incarnation: self.store.incarnation,
             held: None,
-        };
-        Answer::Boot(fence::may_boot(&ground, request))
+        }))
     }
 
-    /// Judged by the adopted plan, recorded, and only then answered.
-    fn judge_write(&mut self, request: &GoRequest) -> Result<Option<Answer>, Violation> {
-        let plan = match self.settings.plant {
-            Some(Plant::StalePlan) => self
-                .people
-                .plan_before
-                .clone()
-                .unwrap_or_else(|| self.store.plan.clone()),
-            _ => self.store.plan.clone(),
+    /// Judged by the adopted plan; it takes a moment until that is on record.
+    fn judge_write(&mut self, daemon: usize, call: Call, awkward: bool) {
+        let Question::Write(request) = &call.question else {
+            return;
         };
-        let verdict = self.verdict(&plan, request.job.machine, request);
-        let refused = match &verdict {
-            Verdict::Go => None,
-            Verdict::Refuse { code, reason } => Some((code.clone(), reason.clone())),
+        let (code, asked) = (self.code, request.clone());
+        let verdict = self.on_ground(request.job.machine, |ground| code.may_write(ground, &asked));
+        let refused = match verdict {
+            Some(Verdict::Go) => None,
+            Some(Verdict::Refuse { code, reason }) => Some((code, reason)),
+            None => Some(("HELD".to_owned(), "no such machine".to_owned())),
         };
         let start = WriteStart {
             job: request.job,
@@ -146,48 +175,82 @@ impl World {
             at: self.now,
             refused,
         };
-        let recorded_under = match self.settings.plant {
-            Some(Plant::StalePlan) => self.store.plan.id.clone(),
-            _ => plan.id.clone(),
+        let plan = self.store.plan.id.clone();
+        let life = self.daemons[daemon].life();
+        let decided = Box::new(DecidedGo {
+            call,
+            plan,
+            start,
+            awkward,
+        });
+        let delay = if awkward {
+            Duration::from_millis(self.dice.between(1, 4000))
+        } else {
+            self.delay()
         };
-        let verdict = match self.store.record_start(&recorded_under, start) {
-            // Another plan was adopted meanwhile; the machine asks again.
-            None => return Ok(None),
-            Some(WriteStart {
-                refused: Some((code, reason)),
-                ..
-            }) => Verdict::Refuse { code, reason },
-            Some(_) => {
-                self.report.writes += 1;
-                self.check_go(request)?;
-                Verdict::Go
-            }
-        };
-        Ok(Some(Answer::Write(GoAnswer {
-            nonce: request.nonce,
-            verdict,
-        })))
+        self.later(
+            delay,
+            Event::GoDecided {
+                daemon,
+                life,
+                decided,
+            },
+        );
     }
 
-    fn verdict(&mut self, plan: &reconciler_core::plan::Plan, id: MachineId, request: &GoRequest) -> Verdict {
-        let Some(machine) = plan.machines.get(&id) else {
-            return Verdict::Refuse {
-                code: "HELD".to_owned(),
-                reason: "no such machine".to_owned(),
-            };
-        };
-        if self.settings.plant == Some(Plant::NoFence) {
-            return Verdict::Go;
+    /// Recorded, and only then answered; if another plan was adopted meanwhile, judged again.
+    pub(crate) fn go_decided(
+        &mut self,
+        daemon: usize,
+        life: u64,
+        decided: DecidedGo,
+    ) -> Result<(), Violation> {
+        if !self.is_living(daemon, life) || self.daemon_dies_here(daemon) {
+            return Ok(());
         }
-        let facts = self.store.facts_of(id, machine.wanted.generation);
-        let ground = Ground {
-            id,
-            machine,
-            facts: &facts,
-            incarnation: self.store.incarnation,
-            held: None,
+        let DecidedGo {
+            call,
+            plan,
+            start,
+            awkward,
+        } = decided;
+        let current = self.code.is_current(&plan, &self.store.plan.id);
+        let recorded = if self.code.records(&start) {
+            self.store.record_start(&start, current)
+        } else {
+            Some(start.clone())
         };
-        fence::judge(&ground, request)
+        let Some(recorded) = recorded else {
+            self.judge_write(daemon, call, false);
+            return Ok(());
+        };
+        let recorded = self.code.word(start, recorded);
+        let machine = call.machine;
+        let verdict = match recorded.refused {
+            None => {
+                self.note(
+                    format_args!("m{machine}"),
+                    format_args!("may write for {}", job_words(&recorded)),
+                );
+                self.report.writes += 1;
+                self.check_go(&recorded)?;
+                Verdict::Go
+            }
+            Some((code, reason)) => {
+                self.note(
+                    format_args!("m{machine}"),
+                    format_args!("may not write: {code}, {reason}"),
+                );
+                Verdict::Refuse { code, reason }
+            }
+        };
+        self.announce();
+        if awkward && self.dice.chance(500) {
+            return Ok(());
+        }
+        let nonce = recorded.nonce;
+        self.answer(daemon, &call, &Answer::Write(GoAnswer { nonce, verdict }));
+        Ok(())
     }
 
     /// Whoever asked hears the first answer, or that there is none; the machine may be off by then.
@@ -207,4 +270,8 @@ impl World {
         };
         self.machine_goes_on(call.machine, call.boot, stage)
     }
+}
+
+fn job_words(start: &WriteStart) -> String {
+    format!("generation {}, try {}", start.job.generation, start.job.attempt)
 }

@@ -5,7 +5,7 @@
 use crate::code::Code;
 use rack_api::fact::{Fact, FactBody};
 use rack_api::order::Order;
-use rack_api::sync::SyncRequest;
+use rack_api::sync::{NumbersTaken, Spooled, SyncRequest};
 use reconciler_core::admit::{Grant, Permits};
 use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact, WriteStart};
 use reconciler_core::intent::Intent;
@@ -58,7 +58,26 @@ impl Store {
     }
 
     /// Stores a sync's facts, unless a bug has them only `kept` in name.
-    pub(crate) fn append(&mut self, sync: &SyncRequest, now: Timestamp, kept: bool) {
+    ///
+    /// # Errors
+    /// Nothing was stored: another fact has the number of one of these.
+    pub(crate) fn append(
+        &mut self,
+        sync: &SyncRequest,
+        now: Timestamp,
+        kept: bool,
+    ) -> Result<(), NumbersTaken> {
+        let other = |spooled: &&Spooled| {
+            let stored = self.received(&sync.agent, spooled.sequence);
+            stored.is_some_and(|stored| *stored != spooled.fact)
+        };
+        if let Some(other) = sync.facts.iter().find(other) {
+            return Err(NumbersTaken {
+                reason: "another fact has this number".to_owned(),
+                from: other.sequence,
+                acknowledged: self.acknowledged(&sync.agent),
+            });
+        }
         let known = self.acknowledged.entry(sync.agent.clone()).or_insert(0);
         for spooled in &sync.facts {
             if spooled.sequence <= *known {
@@ -83,7 +102,10 @@ impl Store {
         }
         let delivered = *known >= sync.watermark;
         let seen = AgentSeen::after_sync(self.agents.get(&sync.agent), now, delivered);
-        self.agents.insert(sync.agent.clone(), seen);
+        if self.agents.insert(sync.agent.clone(), seen).is_none() {
+            self.known.clear();
+        }
+        Ok(())
     }
 
     /// Everything of this agent up to here is stored.
@@ -96,15 +118,24 @@ impl Store {
         self.received.get(&(agent.clone(), sequence))
     }
 
+    /// How many facts were ever stored.
+    pub(crate) fn facts_count(&self) -> usize {
+        self.received.len()
+    }
+
     /// Folds the facts of every machine of which something was heard.
     pub(crate) fn refresh(&mut self, code: &dyn Code) {
         for (id, machine) in &self.plan.machines {
-            let serve = self.plan.agents_of(machine);
-            let agents = self.agents.iter().filter(|(name, _)| serve.contains(*name));
-            let agents = agents.map(|(name, seen)| (name.clone(), seen.clone())).collect();
             match self.known.get_mut(id).filter(|_| !self.stale.contains(id)) {
-                Some(known) => known.agents = agents,
+                Some(known) => {
+                    for (name, seen) in &mut known.agents {
+                        seen.clone_from(&self.agents[name]);
+                    }
+                }
                 None => {
+                    let serve = self.plan.agents_of(machine);
+                    let agents = self.agents.iter().filter(|(name, _)| serve.contains(*name));
+                    let agents = agents.map(|(name, seen)| (name.clone(), seen.clone())).collect();
                     let folded = self.fold(*id, machine.wanted.generation, agents);
                     self.known.insert(*id, code.known(folded));
                 }
@@ -113,12 +144,7 @@ impl Store {
         self.stale.clear();
     }
 
-    fn fold(
-        &self,
-        id: MachineId,
-        generation: Generation,
-        agents: BTreeMap<Name, AgentSeen>,
-    ) -> MachineFacts {
+    fn fold(&self, id: MachineId, generation: Generation, agents: BTreeMap<Name, AgentSeen>) -> MachineFacts {
         let orders = self.orders.get(&id).into_iter().flatten();
         let orders = orders.filter(|issued| issued.order.generation == generation);
         let of_it = |start: &&WriteStart| start.job.machine == id && start.job.generation == generation;
@@ -200,12 +226,10 @@ impl Store {
 
     /// Records the answer to a question; a nonce is answered once. `None` for a go that was decided by a
     /// plan which is not `current` any more.
-    pub(crate) fn record_start(&mut self, start: WriteStart, current: bool) -> Option<WriteStart> {
+    pub(crate) fn record_start(&mut self, start: &WriteStart, current: bool) -> Option<WriteStart> {
         let known = self.starts.iter().find(|known| known.nonce == start.nonce);
-        let (recorded, new) = match known {
-            Some(known) => (known.clone(), false),
-            None => (start, true),
-        };
+        let recorded = known.unwrap_or(start).clone();
+        let new = known.is_none();
         if recorded.refused.is_none() && !current {
             return None;
         }
@@ -218,19 +242,12 @@ impl Store {
     }
 }
 
-/// What an effect was decided by.
-#[derive(Clone)]
-pub(crate) struct Decided {
-    pub(crate) plan: String,
-    pub(crate) permits_epoch: u64,
-}
-
 fn same_place(a: &Order, b: &Order) -> bool {
     (a.generation, a.number, a.incarnation.number) == (b.generation, b.number, b.incarnation.number)
 }
 
 /// Whom a fact is about.
-fn about(body: &FactBody) -> Option<MachineId> {
+pub(crate) fn about(body: &FactBody) -> Option<MachineId> {
     match body {
         FactBody::Boot { machine, .. } => *machine,
         FactBody::Power { machine, .. }

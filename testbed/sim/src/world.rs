@@ -1,80 +1,24 @@
 //! The world: its parts, its time, and the run from the first event to rest.
 
 use crate::agent::Agent;
-use crate::check::{Checker, Violation};
-use crate::daemon::Daemon;
+use crate::check::{Checker, Invariant};
+use crate::code::Code;
+use crate::daemon::{Daemon, Reply};
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::machine::{Machine, Stage};
-use crate::people::People;
-use crate::rpc::{Answer, Call};
+use crate::people::{Change, People};
+use crate::report::{Report, Story, Violation};
+use crate::rpc::{Answer, Call, DecidedGo};
+use crate::settings::Settings;
 use crate::store::Store;
 use rack_api::config::Desired;
-use rack_api::sync::{SyncRequest, SyncResponse};
+use rack_api::sync::SyncRequest;
 use schema_ids::{Digest, Name, Timestamp};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::rc::Rc;
 use std::time::Duration;
-
-/// What a run is made of.
-#[derive(Debug, Clone, Copy)]
-pub struct Settings {
-    /// How many machines.
-    pub machines: usize,
-    /// For how long things fail.
-    pub faults_for: Duration,
-    /// How long after that the fleet may take to converge: the longest pause between two tries is an
-    /// hour, and there are a few of them.
-    pub converges_within: Duration,
-    /// How long nothing may happen then.
-    pub quiet_for: Duration,
-    /// A bug to be found.
-    pub plant: Option<Plant>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            machines: 6,
-            faults_for: Duration::from_secs(5 * 3600),
-            converges_within: Duration::from_secs(12 * 3600),
-            quiet_for: Duration::from_secs(3 * 3600),
-            plant: None,
-        }
-    }
-}
-
-/// Bugs that the checker must find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plant {
-    /// Every question for the first write is answered by yes.
-    NoFence,
-    /// Questions for the first write are judged by the plan before the adopted one.
-    StalePlan,
-    /// Facts are acknowledged and not stored, now and then.
-    LostFacts,
-    /// The agent forgets its orders when it starts, and with them the highest generation it saw.
-    ForgetfulAgent,
-    /// The daemon takes a job that ends for an installed system that was seen.
-    BelievesTheJob,
-}
-
-/// What a run did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Events that happened.
-    pub events: u64,
-    /// Orders that were issued.
-    pub orders: usize,
-    /// First writes that were allowed.
-    pub writes: usize,
-    /// Faults that struck, by kind.
-    pub faults: BTreeMap<&'static str, u32>,
-    /// How machines ended: their decision in a word.
-    pub ends: BTreeMap<String, u32>,
-    /// Over every event, in order: two runs of one seed are the same run.
-    pub trace: u64,
-}
 
 /// Something that happens at a time.
 #[derive(Debug, Clone)]
@@ -108,7 +52,7 @@ pub(crate) enum Event {
         agent: Name,
         life: u64,
         request: u64,
-        response: Option<Box<SyncResponse>>,
+        reply: Option<Reply>,
     },
     AgentTimer {
         agent: Name,
@@ -138,6 +82,12 @@ pub(crate) enum Event {
     CallArrives {
         call: Call,
     },
+    /// What a daemon made of "may I write?" goes on record, if its plan is still the adopted one.
+    GoDecided {
+        daemon: usize,
+        life: u64,
+        decided: Box<DecidedGo>,
+    },
     CallAnswered {
         call: Call,
         answer: Option<Answer>,
@@ -148,11 +98,13 @@ pub(crate) enum Event {
         stage: Stage,
     },
     Fault(Fault),
-    Commit,
+    Commit(Change),
 }
 
 /// Everything.
-pub(crate) struct World {
+pub(crate) struct World<'a> {
+    seed: u64,
+    pub(crate) code: &'a dyn Code,
     pub(crate) settings: Settings,
     pub(crate) now: Timestamp,
     pub(crate) start: Timestamp,
@@ -164,6 +116,7 @@ pub(crate) struct World {
     pub(crate) people: People,
     pub(crate) check: Checker,
     pub(crate) report: Report,
+    story: Story,
     /// What agents are to do, as long as nothing changed that it is made of.
     pub(crate) made: BTreeMap<Name, (u64, Rc<(Digest, Desired)>)>,
     queue: BTreeMap<(Timestamp, u64), Event>,
@@ -171,32 +124,36 @@ pub(crate) struct World {
     requests: u64,
 }
 
+/// How often a run is looked at for being at rest.
+const LOOK_EVERY: Duration = Duration::from_secs(300);
+
 /// Runs one seed.
 ///
 /// # Errors
 /// The first thing that must not be.
-pub fn run(seed: u64, settings: &Settings) -> Result<Report, Violation> {
-    let mut world = World::new(seed, *settings);
+pub fn run(seed: u64, settings: &Settings, code: &dyn Code) -> Result<Report, Violation> {
+    let mut world = World::new(seed, *settings, code);
     world.begin();
-    let faults_end = world.start.plus(settings.faults_for);
-    let converged_by = faults_end.plus(settings.converges_within);
-    world.until(converged_by)?;
+    world.until(world.start.plus(settings.faults_for))?;
+    let converged_by = world.now.plus(settings.converges_within);
+    while world.now < converged_by && !world.is_at_rest() {
+        world.until(world.now.plus(LOOK_EVERY))?;
+    }
     world.check_converged()?;
     let orders = world.report.orders;
     let plan = world.store.plan.id.clone();
-    world.until(converged_by.plus(settings.quiet_for))?;
+    world.until(world.now.plus(settings.quiet_for))?;
     world.check_converged()?;
     if world.report.orders != orders || world.store.plan.id != plan {
-        return Err(world.violation(
-            "quiescence",
-            "orders or plans were made after the fleet had converged",
-        ));
+        let what = "orders or plans were made after the fleet had converged";
+        return Err(world.violation(Invariant::Rest, what));
     }
+    world.check_facts_arrived()?;
     Ok(world.report)
 }
 
-impl World {
-    fn new(seed: u64, settings: Settings) -> Self {
+impl<'a> World<'a> {
+    fn new(seed: u64, settings: Settings, code: &'a dyn Code) -> Self {
         let start = Timestamp::from_unix_ms(1_700_000_000_000);
         let mut dice = Dice::new(seed);
         let fleet: Name = "lab".parse().expect("a name");
@@ -204,11 +161,13 @@ impl World {
             .map(|name| name.parse().expect("a name"))
             .into();
         Self {
+            seed,
+            code,
             settings,
             now: start,
             start,
             store: Store::new(fleet, dice.uuid()),
-            daemons: (0..2).map(|_| Daemon::default()).collect(),
+            daemons: (0..settings.daemons).map(|_| Daemon::default()).collect(),
             machines: (0..settings.machines)
                 .map(|number| Machine::new(number, &mut dice))
                 .collect(),
@@ -219,6 +178,7 @@ impl World {
             people: People::new(settings.machines, &mut dice),
             check: Checker::default(),
             report: Report::default(),
+            story: Story::default(),
             made: BTreeMap::new(),
             dice,
             queue: BTreeMap::new(),
@@ -226,9 +186,11 @@ impl World {
             requests: 0,
         }
     }
+}
 
+impl World<'_> {
     fn begin(&mut self) {
-        self.later(Duration::ZERO, Event::Commit);
+        self.commit_later(Duration::ZERO, Change::First);
         for daemon in 0..self.daemons.len() {
             self.later(Duration::from_millis(10), Event::DaemonStarts { daemon });
         }
@@ -237,6 +199,12 @@ impl World {
         }
         self.schedule_faults();
         self.schedule_commits();
+    }
+
+    /// Tells of something that happened, for whoever reads a violation.
+    pub(crate) fn note(&mut self, who: impl Display, what: impl Display) {
+        let line = format!("{:<8} {what}", who.to_string());
+        self.story.note(self.now.since(self.start), line);
     }
 
     /// Whether things still fail.
@@ -282,12 +250,8 @@ impl World {
     fn trace(&mut self, event: &Event) {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
-        (
-            self.report.trace,
-            self.now,
-            format!("{:?}", std::mem::discriminant(event)),
-        )
-            .hash(&mut hasher);
+        (self.report.trace, self.now).hash(&mut hasher);
+        std::mem::discriminant(event).hash(&mut hasher);
         self.report.trace = hasher.finish();
     }
 
@@ -315,8 +279,8 @@ impl World {
                 agent,
                 life,
                 request,
-                response,
-            } => self.sync_answered(&agent, life, request, response),
+                reply,
+            } => self.sync_answered(&agent, life, request, reply),
             Event::AgentTimer { agent, life, alarm } => self.agent_timer(&agent, life, alarm),
             Event::AgentStarts { agent } => self.agent_starts(&agent),
             Event::PowerTimer {
@@ -333,22 +297,32 @@ impl World {
                 wanted,
             } => self.power_commanded(&agent, life, machine, wanted),
             Event::CallArrives { call } => self.call_arrives(call),
+            Event::GoDecided {
+                daemon,
+                life,
+                decided,
+            } => self.go_decided(daemon, life, *decided),
             Event::CallAnswered { call, answer } => self.call_answered(call, answer),
             Event::Machine { machine, boot, stage } => self.machine_goes_on(machine, boot, stage),
-            Event::Fault(fault) => self.strike(fault),
-            Event::Commit => {
-                self.commit();
-                self.replan()
+            Event::Fault(fault) => {
+                self.strike(fault);
+                Ok(())
+            }
+            Event::Commit(change) => {
+                self.commit(change);
+                Ok(())
             }
         }
     }
 
-    pub(crate) fn violation(&self, invariant: &'static str, what: impl Into<String>) -> Violation {
+    pub(crate) fn violation(&self, invariant: Invariant, what: impl Into<String>) -> Violation {
         Violation {
             invariant,
             what: what.into(),
+            seed: self.seed,
             after: self.now.since(self.start),
             events: self.report.events,
+            story: self.story.lines(),
         }
     }
 }

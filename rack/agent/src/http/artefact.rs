@@ -1,7 +1,7 @@
 //! Artefacts by digest, with ranges (RFC 9110 §14).
 
 use super::{App, Connection, boot::client};
-use crate::error_chain::Chain;
+use crate::{error_chain::Chain, failpoint};
 use axum::{
     Extension,
     body::Body,
@@ -17,6 +17,8 @@ use tower_http::services::ServeFile;
 
 /// Read from the disk at a time.
 const BLOCK: usize = 256 << 10;
+/// An image is being streamed for sure when so much of it has gone out: more than all buffers on the way.
+const STREAMING: usize = 8 << 20;
 
 pub(super) async fn get(
     State(rack): State<App>,
@@ -57,12 +59,17 @@ fn counted(response: Response, rack: &App, mac: schema_ids::Mac, digest: Digest)
         .and_then(|value| value.to_str().ok())
         .unwrap_or("?")
         .to_owned();
-    let title = rack.served().title(digest);
+    let served = rack.served();
+    let (title, is_image) = (served.title(digest), !served.is_ephemeral(digest));
     let (rack, mut done) = (rack.clone(), 0);
     response.map(|body| {
         Body::from_stream(body.into_data_stream().inspect(move |block| {
             if let Ok(block) = block {
+                let before = done;
                 done += block.len();
+                if is_image && (before..done).contains(&STREAMING) {
+                    failpoint::reach("streaming");
+                }
                 rack.note_boot(mac, Sign::Http(format!("{title}: {done} of {length} bytes")));
             }
         }))

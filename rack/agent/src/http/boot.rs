@@ -12,7 +12,9 @@ use axum::{
 use bytes::Bytes;
 use rack_api::{config::Ephemeral, sync::BootGoRequest};
 use rack_proto::{
-    boot::{Answer, Client, Decision, LiveGo, Question, Sign, System, decide, first_script, script},
+    boot::{
+        Answer, Client, Decision, Hardware, LiveGo, Question, Sign, System, decide, first_script, script,
+    },
     dhcp::{address_of, machine_of, subnet_of},
     token::{BootToken, Subject, TokenKey},
 };
@@ -28,7 +30,7 @@ const ENLISTED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// What iPXE says of itself.
 #[derive(Debug, Deserialize)]
-pub(super) struct Hardware {
+pub(super) struct SaysOfItself {
     #[serde(default)]
     platform: String,
     #[serde(default)]
@@ -45,13 +47,16 @@ pub(super) async fn machine(
     State(rack): State<App>,
     Extension(connection): Extension<Connection>,
     Path(file): Path<String>,
-    Query(hardware): Query<Hardware>,
+    Query(client): Query<SaysOfItself>,
 ) -> Response {
     let Some(mac) = file.strip_suffix(".ipxe").and_then(|mac| mac.parse::<Mac>().ok()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let answer = answer(&rack, &connection, mac).await;
-    let client = Client::from_platform(&hardware.platform);
+    let hardware = Hardware {
+        uuid: client.uuid.to_lowercase().parse().ok(),
+        serial: &client.serial,
+    };
+    let answer = answer(&rack, &connection, mac, hardware).await;
     let why = match &answer {
         Answer::Local { why } | Answer::Refuse { reason: why } => why.as_str(),
         Answer::Job(system) | Answer::Enlist(system) => system.title.as_str(),
@@ -61,16 +66,16 @@ pub(super) async fn machine(
         link = connection.link,
         answer = answer.name(),
         why,
-        uuid = hardware.uuid,
-        serial = hardware.serial,
+        uuid = client.uuid,
+        serial = client.serial,
         "boot script"
     );
     rack.note_boot(mac, Sign::Answered(answer.name()));
-    text(script(client, &answer))
+    text(script(Client::from_platform(&client.platform), &answer))
 }
 
 /// Decides, asking the daemon where its word is needed.
-async fn answer(rack: &App, connection: &Connection, mac: Mac) -> Answer {
+async fn answer(rack: &App, connection: &Connection, mac: Mac, hardware: Hardware<'_>) -> Answer {
     let mut live = None;
     loop {
         // The daemon's word may have changed while it was asked.
@@ -81,7 +86,9 @@ async fn answer(rack: &App, connection: &Connection, mac: Mac) -> Answer {
             order: machine.and_then(|id| served.boot.get(&id)),
             link: &connection.link,
             mac,
+            hardware,
             enlisted: is_enlisted(rack, mac),
+            heard: served.heard,
             live,
             now: clock::now(),
         };

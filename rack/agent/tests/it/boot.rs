@@ -332,3 +332,23 @@ fn a_stranger_is_inspected_once_where_the_link_says_so() {
     assert_eq!(report(&rack, &token, enlisted), 200);
     assert!(rack.get(&path).ends_with("exit 1\n"));
 }
+
+#[test]
+fn a_machine_that_git_knows_is_no_stranger_with_another_interface() {
+    let rack = rack_with_job(|wanted| {
+        wanted.config.known.serials = ["SN 1/2".to_owned()].into();
+        wanted.config.known.uuids = ["00112233-4455-6677-8899-aabbccddeeff".parse().unwrap()].into();
+    });
+    let answer = |hardware: &str| {
+        let script = rack.get(&format!(
+            "/boot/{}.ipxe?platform=pcbios&{hardware}",
+            mac(42).hyphenated()
+        ));
+        script.contains("inspection of")
+    };
+    assert!(answer("uuid=&serial=SN%201%2F2"));
+    assert!(answer("uuid=33221100-5544-7766-8899-AABBCCDDEEFF&serial="));
+    assert!(!answer("uuid=&serial=SN%201"));
+    assert!(!answer("uuid=none&serial="));
+    assert!(!answer(""));
+}

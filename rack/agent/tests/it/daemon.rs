@@ -1,6 +1,7 @@
 //! The daemon's side of the exchange, played on 127.0.0.1 of the rack's namespace.
 //!
-//! It holds a [`Desired`], records every fact once, acknowledges, and answers go as told.
+//! It holds a [`Desired`], records every fact once, acknowledges, refuses numbers that are taken, and
+//! answers go as told.
 
 use axum::{
     Json, Router,
@@ -13,9 +14,9 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use rack_api::{
     config::Desired,
     daemon_path,
-    fact::FactBody,
+    fact::{Fact, FactBody},
     machine::{GoAnswer, GoRequest, Verdict},
-    sync::{BootGo, BootGoRequest, SyncRequest, SyncResponse},
+    sync::{BootGo, BootGoRequest, NumbersTaken, SyncRequest, SyncResponse},
 };
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::{
@@ -50,8 +51,9 @@ pub(crate) struct Daemon {
 pub(crate) struct Known {
     desired: Option<Desired>,
     /// Facts by sequence.
-    pub(crate) facts: BTreeMap<u64, FactBody>,
-    acknowledged: u64,
+    pub(crate) facts: BTreeMap<u64, Fact>,
+    /// Requests refused since their numbers were taken; absent where that is a fault of the agent's.
+    pub(crate) refusals: Option<u32>,
     pub(crate) boot_go: bool,
     pub(crate) artefacts: BTreeMap<Digest, Vec<u8>>,
     pub(crate) artefact_fetches: u32,
@@ -83,7 +85,8 @@ impl Daemon {
 
     /// All facts so far, by sequence.
     pub(crate) fn facts(&self) -> Vec<FactBody> {
-        self.state.lock().unwrap().facts.values().cloned().collect()
+        let state = self.state.lock().unwrap();
+        state.facts.values().map(|fact| fact.body.clone()).collect()
     }
 
     /// Keeps an artefact and gives its digest.
@@ -151,39 +154,56 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .with_state(daemon)
 }
 
-async fn sync(State(daemon): State<Arc<Daemon>>, Json(request): Json<SyncRequest>) -> Json<SyncResponse> {
+async fn sync(State(daemon): State<Arc<Daemon>>, Json(request): Json<SyncRequest>) -> impl IntoResponse {
     let wait = Duration::from_millis(request.wait_ms);
     let changed = daemon.changed.notified();
     let answer = daemon.answer(&request);
     daemon.state.lock().unwrap().requests.push(request.clone());
-    if answer.desired.is_some() || wait.is_zero() {
-        return Json(answer);
+    let is_news = |answer: &SyncResponse| answer.desired.is_some();
+    if answer.as_ref().is_ok_and(is_news) || wait.is_zero() {
+        return told(answer);
     }
     let _ = tokio::time::timeout(wait, changed).await;
-    Json(daemon.answer(&request))
+    told(daemon.answer(&request))
+}
+
+fn told(answer: Result<SyncResponse, NumbersTaken>) -> axum::response::Response {
+    match answer {
+        Ok(answer) => Json(answer).into_response(),
+        Err(taken) => (StatusCode::CONFLICT, Json(taken)).into_response(),
+    }
 }
 
 impl Daemon {
-    fn answer(&self, request: &SyncRequest) -> SyncResponse {
+    fn answer(&self, request: &SyncRequest) -> Result<SyncResponse, NumbersTaken> {
         let mut state = self.state.lock().unwrap();
+        let highest = |state: &Known| state.facts.keys().next_back().copied().unwrap_or(0);
+        let acknowledged = highest(&state);
+        let other = request.facts.iter().find(|spooled| {
+            spooled.sequence <= acknowledged && state.facts.get(&spooled.sequence) != Some(&spooled.fact)
+        });
+        if let Some(other) = other {
+            let from = other.sequence;
+            let refusals = state.refusals.as_mut();
+            *refusals.unwrap_or_else(|| panic!("sequence {from} was used for two facts")) += 1;
+            return Err(NumbersTaken {
+                reason: "the test says so".to_owned(),
+                from,
+                acknowledged,
+            });
+        }
         for spooled in &request.facts {
-            let known = state.facts.insert(spooled.sequence, spooled.fact.body.clone());
-            assert!(
-                known.is_none_or(|known| known == spooled.fact.body),
-                "sequence {} was used for two facts",
-                spooled.sequence
-            );
-            state.acknowledged = state.acknowledged.max(spooled.sequence);
+            state.facts.insert(spooled.sequence, spooled.fact.clone());
         }
         let desired = state.desired.clone().map(|desired| {
             let text = serde_json::to_vec(&desired).unwrap();
             (Digest(Sha256::digest(text).into()), desired)
         });
-        SyncResponse {
+        Ok(SyncResponse {
             now: Timestamp::from_unix_ms(0),
-            acknowledged: state.acknowledged,
+            acknowledged: highest(&state),
             desired: desired.filter(|(digest, _)| request.have != Some(*digest)),
-        }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::rack::{FullDisk, Rack, desired, leased, mac};
 use rack_api::{config::Enlist, fact::FactBody};
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-const RANGE: (&str, &str) = ("10.77.0.100", "10.77.0.107");
+pub(crate) const RANGE: (&str, &str) = ("10.77.0.100", "10.77.0.107");
 
 #[test]
 fn a_reservation_is_answered_by_unicast_and_by_broadcast() {
@@ -21,29 +21,7 @@ fn a_reservation_is_answered_by_unicast_and_by_broadcast() {
 #[test]
 fn eight_clients_at_once_get_eight_addresses() {
     let rack = Rack::start(desired(Enlist::Known, RANGE));
-    let interfaces: Vec<String> = (0..8).map(|number| format!("mac{number}")).collect();
-    for interface in &interfaces {
-        let added = rack.client(
-            "ip",
-            &[
-                "link", "add", interface, "link", "nic0", "type", "macvlan", "mode", "bridge",
-            ],
-        );
-        assert!(added.status.success(), "{added:?}");
-        rack.client("ip", &["link", "set", interface, "up"]);
-    }
-    let clients: Vec<_> = interfaces
-        .iter()
-        .map(|interface| {
-            let mut command = rack.dhcp_command(interface, &[]);
-            command.stderr(std::process::Stdio::piped()).spawn().unwrap()
-        })
-        .collect();
-    let addresses: BTreeSet<_> = clients
-        .into_iter()
-        .map(|client| leased(&client.wait_with_output().unwrap()).expect("every client gets a lease"))
-        .collect();
-    assert_eq!(addresses.len(), 8);
+    assert_eq!(eight_at_once(&rack).len(), 8);
     rack.await_true("all leases are told", |rack| {
         let leased = |fact: &FactBody| match fact {
             FactBody::Leased { address, .. } => Some(*address),
@@ -109,4 +87,30 @@ fn a_full_disk_keeps_no_agent_from_starting() {
     rack.await_true("the reservation is answered", |rack| {
         rack.dhcp("nic0", &["-t", "1", "-T", "1"]) == Some(Ipv4Addr::new(10, 77, 0, 17))
     });
+}
+
+/// Eight clients on interfaces of their own, started together; gives the addresses that they got.
+pub(crate) fn eight_at_once(rack: &Rack) -> BTreeSet<Ipv4Addr> {
+    let interfaces: Vec<String> = (0..8).map(|number| format!("mac{number}")).collect();
+    for interface in &interfaces {
+        let added = rack.client(
+            "ip",
+            &[
+                "link", "add", interface, "link", "nic0", "type", "macvlan", "mode", "bridge",
+            ],
+        );
+        assert!(added.status.success(), "{added:?}");
+        rack.client("ip", &["link", "set", interface, "up"]);
+    }
+    let clients: Vec<_> = interfaces
+        .iter()
+        .map(|interface| {
+            let mut command = rack.dhcp_command(interface, &[]);
+            command.stderr(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    clients
+        .into_iter()
+        .map(|client| leased(&client.wait_with_output().unwrap()).expect("every client gets a lease"))
+        .collect()
 }

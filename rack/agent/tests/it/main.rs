@@ -1,5 +1,5 @@
 //! The shipped binary in a network namespace of its own, against real clients: busybox's udhcpc and
-//! tftp, curl, SeaBIOS with iPXE, `ipmi_sim`, and a daemon that this test plays with mutual TLS. Needs
+//! tftp, curl, SeaBIOS with iPXE, `ipmi_sim`, strace, and a daemon that this test plays with mutual TLS. Needs
 //! root, as the agent does.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
@@ -7,6 +7,10 @@
 mod boot;
 mod daemon;
 mod dhcp;
+mod failpoint;
 mod firmware;
+mod group_commit;
 mod power;
 mod rack;
+mod spool;
+mod strace;

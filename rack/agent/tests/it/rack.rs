@@ -2,7 +2,10 @@
 //!
 //! Everything is taken down when the value is dropped, also by a panic.
 
-use crate::daemon::{Daemon, Listening, PORT, make_certificates};
+use crate::{
+    daemon::{Daemon, Listening, PORT, make_certificates},
+    strace,
+};
 use rack_api::{
     config::{AddressRange, Desired, Enlist, Ephemeral, Link, RackConfig, RackMachine, RackNic, Subnet},
     fact::FactBody,
@@ -14,6 +17,7 @@ use schema_ids::{Generation, Incarnation, Mac, MachineId, Timestamp, Uuid};
 use std::{
     fs::{self, File},
     net::Ipv4Addr,
+    os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{Child, Command, Output},
     sync::{
@@ -36,6 +40,8 @@ pub(crate) struct Rack {
     pub(crate) daemon: Arc<Daemon>,
     listening: Option<Listening>,
     agent: Option<Child>,
+    /// The program that runs the agent, with its options; empty for the agent itself.
+    runner: Vec<String>,
     directory: TempDir,
     server: Namespace,
     client: Namespace,
@@ -108,6 +114,34 @@ impl Rack {
         Self::run(rack, desired)
     }
 
+    /// The same with the agent's calls of the kernel written to a file; see [`strace::OPTIONS`].
+    pub(crate) fn start_traced(desired: Desired, trace: &str) -> Self {
+        strace::assert_possible();
+        let mut rack = Self::without_agent();
+        rack.runner = vec!["strace".to_owned()];
+        rack.runner.extend(strace::OPTIONS.map(str::to_owned));
+        rack.runner
+            .push(format!("--output={}", rack.path(trace).display()));
+        Self::run(rack, desired)
+    }
+
+    /// The same with an agent that kills itself at a named place.
+    pub(crate) fn start_to_fail(desired: Desired, failpoint: &str) -> Self {
+        let mut rack = Self::without_agent();
+        rack.runner = vec!["env".to_owned(), format!("MUSTER_FAILPOINT={failpoint}")];
+        Self::run(rack, desired)
+    }
+
+    /// Waits until the agent has killed itself there, and starts it anew.
+    pub(crate) fn restart_failed(&mut self, failpoint: &str) {
+        let status = self.agent.take().unwrap().wait().unwrap();
+        assert_eq!(status.signal(), Some(9), "{status}");
+        let said = format!("failpoint {failpoint} reached");
+        assert!(self.log().contains(&said), "it did not say that it was there");
+        self.runner.clear();
+        self.start_agent();
+    }
+
     fn run(mut rack: Self, desired: Desired) -> Self {
         rack.daemon.want(desired);
         rack.start_daemon();
@@ -144,6 +178,7 @@ impl Rack {
             daemon: Arc::default(),
             listening: None,
             agent: None,
+            runner: Vec::new(),
             directory,
             server,
             client,
@@ -167,6 +202,7 @@ impl Rack {
             .unwrap();
         let child = Command::new("ip")
             .args(["netns", "exec", &self.server.0])
+            .args(&self.runner)
             .arg(env!("CARGO_BIN_EXE_muster-rackd"))
             .args([
                 "--name",

@@ -2,7 +2,6 @@
 
 use super::*;
 use schema_ids::{BindingId, Generation, Incarnation, MachineId, Uuid};
-use std::fs::OpenOptions;
 
 const DISK_BYTES: u64 = 16 << 20;
 
@@ -11,7 +10,23 @@ fn blank_ends() -> Ends {
         head: vec![0; 1 << 20],
         marker: vec![0; marker::BLOCK_BYTES],
         tail: vec![0; 1 << 20],
+        between: Vec::new(),
     }
+}
+
+/// A disk of zeros, with bytes at places.
+fn disk_with(writes: &[(u64, &[u8])]) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(DISK_BYTES).unwrap();
+    for (offset, bytes) in writes {
+        file.as_file().write_all_at(bytes, *offset).unwrap();
+    }
+    file
+}
+
+fn identity(disk: &tempfile::NamedTempFile) -> ContentId {
+    let ends = read_ends(disk.path(), DISK_BYTES).unwrap();
+    identify(&ends, &Signature::default())
 }
 
 fn marker(state: State) -> Marker {
@@ -103,17 +118,65 @@ fn words_are_for_people() {
 
 #[test]
 fn a_file_is_read_at_the_right_places() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let disk = OpenOptions::new().write(true).open(file.path()).unwrap();
-    disk.set_len(DISK_BYTES).unwrap();
-    let read = || read_ends(file.path(), DISK_BYTES).unwrap();
-    assert_eq!(read(), blank_ends());
-    disk.write_all_at(&[1], 0).unwrap();
-    disk.write_all_at(&[2], DISK_BYTES - 1).unwrap();
-    marker(State::Writing).write_to(&disk).unwrap();
-    let ends = read();
+    let disk = disk_with(&[(0, &[1]), (DISK_BYTES - 1, &[2])]);
+    marker(State::Writing).write_to(disk.as_file()).unwrap();
+    let ends = read_ends(disk.path(), DISK_BYTES).unwrap();
     assert_eq!((ends.head[0], ends.tail[(1 << 20) - 1]), (1, 2));
     assert_eq!(Marker::decode(&ends.marker), Some(marker(State::Writing)));
+    assert_eq!(identity(&disk_with(&[])), ContentId::Blank);
+}
+
+#[test]
+fn what_a_zapped_table_described_is_not_blank() {
+    let places = [
+        ("an ext4 superblock at 1 MiB", (1 << 20) + 1024),
+        ("the label of an md array at 1 MiB", (1 << 20) + 4096),
+        ("a btrfs superblock at 1 MiB", (1 << 20) + (64 << 10)),
+    ];
+    // A prime number of them apart, since each disk takes a while to be read.
+    let samples = sample_offsets(DISK_BYTES).skip(12).step_by(7);
+    let mut ids = std::collections::BTreeSet::new();
+    for (what, place) in places
+        .into_iter()
+        .chain(samples.map(|offset| ("a sample", offset + SAMPLE_BYTES - 1)))
+    {
+        let disk = disk_with(&[(place, &[1])]);
+        let id = identity(&disk);
+        assert!(
+            id.to_string().starts_with("data:unknown+"),
+            "{what} at {place}: {id}"
+        );
+        assert_eq!(identity(&disk), id, "looking twice gives one answer");
+        ids.insert(id);
+    }
+    assert_eq!(ids.len(), 11, "and each its own");
+}
+
+#[test]
+fn our_system_without_its_table_is_not_blank() {
+    let disk = disk_with(&[]);
+    marker(State::Installed).write_to(disk.as_file()).unwrap();
+    let id = identity(&disk);
+    assert!(matches!(id, ContentId::Foreign(_)), "{id}");
+}
+
+#[test]
+fn what_a_running_system_writes_is_no_other_content() {
+    let table: (u64, &[u8]) = (512, b"EFI PART");
+    let id = identity(&disk_with(&[table]));
+    assert_eq!(identity(&disk_with(&[table, (5 << 20, &[7; 1 << 20])])), id);
+}
+
+#[test]
+fn samples_are_spread_over_disks_of_any_size() {
+    for size in [0, 512, DISK_BYTES, 960_197_124_096, u64::MAX] {
+        let offsets: Vec<u64> = sample_offsets(size).collect();
+        assert_eq!(offsets.len(), 64);
+        assert!(offsets.is_sorted());
+        assert!(offsets.iter().all(|offset| *offset <= size && offset % 4096 == 0));
+    }
+    let offsets: Vec<u64> = sample_offsets(65 << 30).collect();
+    assert_eq!((offsets[0], offsets[63]), (1 << 30, 64 << 30));
 }
 
 #[test]

@@ -4,9 +4,10 @@
 //! stands at the path for removable media, so firmware that refuses an entry still boots it; a failure
 //! here is said and is no failure of the step.
 
-use super::fence_step::PlannedDisk;
+use super::error::{DeployError, running};
+use super::owned_disk::OwnedDisk;
 use crate::console::chain;
-use crate::program::{self, ProgramError};
+use crate::program;
 use crate::say;
 use rack_api::job::PartitionKind;
 use std::time::Duration;
@@ -26,7 +27,7 @@ struct Entries {
 }
 
 /// Replaces the entries of this label by one per disk, right behind the entry that booted us.
-pub(super) fn set(disks: &[&PlannedDisk<'_>], label: &str) {
+pub(super) fn set(disks: &[&OwnedDisk<'_>], label: &str) {
     if std::fs::read_dir("/sys/firmware/efi/efivars").is_ok_and(|mut entries| entries.next().is_some()) {
         if let Err(error) = try_set(disks, label) {
             say!("the firmware does not take a boot entry: {}", chain(&error));
@@ -36,16 +37,18 @@ pub(super) fn set(disks: &[&PlannedDisk<'_>], label: &str) {
     }
 }
 
-fn try_set(disks: &[&PlannedDisk<'_>], label: &str) -> Result<(), ProgramError> {
-    let manage = |arguments: &[&str]| program::run("efibootmgr", arguments, "", LIMIT);
+fn try_set(disks: &[&OwnedDisk<'_>], label: &str) -> Result<(), DeployError> {
+    let manage = |arguments: &[&str]| {
+        program::run("efibootmgr", arguments, "", LIMIT).map_err(running("manage the boot entries"))
+    };
     for number in numbers_of(&parse(&manage(&[])?), label) {
         manage(&["--quiet", "--bootnum", &number, "--delete-bootnum"])?;
     }
     let loader = format!("\\EFI\\{label}\\grubx64.efi");
-    for planned in disks {
-        let node = planned.disk.node().display().to_string();
-        let esp = planned
-            .plan
+    for disk in disks {
+        let node = disk.node()?;
+        let esp = disk
+            .plan()
             .partitions
             .iter()
             .find(|partition| partition.kind == PartitionKind::Esp);

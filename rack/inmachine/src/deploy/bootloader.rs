@@ -4,8 +4,8 @@
 use super::TARGET;
 use super::boot_entries;
 use super::error::{DeployError, doing, running};
-use super::fence_step::PlannedDisk;
 use super::mounts;
+use super::owned_disk::OwnedDisk;
 use crate::family::{EntryBody, Family, newest_kernel};
 use crate::plan_check::esp_mount;
 use crate::program;
@@ -24,11 +24,7 @@ const SHARED: [&str; 4] = ["dev", "proc", "sys", "run"];
 ///
 /// # Errors
 /// The image has no kernel, or a tool failed.
-pub(super) fn install(
-    target: &Target,
-    disks: &[PlannedDisk<'_>],
-    deploy: &Deploy,
-) -> Result<(), DeployError> {
+pub(super) fn install(target: &Target, disks: &[OwnedDisk<'_>], deploy: &Deploy) -> Result<(), DeployError> {
     let family = Family::of(&deploy.image).expect("a checked deployment has a known family");
     for name in SHARED {
         let place = format!("{TARGET}/{name}");
@@ -37,9 +33,9 @@ pub(super) fn install(
             .map_err(std::io::Error::from)
             .map_err(doing(format!("share /{name} with the new system")))?;
     }
-    let bootable = || disks.iter().filter(|planned| planned.plan.bootable);
-    for planned in bootable() {
-        let node = planned.disk.node().display().to_string();
+    let bootable = || disks.iter().filter(|disk| disk.plan().bootable);
+    for disk in bootable() {
+        let node = disk.node()?;
         let arguments = match deploy.firmware {
             FirmwareKind::Bios => vec!["--target=i386-pc".to_owned(), node.clone()],
             // The removable media's path is where firmware looks that has lost its boot entries.
@@ -47,7 +43,7 @@ pub(super) fn install(
                 "--target=x86_64-efi".to_owned(),
                 format!(
                     "--efi-directory={}",
-                    esp_mount(planned.plan, deploy)
+                    esp_mount(disk.plan(), deploy)
                         .expect("a checked deployment has its EFI partition mounted")
                 ),
                 format!("--bootloader-id={}", family.loader_id()),

@@ -2,10 +2,10 @@
 
 use super::unpack::UnpackError;
 use crate::content::ContentError;
-use crate::fence::Refusal;
+use crate::fence::{Refusal, Standing};
 use crate::plan_check::PlanFault;
 use crate::program::ProgramError;
-use schema_ids::Digest;
+use schema_ids::{Digest, DiskId};
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,25 @@ pub enum DeployError {
     /// A disk could not be looked at.
     #[error("cannot tell what is on a disk")]
     Content(#[source] ContentError),
+    /// The disks are further than when the daemon was asked.
+    #[error("the disks changed after the daemon's go: they are at {0:?} now")]
+    Overtaken(Standing),
+    /// The kernel's name leads elsewhere than it did.
+    #[error("{name} is not the disk {disk} any more")]
+    Moved {
+        /// Which disk it was.
+        disk: DiskId,
+        /// The kernel's name.
+        name: String,
+    },
+    /// A disk does not carry this job's marker.
+    #[error("the disk {disk} ({name}) does not carry this job's marker")]
+    NotOurs {
+        /// Which.
+        disk: DiskId,
+        /// The kernel's name.
+        name: String,
+    },
     /// A tool failed.
     #[error("cannot {what}")]
     Program {
@@ -81,6 +100,9 @@ impl DeployError {
             Self::ImageDigest { .. } => "IMAGE_DIGEST_MISMATCH".to_owned(),
             Self::Plan(_)
             | Self::Content(_)
+            | Self::Overtaken(_)
+            | Self::Moved { .. }
+            | Self::NotOurs { .. }
             | Self::Program { .. }
             | Self::Io { .. }
             | Self::NoPartition { .. }

@@ -2,10 +2,8 @@
 
 use super::TARGET;
 use super::error::{DeployError, doing, running};
-use super::fence_step::PlannedDisk;
-use crate::disk;
+use super::owned_disk::OwnedDisk;
 use crate::program;
-use crate::sysfs::Sysfs;
 use rack_api::job::{Deploy, Filesystem, FilesystemKind};
 use rustix::mount::MountFlags;
 use std::time::Duration;
@@ -17,9 +15,9 @@ const MKFS_LIMIT: Duration = Duration::from_secs(30 * 60);
 ///
 /// # Errors
 /// A tool failed.
-pub(super) fn make(sysfs: &Sysfs, disks: &[PlannedDisk<'_>], deploy: &Deploy) -> Result<(), DeployError> {
+pub(super) fn make(disks: &[OwnedDisk<'_>], deploy: &Deploy) -> Result<(), DeployError> {
     for filesystem in &deploy.filesystems {
-        let node = node(sysfs, disks, filesystem)?;
+        let node = node(disks, filesystem)?;
         let (tool, mut arguments) = tool(filesystem);
         arguments.push(node.clone());
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -33,7 +31,7 @@ pub(super) fn make(sysfs: &Sysfs, disks: &[PlannedDisk<'_>], deploy: &Deploy) ->
 ///
 /// # Errors
 /// A filesystem cannot be mounted.
-pub(super) fn mount(sysfs: &Sysfs, disks: &[PlannedDisk<'_>], deploy: &Deploy) -> Result<(), DeployError> {
+pub(super) fn mount(disks: &[OwnedDisk<'_>], deploy: &Deploy) -> Result<(), DeployError> {
     for filesystem in &deploy.filesystems {
         let kind = match filesystem.kind {
             FilesystemKind::Ext4 => "ext4",
@@ -44,7 +42,7 @@ pub(super) fn mount(sysfs: &Sysfs, disks: &[PlannedDisk<'_>], deploy: &Deploy) -
         let Some(mount) = &filesystem.mount else {
             continue;
         };
-        let node = node(sysfs, disks, filesystem)?;
+        let node = node(disks, filesystem)?;
         let place = format!("{TARGET}{}", mount.trim_end_matches('/'));
         std::fs::create_dir_all(&place).map_err(doing(format!("make {place}")))?;
         // The plan's options are for the installed system; some of them would hinder an installation.
@@ -88,17 +86,10 @@ fn tool(filesystem: &Filesystem) -> (&'static str, Vec<String>) {
     (tool, arguments)
 }
 
-fn node(sysfs: &Sysfs, disks: &[PlannedDisk<'_>], filesystem: &Filesystem) -> Result<String, DeployError> {
-    let planned = disks
+fn node(disks: &[OwnedDisk<'_>], filesystem: &Filesystem) -> Result<String, DeployError> {
+    let disk = disks
         .iter()
-        .find(|planned| planned.plan.disk == filesystem.disk)
+        .find(|disk| disk.plan().disk == filesystem.disk)
         .expect("a checked deployment has its filesystems on its disks");
-    let name = &planned.disk.name;
-    disk::partitions(sysfs, name)
-        .get(&filesystem.partition)
-        .map(|partition| format!("/dev/{partition}"))
-        .ok_or_else(|| DeployError::NoPartition {
-            disk: format!("/dev/{name}"),
-            number: filesystem.partition,
-        })
+    disk.partition(filesystem.partition)
 }

@@ -2,17 +2,17 @@
 //!
 //! The order in force says what is wanted; the daemon says live whether it still wants it. Without a
 //! live word a machine that was ever installed gets its own disk, and so does everything in doubt. A
-//! job served to a machine that was never installed is safe without one: its first write needs the
-//! daemon's go anyway.
+//! job served to a machine that was never installed is safe without one, if the agent has heard the
+//! daemon since it started: its first write needs the daemon's go anyway.
 
 use crate::dhcp::machine_of;
 use rack_api::{
-    config::{Enlist, RackConfig},
+    config::{Enlist, Known, RackConfig},
     job::Job,
     order::{Action, NextBoot, Order},
     sync::BootGoRequest,
 };
-use schema_ids::{Mac, MachineId, Timestamp};
+use schema_ids::{Mac, MachineId, Timestamp, Uuid};
 
 /// All that bears on one boot.
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +25,26 @@ pub struct Question<'a> {
     pub link: &'a str,
     /// The interface that boots.
     pub mac: Mac,
+    /// What the client says of itself.
+    pub hardware: Hardware<'a>,
     /// Whether an undeclared machine was inspected lately, so that it is not inspected for ever.
     pub enlisted: bool,
+    /// Whether the daemon has answered since this agent started. What is remembered from before may be
+    /// older than an installation.
+    pub heard: bool,
     /// The daemon's word; absent until it was asked.
     pub live: Option<LiveGo>,
     /// The agent's clock.
     pub now: Timestamp,
+}
+
+/// What a client says of itself; nobody vouches for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Hardware<'a> {
+    /// Its system UUID, in either order of its bytes.
+    pub uuid: Option<Uuid>,
+    /// Its serial number.
+    pub serial: &'a str,
 }
 
 /// The daemon's word on a boot.
@@ -75,11 +89,16 @@ pub fn decide<'a>(question: &Question<'a>) -> Decision<'a> {
     let Question { config, link, .. } = *question;
     let can_serve = config.ephemeral.is_some() && !config.token_key.is_empty();
     let Some((id, machine)) = machine_of(config, question.mac) else {
-        return match config.links.get(link).map(|link| link.enlist) {
-            Some(Enlist::On) if question.enlisted => local("this machine was inspected and awaits its files"),
-            Some(Enlist::On) if can_serve => Decision::Enlist,
-            Some(Enlist::On) => local("there is no ephemeral system to inspect it with"),
-            Some(Enlist::Off | Enlist::Known) | None => local("no file declares this interface"),
+        let inspects = match config.links.get(link).map(|link| link.enlist) {
+            Some(Enlist::On) => true,
+            Some(Enlist::Known) => is_known(&config.known, question.mac, question.hardware),
+            Some(Enlist::Off) | None => false,
+        };
+        return match (inspects, question.enlisted) {
+            (false, _) => local("no file declares this interface"),
+            (true, true) => local("this machine was inspected and awaits its files"),
+            (true, false) if can_serve => Decision::Enlist,
+            (true, false) => local("there is no ephemeral system to inspect it with"),
         };
     };
     if let Some(reason) = &machine.refuse {
@@ -107,11 +126,23 @@ pub fn decide<'a>(question: &Question<'a>) -> Decision<'a> {
         Some(LiveGo::Unreachable) if machine.installed => {
             local("the control plane is out of reach and this machine was installed before")
         }
+        Some(LiveGo::Unreachable) if !question.heard => local(
+            "the control plane is out of reach since this agent started, and what it remembers may be old",
+        ),
         Some(LiveGo::Unreachable) if order.deadline <= question.now => {
             local("the control plane is out of reach and the job's time is over")
         }
         Some(LiveGo::Unreachable) => Decision::Job { machine: id, job },
     }
+}
+
+/// Whether git knows an undeclared interface's machine by anything. One kind is enough: an inspection
+/// touches no disk, and what it finds is compared whole.
+fn is_known(known: &Known, mac: Mac, hardware: Hardware<'_>) -> bool {
+    let has = |uuid: Uuid| known.uuids.contains(&uuid) || known.uuids.contains(&uuid.swapped());
+    known.macs.contains(&mac)
+        || known.serials.contains(hardware.serial.trim())
+        || hardware.uuid.is_some_and(has)
 }
 
 fn local<'a>(why: &'static str) -> Decision<'a> {

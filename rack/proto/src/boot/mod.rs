@@ -8,7 +8,7 @@ mod decide;
 mod evidence;
 mod script;
 
-pub use decide::{Decision, LiveGo, Question, decide};
+pub use decide::{Decision, Hardware, LiveGo, Question, decide};
 pub use evidence::{BootLog, Sign};
 pub use script::{Answer, Client, System, first_script, script};
 

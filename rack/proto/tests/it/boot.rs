@@ -2,18 +2,21 @@
 
 use crate::dhcp::{LINK, config};
 use rack_api::{
-    config::{Enlist, Ephemeral, RackConfig},
+    config::{Enlist, Ephemeral, Known, RackConfig},
     fact::{BootEvidence, FactBody},
     job::{Job, JobKind, JobRef},
     order::{Action, NextBoot, Order},
 };
 use rack_proto::{
-    boot::{Answer, BootLog, Client, Decision, LiveGo, Question, Sign, System, decide, first_script, script},
+    boot::{
+        Answer, BootLog, Client, Decision, Hardware, LiveGo, Question, Sign, System, decide, first_script,
+        script,
+    },
     dhcp::{Bootstrap, Seen},
 };
 use schema_ids::{Digest, Generation, Incarnation, Mac, MachineId, Timestamp, Uuid};
 use serde::Deserialize;
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
 fn mac(last: u8) -> Mac {
     Mac::new([0x52, 0x54, 0, 0x77, 0, last]).unwrap()
@@ -36,6 +39,11 @@ fn rack(enlist: Enlist) -> RackConfig {
     RackConfig {
         ephemeral: Some(ephemeral()),
         token_key: "00112233445566778899aabbccddeeff".to_owned(),
+        known: Known {
+            serials: ["ABC-1".to_owned()].into(),
+            uuids: ["00112233-4455-6677-8899-aabbccddeeff".parse().unwrap()].into(),
+            macs: [mac(1), mac(8)].into(),
+        },
         ..config(enlist, &[], &machines)
     }
 }
@@ -79,9 +87,14 @@ struct Row {
     key: bool,
     installed: bool,
     refuse: Option<String>,
+    mac: u8,
+    uuid: Option<Uuid>,
+    serial: String,
     order: Option<String>,
     live: Option<String>,
     late: bool,
+    /// Whether the daemon has answered since the agent started.
+    heard: bool,
 }
 
 impl Default for Row {
@@ -95,7 +108,11 @@ impl Default for Row {
             key: true,
             installed: false,
             refuse: None,
+            mac: 9,
+            uuid: None,
+            serial: String::new(),
             order: None,
+            heard: true,
             live: None,
             late: false,
         }
@@ -143,8 +160,13 @@ fn decided(row: &Row) -> String {
         config: &config,
         order: order.as_ref(),
         link: LINK,
-        mac: mac(if row.declared { 1 } else { 9 }),
+        mac: mac(if row.declared { 1 } else { row.mac }),
+        hardware: Hardware {
+            uuid: row.uuid,
+            serial: &row.serial,
+        },
         enlisted: row.inspected,
+        heard: row.heard,
         live,
         // The order's deadline is at 1000.
         now: Timestamp::from_unix_ms(if row.late { 1000 } else { 999 }),
@@ -163,8 +185,8 @@ fn decided(row: &Row) -> String {
     }
 }
 
-#[test]
-fn scripts() {
+/// Every script that there is.
+fn all_scripts() -> String {
     let system = System {
         title: "node-00: inspect (generation 4, attempt 2)".to_owned(),
         server: "10.77.0.1:8080".parse().unwrap(),
@@ -202,7 +224,37 @@ fn scripts() {
             write!(out, "──── {title} {client:?}\n{}", script(client, &answer)).unwrap();
         }
     }
-    insta::assert_snapshot!(out);
+    out
+}
+
+#[test]
+fn scripts() {
+    insta::assert_snapshot!(all_scripts());
+}
+
+#[test]
+fn each_code_on_the_console_has_its_section() {
+    let page = include_str!("../../../../docs/boot-codes.md");
+    let codes = |text: &str, mark: &str, end: char| -> BTreeSet<String> {
+        let found = text.split(mark).skip(1);
+        found
+            .map(|rest| rest.split(end).next().unwrap().to_owned())
+            .collect()
+    };
+    let printed = codes(&all_scripts(), "(code ", ')');
+    assert!(printed.contains("BOOT-1"), "{printed:?}");
+    assert_eq!(codes(page, "\n## ", ':'), printed);
+    for section in page.split("\n## ").skip(1) {
+        let (code, _) = section.split_once(':').unwrap();
+        for part in [
+            "\n\n    muster: ",
+            &format!("(code {code})"),
+            "\n\n**Why.** ",
+            "\n\n**What to do.** ",
+        ] {
+            assert!(section.contains(part), "{code}: {part:?}");
+        }
+    }
 }
 
 fn seen(mac: Mac, machine: Option<MachineId>, bootstrap: Bootstrap, discover: bool) -> Seen {

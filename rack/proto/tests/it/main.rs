@@ -8,5 +8,6 @@ mod dhcp_properties;
 mod orders;
 mod power;
 mod session;
+mod session_properties;
 mod tftp;
 mod token_and_archive;

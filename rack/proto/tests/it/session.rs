@@ -4,7 +4,7 @@ use crate::orders::{boot, desired, life};
 use rack_api::{
     fact::{Fact, FactBody, PowerSeen},
     order::Order,
-    sync::{LONG_POLL_MS, Spooled, SyncRequest, SyncResponse},
+    sync::{LONG_POLL_MS, NumbersTaken, Spooled, SyncRequest, SyncResponse},
 };
 use rack_proto::session::{Effect, Event, Kept, KeptSpool, Session};
 use schema_ids::{Digest, Timestamp, Uuid};
@@ -174,22 +174,83 @@ fn a_fresh_agent_numbers_on_from_what_the_daemon_knows() {
     assert_eq!(session.next_sequence(), 43);
 }
 
-#[test]
-fn a_kept_spool_is_sent_and_numbered_on() {
+/// A disk on which 10 is acknowledged, and 11 and 12 wait.
+fn kept() -> Session {
     let spooled = |sequence| Spooled {
         sequence,
         fact: fact(),
     };
-    let mut session = session(Some(KeptSpool {
+    session(Some(KeptSpool {
         acknowledged: 10,
         facts: vec![spooled(11), spooled(12)],
-    }));
+    }))
+}
+
+#[test]
+fn a_kept_spool_is_sent_and_numbered_on() {
+    let mut session = kept();
     let effects = session.handle(Event::Started, at(0));
     assert_eq!(
         (sequences(&sent(&effects).facts), sent(&effects).acknowledged),
         (vec![11, 12], 10)
     );
     assert_eq!(session.next_sequence(), 13);
+}
+
+fn taken(from: u64, acknowledged: u64) -> Event {
+    Event::Taken(NumbersTaken {
+        reason: String::new(),
+        from,
+        acknowledged,
+    })
+}
+
+#[test]
+fn an_answer_covers_only_facts_that_were_sent() {
+    // The disk was restored: the daemon has up to 20 since.
+    let mut session = kept();
+    session.handle(Event::Started, at(0));
+    session.handle(Event::Facts(vec![fact()]), at(1));
+    session.handle(Event::Durable(13), at(2));
+    // The daemon's 13 is not this one, which it has not seen.
+    let effects = session.handle(answer(20, None), at(3));
+    assert_eq!(effects[0], Effect::Forget(12));
+    assert_eq!(sequences(&sent(&effects).facts), [13]);
+    assert_eq!(sent(&effects).acknowledged, 12);
+    let effects = session.handle(Event::Facts(vec![fact()]), at(4));
+    assert!(matches!(effects.as_slice(), [Effect::Spool(facts)] if sequences(facts) == [21]));
+}
+
+#[test]
+fn facts_under_taken_numbers_get_others_and_are_sent_once_those_are_on_disk() {
+    let mut session = kept();
+    session.handle(Event::Started, at(0));
+    session.handle(Event::Facts(vec![fact()]), at(1));
+    session.handle(Event::Durable(13), at(2));
+    // 11 is stored as it is here, 12 and 13 are not.
+    let effects = session.handle(taken(12, 20), at(3));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Respool(facts), Effect::WakeAt(_)] if sequences(facts) == [21, 22]),
+        "{effects:?}"
+    );
+    assert_eq!((session.acknowledged(), session.next_sequence()), (Some(20), 23));
+    let effects = session.handle(Event::Timer, at(600));
+    assert!(sent(&effects).facts.is_empty(), "they are not on disk yet");
+    let effects = session.handle(Event::Durable(22), at(601));
+    assert_eq!(sequences(&sent(&effects).facts), [21, 22]);
+    let effects = session.handle(answer(22, None), at(602));
+    assert_eq!((&effects[0], session.pending()), (&Effect::Forget(22), 0));
+}
+
+#[test]
+fn words_about_numbers_that_were_not_sent_change_none() {
+    for nonsense in [taken(13, 20), taken(12, 11)] {
+        let mut session = kept();
+        session.handle(Event::Started, at(0));
+        let effects = session.handle(nonsense, at(1));
+        assert_eq!(effects, [Effect::WakeAt(at(501))]);
+        assert_eq!((session.pending(), session.next_sequence()), (2, 13));
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The command line as a person meets it, where no daemon is needed. What needs one is tested with the daemon.
 
+mod codes;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn muster(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_muster"))
@@ -43,17 +45,19 @@ fn every_code_that_is_listed_is_explained() {
     for code in codes.iter().step_by(10) {
         let page = says(&["explain", code], 0);
         assert!(page.starts_with(&format!("# {code}")), "{page}");
-        assert!(page.contains("## What"), "{page}");
+        assert!(
+            page.contains("## What") || page.contains("**What to do.**"),
+            "{page}"
+        );
     }
-    let lines: Vec<serde_json::Value> =
-        serde_json::from_str(&says(&["--json", "explain", "--list"], 0)).expect("a JSON list");
-    assert_eq!(lines.len(), codes.len());
+    assert_eq!(codes::listed().len(), codes.len());
 }
 
 #[test]
 fn a_code_is_found_however_it_is_written_and_guessed_when_wrong() {
     assert!(says(&["explain", "no-boot"], 0).starts_with("# NO_BOOT"));
     assert!(says(&["explain", "m0101"], 0).starts_with("# M0101"));
+    assert!(says(&["explain", "boot-1"], 0).starts_with("# BOOT-1: "));
     let wrong = muster(&["explain", "NO_BOOTS"]);
     assert_eq!(wrong.status.code(), Some(64));
     let said = text(&wrong.stderr);
@@ -101,6 +105,102 @@ fn exit_codes_tell_how_it_ended() {
     let nobody = folder.path().join("socket").display().to_string();
     says(&["--socket", &nobody, "status"], 6);
     let said = says(&["--json", "--socket", &nobody, "status"], 6);
-    let document: serde_json::Value = serde_json::from_str(&said).expect("a JSON document");
-    assert_eq!(document["error"]["code"], "UNREACHABLE");
+    assert_eq!(document(&said)["error"]["code"], "UNREACHABLE");
+}
+
+/// What it says is one JSON document.
+fn document(said: &str) -> serde_json::Value {
+    serde_json::from_str(said).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+#[test]
+fn apply_is_one_document_even_where_nobody_answers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nobody = folder.path().join("socket").display().to_string();
+    let file = folder.path().join("ci").display().to_string();
+    let words = [
+        "--json",
+        "--socket",
+        &nobody,
+        "apply",
+        "--wait",
+        "--output-file",
+        &file,
+    ];
+    let said = document(&says(&words, 6));
+    assert_eq!(said["format"], "muster.apply/1.0");
+    assert_eq!(said["outcome"], "unreachable");
+    assert_eq!(said["stopped"]["code"], "UNREACHABLE");
+    assert!(said["plan"].is_null());
+    let lines = fs::read_to_string(file).expect("the file");
+    assert_eq!(
+        lines,
+        "outcome=unreachable\ndestructive=false\nblocked=false\nplan-id=\nwipe-set=\n"
+    );
+}
+
+#[test]
+fn removed_prints_fleet_lines_or_a_document() {
+    let words = [
+        "removed", "machine", "node-01", "--disks", "retain", "--reason", "RMA",
+    ];
+    let toml = says(&words, 0);
+    assert!(toml.starts_with("[removed.machine.\"node-01\"]\n"), "{toml}");
+    let said = document(&says(&[&["--json"], &words[..]].concat(), 0));
+    assert_eq!(said["object"], "removed.machine.node-01");
+    assert_eq!(said["toml"], toml.as_str());
+}
+
+#[test]
+fn what_is_wrong_is_counted_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(
+        folder.path().join("fleet.toml"),
+        "[fleet.lab]\nschema = 1\nx = 1\n",
+    )
+    .expect("write");
+    let said = says(
+        &["check", "--format", "plain", &folder.path().display().to_string()],
+        1,
+    );
+    assert_eq!(said.matches("2 errors, 0 warnings").count(), 1, "{said}");
+    assert_eq!(said.matches("0 warnings").count(), 1, "{said}");
+}
+
+/// As `muster … | head -1` does, only sooner.
+#[test]
+fn a_reader_that_is_gone_is_no_error() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/one-machine/toml");
+    let example = example.display().to_string();
+    let commands: [&[&str]; 7] = [
+        &["completions", "bash"],
+        &["explain", "--list"],
+        &["explain", "M0101"],
+        &["check", &example],
+        &["--json", "check", &example],
+        &["removed", "machine", "m1", "--disks", "retain", "--reason", "RMA"],
+        &["--help"],
+    ];
+    for words in commands {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_muster"))
+            .args(words)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .expect("muster starts");
+        assert_eq!(text(&output.stderr), "", "{words:?}");
+        assert_eq!(output.status.code(), Some(0), "{words:?}");
+    }
+    // Both gone: the end is the command's own.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = Command::new(env!("CARGO_BIN_EXE_muster"))
+        .args(["explain", "M9999"])
+        .stdout(Stdio::null())
+        .stderr(writer)
+        .status()
+        .expect("muster starts");
+    assert_eq!(status.code(), Some(64));
 }

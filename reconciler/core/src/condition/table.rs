@@ -196,7 +196,7 @@ conditions! {
     }
     UnexpectedContents UNEXPECTED_CONTENTS {
         meaning: "A disk that was to be erased holds something that nobody agreed to erase. Nothing was written.",
-        person: "Look at what is there. If it may go, add the `consent` line that the evidence names to the machine in git; otherwise choose other disks.",
+        person: "Look at what is there. If it may go, add the `consent` line that the evidence names to the machine in git; otherwise choose other disks. Deleting a partition table does not make a disk blank, `blkdiscard` does.",
         by_itself: "The machine is inspected again, once, and planned with what is found.",
         limit: Limit::None,
         under_way: false,
@@ -272,8 +272,8 @@ conditions! {
         under_way: false,
     }
     Held HELD {
-        meaning: "Someone stopped everything, or holds this machine.",
-        person: "End the hold or the stop that the evidence names.",
+        meaning: "Someone stopped everything, or holds this machine. The verbs for that come later; until then only a machine that asks for its go to write hears this, when no plan is adopted or another agent serves it.",
+        person: "End the hold or the stop that the evidence names; without one, see `muster status` for the plan and the agents.",
         by_itself: "Goes on when it is ended.",
         limit: Limit::None,
         under_way: false,
@@ -307,8 +307,8 @@ conditions! {
         under_way: false,
     }
     PlanChangedSinceShown PLAN_CHANGED_SINCE_SHOWN {
-        meaning: "The plan would erase contents that were not in the plan that people saw for this commit.",
-        person: "Look at the plan, and approve it with `muster approve`, or commit a change whose plan shows it.",
+        meaning: "The plan would erase contents that were not in the plan that people saw before this commit arrived; or new facts alone, without a commit, would make it erase what is neither blank nor consented to.",
+        person: "A revision: look at its plan, and approve it with `muster approve` or carry it out with `muster apply PLAN`. A machine: add the `consent` line that the evidence names to it in git, or commit another change whose plan shows it.",
         by_itself: "Nothing.",
         limit: Limit::None,
         under_way: false,

@@ -102,7 +102,7 @@ impl Folding {
                 self.job(*job, *boot_id, at);
             }
             FactBody::Inventory { job, inventory } => {
-                self.facts.inspected_in = self.facts.inspected_in.max(Some(job.generation));
+                self.facts.inspected_in = Some(job.generation);
                 renew(&mut self.facts.inventory, (**inventory).clone(), at)
             }
             FactBody::Step {

@@ -8,12 +8,16 @@ use rack_api::order::{Action, PowerWanted};
 use schema_ids::Timestamp;
 
 impl Case<'_> {
-    /// The power state as last told.
+    /// The power state as last told. A machine whose in-machine agent spoke after it was told to be off is
+    /// on: a BMC is asked every few seconds only, and a short job may be over before it is asked again.
     pub(super) fn power_seen(&self) -> PowerSeen {
-        self.facts
-            .power
-            .as_ref()
-            .map_or(PowerSeen::Unknown, |seen| seen.value)
+        let jobs = [&self.facts.earlier_job, &self.facts.job];
+        let spoke = jobs.into_iter().flatten().map(|job| job.last).max();
+        match &self.facts.power {
+            None => PowerSeen::Unknown,
+            Some(told) if told.value == PowerSeen::Off && spoke > Some(told.since) => PowerSeen::On,
+            Some(told) => told.value,
+        }
     }
 
     /// Whether we can switch it at all.

@@ -1,47 +1,52 @@
-//! Whether a plan may be adopted: it erases nothing that people were not shown.
+//! Whether a plan may be adopted: it erases nothing that people did not agree to.
 
 use crate::condition::Condition;
 use crate::plan::Plan;
 use schema_fleet::Unreviewed;
 use schema_ids::ContentId;
 
-/// Whether `new` may take its parent's place. `shown` is the last stored plan for the same tree, if
-/// any; `approved` the wipe-set digest that a person approved, if any. Blank disks are free.
+/// Whether `new` may take its parent's place. `agreed` are the plans by which people agreed to what its
+/// commit erases: the one they last saw before it arrived, and those that they approved. Blank disks are
+/// free. A plan for its parent's own commit needs no more agreement: planning lets such a one erase
+/// nothing beyond its parent but what is blank or consented to.
 ///
 /// # Errors
-/// The condition and the reason, when a guard blocks it or it erases more than was shown.
-pub fn adoptable(
+/// The condition and the reason, when a guard blocks it or it erases more than was agreed to.
+pub fn adoptable<'a>(
     new: &Plan,
-    shown: Option<&Plan>,
-    approved: Option<&str>,
+    parent: &Plan,
+    agreed: impl IntoIterator<Item = &'a Plan>,
     unreviewed: Unreviewed,
 ) -> Result<(), (String, String)> {
     if let Some((code, reason)) = new.guards.iter().find_map(|guard| guard.blocked.clone()) {
         return Err((code, reason));
     }
-    if unreviewed == Unreviewed::Allow || approved == Some(new.wipe_set.digest.as_str()) {
+    if unreviewed == Unreviewed::Allow || new.commit == parent.commit {
         return Ok(());
     }
+    let agreed: Vec<&Plan> = agreed.into_iter().collect();
     let mut unseen = Vec::new();
     for (id, disks) in &new.wipe_set.entries {
-        let known = shown.and_then(|shown| shown.wipe_set.entries.get(id));
-        let free = |content: &ContentId| *content == ContentId::Blank;
-        let new_ones = disks
-            .iter()
-            .filter(|disk| !free(&disk.content) && !known.is_some_and(|known| known.contains(disk)));
+        let known = |disk| {
+            let mut entries = agreed.iter().filter_map(|plan| plan.wipe_set.entries.get(id));
+            entries.any(|disks| disks.contains(disk))
+        };
         let name = new
             .machines
             .get(id)
             .map_or_else(|| id.to_string(), |machine| machine.name.to_string());
+        let new_ones = disks
+            .iter()
+            .filter(|disk| disk.content != ContentId::Blank && !known(disk));
         unseen.extend(new_ones.map(|disk| format!("{name} {} ({})", disk.disk, disk.content)));
     }
     if unseen.is_empty() {
         return Ok(());
     }
-    let told = if shown.is_some() {
-        "the plan shown for this commit did not erase"
+    let told = if agreed.is_empty() {
+        "no plan that was shown before this commit arrived erases"
     } else {
-        "no plan was shown that erases"
+        "the plan that was agreed to for this commit does not erase"
     };
     let reason = format!(
         "{told}: {}; approve wipe-set {}",

@@ -8,6 +8,9 @@ use rack_api::job::Deploy;
 use schema_ids::{BindingId, ContentId, DiskId, MachineId};
 use std::collections::BTreeMap;
 
+/// Fields that only say which machine it is: where that is certain, nothing follows from them.
+const LABELS: [&str; 2] = ["serial", "uuid"];
+
 impl Change {
     /// Whether something is lost by it.
     pub fn destructive(&self) -> bool {
@@ -16,6 +19,11 @@ impl Change {
             .iter()
             .any(|erased| erased.content != ContentId::Blank);
         lost || matches!(self.action, ChangeAction::Redeploy | ChangeAction::Release)
+    }
+
+    /// Whether it only changes what people read: nothing happens to any machine.
+    pub fn is_label(&self) -> bool {
+        matches!(self.action, ChangeAction::Rename | ChangeAction::Label)
     }
 }
 
@@ -202,7 +210,12 @@ impl Compared<'_> {
         .collect();
         let outdated = now.outdated.difference(&before.outdated);
         differ.extend(outdated.map(|field| format!("{field} (at the next installation)")));
-        (!differ.is_empty()).then(|| self.change(ChangeAction::Update, differ.join(", ")))
+        let is_label = differ.iter().all(|field| LABELS.contains(&field.as_str()));
+        let action = match is_label {
+            true => ChangeAction::Label,
+            false => ChangeAction::Update,
+        };
+        (!differ.is_empty()).then(|| self.change(action, differ.join(", ")))
     }
 }
 

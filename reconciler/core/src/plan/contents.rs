@@ -37,7 +37,18 @@ impl Question<'_> {
         );
         match &content {
             ContentId::Blank => Ok(content),
-            ContentId::Marker { binding, .. } if self.ours(*binding) => Ok(content),
+            ContentId::Marker {
+                binding, installed, ..
+            } if self.ours(*binding) => {
+                if !*installed || self.installed(id, &content) {
+                    return Ok(content);
+                }
+                Err(format!(
+                    "{what}. This database was never told that it was installed: it may be in use, and the database \
+                     may come from a backup. {}",
+                    consent_line(id, &content)
+                ))
+            }
             ContentId::Marker { binding, .. } => {
                 let owner = self.observed.bindings.get(binding);
                 Err(match owner {
@@ -85,6 +96,20 @@ impl Question<'_> {
             generation: installed.generation,
             installed: true,
         }
+    }
+
+    /// Whether a machine has told that it finished writing this to the disk.
+    fn installed(&self, id: &DiskId, content: &ContentId) -> bool {
+        let mut told = self
+            .observed
+            .machines
+            .values()
+            .filter_map(|seen| seen.installed.as_ref());
+        told.any(|told| {
+            let is_that = matches!(content, ContentId::Marker { binding, generation, .. }
+                if (*binding, *generation) == (told.binding, told.generation));
+            is_that && told.disks.contains(id)
+        })
     }
 
     /// A binding of this very slot, or one of ours that has ended.

@@ -12,7 +12,7 @@ use crate::plan::slots::Slot;
 use crate::plan::{Blocked, MachinePlan, Plan, digest, layout, network};
 use rack_api::inventory::{FirmwareKind, Inventory};
 use rack_api::job::{Deploy, DiskPlan, ImageFormat, ImageRef, Interface, Network};
-use schema_fleet::{Fleet, Machine, OnRedeploy, Placeholders, Storage, Unreviewed, UpdatePolicy};
+use schema_fleet::{Fleet, Machine, OnRedeploy, Placeholders, Storage, UpdatePolicy};
 use schema_ids::{ContentId, Digest, MachineId};
 use std::collections::BTreeSet;
 
@@ -83,34 +83,36 @@ pub(super) fn decide<'a>(
                 ..keep(Some(done), None)
             };
         }
-    } else if let Some(before) = before.filter(|before| same_wish(before, &candidate)) {
-        return Decided {
-            hurts: hurts(&question, before),
-            ..keep(Some(before), None)
-        };
     }
-    let hurts = hurts(&question, &candidate);
-    if hurts && context.same_commit && context.fleet.settings.unreviewed == Unreviewed::Approve {
-        let shown = context.parent.wipe_set.entries.get(&id);
-        let within = erased(&candidate)
-            .all(|disk| !question.hurts(&disk) || shown.is_some_and(|shown| shown.contains(&disk)));
-        if !within {
-            let hurt = erased(&candidate).filter(|disk| question.hurts(disk));
-            let lines: Vec<String> = hurt.map(|disk| question.consent(&disk)).collect();
-            let evidence = format!("no plan has shown that it would erase this. {}", lines.join("; "));
-            let blocked = Blocked {
-                condition: Condition::PlanChangedSinceShown,
-                evidence,
-            };
-            return keep(done, Some(blocked));
-        }
+    let deploy = match before.filter(|before| done.is_none() && same_wish(before, &candidate)) {
+        Some(before) => before.clone(),
+        None => candidate,
+    };
+    if let Some(blocked) = unshown(context, &question, &deploy) {
+        return keep(done, Some(blocked));
     }
     Decided {
-        intent: Intent::Deployed(Box::new(candidate)),
-        blocked: None,
-        outdated: BTreeSet::new(),
-        hurts,
+        hurts: hurts(&question, &deploy),
+        ..keep(Some(&deploy), None)
     }
+}
+
+/// New facts alone erase nothing that is neither blank nor consented to; whatever the plan that is carried
+/// out already erases stays.
+fn unshown(context: &Context<'_>, question: &Question<'_>, deploy: &Deploy) -> Option<Blocked> {
+    if !context.same_commit {
+        return None;
+    }
+    let shown = context.parent.wipe_set.entries.get(&question.id);
+    let is_shown = |disk: &DiskContents| shown.is_some_and(|shown| shown.contains(disk));
+    let lines: Vec<String> = erased(deploy)
+        .filter(|disk| question.hurts(disk) && !is_shown(disk))
+        .map(|disk| question.consent(&disk))
+        .collect();
+    (!lines.is_empty()).then(|| Blocked {
+        condition: Condition::PlanChangedSinceShown,
+        evidence: format!("no plan has shown that it would erase this. {}", lines.join("; ")),
+    })
 }
 
 /// What the machine was last told to run.
@@ -303,6 +305,7 @@ fn resolve<'a>(
             .images
             .get(&deployment.image.name)
             .and_then(|image| image.min_disk),
+        image_bytes: image.unpacked_bytes,
     };
     let mut solved =
         layout::solve(&problem).map_err(|why| unfit(format!("storage {}: {why}", deployment.storage)))?;
@@ -395,7 +398,7 @@ fn image(fleet: &Fleet, slot: &Slot<'_>, inventory: &Inventory) -> Result<(Image
         family: image.family.to_string(),
         format: ImageFormat::TarZst,
         digest: digest.value,
-        unpacked_bytes: 0,
+        unpacked_bytes: image.size.map_or(0, |size| size.0),
     };
     Ok((reference, image.kernel_args.clone()))
 }

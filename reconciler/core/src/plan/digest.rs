@@ -2,7 +2,7 @@
 
 use crate::plan::{Plan, WipeSet};
 use rack_api::job::Deploy;
-use schema_ids::{BindingId, ContentId, Digest, Incarnation, MachineId, Name, Uuid};
+use schema_ids::{BindingId, ContentId, Digest, Incarnation, MachineId, Name, Timestamp, Uuid};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -28,12 +28,14 @@ fn short(prefix: char, digest: Digest) -> String {
     format!("{prefix}-{}", &digest.hex()[..12])
 }
 
-/// The id of a plan: over everything else in it.
+/// The id of a plan: over everything else in it but when it was made. Who plans again in the same world
+/// finds the same plan, and whoever was shown it need not look again.
 pub(super) fn plan_id(plan: &Plan) -> String {
     short(
         'p',
         of_value(&Plan {
             id: String::new(),
+            made: Timestamp::from_unix_ms(0),
             ..plan.clone()
         }),
     )
@@ -98,11 +100,12 @@ pub(super) fn owned(binding: BindingId, what: &[&str]) -> Uuid {
     Uuid::from_digest(digest(&parts))
 }
 
-/// The digest of what a deployment carries out: without itself, the control plane's life, and what is
-/// erased on the way.
+/// The digest of what a deployment carries out: without itself, the control plane's life, what is erased
+/// on the way, and how many bytes the image is said to have.
 pub(super) fn spec(deploy: &Deploy) -> Digest {
     let mut carried_out = deploy.clone();
     carried_out.spec = Digest([0; 32]);
+    carried_out.image.unpacked_bytes = 0;
     carried_out.incarnation = Incarnation {
         number: 0,
         uuid: Uuid::from_bytes([0; 16]),

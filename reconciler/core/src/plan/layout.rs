@@ -10,12 +10,21 @@ use rack_api::job::{Deploy, DiskPlan, Filesystem, FilesystemKind, Partition, Par
 use schema_fleet::{DiskType, Extent, FilesystemType, PartitionType, Pick, Select, Size, Storage};
 use schema_ids::{BindingId, ContentId, DiskId, Name};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 const MIB: u64 = 1 << 20;
 
 /// Kept free at the end of each disk: the backup GPT needs 33 sectors (UEFI 2.10 §5.3), which is less
 /// than 1 MiB with any sector size in use.
 const END_RESERVED: u64 = MIB;
+
+/// Of an image's size, this part more: ext4 takes 1/64 for inodes and keeps 1/20 in reserve, and each file
+/// wastes half a block of 4 KiB at its end, which is more than the tar wastes with its blocks of 512 bytes.
+const ROOT_SPARE_PART: u64 = 8;
+
+/// And so much beside it: a journal (64 MiB below 16 GiB, by mke2fs and by mkfs.xfs) and what a first boot
+/// writes: keys, logs, package lists, an initial RAM disk made again beside the old one.
+const ROOT_SPARE: u64 = 256 * MIB;
 
 /// What a layout is solved for.
 #[derive(Clone, Copy)]
@@ -28,6 +37,8 @@ pub(super) struct Problem<'a> {
     pub(super) firmware: FirmwareKind,
     /// No disk smaller than this for the root.
     pub(super) min_disk: Option<Size>,
+    /// What the image takes when it is unpacked; 0 if the fleet does not say.
+    pub(super) image_bytes: u64,
 }
 
 /// The layout on this machine's disks; what they hold now is not looked at.
@@ -70,23 +81,64 @@ pub(super) fn solve(problem: &Problem<'_>) -> Result<Layout, String> {
         });
     }
     let filesystems = filesystems(problem, &places)?;
-    let root = filesystems
-        .iter()
-        .find(|filesystem| filesystem.mount.as_deref() == Some("/"));
-    if let (Some(root), Some(min)) = (root, problem.min_disk) {
-        let size = disks
+    let layout = Layout { disks, filesystems };
+    layout.holds_image(problem)?;
+    Ok(layout)
+}
+
+impl Layout {
+    /// The root's disk is as large as the image wants, and the image fits in the filesystems.
+    fn holds_image(&self, problem: &Problem<'_>) -> Result<(), String> {
+        let root = self
+            .filesystems
             .iter()
-            .find(|disk| disk.disk == root.disk)
-            .map_or(0, |disk| disk.size_bytes);
-        if size < min.0 {
+            .find(|filesystem| filesystem.mount.as_deref() == Some("/"));
+        let Some(root) = root else {
+            return Ok(());
+        };
+        let disk = self.disks.iter().find(|disk| disk.disk == root.disk);
+        let size = disk.map_or(0, |disk| disk.size_bytes);
+        if let Some(min) = problem.min_disk.filter(|min| size < min.0) {
             return Err(format!(
                 "the image wants a root disk of {min}, {} has {}",
                 root.disk,
                 size_text(size)
             ));
         }
+        let room: u64 = self
+            .filesystems
+            .iter()
+            .filter(|filesystem| filesystem.mount.as_deref().is_some_and(takes_image))
+            .map(|filesystem| self.size_of(filesystem))
+            .sum();
+        let image = problem.image_bytes;
+        let needed = image
+            .saturating_add(image / ROOT_SPARE_PART)
+            .saturating_add(ROOT_SPARE);
+        if image > 0 && room < needed {
+            return Err(format!(
+                "the image takes {} unpacked and needs {} with what the filesystem and a first boot add, its root has {}",
+                size_text(image),
+                size_text(needed),
+                size_text(room)
+            ));
+        }
+        Ok(())
     }
-    Ok(Layout { disks, filesystems })
+
+    fn size_of(&self, filesystem: &Filesystem) -> u64 {
+        let disk = self.disks.iter().find(|disk| disk.disk == filesystem.disk);
+        let mut partitions = disk.into_iter().flat_map(|disk| &disk.partitions);
+        partitions
+            .find(|partition| partition.number == filesystem.partition)
+            .map_or(0, |partition| partition.size_bytes)
+    }
+}
+
+/// Whether an image puts its files there: into the root, and what layouts commonly split off from it.
+fn takes_image(mount: &str) -> bool {
+    let below = |parent: &str| Path::new(mount).starts_with(parent);
+    mount == "/" || ["/boot", "/opt", "/usr", "/var"].into_iter().any(below)
 }
 
 type Chosen<'a> = (&'a Name, &'a Disk, &'a DiskId);
@@ -133,8 +185,14 @@ fn wishes(select: &Select) -> String {
         (select.disk_type != DiskType::Any).then(|| format!("type {}", select.disk_type)),
         (!serials.is_empty()).then(|| format!("serial {}", serials.join(" or "))),
         select.model.as_ref().map(|model| format!("model {model}")),
-        select.min_size.as_ref().map(|min| format!("at least {}", min.value)),
-        select.max_size.as_ref().map(|max| format!("at most {}", max.value)),
+        select
+            .min_size
+            .as_ref()
+            .map(|min| format!("at least {}", min.value)),
+        select
+            .max_size
+            .as_ref()
+            .map(|max| format!("at most {}", max.value)),
     ];
     let words: Vec<String> = words.into_iter().flatten().collect();
     if words.is_empty() {

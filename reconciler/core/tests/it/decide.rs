@@ -9,6 +9,7 @@ use rack_api::fact::{BmcFaultKind, BootEvidence, Fact, FactBody, PowerSeen, Step
 use rack_api::job::JobRef;
 use rack_api::order::{Lane, OrderRef, PowerWanted};
 use reconciler_core::admit::{Permits, Policy};
+use reconciler_core::condition::Wait;
 use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact};
 use reconciler_core::intent::Intent;
 use reconciler_core::next::Decision;
@@ -71,6 +72,8 @@ struct Stage {
     permits: Permits,
     policy: Policy,
     holds: String,
+    /// Why its commit cannot be planned again.
+    stopped: Option<Wait>,
     boots: u8,
     /// The job that the in-machine agent has.
     running: Option<JobRef>,
@@ -149,6 +152,7 @@ impl Stage {
             permits: Permits::default(),
             policy: Policy::default(),
             holds: case.holds.clone(),
+            stopped: None,
             boots: 0,
             running: None,
             text: String::new(),
@@ -204,6 +208,7 @@ impl Stage {
             permits: &self.permits,
             policy: &self.policy,
             restored: None,
+            stopped: self.stopped.as_ref(),
         };
         tick(&world, self.now)
     }
@@ -211,7 +216,11 @@ impl Stage {
     /// Performs effects until nothing more is wanted, and writes down what stands then.
     fn settle(&mut self) {
         for _ in 0..20 {
-            let step = self.tick();
+            let mut step = self.tick();
+            if self.stopped.is_some() {
+                step.effects
+                    .retain(|effect| !matches!(effect, Effect::Replan { .. }));
+            }
             if step.effects.is_empty() {
                 self.write_down(&step);
                 return;
@@ -407,6 +416,11 @@ impl Stage {
             "release" => {
                 self.policy.holds.clear();
             }
+            "unplannable" => {
+                let (code, reason) = rest.split_once(' ').unwrap();
+                self.stopped = Some(Wait::of_stop(code, reason, self.now));
+            }
+            "plannable" => self.stopped = None,
             "reinstall" => {
                 self.in_git.epoch += 1;
                 self.case_fleet = fleet(&self.in_git);

@@ -2,6 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod decide;
+mod discovered;
+mod doubted;
+mod fence;
 mod pages;
 mod planning;
 mod properties;
+mod rack;

@@ -4,6 +4,7 @@
 
 use reconciler_core::condition::Condition;
 use reconciler_core::phase;
+use reconciler_core::refusal::RefusalCode;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -24,20 +25,29 @@ fn check(path: &Path, text: &str) {
     );
 }
 
+/// A folder holds a page for each code, and no other.
+fn check_folder(name: &str, pages: Vec<(&str, String)>) {
+    let folder = docs().join(name);
+    for (code, page) in &pages {
+        check(&folder.join(format!("{code}.md")), page);
+    }
+    let known: BTreeSet<String> = pages.iter().map(|(code, _)| format!("{code}.md")).collect();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        assert!(known.contains(&file), "{file} is the page of no code");
+    }
+}
+
 #[test]
 fn each_condition_has_its_page() {
-    let folder = docs().join("conditions");
-    for condition in Condition::ALL {
-        check(&folder.join(format!("{condition}.md")), &condition.page());
-    }
-    let known: BTreeSet<String> = Condition::ALL
-        .iter()
-        .map(|condition| format!("{condition}.md"))
-        .collect();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(known.contains(&name), "{name} is the page of no condition");
-    }
+    let pages = Condition::ALL.iter().map(|one| (one.code(), one.page()));
+    check_folder("conditions", pages.collect());
+}
+
+#[test]
+fn each_refusal_has_its_page() {
+    let pages = RefusalCode::ALL.iter().map(|one| (one.code(), one.page()));
+    check_folder("refusals", pages.collect());
 }
 
 #[test]

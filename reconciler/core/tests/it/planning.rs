@@ -74,7 +74,7 @@ struct SeenDisk {
 }
 
 impl SeenMachine {
-    /// `BINDING` in a marker stands for one that has ended.
+    /// `BINDING` in a marker stands for one that has ended, `OWN` for one that has not.
     pub(crate) fn inventory(&self, plan: &Plan) -> Inventory {
         let ended = plan
             .ended
@@ -82,7 +82,7 @@ impl SeenMachine {
             .next()
             .map(ToString::to_string)
             .unwrap_or_default();
-        let content = |holds: &str| holds.replace("BINDING", &ended).parse().unwrap();
+        let content = |holds: &str| own(plan, &holds.replace("BINDING", &ended)).parse().unwrap();
         let disks = self.disks.iter().enumerate().map(|(at, disk)| Disk {
             id: disk.id.parse().ok(),
             path: format!("/dev/vd{}", char::from(b'a' + u8::try_from(at).unwrap())),
@@ -126,6 +126,12 @@ impl SeenMachine {
             bmc: None,
         }
     }
+}
+
+/// The text with the first binding of the plan for `OWN`.
+fn own(plan: &Plan, text: &str) -> String {
+    let own = plan.bindings.keys().next().map(ToString::to_string);
+    text.replace("OWN", &own.unwrap_or_default())
 }
 
 /// A fleet of `base.toml`, the fleet object's fields and what a case adds.
@@ -382,7 +388,8 @@ fn run(case: &Case) -> String {
         world.later();
         if let Some(added) = &step.fleet {
             world.next_commit();
-            current = Some(fleet(step.settings.as_deref().unwrap_or_default(), added));
+            let added = own(&world.parent, added);
+            current = Some(fleet(step.settings.as_deref().unwrap_or_default(), &added));
         }
         let fleet = current.as_ref().expect("the first step has a fleet");
         for (name, seen) in &step.see {
@@ -398,7 +405,7 @@ fn run(case: &Case) -> String {
         writeln!(text, "== {}", step.say).unwrap();
         text.push_str(&describe(&new, step));
         let shown = step.shown.then_some(&new);
-        match adoptable(&new, shown, None, fleet.settings.unreviewed) {
+        match adoptable(&new, &world.parent, shown, fleet.settings.unreviewed) {
             Ok(()) => world.adopt(fleet, new),
             Err((code, why)) => writeln!(text, "  NOT ADOPTED {code}: {}", brief(&why)).unwrap(),
         }

@@ -132,6 +132,44 @@ fn apart(plan: &Plan) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// What the machine in git consents to lose.
+const AGREED: &str = "data:agreed";
+
+/// What may be found on its disk.
+const FOUND: [&str; 6] = [
+    "blank",
+    AGREED,
+    "data:other",
+    "muster:writing:1:OWN:2",
+    "muster:installed:1:OWN:2",
+    "muster:installed:1:OWN:3",
+];
+
+fn one_machine() -> String {
+    format!(
+        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\n\
+         nic.p0 = {{ mac = \"52:54:00:77:00:01\", link = \"lab/pxe\" }}\n\
+         consent = [{{ disk = \"serial:d1\", contents = \"{AGREED}\" }}]\n\
+         [deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\n\
+         storage = \"disk\"\nnetwork = \"auto\"\n"
+    )
+}
+
+fn one_disk(holds: &str, plan: &Plan) -> Inventory {
+    // Before there is a binding, nothing can be marked with it.
+    let holds = match plan.bindings.is_empty() && holds.contains("OWN") {
+        true => "blank",
+        false => holds,
+    };
+    let seen = format!(
+        "serial = \"S1\"\nmacs = [\"52:54:00:77:00:01\"]\n\
+         disks = [{{ id = \"serial:d1\", gb = 20, holds = \"{holds}\" }}]"
+    );
+    toml::from_str::<planning::SeenMachine>(&seen)
+        .unwrap()
+        .inventory(plan)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -181,6 +219,33 @@ proptest! {
             let disks = |deploy: &Deploy| deploy.disks.iter().map(|disk| disk.disk.clone()).collect::<Vec<_>>();
             prop_assert_eq!(disks(new), disks(old));
             prop_assert_eq!(world.parent.machines[id].wanted.generation, before.machines[id].wanted.generation.next());
+        }
+    }
+
+    /// Whatever is found or installed after a commit: a plan may erase no more than the one before it, but for
+    /// what is blank or consented to; also where nobody reviews.
+    #[test]
+    fn facts_alone_erase_nothing_new(found in prop::collection::vec((0..FOUND.len(), any::<bool>()), 1..12)) {
+        let mut world = World::new();
+        let fleet = planning::fleet("unreviewed = \"allow\"", &one_machine());
+        world.next_commit();
+        world.adopt(&fleet, world.plan(&fleet));
+        for (holds, installed) in found {
+            world.later();
+            let (id, machine) = world.parent.machine("m1").unwrap();
+            if installed && matches!(machine.wanted.intent, Intent::Deployed(_)) {
+                world.install(id);
+            } else {
+                let seen = one_disk(FOUND[holds], &world.parent);
+                world.see(id, seen);
+            }
+            let new = world.plan(&fleet);
+            let before = world.parent.wipe_set.entries.get(&id).cloned().unwrap_or_default();
+            for erased in new.wipe_set.entries.get(&id).into_iter().flatten() {
+                let content = erased.content.to_string();
+                prop_assert!(before.contains(erased) || ["blank", AGREED].contains(&content.as_str()), "{}", content);
+            }
+            world.adopt(&fleet, new);
         }
     }
 

@@ -1,10 +1,17 @@
 //! A real musterd on a real private Postgres and a real git repository, in a folder that goes away.
 
+use rack_api::daemon_path;
+use rack_api::fact::{Fact, FactBody};
+use rack_api::sync::{Spooled, SyncRequest, SyncResponse};
 use reconciler_core::people::{self, ApplyAnswer, ApplyRequest, PlanAnswer, PlanRequest, Status};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use schema_ids::{Timestamp, Uuid};
 use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A cluster is made at the first start: some CPU-seconds, more on a loaded host.
@@ -90,7 +97,9 @@ impl Bed {
             .arg("--state-dir")
             .arg(self.path("state"))
             .arg("--runtime-dir")
-            .arg(self.path("run"));
+            .arg(self.path("run"))
+            .arg("--secrets-dir")
+            .arg(self.path("secrets"));
         command.args([
             "--listen",
             &format!("127.0.0.1:{}", self.port),
@@ -172,9 +181,85 @@ impl Bed {
         }
     }
 
+    /// Enrols a rack agent; gives a client that is it, and the agents' door.
+    pub(crate) fn enrol(&self, agent: &str) -> (reqwest::Client, String) {
+        let out = self.path("certificates");
+        let enrolled = Command::new(env!("CARGO_BIN_EXE_musterd"))
+            .args(["certificates", "--agent", agent, "--state-dir"])
+            .arg(self.path("state"))
+            .arg("--out")
+            .arg(&out)
+            .status();
+        assert!(enrolled.is_ok_and(|status| status.success()));
+        let certificate = |name: String| CertificateDer::from_pem_file(out.join(name)).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate("ca.pem".to_owned())).unwrap();
+        let key = PrivateKeyDer::from_pem_file(out.join(format!("{agent}.key"))).unwrap();
+        let tls =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_client_auth_cert(vec![certificate(format!("{agent}.pem"))], key)
+                .unwrap();
+        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build();
+        (client.unwrap(), format!("https://localhost:{}", self.port))
+    }
+
+    /// Hears `rackd-1` with these facts, numbered from `first`, and answers it.
+    pub(crate) async fn hear(&self, first: u64, facts: Vec<FactBody>) -> SyncResponse {
+        let (client, door) = self.enrol("rackd-1");
+        let at = Timestamp::from_unix_ms(0);
+        let facts: Vec<_> = (first..)
+            .zip(facts)
+            .map(|(sequence, body)| {
+                let fact = Fact { at, body };
+                Spooled { sequence, fact }
+            })
+            .collect();
+        let request = SyncRequest {
+            agent: "rackd-1".parse().unwrap(),
+            boot: Uuid::from_bytes([1; 16]),
+            incarnation: None,
+            generations: BTreeMap::new(),
+            have: None,
+            acknowledged: 0,
+            watermark: first + facts.len() as u64 - 1,
+            facts,
+            wait_ms: 0,
+        };
+        let sent = client.post(format!("{door}{}", daemon_path::SYNC)).json(&request);
+        sent.send().await.unwrap().json().await.expect("musterd answers")
+    }
+
     /// The plan for the branch's head.
     pub(crate) async fn plan(&self) -> Result<PlanAnswer, String> {
         self.post(people::PLAN, &PlanRequest::default()).await
+    }
+
+    /// What a table of musterd's database holds, a line for each row.
+    pub(crate) fn table(&self, name: &str) -> Vec<String> {
+        let asked = Command::new("psql")
+            .args([
+                "-XAt",
+                "-U",
+                "muster",
+                "-d",
+                "muster",
+                "-c",
+                &format!("TABLE {name}"),
+                "-h",
+            ])
+            .arg(self.path("run/postgres"))
+            .output()
+            .expect("psql runs");
+        assert!(
+            asked.status.success(),
+            "{}",
+            String::from_utf8_lossy(&asked.stderr)
+        );
+        let text = String::from_utf8(asked.stdout).unwrap();
+        text.lines().map(str::to_owned).collect()
     }
 
     /// Carries the branch out now.

@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bed;
+mod muster;
+mod rack_agent;
+mod secrets;
+mod shown;
 
 use bed::{Bed, example, leftovers};
 use reconciler_core::people::Stage;

@@ -22,16 +22,47 @@ async fn a_plan_comes_back_as_it_was_stored() {
 }
 
 #[tokio::test]
-async fn the_plan_last_shown_for_a_tree_is_found() {
+async fn a_plan_that_is_made_again_is_stored_once() {
     let bed = Bed::new().await;
-    let (first, second) = (plan("p-1", None, &[(1, 1)]), plan("p-2", None, &[(1, 1), (2, 1)]));
-    for shown in [&first, &second, &first] {
-        bed.save_shown_plan(shown, "tree").await.unwrap();
-    }
-    bed.save_shown_plan(&second, "another tree").await.unwrap();
-    assert_eq!(bed.last_shown("tree").await.unwrap(), Some(first));
-    assert_eq!(bed.last_shown("another tree").await.unwrap(), Some(second));
-    assert_eq!(bed.last_shown("never shown").await.unwrap(), None);
+    let first = plan("p-1", None, &[(1, 1)]);
+    let mut again = first.clone();
+    again.made = first.made.plus(Duration::from_secs(60));
+    bed.save_plan(&first).await.unwrap();
+    bed.save_plan(&again).await.unwrap();
+    assert_eq!(bed.plan("p-1").await.unwrap(), Some(first));
+    bed.save_shown_plan(&again, "tree").await.unwrap();
+    bed.save_shown_plan(&again, "tree").await.unwrap();
+    assert_eq!(bed.number("SELECT count(*) FROM shown").await, 1);
+    adopt(&bed, &again).await;
+}
+
+/// What people agreed to for the tree of this commit, by the plans' ids.
+async fn agreed(bed: &Bed, commit: &str) -> Vec<String> {
+    let plans = bed.agreed_plans(commit, "tree").await.unwrap();
+    plans.into_iter().map(|plan| plan.id).collect()
+}
+
+#[tokio::test]
+async fn who_looks_after_a_commit_arrived_agrees_to_nothing() {
+    let bed = Bed::new().await;
+    let [one, two, three] = ["p-1", "p-2", "p-3"].map(|id| plan(id, None, &[(1, 1)]));
+    bed.save_shown_plan(&one, "tree").await.unwrap();
+    bed.save_shown_plan(&two, "tree").await.unwrap();
+    bed.save_shown_plan(&three, "another tree").await.unwrap();
+    assert_eq!(agreed(&bed, "commit").await, [""; 0], "it has not arrived");
+    bed.sql("SELECT pg_sleep(0.002)").await;
+    bed.record_arrival("commit").await.unwrap();
+    assert_eq!(agreed(&bed, "commit").await, ["p-2"]);
+    bed.save_shown_plan(&three, "tree").await.unwrap();
+    bed.record_arrival("commit").await.unwrap();
+    assert_eq!(agreed(&bed, "commit").await, ["p-2"], "shown too late");
+    bed.sql("SELECT pg_sleep(0.002)").await;
+    bed.record_arrival("reverted to it").await.unwrap();
+    assert_eq!(agreed(&bed, "reverted to it").await, ["p-3"]);
+    bed.approve("p-3", &three.wipe_set.digest, &by()).await.unwrap();
+    assert_eq!(agreed(&bed, "commit").await, ["p-2", "p-3"]);
+    let arrivals = bed.revision_history("commit").await.unwrap();
+    assert_eq!(arrivals.len(), 1, "it arrives once");
 }
 
 #[tokio::test]

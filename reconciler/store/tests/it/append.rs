@@ -1,7 +1,7 @@
 //! Facts come in: once each, in order, and never from an agent that counts anew.
 
 use crate::bed::Bed;
-use crate::fleet::{adopt, by, inventory, job, machine, name, plan, sync, uuid};
+use crate::fleet::{adopt, binding, binding_id, by, disk, inventory, job, machine, name, plan, sync, uuid};
 use rack_api::fact::{FactBody, PowerSeen};
 use rack_api::sync::SyncRequest;
 use reconciler_core::facts::AgentSeen;
@@ -72,6 +72,53 @@ async fn an_agent_that_counts_anew_is_told_where_to_go_on() {
     bed.append_facts(&sync("r2", vec![(1, power(2, PowerSeen::On))]))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn the_lowest_number_that_is_taken_is_told() {
+    let bed = Bed::new().await;
+    let on = |sequence| (sequence, power(1, PowerSeen::On));
+    // Nothing is stored under 3, as after a restored database: the agent was acknowledged more than this.
+    bed.append_facts(&sync("r1", vec![on(1), on(2), on(4), on(5)]))
+        .await
+        .unwrap();
+    for (facts, lowest) in [
+        (
+            vec![
+                on(1),
+                on(2),
+                (4, power(2, PowerSeen::On)),
+                (5, power(2, PowerSeen::On)),
+            ],
+            4,
+        ),
+        (
+            vec![(5, power(2, PowerSeen::On)), (4, power(2, PowerSeen::On))],
+            4,
+        ),
+        (vec![on(2), on(3), on(6)], 3),
+    ] {
+        match bed.append_facts(&sync("r1", facts)).await {
+            Err(StoreError::SequenceReused {
+                sequence,
+                acknowledged: 5,
+                ..
+            }) => assert_eq!(sequence, lowest),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(
+        bed.number("SELECT count(*) FROM fact").await,
+        4,
+        "nothing came of these"
+    );
+    // What is refused arrives under other numbers.
+    let anew = sync(
+        "r1",
+        vec![(6, power(2, PowerSeen::On)), (7, power(2, PowerSeen::On))],
+    );
+    let receipt = bed.append_facts(&anew).await.unwrap();
+    assert_eq!((receipt.acknowledged, receipt.stored), (7, 2));
 }
 
 #[tokio::test]
@@ -235,4 +282,55 @@ async fn an_agent_that_knows_more_shows_a_restore() {
             None
         );
     }
+}
+
+#[tokio::test]
+async fn a_marker_ahead_of_the_database_shows_a_restore() {
+    let bed = Bed::new().await;
+    let mut adopted = plan("p-1", None, &[(1, 3)]);
+    adopted.bindings.insert(binding_id(1), binding(1, 1, 1));
+    adopt(&bed, &adopted).await;
+    let mut told = 0;
+    let mut seen = |holds: String| {
+        told += 1;
+        let mut found = inventory(1);
+        found.disks.push(disk("serial:disk1", &holds));
+        let inventory = Box::new(found);
+        sync(
+            "r1",
+            vec![(
+                told,
+                FactBody::Inventory {
+                    job: job(1, 3, 1),
+                    inventory,
+                },
+            )],
+        )
+    };
+    let ours = binding_id(1);
+    let known = [
+        format!("muster:installed:1:{ours}:3"),
+        "blank".to_owned(),
+        format!("muster:installed:9:{}:99", binding_id(2)),
+    ];
+    for holds in known {
+        let receipt = bed.append_facts(&seen(holds.clone())).await.unwrap();
+        assert_eq!(receipt.restored, None, "{holds}");
+    }
+    let mut life = 1;
+    for holds in [
+        format!("muster:installed:{life}:{ours}:4"),
+        format!("muster:writing:3:{ours}:1"),
+    ] {
+        let receipt = bed.append_facts(&seen(holds.clone())).await.unwrap();
+        let evidence = receipt.restored.unwrap_or_default();
+        assert!(evidence.contains("serial:disk1"), "{holds}: {evidence}");
+        life += 1;
+        assert_eq!(bed.recover(&by()).await.unwrap().number, life);
+    }
+    let receipt = bed
+        .append_facts(&seen(format!("muster:installed:1:{ours}:4")))
+        .await
+        .unwrap();
+    assert_eq!(receipt.restored, None, "a recovery has laid that life to rest");
 }

@@ -1,7 +1,7 @@
 //! Small fleets, plans, facts and orders to store.
 
 use rack_api::fact::{Fact, FactBody};
-use rack_api::inventory::{Cpu, Firmware, FirmwareKind, Inventory};
+use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory};
 use rack_api::job::JobRef;
 use rack_api::order::{Action, NextBoot, Order, PowerWanted};
 use rack_api::sync::{Spooled, SyncRequest};
@@ -148,6 +148,21 @@ pub(crate) fn inventory(memory_bytes: u64) -> Inventory {
         disks: Vec::new(),
         nics: Vec::new(),
         bmc: None,
+    }
+}
+
+/// A disk with what it holds.
+pub(crate) fn disk(id: &str, holds: &str) -> Disk {
+    Disk {
+        id: Some(id.parse().unwrap()),
+        path: "/dev/vda".to_owned(),
+        model: String::new(),
+        serial: String::new(),
+        size_bytes: 1 << 34,
+        kind: DiskKind::Ssd,
+        local: true,
+        content: holds.parse().unwrap(),
+        holds: String::new(),
     }
 }
 

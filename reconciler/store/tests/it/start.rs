@@ -25,6 +25,17 @@ fn refusal(nonce: u8) -> WriteStart {
 }
 
 #[tokio::test]
+async fn a_yes_whose_answer_was_lost_does_not_outlive_a_no() {
+    let bed = Bed::new().await;
+    adopt(&bed, &plan("p-1", None, &[(1, 2)])).await;
+    bed.record_start("p-1", &go(1)).await.unwrap();
+    let StartRecord::Recorded(again) = bed.record_start("p-1", &refusal(1)).await.unwrap() else {
+        panic!("not recorded")
+    };
+    assert!(again.refused.is_some());
+}
+
+#[tokio::test]
 async fn a_nonce_keeps_its_first_answer() {
     let bed = Bed::new().await;
     adopt(&bed, &plan("p-1", None, &[(1, 2)])).await;
@@ -34,7 +45,11 @@ async fn a_nonce_keeps_its_first_answer() {
     let (StartRecord::Recorded(one), StartRecord::Recorded(two)) = (one.unwrap(), two.unwrap()) else {
         panic!("not recorded")
     };
-    assert_eq!(one, two, "both daemons send the same answer");
+    assert!(two.refused.is_some(), "a no is never answered with an older yes");
+    assert!(
+        one.refused.is_none() || one == two,
+        "a no that came first is the answer to both"
+    );
     for other in [
         WriteStart {
             boot_id: uuid(51),

@@ -59,7 +59,7 @@ words! {
     Enlist {
         /// Local boot.
         Off = "off",
-        /// Inspection, if git knows its serial number or a MAC address of it.
+        /// Inspection, if git knows its serial number, its system UUID or a MAC address of it.
         Known = "known",
         /// Inspection.
         On = "on",

@@ -22,7 +22,7 @@ kind! {
         redeploy source: Option<Spanned<SourceUrl>>,
         /// For `tar.zst`: the archive's SHA-256.
         redeploy sha256: Option<Spanned<Digest>>,
-        /// For `tar.zst`: the archive's size, for progress and limits.
+        /// For `tar.zst`: the archive's size when unpacked, for progress and limits.
         live size: Option<Size>,
         /// For `netboot`: the kernel.
         redeploy kernel: Option<Part>,

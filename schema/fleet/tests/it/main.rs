@@ -6,5 +6,6 @@ mod examples;
 mod language;
 mod pages;
 mod properties;
+mod readme;
 mod render;
 mod revision;

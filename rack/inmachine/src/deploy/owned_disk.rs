@@ -1,0 +1,372 @@
+//! A disk that is this job's to write: it carries this job's marker, and it is held open.
+//!
+//! The kernel names disks in the order in which they appear, so after a controller's reset `sda` may be
+//! another disk than before. That no step writes a disk which the plan does not name rests on two things:
+//!
+//! - Paths and files to write to are had from an [`OwnedDisk`] only, and each time it looks first: is the
+//!   plan's disk still the one of this name, is the node still the device that is open, is this job's marker
+//!   on it? What is written here is written to the very file whose marker was read.
+//! - Tools need a path. While a disk is open, its name is not given to another: the block layer gives a device
+//!   number back when the last opener is gone (`bdev_free_inode`), and the drivers free the number in the name
+//!   with the disk itself (`scsi_disk_release` of sd, `virtblk_free_disk` of virtio_blk, `nvme_free_ns_head` of
+//!   nvme). A disk that went away and came back has another name and node, and the open one answers with
+//!   errors. Only `mmcblk` is named for its slot; a card changed there is found by the look before, not by the
+//!   hold.
+
+use super::error::{DeployError, doing};
+use crate::content;
+use crate::disk::{self, BlockDisk};
+use crate::fence::{Refusal, Standing, may_write};
+use crate::marker::{self, BLOCK_BYTES, Marker, State};
+use crate::say;
+use crate::sysfs::Sysfs;
+use rack_api::fact::DiskSeen;
+use rack_api::job::{Deploy, DiskPlan, JobRef};
+use rustix::fs::{Advice, OFlags, fadvise, major, minor};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::num::NonZeroU64;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A disk of the wipe-set with this job's first marker on it.
+#[derive(Debug)]
+pub(super) struct OwnedDisk<'a> {
+    held: HeldDisk<'a>,
+    marker: Marker,
+}
+
+/// Looks again at exactly the disks to be written and, if all may be, marks them as begun: the first
+/// write of a deployment.
+///
+/// # Errors
+/// A disk changed since the go, is in use, or cannot be written.
+pub(super) fn claim<'a>(
+    sysfs: &'a Sysfs,
+    job: &JobRef,
+    deploy: &'a Deploy,
+) -> Result<Vec<OwnedDisk<'a>>, DeployError> {
+    let disks = hold_all(sysfs, deploy)?;
+    let seen = disks.iter().map(HeldDisk::look).collect::<Result<Vec<_>, _>>()?;
+    match may_write(job, deploy, &seen).map_err(DeployError::Fence)? {
+        Standing::MayWrite => {}
+        now @ (Standing::Finish | Standing::Installed) => return Err(DeployError::Overtaken(now)),
+    }
+    let marker = marker_of(job, deploy, State::Writing);
+    write_marker(&disks, HeldDisk::open, &marker)?;
+    let own = |held| OwnedDisk {
+        held,
+        marker: marker.clone(),
+    };
+    Ok(disks.into_iter().map(own).collect())
+}
+
+/// The disks of a job that was finished, as far as their final marker is missing.
+///
+/// # Errors
+/// A disk carries neither marker of this job, to the last field.
+pub(super) fn unfinished<'a>(
+    sysfs: &'a Sysfs,
+    job: &JobRef,
+    deploy: &'a Deploy,
+) -> Result<Vec<OwnedDisk<'a>>, DeployError> {
+    let (begun, done) = (
+        marker_of(job, deploy, State::Writing),
+        marker_of(job, deploy, State::Installed),
+    );
+    let mut disks = Vec::new();
+    for held in hold_all(sysfs, deploy)? {
+        let found = held.marker_on(&held.file)?;
+        if found.as_ref() == Some(&begun) {
+            let marker = begun.clone();
+            disks.push(OwnedDisk { held, marker });
+        } else if found.as_ref() != Some(&done) {
+            return Err(held.not_ours());
+        }
+    }
+    Ok(disks)
+}
+
+/// Writes the final marker on every disk: the last write of a deployment.
+///
+/// # Errors
+/// A disk is in use, is not what it was, or cannot be written.
+pub(super) fn finish(disks: &[OwnedDisk<'_>]) -> Result<(), DeployError> {
+    let Some(first) = disks.first() else { return Ok(()) };
+    let marker = Marker {
+        state: State::Installed,
+        ..first.marker.clone()
+    };
+    write_marker(disks, OwnedDisk::open, &marker)
+}
+
+impl<'a> OwnedDisk<'a> {
+    /// What shall be on it.
+    pub(super) fn plan(&self) -> &'a DiskPlan {
+        self.held.plan
+    }
+
+    /// Its size.
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.held.disk.size_bytes
+    }
+
+    /// Bytes of a logical sector.
+    pub(super) fn sector_bytes(&self) -> u64 {
+        self.held.disk.sector_bytes
+    }
+
+    /// Its node, for the tool that is run next.
+    ///
+    /// # Errors
+    /// It is not this job's disk any more.
+    pub(super) fn node(&self) -> Result<String, DeployError> {
+        let node = self.held.node()?;
+        self.demand_marker(&self.held.file)?;
+        Ok(node.display().to_string())
+    }
+
+    /// The node of one of its partitions, for the tool that is run next.
+    ///
+    /// # Errors
+    /// It is not this job's disk any more, or not partitioned as planned.
+    pub(super) fn partition(&self, number: u32) -> Result<String, DeployError> {
+        let place = self.plan().partitions.iter().position(|p| p.number == number);
+        let nodes = self.partitions()?;
+        place
+            .and_then(|place| nodes.into_iter().nth(place))
+            .ok_or_else(|| self.no_partition(number))
+    }
+
+    /// The nodes of its partitions in the plan's order, if the kernel has exactly those.
+    ///
+    /// # Errors
+    /// It is not this job's disk any more, or not partitioned as planned.
+    pub(super) fn partitions(&self) -> Result<Vec<String>, DeployError> {
+        self.node()?;
+        let (sysfs, disk) = (self.held.sysfs, &self.held.disk.name);
+        let found = disk::partitions(sysfs, disk);
+        let planned = &self.plan().partitions;
+        if let Some(more) = found
+            .keys()
+            .find(|number| !planned.iter().any(|partition| partition.number == **number))
+        {
+            return Err(self.no_partition(*more));
+        }
+        let node = |partition: &rack_api::job::Partition| {
+            let name = found.get(&partition.number)?;
+            let directory = format!("sys/block/{disk}/{name}");
+            // In units of 512 bytes, whatever the disk's own sectors are.
+            let bytes = |attribute| {
+                let sectors: Option<u64> = sysfs.number(&format!("{directory}/{attribute}"));
+                sectors.map(|sectors| sectors * 512)
+            };
+            let node = sysfs.device(name);
+            let is_it = bytes("start") == Some(partition.start_bytes)
+                && bytes("size") == Some(partition.size_bytes)
+                && is_numbered(sysfs, &directory, &node.metadata().ok()?);
+            is_it.then(|| node.display().to_string())
+        };
+        planned
+            .iter()
+            .map(|partition| node(partition).ok_or_else(|| self.no_partition(partition.number)))
+            .collect()
+    }
+
+    /// Opens it for writing.
+    ///
+    /// # Errors
+    /// It is not this job's disk any more.
+    pub(super) fn open(&self, flags: OFlags) -> Result<File, DeployError> {
+        let file = self.held.open(flags)?;
+        self.demand_marker(&file)?;
+        Ok(file)
+    }
+
+    fn demand_marker(&self, file: &File) -> Result<(), DeployError> {
+        if self.held.marker_on(file)?.as_ref() == Some(&self.marker) {
+            Ok(())
+        } else {
+            Err(self.held.not_ours())
+        }
+    }
+
+    fn no_partition(&self, number: u32) -> DeployError {
+        DeployError::NoPartition {
+            disk: self.held.disk.name.clone(),
+            number,
+        }
+    }
+}
+
+/// A disk of the wipe-set, held open, whatever is on it.
+#[derive(Debug)]
+struct HeldDisk<'a> {
+    sysfs: &'a Sysfs,
+    plan: &'a DiskPlan,
+    disk: BlockDisk,
+    /// Only for reading: udev looks at a disk anew when one that was open for writing is closed.
+    file: File,
+}
+
+fn hold_all<'a>(sysfs: &'a Sysfs, deploy: &'a Deploy) -> Result<Vec<HeldDisk<'a>>, DeployError> {
+    deploy
+        .disks
+        .iter()
+        .map(|plan| HeldDisk::hold(sysfs, plan))
+        .collect()
+}
+
+impl<'a> HeldDisk<'a> {
+    fn hold(sysfs: &'a Sysfs, plan: &'a DiskPlan) -> Result<Self, DeployError> {
+        let disk = disk::find(sysfs, &plan.disk).ok_or_else(|| {
+            DeployError::Fence(Refusal::Missing {
+                disk: plan.disk.clone(),
+            })
+        })?;
+        let node = sysfs.device(&disk.name);
+        let file = File::open(&node).map_err(doing(format!("open {}", node.display())))?;
+        let held = Self {
+            sysfs,
+            plan,
+            disk,
+            file,
+        };
+        // Now that it keeps its name: was it the plan's disk that was opened?
+        held.node()?;
+        Ok(held)
+    }
+
+    /// What is on it.
+    fn look(&self) -> Result<DiskSeen, DeployError> {
+        let contents = content::look_through(self.sysfs, &self.disk, &self.file);
+        Ok(DiskSeen {
+            disk: self.plan.disk.clone(),
+            content: contents.map_err(DeployError::Content)?.id,
+            size_bytes: self.disk.size_bytes,
+        })
+    }
+
+    /// Its node, if the plan's disk still has this name and the node is the device that is open.
+    fn node(&self) -> Result<PathBuf, DeployError> {
+        let named = disk::find(self.sysfs, &self.plan.disk)
+            .is_some_and(|now| (&now.name, now.size_bytes) == (&self.disk.name, self.disk.size_bytes));
+        let node = self.sysfs.device(&self.disk.name);
+        let directory = format!("sys/block/{}", self.disk.name);
+        let open = self.metadata(&self.file)?;
+        if named && is_numbered(self.sysfs, &directory, &open) && is_at(&node, &open) {
+            Ok(node)
+        } else {
+            Err(self.moved())
+        }
+    }
+
+    /// Opens it for writing: the device that is held, or nothing.
+    fn open(&self, flags: OFlags) -> Result<File, DeployError> {
+        let node = self.node()?;
+        let flags = i32::try_from(flags.bits()).expect("flags of open(2) are an int");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(flags)
+            .open(&node)
+            .map_err(doing(format!("open {} for writing", node.display())))?;
+        if is_same(&self.metadata(&file)?, &self.metadata(&self.file)?) {
+            Ok(file)
+        } else {
+            Err(self.moved())
+        }
+    }
+
+    /// The marker as the disk has it, not as the kernel remembers it.
+    fn marker_on(&self, file: &File) -> Result<Option<Marker>, DeployError> {
+        let reading = || doing(format!("read the marker of {}", self.disk.name));
+        let length = NonZeroU64::new(u64::try_from(BLOCK_BYTES).expect("a block is small"));
+        fadvise(file, marker::OFFSET, length, Advice::DontNeed)
+            .map_err(io::Error::from)
+            .map_err(reading())?;
+        let mut block = [0; BLOCK_BYTES];
+        file.read_exact_at(&mut block, marker::OFFSET)
+            .map_err(reading())?;
+        Ok(Marker::decode(&block))
+    }
+
+    fn metadata(&self, file: &File) -> Result<Metadata, DeployError> {
+        file.metadata()
+            .map_err(doing(format!("look at {}", self.disk.name)))
+    }
+
+    fn moved(&self) -> DeployError {
+        DeployError::Moved {
+            disk: self.plan.disk.clone(),
+            name: self.disk.name.clone(),
+        }
+    }
+
+    fn not_ours(&self) -> DeployError {
+        DeployError::NotOurs {
+            disk: self.plan.disk.clone(),
+            name: self.disk.name.clone(),
+        }
+    }
+}
+
+/// Writes a marker on every disk, each opened by `open`.
+fn write_marker<D>(
+    disks: &[D],
+    open: impl Fn(&D, OFlags) -> Result<File, DeployError>,
+    marker: &Marker,
+) -> Result<(), DeployError> {
+    // On a block device O_EXCL fails while it is mounted or part of something: all are opened before
+    // the first is written.
+    let files = disks
+        .iter()
+        .map(|disk| open(disk, OFlags::EXCL))
+        .collect::<Result<Vec<File>, _>>()?;
+    // What is in a disk's own cache is lost with the power. One final marker says that everything is on
+    // all disks, so all caches are written out before the first.
+    for file in &files {
+        file.sync_all().map_err(doing("write out a disk's cache"))?;
+    }
+    for file in &files {
+        marker.write_to(file).map_err(doing("write the marker"))?;
+    }
+    say!(
+        "marked {:?} for binding {}: {} of its disks",
+        marker.state,
+        marker.binding,
+        files.len()
+    );
+    Ok(())
+}
+
+/// Everything in the marker follows from the job, so an equal one is this job's.
+fn marker_of(job: &JobRef, deploy: &Deploy, state: State) -> Marker {
+    Marker {
+        state,
+        incarnation: deploy.incarnation,
+        binding: deploy.binding,
+        generation: job.generation,
+        spec: deploy.spec,
+        epoch: deploy.epoch,
+        machine: job.machine,
+    }
+}
+
+/// Whether this device is the one that the kernel describes in this directory.
+fn is_numbered(sysfs: &Sysfs, directory: &str, device: &Metadata) -> bool {
+    let number = format!("{}:{}", major(device.rdev()), minor(device.rdev()));
+    sysfs.text(&format!("{directory}/dev")) == Some(number)
+}
+
+/// Whether this node is the one that was opened.
+fn is_at(node: &Path, open: &Metadata) -> bool {
+    node.metadata().is_ok_and(|there| is_same(&there, open))
+}
+
+fn is_same(a: &Metadata, b: &Metadata) -> bool {
+    (a.dev(), a.ino(), a.rdev()) == (b.dev(), b.ino(), b.rdev())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! What a run is made of.
+
+use crate::crash::Crash;
+use std::time::Duration;
+
+/// What a run is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How many machines.
+    pub machines: usize,
+    /// How many daemons share the store.
+    pub daemons: usize,
+    /// What people commit after the first commit.
+    pub commits: Commits,
+    /// For how long things fail.
+    pub faults_for: Duration,
+    /// One crash at a place of its own, beside the faults.
+    pub crash: Option<Crash>,
+    /// How long the fleet may take to converge after faults and commits: the longest pause between two
+    /// tries is an hour, and there are a few of them.
+    pub converges_within: Duration,
+    /// How long nothing may happen then.
+    pub quiet_for: Duration,
+}
+
+/// What people commit after the first commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commits {
+    /// A few changes, at drawn times and whenever it suits least.
+    Drawn,
+    /// One, after so long: every deployed machine gets another image.
+    NewImage(Duration),
+}
+
+impl Default for Settings {
+    /// Two daemons, six machines and five hours in which everything fails.
+    fn default() -> Self {
+        Self {
+            machines: 6,
+            daemons: 2,
+            commits: Commits::Drawn,
+            faults_for: Duration::from_secs(5 * 3600),
+            crash: None,
+            converges_within: Duration::from_secs(12 * 3600),
+            quiet_for: Duration::from_secs(3 * 3600),
+        }
+    }
+}
+
+impl Settings {
+    /// A small fleet without faults, which is deployed and then deployed anew: the ground for one crash
+    /// at each of its effects.
+    pub fn small() -> Self {
+        Self {
+            machines: 2,
+            daemons: 1,
+            commits: Commits::NewImage(Duration::from_secs(1200)),
+            faults_for: Duration::ZERO,
+            crash: None,
+            converges_within: Duration::from_secs(4 * 3600),
+            quiet_for: Duration::from_secs(600),
+        }
+    }
+}
