@@ -4,7 +4,7 @@
 //! effects. Wake-ups are hints: facts that arrived here or at another daemon, and a timer.
 
 use crate::daemon::Daemon;
-use crate::pipeline;
+use crate::pipeline::{self, PipelineError};
 use crate::world::{self, Loaded};
 use reconciler_core::tick::Effect;
 use reconciler_store::{By, Claimed, Intended, Issuance, Issue, StoreError, Wake, WorkItem};
@@ -30,9 +30,6 @@ pub(crate) enum ControlError {
     /// The database.
     #[error("the database did not do its part")]
     Store(#[source] StoreError),
-    /// Planning again.
-    #[error("cannot plan again")]
-    Plan(#[source] pipeline::PipelineError),
 }
 
 /// Runs until cancelled.
@@ -159,9 +156,15 @@ async fn perform(daemon: &Daemon, loaded: &Loaded, effect: Effect) -> Result<boo
                 why,
             };
             let before = loaded.plan.id.clone();
-            pipeline::advance(daemon, &commit, None, &by)
-                .await
-                .map_err(ControlError::Plan)?;
+            match pipeline::advance(daemon, &commit, None, &by).await {
+                Ok(_) => {}
+                Err(PipelineError::Store(error)) => return Err(ControlError::Store(error)),
+                // A repository out of reach keeps new facts waiting, and nobody else.
+                Err(error) => {
+                    tracing::warn!(error = %crate::chain(&error), "cannot plan again; it will be tried again");
+                    return Ok(false);
+                }
+            }
             let after = daemon.store.adopted_id().await.map_err(ControlError::Store)?;
             Ok(after.as_ref() != Some(&before))
         }

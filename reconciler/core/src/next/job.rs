@@ -16,6 +16,9 @@ const AGENT_STAYS: Duration = Duration::from_secs(5 * 60);
 /// It asks every few seconds; if it has not begun after this, it is gone.
 const AGENT_TAKES: Duration = Duration::from_secs(60);
 
+/// Each boot is news; a machine that boots over and over without a word from within is given so many limits.
+const BOOTS_MAX: u32 = 3;
+
 /// What is to be run, and what is said while it runs.
 pub(super) struct Wanted<'a> {
     pub(super) kind: JobKind,
@@ -161,7 +164,8 @@ impl<'a> Case<'a> {
             Some(since) => self.starting(Condition::Booting, since, self.boot_evidence()),
             None => self.starting(Condition::NoBoot, on, "powered on, no DHCP request seen yet"),
         };
-        if wait.limit.is_some_and(|limit| clock.elapsed(wait.since) > limit) {
+        let is_over = |limit| clock.elapsed(wait.since) > limit || clock.elapsed(on) > limit * BOOTS_MAX;
+        if wait.limit.is_some_and(is_over) {
             return Ok(Ended {
                 condition: wait.condition,
                 at: wait.since,

@@ -39,9 +39,9 @@ impl Case<'_> {
             });
         };
         if order.power() == Some(PowerWanted::On) {
-            return match self.boot_since(order.issued.at) {
-                Some(boot) => Ok(boot),
-                None => self.carried_out(order, cause, need),
+            return match self.carried_out(order, cause, need) {
+                Ok(on) => Ok(on),
+                Err(decision) => self.boot_since(order.issued.at).ok_or(decision),
             };
         }
         self.carried_out(order, cause, need)?;

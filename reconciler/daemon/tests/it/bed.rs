@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use testbed_scratch::Scratch;
 
 /// A cluster is made at the first start: some CPU-seconds, more on a loaded host.
 const START_MAX: Duration = Duration::from_secs(120);
@@ -24,7 +25,7 @@ pub(crate) fn example() -> String {
 }
 
 pub(crate) struct Bed {
-    dir: tempfile::TempDir,
+    dir: Scratch,
     port: u16,
     musterd: Option<Child>,
 }
@@ -33,7 +34,7 @@ impl Bed {
     /// A repository with this fleet, and no daemon yet.
     pub(crate) fn new(fleet: &str) -> Self {
         // Postgres drops root and must reach its folder: the default temporary folder is searchable.
-        let dir = tempfile::Builder::new().prefix("muster-it-").tempdir().unwrap();
+        let dir = Scratch::new();
         std::fs::create_dir(dir.path().join("fleet")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -108,6 +109,7 @@ impl Bed {
         ]);
         command
             .envs(variables.iter().copied())
+            .current_dir(self.dir.path())
             .stdin(Stdio::null())
             .stderr(log);
         self.musterd = Some(command.spawn().expect("musterd starts"));

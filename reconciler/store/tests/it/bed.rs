@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
-use tempfile::TempDir;
+use testbed_scratch::Scratch;
 use tokio::sync::Mutex;
 
 static SHARED: Mutex<Weak<Shared>> = Mutex::const_new(Weak::new());
@@ -13,7 +13,7 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 struct Shared {
     cluster: Option<PrivateCluster>,
-    _directory: TempDir,
+    _directory: Scratch,
 }
 
 impl Drop for Shared {
@@ -102,7 +102,7 @@ async fn shared() -> Arc<Shared> {
     if let Some(shared) = slot.upgrade() {
         return shared;
     }
-    let directory = directory();
+    let directory = Scratch::new();
     let cluster = PrivateCluster::start(directory.path(), directory.path())
         .await
         .unwrap();
@@ -112,14 +112,6 @@ async fn shared() -> Arc<Shared> {
     });
     *slot = Arc::downgrade(&shared);
     shared
-}
-
-/// A directory for a cluster.
-pub(crate) fn directory() -> TempDir {
-    tempfile::Builder::new()
-        .prefix("muster-store-")
-        .tempdir()
-        .unwrap()
 }
 
 pub(crate) fn runtime() -> tokio::runtime::Runtime {

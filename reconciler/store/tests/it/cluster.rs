@@ -1,12 +1,12 @@
 //! The private cluster's life: crash, orphan, killed owner, rivals.
 
-use crate::bed;
 use reconciler_store::cluster::ClusterError;
 use reconciler_store::{PrivateCluster, Store};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use testbed_scratch::Scratch;
 
 /// Ending or starting a cluster takes a second; a loaded machine ten.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ fn owner(directory: &Path) -> Child {
 
 #[tokio::test]
 async fn what_was_committed_survives_a_crash_and_the_pool_connects_again() {
-    let directory = bed::directory();
+    let directory = Scratch::new();
     let cluster = PrivateCluster::start(directory.path(), directory.path())
         .await
         .unwrap();
@@ -84,7 +84,7 @@ async fn what_was_committed_survives_a_crash_and_the_pool_connects_again() {
 
 #[tokio::test]
 async fn a_cluster_listens_on_its_socket_only_and_drops_root() {
-    let directory = bed::directory();
+    let directory = Scratch::new();
     let cluster = PrivateCluster::start(directory.path(), directory.path())
         .await
         .unwrap();
@@ -121,7 +121,7 @@ async fn a_cluster_listens_on_its_socket_only_and_drops_root() {
 
 #[tokio::test]
 async fn a_second_daemon_is_refused_and_the_first_keeps_running() {
-    let directory = bed::directory();
+    let directory = Scratch::new();
     let mut cluster = PrivateCluster::start(directory.path(), directory.path())
         .await
         .unwrap();
@@ -134,7 +134,7 @@ async fn a_second_daemon_is_refused_and_the_first_keeps_running() {
 
 #[tokio::test]
 async fn an_end_from_outside_is_told() {
-    let directory = bed::directory();
+    let directory = Scratch::new();
     let mut cluster = PrivateCluster::start(directory.path(), directory.path())
         .await
         .unwrap();
@@ -153,7 +153,7 @@ async fn an_end_from_outside_is_told() {
 
 #[tokio::test]
 async fn killing_the_owner_leaves_no_postgres_behind() {
-    let parent = bed::directory();
+    let parent = Scratch::new();
     open(parent.path());
     let mut owner = owner(parent.path());
     let mut directory = None;
@@ -183,7 +183,7 @@ async fn killing_the_owner_leaves_no_postgres_behind() {
 
 #[tokio::test]
 async fn a_postgres_that_outlived_its_owner_is_stopped_first() {
-    let directory = bed::directory();
+    let directory = Scratch::new();
     let cluster = PrivateCluster::start(directory.path(), directory.path())
         .await
         .unwrap();
@@ -216,7 +216,7 @@ async fn a_postgres_that_outlived_its_owner_is_stopped_first() {
 
 #[tokio::test]
 async fn a_stale_pid_that_is_now_anothers_is_no_obstacle() {
-    let directory = bed::directory();
+    let directory = Scratch::new();
     PrivateCluster::start(directory.path(), directory.path())
         .await
         .unwrap()
@@ -240,7 +240,7 @@ async fn a_stale_pid_that_is_now_anothers_is_no_obstacle() {
 
 #[tokio::test]
 async fn an_interrupted_first_start_is_begun_anew() {
-    let directory = bed::directory();
+    let directory = Scratch::new();
     let half = directory.path().join("postgres.new");
     std::fs::create_dir(&half).unwrap();
     std::fs::write(half.join("PG_VERSION"), "15\n").unwrap();
@@ -255,7 +255,7 @@ async fn an_interrupted_first_start_is_begun_anew() {
 
 #[tokio::test]
 async fn what_cannot_work_is_said_before_anything_is_done() {
-    let directory = bed::directory();
+    let directory = Scratch::new();
     let data = directory.path().join("postgres");
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("PG_VERSION"), "9999\n").unwrap();
