@@ -34,6 +34,7 @@ pub(crate) fn start(run: &Run, spec: &MachineSpec, socket: &Path) -> Result<Chil
             name,
             program: PathBuf::from(PROGRAM),
             arguments,
+            variables: Vec::new(),
             log: file("bmc.log"),
         },
     )

@@ -22,6 +22,8 @@ pub(crate) struct Launch {
     pub(crate) name: String,
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<OsString>,
+    /// Set for it beside what it inherits.
+    pub(crate) variables: Vec<(String, String)>,
     /// Everything it prints is added to this file.
     pub(crate) log: PathBuf,
 }
@@ -37,6 +39,7 @@ pub(crate) fn launch(run: &Run, launch: &Launch) -> Result<Child> {
     let child = enter_command(run)?
         .arg(&launch.program)
         .args(&launch.arguments)
+        .envs(launch.variables.iter().map(|(name, value)| (name, value)))
         .current_dir(run.directory())
         .stdin(Stdio::null())
         .stdout(log)

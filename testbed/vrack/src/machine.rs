@@ -23,6 +23,8 @@ pub(crate) enum Firmware {
     Bios,
     /// OVMF with its own network stack. Its variables are the machine's state.
     Uefi,
+    /// No machine at all: a process that speaks as one (`scripted`).
+    Scripted,
 }
 
 /// A virtio disk on a sparse raw file.

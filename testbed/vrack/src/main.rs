@@ -9,6 +9,7 @@ mod bmc;
 mod chassis;
 mod child;
 mod clear;
+mod copy;
 mod error;
 mod images;
 mod keeper;
@@ -18,10 +19,16 @@ mod once;
 mod preflight;
 mod process_table;
 mod program;
+mod programs;
 mod qemu;
 mod qmp;
 mod rack;
+mod repository;
 mod run;
+mod scripted;
+mod service;
+mod tie;
+mod trial;
 
 use clap::{Parser, Subcommand};
 use error::{Result, chain};
@@ -61,6 +68,8 @@ enum Verb {
     },
     /// Takes one machine from a commit to a running system.
     Once(once::Wish),
+    /// Tries one promise on scripted machines: real musterd, muster-rackd, Postgres and BMCs.
+    Trial(trial::Wish),
     /// Ends and removes whatever runs that are gone have left behind, kept files included.
     Clean,
     /// Asks for or changes a machine's power; called by `ipmi_sim`.
@@ -74,6 +83,14 @@ enum Verb {
     /// Tells a BMC's LAN settings; called by `ipmi_sim`.
     #[command(hide = true)]
     Lan { address: String, words: Vec<String> },
+    /// Is a scripted machine, from power-on to power-off; started by the chassis.
+    #[command(hide = true)]
+    Scripted {
+        directory: PathBuf,
+        /// Tries the disk before the network.
+        #[arg(long)]
+        disk_first: bool,
+    },
     /// Becomes a program of a run, inside its namespace.
     #[command(hide = true)]
     Child {
@@ -111,12 +128,17 @@ fn perform(verb: Verb) -> Result<()> {
             images::build(&programs, &images).map(drop)
         }
         Verb::Once(wish) => once::run(&wish),
+        Verb::Trial(wish) => trial::run(&wish),
         Verb::Clean => clear::stale().and_then(|()| run::Run::forget_kept(true)),
         Verb::Chassis { socket, words } => bmc::print_chassis(&socket, &words),
         Verb::Lan { address, words } => {
             bmc::lan(&address, &words).map(|lines| lines.iter().for_each(|l| println!("{l}")))
         }
         Verb::Child { namespace, words } => match child::become_program(&namespace, &words)? {},
+        Verb::Scripted {
+            directory,
+            disk_first,
+        } => scripted::run(&directory, disk_first),
         Verb::Keeper { directory } => keeper::keep(directory),
     }
 }

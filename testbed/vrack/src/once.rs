@@ -3,10 +3,13 @@
 //! A fleet is committed; `musterd` and `muster-rackd` do the rest on their own; this module only watches,
 //! and at the end looks for itself: at the disk, at the console, and by ssh.
 
+mod copies;
+mod disks;
 mod faults;
-mod fleet;
-mod programs;
+pub(crate) mod fleet;
+mod life;
 mod proof;
+mod reboots;
 mod watch;
 
 use crate::accelerator::Accelerator;
@@ -14,10 +17,14 @@ use crate::error::{Result, chain};
 use crate::images;
 use crate::machine::{BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
 use crate::preflight;
+use crate::programs::{self, Programs};
 use crate::rack::Rack;
-use clap::Args;
-use fleet::Repository;
-use programs::Programs;
+use crate::tie;
+use clap::{Args, ValueEnum};
+use copies::Point;
+use faults::Faults;
+use fleet::Fleet;
+use life::Life;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -39,28 +46,50 @@ pub(crate) struct Wish {
     /// Leaves everything running afterwards until Enter or Ctrl-C, and says how to look at it.
     #[arg(long)]
     keep: bool,
-    /// Kills musterd, muster-rackd, Postgres and the machine's power on the way: the end must be the same.
-    #[arg(long)]
-    faults: bool,
+    /// What happens on the way.
+    #[arg(long, value_enum, default_value_t = Kind::Plain)]
+    life: Kind,
+    /// Goes on from the copy that the last plain life took at this moment.
+    #[arg(long, value_enum, conflicts_with = "life")]
+    from: Option<Point>,
+    /// Ends when standard input does.
+    #[arg(long, hide = true, conflicts_with = "keep")]
+    tied: bool,
+}
+
+/// What happens to the machine on its way. The end is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Nothing.
+    Plain,
+    /// Programs, the database and the machine's power are killed; then it is rebooted without them.
+    Faults,
+    /// Its disks are exchanged and blanked behind muster's back.
+    Disks,
 }
 
 /// Programs are started from the run's own directory.
-fn absolute(path: &str) -> std::io::Result<PathBuf> {
+pub(crate) fn absolute(path: &str) -> std::io::Result<PathBuf> {
     std::fs::canonicalize(path)
 }
 
-/// The machine that the example fleet declares.
-fn machine() -> MachineSpec {
+/// The machine that the example fleet declares, with as many disks as the life needs.
+fn machine(kind: Kind) -> MachineSpec {
+    let os = DiskSpec {
+        serial: "muster-disk-0".to_owned(),
+        bytes: 6 << 30,
+    };
+    let disks = match kind {
+        Kind::Plain | Kind::Faults => vec![os],
+        Kind::Disks => vec![os, disks::data()],
+    };
     MachineSpec {
         name: "node-01".to_owned(),
         uuid: "11111111-2222-3333-4444-555555555501".to_owned(),
         serial: "LAB-0001".to_owned(),
         firmware: Firmware::Bios,
         memory_mib: 1024,
-        disks: vec![DiskSpec {
-            serial: "muster-disk-0".to_owned(),
-            bytes: 6 << 30,
-        }],
+        disks,
         nics: vec![NicSpec {
             mac: "52:54:00:77:00:01".to_owned(),
             tap: "tap0".to_owned(),
@@ -76,12 +105,18 @@ fn machine() -> MachineSpec {
 
 /// Lives it.
 pub(crate) fn run(wish: &Wish) -> Result<()> {
+    if wish.tied {
+        tie::to_input();
+    }
     preflight::check()?;
     let built = images::build(&wish.programs, &wish.images)?;
     let accelerator = Accelerator::choose(built[0].file("kernel")?)?;
     println!("machines run by {}", accelerator.argument());
-    let spec = machine();
-    let rack = Rack::open(std::slice::from_ref(&spec), accelerator, |_| Ok(()))?;
+    let spec = machine(wish.life);
+    let rack = Rack::open(std::slice::from_ref(&spec), accelerator, |run| match wish.from {
+        Some(point) => copies::put(run, point, &built),
+        None => Ok(()),
+    })?;
     println!("run: {}", rack.run.directory().display());
     let lived = live(wish, &rack, &spec, &built, accelerator);
     if let Err(error) = &lived {
@@ -107,30 +142,50 @@ fn live(
     built: &[images::Built; 2],
     accelerator: Accelerator,
 ) -> Result<()> {
-    let repository = Repository::create(rack, spec, &wish.fleet.join("toml/fleet.toml"), built)?;
-    let programs = Programs::start(rack, &wish.programs, &wish.inmachine, &repository)?;
-    programs.add_images(built)?;
-    let mut faults = if wish.faults { faults::all() } else { Vec::new() };
-    let watched = watch::Watched {
+    let example = wish.fleet.join("toml/fleet.toml");
+    let fleet = match wish.life {
+        Kind::Plain | Kind::Faults => Fleet::create(rack, spec, &example, built)?,
+        Kind::Disks => Fleet::create(rack, spec, &example, built)?.with(disks::layout)?,
+    };
+    if wish.from.is_none() {
+        fleet.declare()?;
+    }
+    let programs = Programs::start(rack, &wish.programs, &wish.inmachine, fleet.repository.path())?;
+    let life = Life {
         rack,
         programs: &programs,
         spec,
+        fleet: &fleet,
+        built,
         accelerator,
     };
-    watch::until(&watched, "ready", &mut faults)?;
-    // The pull request: what it would do is shown before it is merged.
-    repository.propose("Put Debian 12 on node-01")?;
-    let shown = programs.muster(&["plan", "--head", fleet::PROPOSAL])?;
-    println!("{shown}");
-    proof::names_the_disk(&shown)?;
-    repository.merge()?;
-    programs.apply()?;
-    watch::until(&watched, "deployed", &mut faults)?;
-    faults::all_happened(&faults)?;
-    proof::disk(rack, spec)?;
-    proof::console(rack, spec)?;
-    proof::ssh(rack, &repository, &programs.address(&spec.name)?)?;
-    println!("{}", programs.muster(&["why", &spec.name])?);
-    let again = programs.muster(&["plan"])?;
-    proof::nothing_left(&again)
+    match wish.life {
+        Kind::Plain => plain(&life, wish.from),
+        Kind::Faults => faults::live(&life),
+        Kind::Disks => disks::live(&life),
+    }
+}
+
+/// Nothing goes wrong.
+fn plain(life: &Life<'_>, from: Option<Point>) -> Result<()> {
+    let faults = &mut Faults::default();
+    if from.is_none() {
+        life.begin(faults)?;
+        copies::take(life, Point::Inventory)?;
+    }
+    if from == Some(Point::Install) {
+        println!("goes on from the installation");
+    } else {
+        life.until("ready", faults)?;
+        life.propose()?;
+        life.fleet.merge()?;
+        life.programs.apply()?;
+        life.until_waits("FIRST_BOOT", faults)?;
+        // Its firmware has hardly begun.
+        life.by_hand("power 0")?;
+        copies::take(life, Point::Install)?;
+    }
+    life.by_hand("power 1")?;
+    life.until("deployed", faults)?;
+    life.prove()
 }

@@ -8,35 +8,28 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// Looks at rights, namespaces, tap devices and programs.
+/// For a rack of QEMU machines: looks at rights, namespaces, tap devices and programs.
 pub(crate) fn check() -> Result<()> {
-    let unmet = |lacks: &str, fix: &str| {
-        Err(RigError::Unmet {
-            lacks: lacks.to_owned(),
-            fix: fix.to_owned(),
-        })
-    };
-    if !rustix::process::geteuid().is_root() {
-        return unmet(
-            "a virtual rack needs root",
-            "run it through `cargo xtask vrack`, which asks sudo",
-        );
-    }
-    let programs = [(qemu::PROGRAM, "qemu-system-x86"), (bmc::PROGRAM, "openipmi")];
-    for (program, package) in programs {
-        if !Path::new(program).exists() {
-            return unmet(
-                &format!("{program} is missing"),
-                &format!("install the package {package}: cargo xtask packages"),
-            );
-        }
-    }
+    for_scripted_machines()?;
+    require(qemu::PROGRAM, "qemu-system-x86")?;
     if !Path::new("/dev/net/tun").exists() {
         return unmet(
             "no /dev/net/tun here",
             "a virtual rack needs tap devices; use a host or container that has them",
         );
     }
+    Ok(())
+}
+
+/// For a rack of scripted machines, which need less.
+pub(crate) fn for_scripted_machines() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return unmet(
+            "a virtual rack needs root",
+            "run it through `cargo xtask vrack`, which asks sudo",
+        );
+    }
+    require(bmc::PROGRAM, "openipmi")?;
     let mut trial = Command::new("unshare");
     if program::run(trial.args(["--net", "true"]), Duration::from_secs(5)).is_err() {
         return unmet(
@@ -45,4 +38,21 @@ pub(crate) fn check() -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn require(program: &str, package: &str) -> Result<()> {
+    if Path::new(program).exists() {
+        return Ok(());
+    }
+    unmet(
+        &format!("{program} is missing"),
+        &format!("install the package {package}: cargo xtask packages"),
+    )
+}
+
+fn unmet(lacks: &str, fix: &str) -> Result<()> {
+    Err(RigError::Unmet {
+        lacks: lacks.to_owned(),
+        fix: fix.to_owned(),
+    })
 }

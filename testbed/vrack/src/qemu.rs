@@ -139,5 +139,10 @@ pub(crate) fn disk_file(at: usize) -> String {
     format!("disk{at}.raw")
 }
 
+/// The file with the serial number of the disk in this bay.
+pub(crate) fn serial_file(at: usize) -> String {
+    format!("disk{at}.serial")
+}
+
 #[cfg(test)]
 mod tests;

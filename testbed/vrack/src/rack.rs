@@ -6,7 +6,7 @@ use crate::chassis::{self, power::Machine, service};
 use crate::clear;
 use crate::error::{Result, RigError, failed};
 use crate::keeper::Keeper;
-use crate::machine::MachineSpec;
+use crate::machine::{Firmware, MachineSpec};
 use crate::namespace::{self, Layout};
 use crate::run::Run;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -53,8 +53,10 @@ impl Rack {
         let layout = Layout {
             address: (ADDRESS, PREFIX),
             address6: (ADDRESS6, PREFIX6),
+            // A scripted machine plugs its cable in itself.
             taps: machines
                 .iter()
+                .filter(|machine| machine.firmware != Firmware::Scripted)
                 .flat_map(|machine| machine.nics.iter().map(|nic| nic.tap.clone()))
                 .collect(),
             bmcs: machines.iter().map(|machine| machine.bmc.address).collect(),
@@ -107,8 +109,14 @@ impl Rack {
     pub(crate) fn close(self) -> Result<()> {
         clear::run(&self.run)?;
         self.keeper.dismiss()?;
+        reap();
         Run::forget_kept(false)
     }
+}
+
+/// Waits for whatever of the run has ended, so that its time is on this process's bill and not on init's.
+fn reap() {
+    while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
 }
 
 /// Console lines so far; a machine that was never started has none.

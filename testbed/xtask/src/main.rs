@@ -19,8 +19,8 @@ cargo xtask VERB
   packages          install what building, testing and virtual racks need
   check             formatting, borders and house rules, clippy
   tidy              borders and house rules alone
-  test [--no-vm]    everything: packages, build, all tests, one machine's life
-  vrack once [--faults] [--keep] [--rebuild]
+  test [--no-vm]    everything: packages, build, all tests, a machine's two hard lives
+  vrack once [--life faults|disks] [--from inventory|install] [--keep] [--rebuild]
                     one machine from a commit to a running system
   vrack bench       the virtual rack's hardware alone
   inmachine         the static program that runs in machines

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and reason.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 22] = [
     (
         "build-essential",
         "links Rust programs and builds the C parts of libgit2, zstd and ring",
@@ -25,7 +25,9 @@ const PACKAGES: [(&str, &str); 20] = [
     ("ipmitool", "an IPMI client that is not ours"),
     ("busybox-static", "udhcpc, a DHCP client that is not ours"),
     ("curl", "an HTTP and TFTP client that is not ours"),
+    ("strace", "shows in which order muster-rackd syncs and sends"),
     ("iproute2", "namespaces, bridges and taps"),
+    ("nftables", "cuts a rack's HTTP off while the rest of it works"),
     ("mmdebstrap", "builds images"),
     ("squashfs-tools", "packs the ephemeral system's root"),
     ("zstd", "packs images"),

@@ -10,6 +10,7 @@ mod dhcp;
 mod failpoint;
 mod firmware;
 mod group_commit;
+mod killed;
 mod power;
 mod rack;
 mod spool;

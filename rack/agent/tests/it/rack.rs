@@ -18,15 +18,12 @@ use std::{
     fs::{self, File},
     net::Ipv4Addr,
     os::unix::process::ExitStatusExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
+use testbed_scratch::Scratch;
 
 /// The agent's address on the link.
 pub(crate) const SERVER: &str = "10.77.0.1";
@@ -34,31 +31,34 @@ pub(crate) const LINK: &str = "lab/pxe";
 /// Whatever is awaited has happened within this, on a machine that compiles meanwhile.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-static COUNTER: AtomicU32 = AtomicU32::new(0);
-
 pub(crate) struct Rack {
     pub(crate) daemon: Arc<Daemon>,
     listening: Option<Listening>,
     agent: Option<Child>,
     /// The program that runs the agent, with its options; empty for the agent itself.
     runner: Vec<String>,
-    directory: TempDir,
+    directory: Scratch,
     server: Namespace,
     client: Namespace,
 }
 
 /// A small file system in memory that goes away.
-pub(crate) struct FullDisk(TempDir);
+pub(crate) struct FullDisk(Scratch);
 
 impl FullDisk {
     pub(crate) fn make() -> Self {
-        let directory = TempDir::new().unwrap();
+        testbed_scratch::assert_root("a file system of its own");
+        let directory = Scratch::new();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
             .arg(directory.path())
             .status();
         assert!(mounted.is_ok_and(|status| status.success()));
         Self(directory)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
     }
 
     /// Leaves no byte.
@@ -153,15 +153,15 @@ impl Rack {
     }
 
     fn without_agent() -> Self {
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let name = |side: &str| format!("mrk{}-{number}{side}", std::process::id());
+        testbed_scratch::assert_root("network namespaces");
+        let directory = Scratch::new();
         let namespace = |side: &str| {
-            let namespace = Namespace(name(side));
+            let namespace = Namespace(directory.namespace(side));
             ip(&["netns", "add", &namespace.0]);
             ip(&["-n", &namespace.0, "link", "set", "lo", "up"]);
             namespace
         };
-        let (server, client) = (namespace("s"), namespace("c"));
+        let (server, client) = (namespace("server"), namespace("client"));
         ip(&[
             "-n", &server.0, "link", "add", "rack0", "type", "veth", "peer", "name", "nic0", "netns",
             &client.0,
@@ -169,7 +169,6 @@ impl Rack {
         ip(&["-n", &server.0, "addr", "add", "10.77.0.1/24", "dev", "rack0"]);
         ip(&["-n", &server.0, "link", "set", "rack0", "up"]);
         ip(&["-n", &client.0, "link", "set", "nic0", "up"]);
-        let directory = TempDir::new().unwrap();
         make_certificates(directory.path());
         fs::write(directory.path().join("inmachine"), b"#!/bin/true\n").unwrap();
         fs::create_dir(directory.path().join("ipxe")).unwrap();
@@ -233,6 +232,7 @@ impl Rack {
                 "debug,hyper_util=info,reqwest=info,rustls=info,netlink_proto=info,h2=info",
             )
             .env("NO_COLOR", "1")
+            .current_dir(self.directory.path())
             .stderr(log)
             .spawn()
             .unwrap();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rack_bmc::{Bmc, Secret, ipmi};
-use tempfile::TempDir;
+use testbed_scratch::Scratch;
 
 /// The simulator answers some 50 ms after its start; a loaded test machine may need seconds.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -54,7 +54,7 @@ pub(crate) const SESSIONS_MAX: usize = 63;
 /// A running simulator.
 pub(crate) struct Sim {
     pub(crate) address: SocketAddr,
-    directory: TempDir,
+    directory: Scratch,
     process: Child,
 }
 
@@ -66,7 +66,7 @@ impl Sim {
     }
 
     fn try_start() -> Option<Self> {
-        let directory = TempDir::new().unwrap();
+        let directory = Scratch::new();
         let address = free_address();
         prepare(directory.path(), address);
         let process = Command::new("ipmi_sim")

@@ -8,7 +8,7 @@ use super::{
     recipe::{Form, Recipe, Role},
     tool::{self, Log},
 };
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 /// A bootstrap took 8 minutes on a busy two-core machine; half an hour is a dead mirror.
 const BOOTSTRAP_MAX: Duration = Duration::from_secs(30 * 60);
@@ -40,7 +40,7 @@ pub(super) fn run(
         recipe.packages.len()
     ));
     let root = staging.join("root");
-    let mut mmdebstrap = Command::new("mmdebstrap");
+    let mut mmdebstrap = tool::command("mmdebstrap");
     mmdebstrap.args(recipe.options());
     let scripts = staging.join("scripts");
     fs::create_dir(&scripts).map_err(BuildError::file("make the directory", &scripts))?;
@@ -76,7 +76,7 @@ pub(super) fn run(
 fn pack(form: Form, root: &Path, staging: &Path, log: &Log) -> Result<Option<u64>, BuildError> {
     match form {
         Form::Netboot => {
-            let mut mksquashfs = Command::new("mksquashfs");
+            let mut mksquashfs = tool::command("mksquashfs");
             mksquashfs
                 .arg(root)
                 .arg(staging.join("rootfs"))
@@ -86,7 +86,7 @@ fn pack(form: Form, root: &Path, staging: &Path, log: &Log) -> Result<Option<u64
         }
         Form::Archive => {
             let archive = staging.join("rootfs.tar");
-            let mut tar = Command::new("tar");
+            let mut tar = tool::command("tar");
             tar.args([
                 "--create",
                 "--numeric-owner",
@@ -105,7 +105,7 @@ fn pack(form: Form, root: &Path, staging: &Path, log: &Log) -> Result<Option<u64
                 .len();
             log.run(
                 "zstd",
-                Command::new("zstd").args(form.options()).arg(&archive),
+                tool::command("zstd").args(form.options()).arg(&archive),
                 PACK_MAX,
             )?;
             Ok(Some(size))

@@ -11,12 +11,18 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Read},
     path::{Path, PathBuf},
-    time::SystemTime,
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Complete images kept per family: the one in use and the one before. Each is 100 to 200 MB.
 const KEPT_PER_IMAGE: usize = 2;
 const MANIFEST: &str = "manifest.json";
+
+/// Processes of a build that was killed just now write for some milliseconds more, until the kernel
+/// has ended all of them.
+const LAST_BREATH_MAX: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// An open cache directory, locked for this process.
 #[derive(Debug)]
@@ -109,8 +115,48 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // After a failure there is nobody to tell; the next build removes it or says why it cannot.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = remove(&self.0);
     }
+}
+
+/// Removes a directory of ours, if it is there, and nothing that is mounted in it.
+fn remove(directory: &Path) -> Result<(), BuildError> {
+    let Ok(whole) = directory.canonicalize() else {
+        return Ok(());
+    };
+    let table = "/proc/self/mountinfo";
+    let mounts = fs::read_to_string(table).map_err(BuildError::file("read", table))?;
+    for point in mounted_below(&mounts, &whole) {
+        let gone = rustix::mount::unmount(&point, rustix::mount::UnmountFlags::DETACH);
+        gone.map_err(|errno| BuildError::file("unmount", &point)(errno.into()))?;
+    }
+    let until = Instant::now() + LAST_BREATH_MAX;
+    loop {
+        match fs::remove_dir_all(directory) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && Instant::now() < until => {
+                thread::sleep(LOOK_EVERY);
+            }
+            Err(error) => return Err(BuildError::file("remove", directory)(error)),
+        }
+    }
+}
+
+/// Mount points below a directory, last mounted first (proc(5): the fifth field, with four characters
+/// written in octal).
+fn mounted_below(table: &str, directory: &Path) -> Vec<PathBuf> {
+    let plain = |field: &str| {
+        let spaced = field.replace("\\040", " ").replace("\\011", "\t");
+        PathBuf::from(spaced.replace("\\012", "\n").replace("\\134", "\\"))
+    };
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    let mut below: Vec<_> = points
+        .map(plain)
+        .filter(|point| point.starts_with(directory))
+        .collect();
+    below.reverse();
+    below
 }
 
 impl Cache {
@@ -163,18 +209,15 @@ impl Cache {
         complete.then_some(Entry { path, manifest })
     }
 
-    /// An empty directory to build in, and no entry under `key` that could be in the way.
+    /// An empty directory to build in, and no entry under `key` that could be in the way. What a
+    /// killed build left mounted is unmounted first.
     ///
     /// # Errors
     /// The directories cannot be changed.
     pub(super) fn stage(&self, key: &str) -> Result<Staging, BuildError> {
         let staging = self.root.join(".building");
         for stale in [&staging, &self.root.join(key)] {
-            match fs::remove_dir_all(stale) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(BuildError::file("remove", stale)(error)),
-            }
+            remove(stale)?;
         }
         fs::create_dir(&staging).map_err(BuildError::file("make the directory", &staging))?;
         Ok(Staging(staging))
@@ -335,6 +378,25 @@ mod tests {
         fs::create_dir_all(staging.join("root/etc")).expect("left by a killed build");
         drop(cache.stage("k").expect("a staging directory"));
         assert!(!staging.exists());
+    }
+
+    #[test]
+    fn what_a_killed_build_left_mounted_is_unmounted_and_not_emptied() {
+        testbed_scratch::assert_root("mounts");
+        let directory = testbed_scratch::Scratch::new();
+        let cache = Cache::open(&directory.path().join("a cache"), &mut |_| {}).expect("a cache");
+        let host = directory.path().join("host");
+        let mounted = directory.path().join("a cache/.building/root/dev");
+        for path in [&host, &mounted] {
+            fs::create_dir_all(path).expect("a directory");
+        }
+        fs::write(host.join("null"), "").expect("a file of the host");
+        for _ in 0..2 {
+            rustix::mount::mount_bind(&host, &mounted).expect("mounted, and once more over that");
+        }
+        let staging = cache.stage("k").expect("a staging directory");
+        assert_eq!(fs::read_dir(staging.path()).expect("a directory").count(), 0);
+        assert!(host.join("null").exists());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Runs one of Debian's tools: output to a log file, a deadline, and an error that quotes the end
-//! of what the tool said, without the mirror's name.
+//! of what the tool said, without the mirror's name. None outlives us, nor does anything it started
+//! or mounted.
 
 use super::error::BuildError;
 use std::{
@@ -13,8 +14,6 @@ use std::{
 
 /// How often a running tool is looked at; small beside any of them.
 const POLL: Duration = Duration::from_millis(100);
-/// mmdebstrap needs a moment to unmount and clean up after SIGTERM before it is killed.
-const STOP_MAX: Duration = Duration::from_secs(10);
 /// Lines quoted in an error: a screen's worth.
 const QUOTED_LINES: usize = 20;
 /// Characters quoted of each; mmdebstrap names every package in one line.
@@ -41,7 +40,7 @@ impl Log {
         fs::write(&self.path, "").map_err(BuildError::file("write", &self.path))
     }
 
-    /// Runs `command`, whose program is `tool`, for at most `limit`.
+    /// Runs `command`, made by [`command`] for `tool`, for at most `limit`.
     ///
     /// # Errors
     /// It cannot be started, fails, or takes longer; in the last case it has been stopped.
@@ -73,7 +72,8 @@ impl Log {
                 last: self.last_lines(),
             }),
             None => {
-                stop(&mut child).map_err(|source| BuildError::Start { tool, source })?;
+                let stopped = child.kill().and_then(|()| child.wait());
+                stopped.map_err(|source| BuildError::Start { tool, source })?;
                 let (log, last) = (self.path.clone(), self.last_lines());
                 Err(BuildError::TimedOut {
                     tool,
@@ -102,6 +102,16 @@ impl Log {
     }
 }
 
+/// A command of `tool` that ends when the calling thread does, by SIGKILL too, and takes along all
+/// that it started and mounted: the kernel does that, with a pid and a mount namespace of its own.
+/// Needs root.
+pub(super) fn command(tool: &'static str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork"]);
+    command.args(["--kill-child=KILL", "--mount-proc", "--", tool]);
+    command
+}
+
 /// Says which package to install when `tool` is not on the path.
 ///
 /// # Errors
@@ -125,18 +135,6 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
         }
         thread::sleep(POLL);
     }
-}
-
-fn stop(child: &mut Child) -> io::Result<()> {
-    rustix::process::kill_process(
-        rustix::process::Pid::from_child(child),
-        rustix::process::Signal::TERM,
-    )?;
-    if wait(child, STOP_MAX)?.is_none() {
-        child.kill()?;
-        child.wait()?;
-    }
-    Ok(())
 }
 
 /// Creates `path` with `mode`, a file of ours that a tool reads or runs.
@@ -189,6 +187,67 @@ mod tests {
             .run("sh", &mut shell("exec sleep 600"), Duration::ZERO)
             .expect_err("too slow");
         assert!(matches!(error, BuildError::TimedOut { .. }), "{error}");
+    }
+
+    /// Set for the test program that is to be killed; nothing else reads it.
+    const TO_BE_KILLED: &str = "MUSTER_TEST_TO_BE_KILLED";
+
+    /// Processes that work in a directory, by pid and how often they mention it among their mounts.
+    fn working_in(directory: &Path) -> Vec<(u32, usize)> {
+        let pids = fs::read_dir("/proc").expect("there is a /proc").flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let mounts = |pid: u32| {
+            let cwd = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+            let table = fs::read_to_string(format!("/proc/{pid}/mountinfo")).ok()?;
+            let name = directory.to_str().expect("our name is plain");
+            (cwd == directory).then(|| (pid, table.matches(name).count()))
+        };
+        pids.filter_map(mounts).collect()
+    }
+
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !holds() {
+            assert!(Instant::now() < end, "waited in vain: {what}");
+            thread::sleep(POLL);
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_tool_outlives_a_caller_that_is_killed() {
+        if let Some(directory) = std::env::var_os(TO_BE_KILLED) {
+            let directory = PathBuf::from(directory);
+            let log = Log::new(directory.join("log"), Vec::new());
+            let mut tool = command("sh");
+            tool.args([
+                "-c",
+                "mkdir m; mount -t tmpfs tmpfs m; setsid sleep 600 & sleep 600",
+            ]);
+            let ended = log.run("sh", tool.current_dir(directory), Duration::from_secs(600));
+            panic!("it ended: {ended:?}");
+        }
+        testbed_scratch::assert_root("mounts");
+        let scratch = testbed_scratch::Scratch::new();
+        let this = "image::tool::tests::nothing_of_a_tool_outlives_a_caller_that_is_killed";
+        let mut caller = Command::new(std::env::current_exe().expect("this is a program"))
+            .args(["--exact", this])
+            .env(TO_BE_KILLED, scratch.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        // unshare outside the namespace; the shell and two sleepers inside, which see the mount.
+        until("the tool runs", || {
+            let counts = working_in(scratch.path());
+            counts.len() == 4 && counts.iter().filter(|(_, mounts)| *mounts == 1).count() == 3
+        });
+        let ours = fs::read_to_string("/proc/self/mountinfo").expect("there is a mount table");
+        assert!(
+            !ours.contains(scratch.path().to_str().expect("our name is plain")),
+            "{ours}"
+        );
+        caller.kill().expect("it runs");
+        caller.wait().expect("it was our child");
+        until("the tool's end", || working_in(scratch.path()).is_empty());
     }
 
     #[test]

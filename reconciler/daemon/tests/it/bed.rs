@@ -115,6 +115,11 @@ impl Bed {
         self.musterd = Some(command.spawn().expect("musterd starts"));
     }
 
+    /// musterd's, while it runs.
+    pub(crate) fn pid(&self) -> u32 {
+        self.musterd.as_ref().expect("musterd was started").id()
+    }
+
     /// Waits until musterd ends by itself.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let until = Instant::now() + START_MAX;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bed;
+mod killed;
 mod muster;
 mod rack_agent;
 mod secrets;

@@ -9,6 +9,7 @@ use crate::process_table;
 use crate::qemu::{self, First};
 use crate::qmp;
 use crate::run::{QEMU_PREFIX, Run};
+use crate::scripted;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Child;
@@ -32,7 +33,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Makes the machine's files: blank disks, unless they are there already, and firmware variables.
+    /// Makes the machine's files: blank disks with their serial numbers, unless they are there already, and
+    /// firmware variables.
     pub(crate) fn new(run: &Run, spec: MachineSpec, accelerator: Accelerator) -> Result<Machine> {
         let directory = run.path("m").join(&spec.name);
         fs::create_dir_all(&directory).map_err(failed("make a machine's directory"))?;
@@ -44,10 +46,17 @@ impl Machine {
                 .open(directory.join(qemu::disk_file(at)))
                 .map_err(failed("make a disk"))?;
             file.set_len(disk.bytes).map_err(failed("size a disk"))?;
+            let label = directory.join(qemu::serial_file(at));
+            if !label.exists() {
+                fs::write(label, &disk.serial).map_err(failed("label a disk"))?;
+            }
         }
         let variables = directory.join("variables.fd");
         if spec.firmware == Firmware::Uefi && !variables.exists() {
             fs::copy(qemu::OVMF_VARIABLES, variables).map_err(failed("copy the firmware's variables"))?;
+        }
+        if spec.firmware == Firmware::Scripted {
+            scripted::make(run, &spec, &directory)?;
         }
         let run = run.clone();
         Ok(Machine {
@@ -106,6 +115,8 @@ impl Machine {
                 self.stop()?;
                 self.start()
             }
+            // A scripted system obeys its power button at once.
+            Order::SoftOff if self.is_on()? && self.spec.firmware == Firmware::Scripted => self.stop(),
             Order::SoftOff if self.is_on()? => qmp::press_power_button(&self.directory.join("qmp")),
             Order::Boot(first) => {
                 self.next = first;
@@ -122,19 +133,35 @@ impl Machine {
         }
         // One-shot: the wish is used up by this start.
         let first = self.next.take().unwrap_or(First::Network);
-        let arguments = qemu::arguments(&self.spec, &self.directory, self.accelerator, first);
-        let launch = Launch {
-            name: format!("{QEMU_PREFIX}{}", self.spec.name),
-            program: PathBuf::from(qemu::PROGRAM),
-            arguments: arguments.into_iter().map(Into::into).collect(),
-            log: self.directory.join("qemu.log"),
+        let launch = match self.spec.firmware {
+            Firmware::Scripted => scripted::launch(&self.spec.name, &self.directory, first)?,
+            Firmware::Bios | Firmware::Uefi => {
+                let arguments = qemu::arguments(&self.fitted()?, &self.directory, self.accelerator, first);
+                Launch {
+                    name: format!("{QEMU_PREFIX}{}", self.spec.name),
+                    program: PathBuf::from(qemu::PROGRAM),
+                    arguments: arguments.into_iter().map(Into::into).collect(),
+                    variables: Vec::new(),
+                    log: self.directory.join("qemu.log"),
+                }
+            }
         };
         self.running = Some(child::launch(&self.run, &launch)?);
         self.starts += 1;
-        if first == First::Disk {
+        if first == First::Disk && self.spec.firmware != Firmware::Scripted {
             self.restore_standing_order(socket);
         }
         Ok(())
+    }
+
+    /// The machine with the disks that are in its bays now: somebody may have exchanged one while it was off.
+    fn fitted(&self) -> Result<MachineSpec> {
+        let mut spec = self.spec.clone();
+        for (at, disk) in spec.disks.iter_mut().enumerate() {
+            let label = self.directory.join(qemu::serial_file(at));
+            disk.serial = fs::read_to_string(label).map_err(failed("read a disk's label"))?;
+        }
+        Ok(spec)
     }
 
     /// Lets the guest's own next reboot find the standing order again, as a board does after a one-shot boot.

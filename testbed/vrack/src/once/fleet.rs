@@ -2,9 +2,11 @@
 
 use crate::error::{Result, RigError, failed};
 use crate::images::Built;
-use crate::machine::MachineSpec;
+use crate::machine::{BmcSpec, MachineSpec};
 use crate::program;
 use crate::rack::Rack;
+use crate::repository::Repository;
+use crate::run::RUNS;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -14,83 +16,84 @@ use std::time::Duration;
 /// git and ssh-keygen answer at once; a loaded host gets more.
 const SHORT: Duration = Duration::from_secs(60);
 
+/// A line of the example's machine.
+const MACHINE_LINE: &str = "boot.mode = \"bios\"";
+
 /// The branch of the pull request.
 pub(crate) const PROPOSAL: &str = "deploy-node-01";
 
-/// A repository with a first commit of the machine alone.
-pub(crate) struct Repository {
-    pub(crate) path: PathBuf,
+/// The example with this run's secret, key and images.
+pub(crate) struct Fleet {
+    pub(crate) repository: Repository,
     /// The private key of whoever may log in.
     pub(crate) key: PathBuf,
     whole: String,
 }
 
-impl Repository {
-    /// Makes it: the first commit declares the machine without a deployment, which is added by
-    /// [`Repository::propose`].
+impl Fleet {
+    /// Makes its repository, key and secret, unless the run has them from another; commits nothing yet.
+    /// The secret's place is the same for all runs, since it stands in the repository.
     pub(crate) fn create(
         rack: &Rack,
         spec: &MachineSpec,
         example: &Path,
         built: &[Built; 2],
     ) -> Result<Self> {
-        let path = rack.run.path("fleet");
-        fs::create_dir_all(&path).map_err(failed("make the fleet's folder"))?;
+        let repository = Repository::create(rack.run.path("fleet"))?;
         let key = rack.run.path("id_ed25519");
-        let mut keygen = Command::new("ssh-keygen");
-        keygen
-            .args(["-q", "-t", "ed25519", "-N", "", "-C", "muster-vrack", "-f"])
-            .arg(&key);
-        program::run(&mut keygen, SHORT)?;
+        if !key.exists() {
+            let mut keygen = Command::new("ssh-keygen");
+            keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "muster-vrack", "-f"]);
+            program::run(keygen.arg(&key), SHORT)?;
+        }
         let public = fs::read_to_string(key.with_extension("pub")).map_err(failed("read the public key"))?;
-        let secret = rack.run.path("bmc.toml");
-        let account = format!(
-            "username = \"{}\"\npassword = \"{}\"\n",
-            spec.bmc.user, spec.bmc.password
-        );
-        fs::write(&secret, account).map_err(failed("write the BMC's secret"))?;
-        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))
-            .map_err(failed("guard the BMC's secret"))?;
+        let secret = Path::new(RUNS).join("lab-bmc.toml");
+        write_account(&secret, &spec.bmc)?;
         let text = fs::read_to_string(example).map_err(failed(format!("read {}", example.display())))?;
         let whole = adapt(&text, &secret, public.trim(), built)?;
-        let this = Self { path, key, whole };
-        this.git(&["init", "-q", "-b", "main"])?;
-        let (machine, _) = this.whole.split_once("[deployment.").unwrap_or((&this.whole, ""));
-        this.write_and_commit(machine, "Declare node-01")?;
-        Ok(this)
+        Ok(Self {
+            repository,
+            key,
+            whole,
+        })
+    }
+
+    /// With another text; commits nothing.
+    pub(crate) fn with(self, change: impl FnOnce(&str) -> Result<String>) -> Result<Self> {
+        let whole = change(&self.whole)?;
+        Ok(Self { whole, ..self })
+    }
+
+    /// The first commit: the machine without a deployment, which is added by [`Fleet::propose`].
+    pub(crate) fn declare(&self) -> Result<()> {
+        let machine = self.whole.split_once("[deployment.");
+        let (machine, _) = machine.unwrap_or((&self.whole, ""));
+        self.repository.commit(machine, "Declare node-01")
+    }
+
+    /// Commits the whole fleet with these lines on the machine.
+    pub(crate) fn amend(&self, lines: &[&str], message: &str) -> Result<()> {
+        let lines = format!("{}\n{MACHINE_LINE}", lines.join("\n"));
+        let text = self.whole.replacen(MACHINE_LINE, &lines, 1);
+        self.repository.commit(&text, message)
     }
 
     /// Commits the whole fleet, deployment included, to a branch of its own.
     pub(crate) fn propose(&self, message: &str) -> Result<()> {
-        self.git(&["checkout", "-q", "-b", PROPOSAL])?;
-        self.write_and_commit(&self.whole, message)?;
-        self.git(&["checkout", "-q", "main"])
+        self.repository.propose(PROPOSAL, &self.whole, message)
     }
 
     /// Merges the proposal into the branch that is carried out.
     pub(crate) fn merge(&self) -> Result<()> {
-        self.git(&["merge", "-q", "--no-ff", "-m", "Merge the deployment", PROPOSAL])
+        self.repository.merge(PROPOSAL)
     }
+}
 
-    fn write_and_commit(&self, text: &str, message: &str) -> Result<()> {
-        fs::write(self.path.join("fleet.toml"), text).map_err(failed("write fleet.toml"))?;
-        self.git(&["add", "."])?;
-        self.git(&["commit", "-q", "-m", message])
-    }
-
-    fn git(&self, words: &[&str]) -> Result<()> {
-        let mut command = Command::new("git");
-        command.current_dir(&self.path);
-        command.args([
-            "-c",
-            "user.name=vrack",
-            "-c",
-            "user.email=vrack@lab.example",
-            "-c",
-            "commit.gpgsign=false",
-        ]);
-        program::run(command.args(words), SHORT).map(drop)
-    }
+/// Writes a BMC's account where the fleet's secret points.
+pub(crate) fn write_account(path: &Path, bmc: &BmcSpec) -> Result<()> {
+    let account = format!("username = \"{}\"\npassword = \"{}\"\n", bmc.user, bmc.password);
+    fs::write(path, account).map_err(failed("write the BMC's secret"))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed("guard the BMC's secret"))
 }
 
 /// The example with this run's secret, key and images: blocks of images are replaced, names follow.

@@ -3,11 +3,13 @@
 use crate::child;
 use crate::error::{Result, RigError, failed};
 use crate::machine::MachineSpec;
-use crate::once::fleet::Repository;
 use crate::program;
+use crate::qemu;
 use crate::rack::{self, Rack};
-use std::fs::File;
+use rack_inmachine::marker::{BLOCK_BYTES, Marker, OFFSET, State};
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,38 +18,67 @@ use std::time::{Duration, Instant};
 const SHORT: Duration = Duration::from_secs(30);
 /// sshd starts beside cloud-init, which has phoned home already; translated machines are slow to key exchange.
 const SSH_MAX: Duration = Duration::from_secs(240);
-/// Where the ownership marker stands on a disk (docs/decisions/0007).
-const MARKER_AT: u64 = 1 << 20;
-const MARKER_BYTES: usize = 4096;
 
 fn disproved<T>(text: impl Into<String>) -> Result<T> {
     Err(RigError::Disproved(text.into()))
 }
 
-/// The plan says which disk it would erase, before anything does.
-pub(crate) fn names_the_disk(plan: &str) -> Result<()> {
-    if plan.contains("erase") && plan.contains("serial:muster-disk-0") && plan.contains("(blank)") {
-        return Ok(());
+/// The plan says which disks it would erase, before anything does.
+pub(crate) fn names_the_disks(plan: &str, spec: &MachineSpec) -> Result<()> {
+    for disk in &spec.disks {
+        let line = format!("erase  serial:{}  (blank)", disk.serial);
+        if !plan.contains(&line) {
+            return disproved(format!("the plan does not say {line:?}:\n{plan}"));
+        }
     }
-    disproved(format!("the plan does not name the disk it would write:\n{plan}"))
+    Ok(())
 }
 
 /// The disk's file has a GPT and our finished marker.
 pub(crate) fn disk(rack: &Rack, spec: &MachineSpec) -> Result<()> {
-    let path = rack.machine(&spec.name).join("disk0.raw");
+    let path = rack.machine(&spec.name).join(qemu::disk_file(0));
     let table = program::run(Command::new("sfdisk").arg("--dump").arg(&path), SHORT)?;
     if !table.contains("label: gpt") {
         return disproved(format!("{} has no GPT:\n{table}", path.display()));
     }
-    let mut block = vec![0; MARKER_BYTES];
-    let file = File::open(&path).map_err(failed("open the disk's file"))?;
-    file.read_exact_at(&mut block, MARKER_AT)
-        .map_err(failed("read the disk's marker"))?;
-    if !String::from_utf8_lossy(&block).contains("\"installed\"") {
-        return disproved(format!("{} has no finished marker at 1 MiB", path.display()));
+    match marker(&path, OFFSET)? {
+        Some(marker) if marker.state == State::Installed => {
+            println!("disk: GPT and finished marker on {}", path.display());
+            Ok(())
+        }
+        Some(_) | None => disproved(format!("{} has no finished marker at 1 MiB", path.display())),
     }
-    println!("disk: GPT and finished marker on {}", path.display());
-    Ok(())
+}
+
+/// Keeps the marker that a disk has now.
+pub(crate) fn keep_marker(disk: &Path, to: &Path) -> Result<()> {
+    let block = block(disk, OFFSET)?;
+    fs::write(to, block).map_err(failed("keep the disk's marker"))
+}
+
+/// What was being written when the power was cut was taken up again: same binding, same intent.
+pub(crate) fn taken_up(cut: &Path, disk: &Path) -> Result<()> {
+    let (Some(before), Some(after)) = (marker(cut, 0)?, marker(disk, OFFSET)?) else {
+        return disproved("no marker before or after the power cut");
+    };
+    let same = before.binding == after.binding && before.spec == after.spec;
+    if before.state == State::Writing && after.state == State::Installed && same {
+        println!("power cut: binding {} took up its own marker", after.binding);
+        return Ok(());
+    }
+    disproved(format!("at the power cut {before:?}, at the end {after:?}"))
+}
+
+fn marker(path: &Path, at: u64) -> Result<Option<Marker>> {
+    Ok(Marker::decode(&block(path, at)?))
+}
+
+fn block(path: &Path, at: u64) -> Result<Vec<u8>> {
+    let mut block = vec![0; BLOCK_BYTES];
+    let file = File::open(path).map_err(failed("open the disk's file"))?;
+    file.read_exact_at(&mut block, at)
+        .map_err(failed("read the disk's marker"))?;
+    Ok(block)
 }
 
 /// A login prompt stood on the console.
@@ -64,11 +95,11 @@ pub(crate) fn console(rack: &Rack, spec: &MachineSpec) -> Result<()> {
 }
 
 /// Whoever has the key in git may log in; the system has the name that git gives it.
-pub(crate) fn ssh(rack: &Rack, repository: &Repository, address: &str) -> Result<()> {
+pub(crate) fn ssh(rack: &Rack, key: &Path, address: &str) -> Result<()> {
     let until = Instant::now() + SSH_MAX;
     loop {
         let mut command = child::enter_command(&rack.run)?;
-        command.args(["ssh", "-i"]).arg(&repository.key);
+        command.args(["ssh", "-i"]).arg(key);
         for option in [
             "BatchMode=yes",
             "StrictHostKeyChecking=no",

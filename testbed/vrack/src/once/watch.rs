@@ -1,12 +1,10 @@
 //! Watches a machine until it is in a phase: a line for each change, with wall and CPU time; gives up when
 //! nothing moves.
 
-use crate::accelerator::Accelerator;
 use crate::error::{Result, RigError};
-use crate::machine::MachineSpec;
-use crate::once::faults::{Fault, Moment};
-use crate::once::programs::Programs;
-use crate::rack::{self, Rack};
+use crate::once::faults::{Faults, Moment};
+use crate::once::life::Life;
+use crate::rack;
 use serde_json::Value;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,84 +16,138 @@ const TOTAL_MAX: Duration = Duration::from_secs(300);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Who is watched, and by what clock.
-pub(crate) struct Watched<'a> {
-    pub(crate) rack: &'a Rack,
-    pub(crate) programs: &'a Programs,
-    pub(crate) spec: &'a MachineSpec,
-    pub(crate) accelerator: Accelerator,
+/// What is waited for.
+#[derive(Clone, Copy)]
+pub(crate) enum Goal<'a> {
+    /// The machine is in this phase and waits for nothing.
+    Phase(&'a str),
+    /// The machine waits with this condition.
+    Waits(&'a str),
 }
 
-/// Returns when the machine is in the phase and waits for nothing. Faults happen at their moments.
-pub(crate) fn until(watched: &Watched<'_>, phase: &str, faults: &mut [Fault]) -> Result<()> {
-    let Watched {
-        rack,
-        programs,
-        spec,
-        accelerator,
-    } = watched;
-    let began = Instant::now();
-    let scale = accelerator.timeout_scale();
-    let (quiet_max, total_max) = (QUIET_MAX * scale, TOTAL_MAX * scale);
-    let (mut shown, mut sign, mut moved) = (String::new(), String::new(), Instant::now());
-    let awaited = || format!("{} {phase}", spec.name);
+impl Goal<'_> {
+    fn is_reached(self, machine: &Value) -> bool {
+        match self {
+            Self::Phase(phase) => {
+                machine["phase"] == phase && machine["wait"].is_null() && machine["proposed"].is_null()
+            }
+            Self::Waits(condition) => machine["wait"]["condition"] == condition,
+        }
+    }
+}
+
+/// Progress so far, and how long ago the last of it was.
+struct Progress {
+    began: Instant,
+    moved: Instant,
+    sign: String,
+    shown: String,
+}
+
+/// Returns when the goal is reached. Faults happen at their moments.
+pub(crate) fn until(life: &Life<'_>, goal: Goal<'_>, faults: &mut Faults) -> Result<()> {
+    let now = Instant::now();
+    let mut progress = Progress {
+        began: now,
+        moved: now,
+        sign: String::new(),
+        shown: String::new(),
+    };
+    let mut before: Option<Moment> = None;
+    // What it waited for when the watch began is what the life has just changed something about.
+    let mut known_wait = None;
     loop {
         // A daemon that was just killed does not answer; that is no progress, and counted as such.
-        let machine = programs
-            .status()
-            .map_or(Value::Null, |status| find(&status, &spec.name));
-        let now = headline(&machine);
-        if now != shown && !machine.is_null() {
-            let cpu = rack.spent(&spec.name)?.as_secs_f64();
-            println!(
-                "{:7.1} s {cpu:7.1} cpu-s  {now}  {}",
-                began.elapsed().as_secs_f64(),
-                evidence(&machine)
-            );
-            shown.clone_from(&now);
+        let status = life.programs.status();
+        let machine = status.map_or(Value::Null, |status| find(&status, &life.spec.name));
+        let moment = (!machine.is_null()).then(|| moment(life, &machine)).transpose()?;
+        if let Some(moment) = &moment {
+            progress.show(life, moment)?;
         }
-        if machine["phase"] == phase && machine["wait"].is_null() && machine["proposed"].is_null() {
+        if goal.is_reached(&machine) {
             return Ok(());
         }
-        if machine["marks"]
-            .as_array()
-            .is_some_and(|marks| marks.iter().any(|mark| mark == "stalled"))
-        {
-            let why = programs.muster(&["why", &spec.name])?;
-            return Err(RigError::Disproved(format!(
-                "{} waits for a person:\n{why}",
-                spec.name
-            )));
+        let waits = &machine["wait"]["condition"];
+        let is_new = !machine.is_null() && known_wait.get_or_insert_with(|| waits.clone()) != waits;
+        let marks = machine["marks"].as_array();
+        if is_new && marks.is_some_and(|marks| marks.iter().any(|mark| mark == "stalled")) {
+            let why = life.programs.muster(&["why", &life.spec.name])?;
+            let name = &life.spec.name;
+            return Err(RigError::Disproved(format!("{name} waits for a person:\n{why}")));
         }
-        let moment = Moment {
-            headline: &now,
-            evidence: evidence(&machine),
-            percent: machine["percent"].as_u64(),
-        };
-        for fault in faults.iter_mut() {
-            fault.strike(&moment, rack, programs, spec)?;
-        }
-        let console = rack::console(&rack.machine(&spec.name)).len();
-        let newest = format!("{now} {} {console}", machine["percent"]);
-        if newest != sign {
-            sign = newest;
-            moved = Instant::now();
-        }
-        if moved.elapsed() > quiet_max {
-            return Err(RigError::Stalled {
-                awaited: awaited(),
-                quiet: quiet_max,
-                last: shown,
-            });
-        }
-        if began.elapsed() > total_max {
-            return Err(RigError::TooLong {
-                awaited: awaited(),
-                total: total_max,
-                last: shown,
-            });
-        }
+        faults.attend(life, before.as_ref().or(moment.as_ref()), moment.as_ref())?;
+        before = moment.or(before);
+        progress.check(life, goal, before.as_ref())?;
         thread::sleep(LOOK_EVERY);
+    }
+}
+
+impl Progress {
+    fn show(&mut self, life: &Life<'_>, moment: &Moment) -> Result<()> {
+        if self.shown != moment.headline {
+            let cpu = life.rack.spent(&life.spec.name)?.as_secs_f64();
+            println!(
+                "{:7.1} s {cpu:7.1} cpu-s  {}  {}",
+                self.began.elapsed().as_secs_f64(),
+                moment.headline,
+                moment.evidence
+            );
+            self.shown.clone_from(&moment.headline);
+        }
+        Ok(())
+    }
+
+    /// An error once nothing has moved for too long, or all of it took too long.
+    fn check(&mut self, life: &Life<'_>, goal: Goal<'_>, moment: Option<&Moment>) -> Result<()> {
+        let console = rack::console(&life.rack.machine(&life.spec.name)).len();
+        let newest = moment.map(|moment| (moment.headline.clone(), moment.percent));
+        let newest = format!("{newest:?} {console}");
+        if newest != self.sign {
+            self.sign = newest;
+            self.moved = Instant::now();
+        }
+        let (Goal::Phase(word) | Goal::Waits(word)) = goal;
+        let awaited = format!("{} {word}", life.spec.name);
+        let scale = life.accelerator.timeout_scale();
+        let (quiet_max, total_max) = (QUIET_MAX * scale, TOTAL_MAX * scale);
+        if self.moved.elapsed() > quiet_max {
+            return Err(RigError::Stalled {
+                awaited,
+                quiet: quiet_max,
+                last: self.shown.clone(),
+            });
+        }
+        if self.began.elapsed() > total_max {
+            return Err(RigError::TooLong {
+                awaited,
+                total: total_max,
+                last: self.shown.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn moment(life: &Life<'_>, machine: &Value) -> Result<Moment> {
+    Ok(Moment {
+        headline: headline(machine),
+        evidence: machine["wait"]["evidence"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        percent: machine["percent"].as_u64(),
+        starts: life.starts()?,
+    })
+}
+
+/// A machine's phase in the status document.
+pub(crate) fn phase(status: &Value, name: &str) -> Result<String> {
+    match &find(status, name)["phase"] {
+        Value::Null => Err(RigError::Answer {
+            whom: "muster status".to_owned(),
+            found: format!("no phase of {name}"),
+        }),
+        phase => Ok(word(phase)),
     }
 }
 
@@ -107,17 +159,21 @@ fn find(status: &Value, name: &str) -> Value {
         .unwrap_or(Value::Null)
 }
 
+/// A value in a word; one that says more is an object under its own name.
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(word) => word.clone(),
+        Value::Object(said) => said.keys().cloned().collect(),
+        other => other.to_string(),
+    }
+}
+
 /// What a line is printed for.
 fn headline(machine: &Value) -> String {
-    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let doing = match (&machine["wait"]["condition"], &machine["proposed"]) {
         (Value::Null, Value::Null) => String::new(),
         (Value::Null, proposed) => word(proposed),
         (condition, _) => word(condition),
     };
     format!("{:<14} {doing}", word(&machine["phase"]))
-}
-
-fn evidence(machine: &Value) -> &str {
-    machine["wait"]["evidence"].as_str().unwrap_or_default()
 }

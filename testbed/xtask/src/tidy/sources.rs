@@ -34,6 +34,8 @@ const ORDERED_CRATES: [&str; 2] = ["reconciler/core/", "rack/proto/"];
 
 /// The one crate that talks to the database.
 const STORE: &str = "reconciler/store/";
+/// The virtual rack asks `psql` from outside, as a witness that is not ours.
+const WITNESS: &str = "testbed/vrack/";
 const SQL: [&str; 6] = [
     concat!("sqlx", "::"),
     concat!("\"SELE", "CT "),
@@ -68,7 +70,7 @@ pub(crate) fn check(path: &str, text: &str) -> Vec<String> {
         }
         for word in SQL
             .iter()
-            .filter(|word| line.contains(**word) && !path.starts_with(STORE))
+            .filter(|word| line.contains(**word) && !path.starts_with(STORE) && !path.starts_with(WITNESS))
         {
             findings.push(format!("{path}:{number}: {word} outside {STORE}"));
         }

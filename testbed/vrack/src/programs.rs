@@ -1,19 +1,18 @@
 //! muster's own programs, started as an operator starts them.
 
-use crate::child::{self, Launch};
 use crate::error::{Result, RigError, failed};
 use crate::images::Built;
 use crate::machine::MachineSpec;
 use crate::namespace::BRIDGE;
-use crate::once::fleet::Repository;
-use crate::program;
+use crate::program::{self, Said};
 use crate::rack::{self, ADDRESS, Rack};
+use crate::run::RUNS;
+use crate::service::Service;
 use rustix::process::{Pid, Signal, kill_process};
-use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,46 +25,42 @@ const PORT: u16 = 7443;
 /// The agent and the link, as the example fleet names them.
 const AGENT: &str = "rackd-1";
 const LINK: &str = "lab/pxe";
+/// The private database, and how it is asked.
+const DATABASE: [&str; 8] = [
+    "--username=muster",
+    "--dbname=muster",
+    "--no-psqlrc",
+    "--no-password",
+    "--quiet",
+    "--tuples-only",
+    "--no-align",
+    "--set=ON_ERROR_STOP=1",
+];
+/// Every table that the store calls derived (`reconciler/store/src/derived.rs`).
+const DELETE_DERIVED: &str = "DELETE FROM work";
 /// How much of each log a failure shows.
 const TAIL_LINES: usize = 30;
 
 /// The running programs.
+#[derive(Debug)]
 pub(crate) struct Programs {
     folder: PathBuf,
     socket: PathBuf,
     log: PathBuf,
-    /// Ended through the run's ledger; started anew after a fault.
-    daemon: RefCell<Child>,
-    agent: RefCell<Child>,
-    daemon_words: Vec<OsString>,
-    agent_words: Vec<OsString>,
     state: PathBuf,
+    pub(crate) daemon: Service,
+    pub(crate) agent: Service,
 }
 
 impl Programs {
     /// Starts musterd, writes the agent's certificate, starts muster-rackd.
-    pub(crate) fn start(
-        rack: &Rack,
-        folder: &Path,
-        inmachine: &Path,
-        repository: &Repository,
-    ) -> Result<Self> {
-        let (state, runtime) = (rack.run.path("musterd"), rack.run.path("rt"));
+    pub(crate) fn start(rack: &Rack, folder: &Path, inmachine: &Path, repository: &Path) -> Result<Self> {
+        let state = rack.run.path("musterd");
+        let runtime = rack.run.path("rt");
         let socket = runtime.join("musterd.sock");
         let musterd = folder.join("musterd");
-        let words: Vec<OsString> = vec![
-            "run".into(),
-            "--repository".into(),
-            repository.path.clone().into(),
-            "--state-dir".into(),
-            state.clone().into(),
-            "--runtime-dir".into(),
-            runtime.into(),
-            "--listen".into(),
-            format!("{ADDRESS}:{PORT}").into(),
-        ];
-        let daemon_words = words;
-        let daemon = launch(rack, "musterd", musterd.clone(), daemon_words.clone())?;
+        let words = daemon_words(repository, &state, runtime);
+        let daemon = Service::start(rack, "musterd", musterd.clone(), words, None)?;
         await_file(&socket, "musterd's socket")?;
         let certificates = rack.run.path("certificates");
         let mut enrol = Command::new(&musterd);
@@ -75,34 +70,15 @@ impl Programs {
             .arg("--out")
             .arg(&certificates);
         program::run(&mut enrol, COMMAND_MAX)?;
-        let words: Vec<OsString> = vec![
-            "--name".into(),
-            AGENT.into(),
-            "--daemon".into(),
-            format!("https://{ADDRESS}:{PORT}").into(),
-            "--ca".into(),
-            certificates.join("ca.pem").into(),
-            "--cert".into(),
-            certificates.join(format!("{AGENT}.pem")).into(),
-            "--key".into(),
-            certificates.join(format!("{AGENT}.key")).into(),
-            "--state-dir".into(),
-            rack.run.path("rackd").into(),
-            "--link".into(),
-            format!("{LINK}={BRIDGE}").into(),
-            "--agent-binary".into(),
-            inmachine.into(),
-        ];
-        let agent = launch(rack, "muster-rackd", folder.join("muster-rackd"), words.clone())?;
+        let words = agent_words(&certificates, rack.run.path("rackd"), inmachine);
+        let agent = Service::start(rack, "muster-rackd", folder.join("muster-rackd"), words, None)?;
         let this = Self {
             folder: folder.to_owned(),
             socket,
             log: rack.run.path("apply.log"),
-            daemon: RefCell::new(daemon),
-            agent: RefCell::new(agent),
-            daemon_words,
-            agent_words: words,
             state,
+            daemon,
+            agent,
         };
         this.await_answer()?;
         Ok(this)
@@ -110,22 +86,39 @@ impl Programs {
 
     /// Kills musterd as a power cut would, and starts it again.
     pub(crate) fn kill_daemon(&self, rack: &Rack) -> Result<()> {
-        end(&mut self.daemon.borrow_mut())?;
+        self.daemon.kill()?;
         self.start_daemon(rack)
     }
 
-    fn start_daemon(&self, rack: &Rack) -> Result<()> {
-        let program = self.folder.join("musterd");
-        *self.daemon.borrow_mut() = launch(rack, "musterd", program, self.daemon_words.clone())?;
+    /// Starts musterd again and waits until it answers.
+    pub(crate) fn start_daemon(&self, rack: &Rack) -> Result<()> {
+        self.daemon.start_again(rack, None)?;
         self.await_answer()
     }
 
-    /// Kills muster-rackd as a power cut would, and starts it again.
-    pub(crate) fn kill_agent(&self, rack: &Rack) -> Result<()> {
-        end(&mut self.agent.borrow_mut())?;
-        let program = self.folder.join("muster-rackd");
-        *self.agent.borrow_mut() = launch(rack, "muster-rackd", program, self.agent_words.clone())?;
-        Ok(())
+    /// Ends both as a service manager does, agent first.
+    pub(crate) fn stop(&self) -> Result<()> {
+        self.agent.stop(START_MAX)?;
+        self.daemon.stop(START_MAX)
+    }
+
+    /// Starts both again.
+    pub(crate) fn start_again(&self, rack: &Rack) -> Result<()> {
+        self.start_daemon(rack)?;
+        self.agent.start_again(rack, None)
+    }
+
+    /// Deletes everything in the database that musterd can derive from the rest.
+    pub(crate) fn forget_derived(&self) -> Result<()> {
+        self.sql(DELETE_DERIVED).map(drop)
+    }
+
+    /// Has musterd's own database carry out a statement; rows come back as lines.
+    pub(crate) fn sql(&self, statement: &str) -> Result<String> {
+        let sockets = self.socket.with_file_name("postgres");
+        let mut psql = Command::new("psql");
+        psql.arg("--host").arg(sockets).args(DATABASE);
+        program::run(psql.args(["--command", statement]), COMMAND_MAX)
     }
 
     /// Stops the private Postgres at once (`pg_ctl stop -m immediate` sends SIGQUIT). musterd ends with it,
@@ -140,21 +133,7 @@ impl Programs {
             .and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| answer("a postmaster.pid without a pid"))?;
         kill_process(pid, Signal::QUIT).map_err(|errno| failed("stop Postgres")(errno.into()))?;
-        let until = Instant::now() + START_MAX;
-        while self
-            .daemon
-            .borrow_mut()
-            .try_wait()
-            .map_err(failed("wait for musterd"))?
-            .is_none()
-        {
-            if Instant::now() >= until {
-                return Err(RigError::Disproved(
-                    "musterd outlives its private database".to_owned(),
-                ));
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
+        self.daemon.await_end(START_MAX)?;
         self.start_daemon(rack)
     }
 
@@ -169,7 +148,13 @@ impl Programs {
         program::run(&mut self.command(words), COMMAND_MAX)
     }
 
-    fn await_answer(&self) -> Result<()> {
+    /// Runs `muster` and hands back how it ended.
+    pub(crate) fn ask(&self, words: &[&str]) -> Result<Said> {
+        program::outcome(&mut self.command(words), COMMAND_MAX)
+    }
+
+    /// Waits until musterd answers.
+    pub(crate) fn await_answer(&self) -> Result<()> {
         let until = Instant::now() + START_MAX;
         loop {
             match self.muster(&["status"]) {
@@ -226,14 +211,6 @@ impl Programs {
     }
 }
 
-fn end(child: &mut Child) -> Result<()> {
-    child
-        .kill()
-        .and_then(|()| child.wait())
-        .map(drop)
-        .map_err(failed("kill a program"))
-}
-
 fn answer(found: &str) -> RigError {
     RigError::Answer {
         whom: "muster".to_owned(),
@@ -241,17 +218,41 @@ fn answer(found: &str) -> RigError {
     }
 }
 
-fn launch(rack: &Rack, name: &str, program: PathBuf, arguments: Vec<OsString>) -> Result<Child> {
-    let log = rack.run.path(&format!("{name}.log"));
-    child::launch(
-        &rack.run,
-        &Launch {
-            name: name.to_owned(),
-            program,
-            arguments,
-            log,
-        },
-    )
+fn daemon_words(repository: &Path, state: &Path, runtime: PathBuf) -> Vec<OsString> {
+    vec![
+        "run".into(),
+        "--repository".into(),
+        repository.into(),
+        "--state-dir".into(),
+        state.into(),
+        "--runtime-dir".into(),
+        runtime.into(),
+        "--secrets-dir".into(),
+        RUNS.into(),
+        "--listen".into(),
+        format!("{ADDRESS}:{PORT}").into(),
+    ]
+}
+
+fn agent_words(certificates: &Path, state: PathBuf, inmachine: &Path) -> Vec<OsString> {
+    vec![
+        "--name".into(),
+        AGENT.into(),
+        "--daemon".into(),
+        format!("https://{ADDRESS}:{PORT}").into(),
+        "--ca".into(),
+        certificates.join("ca.pem").into(),
+        "--cert".into(),
+        certificates.join(format!("{AGENT}.pem")).into(),
+        "--key".into(),
+        certificates.join(format!("{AGENT}.key")).into(),
+        "--state-dir".into(),
+        state.into(),
+        "--link".into(),
+        format!("{LINK}={BRIDGE}").into(),
+        "--agent-binary".into(),
+        inmachine.into(),
+    ]
 }
 
 fn await_file(path: &Path, what: &str) -> Result<()> {

@@ -1,0 +1,68 @@
+//! A fleet's git repository, as people write to it: commits, branches, merges.
+
+use crate::error::{Result, failed};
+use crate::program;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// git answers at once; a loaded host gets more.
+const SHORT: Duration = Duration::from_secs(60);
+
+/// Whoever commits in the rack.
+const PERSON: [&str; 3] = [
+    "user.name=vrack",
+    "user.email=vrack@lab.example",
+    "commit.gpgsign=false",
+];
+
+/// A repository with one file, `fleet.toml`, on branch `main`.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    path: PathBuf,
+}
+
+impl Repository {
+    /// Makes an empty one, or takes the one that is there.
+    pub(crate) fn create(path: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&path).map_err(failed("make the fleet's folder"))?;
+        let this = Self { path };
+        // On a repository that is there this changes nothing.
+        this.git(&["init", "-q", "-b", "main"])?;
+        Ok(this)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Commits the fleet to the branch that is checked out, `main` unless in between.
+    pub(crate) fn commit(&self, text: &str, message: &str) -> Result<()> {
+        fs::write(self.path.join("fleet.toml"), text).map_err(failed("write fleet.toml"))?;
+        self.git(&["add", "."])?;
+        self.git(&["commit", "-q", "-m", message])
+    }
+
+    /// Commits the fleet to a new branch, as for a pull request.
+    pub(crate) fn propose(&self, branch: &str, text: &str, message: &str) -> Result<()> {
+        self.git(&["checkout", "-q", "-b", branch])?;
+        self.commit(text, message)?;
+        self.git(&["checkout", "-q", "main"])
+    }
+
+    /// Merges a branch into the one that is carried out.
+    pub(crate) fn merge(&self, branch: &str) -> Result<()> {
+        let message = format!("Merge {branch}");
+        self.git(&["merge", "-q", "--no-ff", "-m", &message, branch])
+    }
+
+    fn git(&self, words: &[&str]) -> Result<()> {
+        let mut command = Command::new("git");
+        command.current_dir(&self.path);
+        for setting in PERSON {
+            command.args(["-c", setting]);
+        }
+        program::run(command.args(words), SHORT).map(drop)
+    }
+}

@@ -1,0 +1,92 @@
+//! Trials: one promise each, on racks of scripted machines, with real musterd, muster-rackd, Postgres and BMCs.
+//!
+//! A trial needs no image and no QEMU: it takes seconds of processor time. It makes a fleet of its own, lets
+//! things go wrong, and looks at what `muster` says and at what is on the disks.
+
+mod bed;
+mod conditions;
+mod contents;
+mod daemon_stopped;
+mod fleet;
+mod restored;
+mod traces;
+mod vanished;
+mod watch;
+
+use crate::error::{Result, RigError, chain};
+use crate::preflight;
+use bed::Bed;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Which, and with what.
+#[derive(Debug, Args)]
+pub(crate) struct Wish {
+    /// The trial.
+    #[arg(value_enum)]
+    name: Name,
+    /// The folder of muster's programs.
+    #[arg(long, value_parser = crate::once::absolute)]
+    programs: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Name {
+    /// Each fault ends in its condition, which says what, since when, and what to do.
+    Conditions,
+    /// Machines boot while musterd is stopped, and nobody but themselves speaks for them.
+    DaemonStopped,
+    /// Contents that no plan named are not written over without a person's consent.
+    Contents,
+    /// After an older database was put back nothing is ordered before `muster recover`.
+    Restored,
+}
+
+impl Name {
+    /// Its machines, in the order of their addresses.
+    fn machines(self) -> &'static [&'static str] {
+        match self {
+            Self::Conditions => conditions::MACHINES,
+            Self::DaemonStopped => daemon_stopped::MACHINES,
+            Self::Contents => contents::MACHINES,
+            Self::Restored => restored::MACHINES,
+        }
+    }
+}
+
+/// Carries it out.
+pub(crate) fn run(wish: &Wish) -> Result<()> {
+    preflight::for_scripted_machines()?;
+    require_programs(wish)?;
+    let began = Instant::now();
+    let bed = Bed::open(wish.name.machines(), &wish.programs)?;
+    let tried = match wish.name {
+        Name::Conditions => conditions::run(&bed),
+        Name::DaemonStopped => daemon_stopped::run(&bed),
+        Name::Contents => contents::run(&bed),
+        Name::Restored => restored::run(&bed),
+    };
+    if let Err(error) = &tried {
+        println!("FAILED: {}", chain(error));
+        bed.keep()?;
+    }
+    bed.close()?;
+    if tried.is_ok() {
+        println!("held, in {:.0} s", began.elapsed().as_secs_f64());
+    }
+    tried
+}
+
+fn require_programs(wish: &Wish) -> Result<()> {
+    for name in ["musterd", "muster-rackd", "muster"] {
+        let path = wish.programs.join(name);
+        if !path.exists() {
+            return Err(RigError::Unmet {
+                lacks: format!("{} is missing", path.display()),
+                fix: "run cargo build --workspace".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
