@@ -5,6 +5,7 @@ use crate::content;
 use crate::deploy;
 use crate::early;
 use crate::inventory;
+use crate::job::{Hands, carry_out};
 use crate::kernel_arguments::{ArgumentError, KernelArguments};
 use crate::phone_home::boot_id;
 use crate::power;
@@ -14,7 +15,7 @@ use crate::step::{StepFailed, Steps};
 use crate::sysfs::Sysfs;
 use rack_api::fact::FactBody;
 use rack_api::inventory::Inventory;
-use rack_api::job::{Job, JobKind, JobRef};
+use rack_api::job::{Deploy, JobRef};
 use rack_api::machine::HelloAnswer;
 use schema_ids::{ContentId, Mac, Uuid};
 use std::time::Duration;
@@ -65,7 +66,7 @@ pub fn run() -> ! {
                 phone_home_token,
             } => {
                 ended = Some(job.job);
-                carry_out(&sysfs, &mut rack, boot_id, *job, phone_home_token);
+                carry_out(&mut Own(&sysfs), &mut rack, boot_id, *job, phone_home_token);
             }
             HelloAnswer::Enlist { link } => enlist(&sysfs, &mut rack, arguments.mac, link),
             HelloAnswer::Wait { seconds, reason } => {
@@ -90,48 +91,22 @@ fn start(sysfs: &Sysfs) -> Result<(KernelArguments, Uuid), StartError> {
     ))
 }
 
-/// Carries out one job and reports it; a failed one is reported by its step.
-fn carry_out(sysfs: &Sysfs, rack: &mut Rack, boot_id: Uuid, job: Job, phone_home_token: String) {
-    let reference = job.job;
-    say!(
-        "{}: {} (generation {}, attempt {})",
-        job.name,
-        job.kind.name(),
-        reference.generation,
-        reference.attempt
-    );
-    rack.report(vec![FactBody::JobStarted {
-        job: reference,
-        boot_id,
-    }]);
-    let done = match job.kind {
-        JobKind::Inspect => {
-            inventory::raise_links(sysfs);
-            let inventory = Box::new(inspect(sysfs));
-            rack.report(vec![FactBody::Inventory {
-                job: reference,
-                inventory,
-            }]);
-            Ok(())
-        }
-        JobKind::Deploy(plan) => {
-            let mut steps = Steps {
-                rack,
-                job: reference,
-                boot_id,
-            };
-            deploy::run(sysfs, &mut steps, &plan, phone_home_token)
-        }
-    };
-    match done {
-        Ok(()) => {
-            rack.report(vec![FactBody::JobDone {
-                job: reference,
-                boot_id,
-            }]);
-            say!("{}: done", job.name);
-        }
-        Err(StepFailed) => say!("{}: stopped", job.name),
+/// This machine itself.
+struct Own<'a>(&'a Sysfs);
+
+impl Hands for Own<'_> {
+    fn inspect(&mut self) -> Inventory {
+        inventory::raise_links(self.0);
+        inspect(self.0)
+    }
+
+    fn deploy(
+        &mut self,
+        steps: &mut Steps<'_>,
+        plan: &Deploy,
+        phone_home_token: String,
+    ) -> Result<(), StepFailed> {
+        deploy::run(self.0, steps, plan, phone_home_token)
     }
 }
 

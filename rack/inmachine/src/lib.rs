@@ -17,6 +17,7 @@ pub mod early;
 pub mod family;
 pub mod fence;
 pub mod inventory;
+pub mod job;
 pub mod kernel_arguments;
 pub mod marker;
 pub mod partition_table;

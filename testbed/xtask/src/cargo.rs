@@ -1,5 +1,6 @@
 //! Calls of cargo, always on this workspace and as the caller.
 
+use crate::sudo;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -34,6 +35,33 @@ pub(crate) fn cargo(words: &[&str]) -> Command {
     command.current_dir(root()).args(words).stdin(Stdio::null());
     command
 }
+
+/// A test run. It ends when our thread does, by SIGKILL too, and its test programs end with it; what those started
+/// is left to the sweep of the next start. The test programs run as root, through sudo where need be: namespaces and
+/// mounts ask for it. Cargo itself stays the caller's, and so does all it builds.
+pub(crate) fn test(words: &[&str]) -> Command {
+    let cargo = cargo(&["test"]);
+    let mut command = Command::new(TIED[0]);
+    command
+        .args(&TIED[1..])
+        .arg(cargo.get_program())
+        .args(cargo.get_args())
+        .args(words);
+    let tied = TIED.join(" ");
+    let runner = match (sudo::is_root(), sudo::is_possible()) {
+        // With all variables: cargo sets some for each program, and a caller may have settings.
+        (false, true) => format!("sudo --preserve-env -- {tied}"),
+        (true, _) | (false, false) => tied,
+    };
+    command.current_dir(root()).env(RUNNER, runner);
+    command
+}
+
+/// What makes a program end when its parent does.
+const TIED: [&str; 4] = ["setpriv", "--pdeathsig", "KILL", "--"];
+
+/// Where cargo looks for the program that runs its programs.
+const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 
 /// The call that builds the in-machine program. A target is named so that the flags reach it alone and not the
 /// build scripts, which must stay dynamic.

@@ -1,7 +1,7 @@
 //! xtask: the project's own commands. `cargo xtask` alone lists them.
 //!
-//! Written with std and a JSON reader only, so that it builds in seconds on a fresh machine. Builds and tests
-//! run as the caller; only packages and the virtual rack ask for root, each through sudo.
+//! Written with std and a JSON reader only, so that it builds in seconds on a fresh machine. Builds run as the
+//! caller; packages, test programs and the virtual rack ask for root, each through sudo.
 
 mod bill;
 mod cargo;
@@ -24,7 +24,8 @@ cargo xtask VERB
                     one machine from a commit to a running system
   vrack bench       the virtual rack's hardware alone
   inmachine         the static program that runs in machines
-  clean             end and remove whatever a killed run left behind
+  clean             end and remove whatever a killed run left behind, of virtual racks and of tests
+  sweep             the same of tests alone; each start of a test does it too
   sqlx              check all SQL against a throw-away database and store the answers";
 
 fn main() -> ExitCode {
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ["vrack", "bench"] => rig::bench(),
         ["inmachine"] => cargo::build_inmachine(),
         ["clean"] => rig::clean(),
+        ["sweep"] => sweep(),
         ["sqlx"] => cargo::refresh_queries(),
         _ => Err(VERBS.to_owned()),
     };
@@ -50,4 +52,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Clears away what killed tests left, as root where root can be had.
+fn sweep() -> Result<(), String> {
+    if !sudo::is_root() && sudo::is_possible() {
+        let own = std::env::current_exe().map_err(|error| format!("cannot find our own program: {error}"))?;
+        return cargo::succeed(sudo::as_root(own, &["TMPDIR"]).arg("sweep"));
+    }
+    testbed_scratch::sweep()?
+        .iter()
+        .for_each(|line| println!("{line}"));
+    Ok(())
 }

@@ -32,8 +32,9 @@ pub(crate) fn bench() -> Result<(), String> {
     cargo::succeed(vrack()?.arg("bench"))
 }
 
-/// Ends and removes what killed runs left behind.
+/// Ends and removes what killed runs and killed tests left behind.
 pub(crate) fn clean() -> Result<(), String> {
+    crate::sweep()?;
     cargo::succeed(&mut cargo(&["build", "--workspace", "--bin", "muster-vrack"]))?;
     cargo::succeed(vrack()?.arg("clean"))
 }

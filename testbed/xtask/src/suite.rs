@@ -84,6 +84,7 @@ pub(crate) fn test(with_machine: bool) -> Result<(), String> {
     let began = Instant::now();
     let report = Report::default();
     let mut results = Vec::new();
+    report.stage("sweep", || bill::run(&mut own("sweep")?));
     report.stage("packages", || bill::run(&mut own("packages")?));
     report.stage("format", || bill::run(&mut cargo(&["fmt", "--all", "--check"])));
     report.stage("tidy", || bill::run(&mut own("tidy")?));
@@ -125,7 +126,7 @@ fn build(what: &[&str]) -> Result<Ran, String> {
 fn tests() -> Result<Ran, String> {
     let is_result = |line: &str| line.starts_with(RESULT_LINE);
     bill::relay(
-        &mut cargo(&["test", "--workspace", "--no-fail-fast"]),
+        &mut cargo::test(&["--workspace", "--no-fail-fast"]),
         "",
         is_result,
     )

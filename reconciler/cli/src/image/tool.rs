@@ -221,9 +221,9 @@ mod tests {
             let mut tool = command("sh");
             tool.args([
                 "-c",
-                "mkdir m; mount -t tmpfs tmpfs m; setsid sleep 600 & sleep 600",
+                "mkdir m; mount -t tmpfs tmpfs m; setsid sleep 60 & sleep 60",
             ]);
-            let ended = log.run("sh", tool.current_dir(directory), Duration::from_secs(600));
+            let ended = log.run("sh", tool.current_dir(directory), Duration::from_secs(60));
             panic!("it ended: {ended:?}");
         }
         testbed_scratch::assert_root("mounts");
@@ -233,12 +233,13 @@ mod tests {
             .args(["--exact", this])
             .env(TO_BE_KILLED, scratch.path())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .expect("it starts");
-        // unshare outside the namespace; the shell and two sleepers inside, which see the mount.
+        // unshare, the shell and two sleepers, which all see the mount.
         until("the tool runs", || {
             let counts = working_in(scratch.path());
-            counts.len() == 4 && counts.iter().filter(|(_, mounts)| *mounts == 1).count() == 3
+            counts.len() == 4 && counts.iter().all(|(_, mounts)| *mounts == 1)
         });
         let ours = fs::read_to_string("/proc/self/mountinfo").expect("there is a mount table");
         assert!(

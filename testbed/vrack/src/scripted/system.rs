@@ -1,13 +1,15 @@
 //! What runs on a scripted machine: the in-machine agent's part in the ephemeral system, and the one word of an
 //! installed system.
 
-use crate::error::{Result, failed};
+use crate::error::Result;
 use crate::scripted::{Disk, Machine, answer, install};
 use rack_api::fact::FactBody;
 use rack_api::inventory::{self, Cpu, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
-use rack_api::job::{Job, JobKind, JobRef};
+use rack_api::job::{Deploy, JobRef};
 use rack_api::machine::{HelloAnswer, PhoneHome};
 use rack_inmachine::console::chain;
+use rack_inmachine::content;
+use rack_inmachine::job::{Hands, carry_out};
 use rack_inmachine::kernel_arguments::KernelArguments;
 use rack_inmachine::phone_home::PhoneHomeConfig;
 use rack_inmachine::rack::Rack;
@@ -38,10 +40,16 @@ pub(super) fn run(machine: &Machine, command_line: &str) -> Result<()> {
                 phone_home_token,
             } => {
                 ended = Some(job.job);
-                carry_out(machine, &mut rack, *job, phone_home_token)?;
+                carry_out(
+                    &mut Files(machine),
+                    &mut rack,
+                    machine.boot_id,
+                    *job,
+                    phone_home_token,
+                );
             }
             HelloAnswer::Enlist { link } => {
-                let inventory = Box::new(inspect(machine)?);
+                let inventory = Box::new(inspect(machine));
                 rack.report(vec![FactBody::Enlisted { mac, link, inventory }]);
                 return Ok(());
             }
@@ -57,56 +65,33 @@ pub(super) fn run(machine: &Machine, command_line: &str) -> Result<()> {
     }
 }
 
-fn carry_out(machine: &Machine, rack: &mut Rack, job: Job, token: String) -> Result<()> {
-    let (reference, boot_id) = (job.job, machine.boot_id);
-    say!(
-        "{}: {} (generation {}, attempt {})",
-        job.name,
-        job.kind.name(),
-        reference.generation,
-        reference.attempt
-    );
-    rack.report(vec![FactBody::JobStarted {
-        job: reference,
-        boot_id,
-    }]);
-    let done = match job.kind {
-        JobKind::Inspect => {
-            let inventory = Box::new(inspect(machine)?);
-            rack.report(vec![FactBody::Inventory {
-                job: reference,
-                inventory,
-            }]);
-            Ok(())
-        }
-        JobKind::Deploy(plan) => {
-            let mut steps = Steps {
-                rack,
-                job: reference,
-                boot_id,
-            };
-            install::run(machine, &mut steps, &plan, token)
-        }
-    };
-    match done {
-        Ok(()) => {
-            rack.report(vec![FactBody::JobDone {
-                job: reference,
-                boot_id,
-            }]);
-            say!("{}: done", job.name);
-        }
-        Err(StepFailed) => say!("{}: stopped", job.name),
+/// The files of a scripted machine.
+struct Files<'a>(&'a Machine);
+
+impl Hands for Files<'_> {
+    fn inspect(&mut self) -> Inventory {
+        inspect(self.0)
     }
-    Ok(())
+
+    fn deploy(
+        &mut self,
+        steps: &mut Steps<'_>,
+        plan: &Deploy,
+        phone_home_token: String,
+    ) -> std::result::Result<(), StepFailed> {
+        install::run(self.0, steps, plan, phone_home_token)
+    }
 }
 
 /// The inventory: the board's data, and what is really on the disks.
-fn inspect(machine: &Machine) -> Result<Inventory> {
+fn inspect(machine: &Machine) -> Inventory {
     let board = &machine.board;
     let disks = machine.disks.iter().enumerate().map(|(at, disk)| {
-        let content = disk.content().map_err(failed("look at a disk"))?;
-        Ok(inventory::Disk {
+        let content = disk.content().unwrap_or_else(|error| {
+            say!("{}", chain(&error));
+            content::unreadable().id
+        });
+        inventory::Disk {
             id: Some(disk.id.clone()),
             path: device(at),
             model: String::new(),
@@ -116,9 +101,9 @@ fn inspect(machine: &Machine) -> Result<Inventory> {
             local: true,
             content,
             holds: String::new(),
-        })
+        }
     });
-    Ok(Inventory {
+    Inventory {
         uuid: Some(board.uuid),
         serial: Some(board.serial.clone()),
         vendor: "muster".to_owned(),
@@ -134,7 +119,7 @@ fn inspect(machine: &Machine) -> Result<Inventory> {
             threads: 1,
         },
         memory_bytes: 1 << 30,
-        disks: disks.collect::<Result<_>>()?,
+        disks: disks.collect(),
         nics: vec![Nic {
             name: "boot0".to_owned(),
             mac: board.mac,
@@ -143,7 +128,7 @@ fn inspect(machine: &Machine) -> Result<Inventory> {
             driver: "veth".to_owned(),
         }],
         bmc: None,
-    })
+    }
 }
 
 fn device(at: usize) -> String {

@@ -172,7 +172,7 @@ fn what_is_allowed_is_not_found() {
     let lines = [
         "schema-ids: serde",
         "serde:",
-        "schema-fleet: schema-ids miette dev:tempfile",
+        "schema-fleet: schema-ids miette dev:tempfile dev:testbed-scratch",
         "miette: rustix",
         "rustix:",
         "tempfile:",
@@ -183,6 +183,8 @@ fn what_is_allowed_is_not_found() {
         "reconciler-daemon!: reconciler-store rack-api",
         "testbed-sim: reconciler-core rack-api",
         "testbed-vrack!: rack-inmachine rack-api",
+        "testbed-xtask!: testbed-scratch",
+        "testbed-scratch:",
         "sqlx: tokio",
         "tokio:",
     ];

@@ -1,0 +1,70 @@
+//! One job, told from its beginning to its end. What is done to the machine is its hands' part.
+
+use crate::rack::Rack;
+use crate::say;
+use crate::step::{StepFailed, Steps};
+use rack_api::fact::FactBody;
+use rack_api::inventory::Inventory;
+use rack_api::job::{Deploy, Job, JobKind};
+use schema_ids::Uuid;
+
+/// What looks at a machine and writes it.
+pub trait Hands {
+    /// The machine's inventory; what cannot be read is said in it.
+    fn inspect(&mut self) -> Inventory;
+
+    /// Carries out a deployment, step by step. The installed system keeps the token for its word.
+    ///
+    /// # Errors
+    /// A step failed and was reported.
+    fn deploy(
+        &mut self,
+        steps: &mut Steps<'_>,
+        plan: &Deploy,
+        phone_home_token: String,
+    ) -> Result<(), StepFailed>;
+}
+
+/// Carries out one job and reports it; a failed one is reported by its step.
+pub fn carry_out(hands: &mut impl Hands, rack: &mut Rack, boot_id: Uuid, job: Job, phone_home_token: String) {
+    let reference = job.job;
+    say!(
+        "{}: {} (generation {}, attempt {})",
+        job.name,
+        job.kind.name(),
+        reference.generation,
+        reference.attempt
+    );
+    rack.report(vec![FactBody::JobStarted {
+        job: reference,
+        boot_id,
+    }]);
+    let done = match job.kind {
+        JobKind::Inspect => {
+            let inventory = Box::new(hands.inspect());
+            rack.report(vec![FactBody::Inventory {
+                job: reference,
+                inventory,
+            }]);
+            Ok(())
+        }
+        JobKind::Deploy(plan) => {
+            let mut steps = Steps {
+                rack,
+                job: reference,
+                boot_id,
+            };
+            hands.deploy(&mut steps, &plan, phone_home_token)
+        }
+    };
+    match done {
+        Ok(()) => {
+            rack.report(vec![FactBody::JobDone {
+                job: reference,
+                boot_id,
+            }]);
+            say!("{}: done", job.name);
+        }
+        Err(StepFailed) => say!("{}: stopped", job.name),
+    }
+}
