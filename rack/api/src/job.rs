@@ -1,9 +1,10 @@
 //! Jobs of the in-machine agent, with every choice already made by the plan.
 
 use crate::inventory::FirmwareKind;
-use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, Incarnation, Mac, MachineId, Name, Uuid};
+use crate::network::Network;
+use crate::volume::{Array, Device, VolumeGroup};
+use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, Incarnation, MachineId, Name, Uuid};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 
 /// One job of one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +67,12 @@ pub struct Deploy {
     pub firmware: FirmwareKind,
     /// The wipe-set: disks to be written, with the contents that may be erased.
     pub disks: Vec<DiskPlan>,
+    /// Software RAID over their partitions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arrays: Vec<Array>,
+    /// LVM over partitions and arrays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<VolumeGroup>,
     /// Filesystems and swap, parents before children.
     pub filesystems: Vec<Filesystem>,
     /// The installed system's network.
@@ -149,15 +156,18 @@ pub enum PartitionKind {
     Linux,
     /// Linux swap.
     Swap,
+    /// A member of a software RAID array.
+    Raid,
+    /// A physical volume of LVM.
+    Lvm,
 }
 
 /// A filesystem to make and mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filesystem {
-    /// The disk.
-    pub disk: DiskId,
-    /// The partition on it.
-    pub partition: u32,
+    /// What it is made on.
+    #[serde(flatten)]
+    pub device: Device,
     /// Which.
     pub kind: FilesystemKind,
     /// Its UUID, chosen in the plan; a vfat takes the first 8 digits as its volume id.
@@ -182,50 +192,4 @@ pub enum FilesystemKind {
     Vfat,
     /// Swap space.
     Swap,
-}
-
-/// The installed system's network, by MAC address.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Network {
-    /// Interfaces that are configured; others stay as the image has them.
-    pub interfaces: Vec<Interface>,
-}
-
-/// One Ethernet interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Interface {
-    /// The layout's name for it, which the installed system uses too.
-    pub name: String,
-    /// Which port.
-    pub mac: Mac,
-    /// Whether it asks DHCP for its IPv4 address.
-    pub dhcp4: bool,
-    /// Fixed addresses with prefix lengths.
-    pub addresses: Vec<InterfaceAddress>,
-    /// Routes, the default route among them.
-    pub routes: Vec<Route>,
-    /// Resolvers.
-    pub dns: Vec<IpAddr>,
-    /// Bytes; absent means the driver's own.
-    pub mtu: Option<u16>,
-}
-
-/// An address with its prefix length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InterfaceAddress {
-    /// The address.
-    pub address: IpAddr,
-    /// Its prefix length.
-    pub prefix: u8,
-}
-
-/// A route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    /// The destination; absent for the default route.
-    pub to: Option<InterfaceAddress>,
-    /// The next hop.
-    pub via: IpAddr,
-    /// Its metric.
-    pub metric: Option<u32>,
 }

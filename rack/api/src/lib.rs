@@ -14,8 +14,10 @@ pub mod fact;
 pub mod inventory;
 pub mod job;
 pub mod machine;
+pub mod network;
 pub mod order;
 pub mod sync;
+pub mod volume;
 
 /// Paths served by musterd to rack agents.
 pub mod daemon_path {

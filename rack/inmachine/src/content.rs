@@ -73,6 +73,8 @@ pub struct Signature {
     pub kind: Option<String>,
     /// Its label.
     pub label: Option<String>,
+    /// Its UUID; of a member of an array the array's.
+    pub uuid: Option<String>,
 }
 
 /// Why a disk's contents could not be told.
@@ -220,7 +222,11 @@ pub fn identify(ends: &Ends, signature: &Signature) -> ContentId {
     ContentId::Foreign(format!("{hint}+{}", &Digest(digest.into()).hex()[..16]))
 }
 
-fn probe(node: &Path) -> Result<Signature, ContentError> {
+/// What `blkid` recognises on a device.
+///
+/// # Errors
+/// It could not be probed.
+pub(crate) fn probe(node: &Path) -> Result<Signature, ContentError> {
     let node = node.display().to_string();
     let failed = |source| ContentError::Probe {
         node: node.clone(),
@@ -252,6 +258,7 @@ fn parse_signature(text: &str) -> Signature {
         table: value("PTTYPE"),
         kind: value("TYPE"),
         label: value("LABEL"),
+        uuid: value("UUID"),
     }
 }
 

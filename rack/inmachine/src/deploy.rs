@@ -11,12 +11,19 @@ mod filesystems;
 mod mounts;
 mod owned_disk;
 mod partition;
+mod reaching_out;
 mod sfdisk;
+mod take_down;
 mod unpack;
+mod volume_commands;
+mod volumes;
 
 pub use error::DeployError;
+pub use filesystems::command as mkfs_command;
 pub use sfdisk::script as sfdisk_script;
 pub use unpack::{UnpackError, unpack};
+pub(crate) use volume_commands::md_uuid;
+pub use volume_commands::{CommandLine, array as array_command, group as group_commands, mapper_name};
 
 use crate::artefact::Download;
 use crate::early;
@@ -27,9 +34,11 @@ use crate::step::{StepFailed, Steps};
 use crate::sysfs::Sysfs;
 use crate::target::Target;
 use error::doing;
+use owned_disk::OwnedDisk;
 use rack_api::fact::FactBody;
 use rack_api::job::Deploy;
 use std::path::Path;
+use volumes::Volumes;
 
 /// Where the new system is put together.
 pub const TARGET: &str = "/target";
@@ -98,8 +107,19 @@ fn write(
         early::settle();
         Ok(())
     })?;
-    steps.run("mkfs", |_| filesystems::make(&disks, deploy))?;
-    steps.run("mount", |_| filesystems::mount(&disks, deploy))?;
+    let volumes = Volumes {
+        sysfs,
+        disks: &disks,
+        deploy,
+    };
+    if !deploy.arrays.is_empty() {
+        steps.run("raid", |_| volumes.make_arrays())?;
+    }
+    if !deploy.groups.is_empty() {
+        steps.run("lvm", |_| volumes.make_groups())?;
+    }
+    steps.run("mkfs", |_| filesystems::make(volumes))?;
+    steps.run("mount", |_| filesystems::mount(volumes))?;
     steps.run("unpack", |progress| {
         let (rack, mut pace) = progress.split();
         let mut download = Download::new(rack, deploy.image.digest);
@@ -123,6 +143,8 @@ fn write(
     steps.run("finish", |_| {
         mounts::unmount_all(TARGET).map_err(doing("unmount the new system"))?;
         rustix::fs::sync();
+        let names: Vec<&str> = disks.iter().map(OwnedDisk::name).collect();
+        take_down::take_down(sysfs, &names)?;
         owned_disk::finish(&disks)
     })
 }
@@ -131,11 +153,7 @@ fn write(
 fn configure(deploy: &Deploy, home: &PhoneHomeConfig) -> Result<Target, DeployError> {
     let family = Family::of(&deploy.image).expect("a checked deployment has a known family");
     let target = Target::open(Path::new(TARGET)).map_err(doing("open the new system's tree"))?;
-    if let Some(missing) = family
-        .needs(deploy.firmware)
-        .iter()
-        .find(|path| !target.has(path))
-    {
+    if let Some(missing) = family.needs(deploy).iter().find(|path| !target.has(path)) {
         return Err(DeployError::ImageLacks(missing));
     }
     for entry in family.render(deploy, home) {

@@ -7,14 +7,14 @@
 use crate::sysfs::Sysfs;
 use rack_api::inventory::DiskKind;
 use schema_ids::DiskId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The kernel counts a disk's size in these, whatever its own sectors are.
 const KERNEL_SECTOR_BYTES: u64 = 512;
 
 /// A block device is followed through at most so many layers of md and dm.
-const LAYERS_MAX: u32 = 8;
+pub(crate) const LAYERS_MAX: u32 = 8;
 
 /// A whole disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +97,32 @@ pub fn beneath(sysfs: &Sysfs, device: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// The names of all whole disks under a block device of this name; itself, if it is one.
+pub(crate) fn all_beneath(sysfs: &Sysfs, name: &str) -> BTreeSet<String> {
+    let mut disks = BTreeSet::new();
+    let mut layer = BTreeSet::from([name.to_owned()]);
+    for _ in 0..=LAYERS_MAX {
+        let mut next = BTreeSet::new();
+        for name in layer {
+            let slaves = sysfs.names(&format!("sys/block/{name}/slaves"));
+            if slaves.is_empty() {
+                disks.insert(name);
+                continue;
+            }
+            for slave in slaves {
+                let path = sysfs.resolve(&format!("sys/block/{name}/slaves/{slave}"));
+                let whole = path.filter(|path| sysfs.exists(&format!("{path}/partition")));
+                let whole = whole.and_then(|path| Some(path.rsplit('/').nth(1)?.to_owned()));
+                next.insert(whole.unwrap_or(slave));
+            }
+        }
+        layer = next;
+    }
+    // Deeper than this nothing is known: what is left counts as a disk that is nobody's.
+    disks.extend(layer);
+    disks
 }
 
 fn is_whole_disk(sysfs: &Sysfs, name: &str) -> bool {

@@ -5,16 +5,17 @@
 
 mod cloud_init;
 mod debian;
+mod esp_copies;
 mod fstab;
 mod grub;
 mod hosts;
+mod mdadm;
 mod netplan;
 mod phone_home_unit;
 
 pub use grub::{Kernel, newest_kernel};
 
 use crate::phone_home::PhoneHomeConfig;
-use rack_api::inventory::FirmwareKind;
 use rack_api::job::{Deploy, ImageRef};
 
 /// A family that this agent can configure.
@@ -60,16 +61,16 @@ impl Family {
     }
 
     /// Paths that an image of this family must have for what is written to be of use.
-    pub fn needs(self, firmware: FirmwareKind) -> &'static [&'static str] {
+    pub fn needs(self, deploy: &Deploy) -> Vec<&'static str> {
         match self {
-            Self::Debian => debian::needs(firmware),
+            Self::Debian => debian::needs(deploy),
         }
     }
 
     /// Everything to put into the tree, beside the boot loader's own files.
     pub fn render(self, deploy: &Deploy, home: &PhoneHomeConfig) -> Vec<Entry> {
         match self {
-            Self::Debian => debian::render(deploy, home),
+            Self::Debian => debian::render(deploy, home, self.loader_id()),
         }
     }
 

@@ -52,6 +52,22 @@ pub enum Refusal {
         /// What was expected.
         agreed: ContentId,
     },
+    /// Erasing it would destroy what also lives elsewhere.
+    #[error("{what} is on the disk {disk} too, which is not to be erased")]
+    Shared {
+        /// An array, volume or group.
+        what: String,
+        /// The other disk.
+        disk: String,
+    },
+    /// The installed system could not tell two groups apart.
+    #[error("there is something called {group} already, at {place}")]
+    GroupTaken {
+        /// The plan's volume group.
+        group: String,
+        /// Where the other is.
+        place: String,
+    },
     /// This installation was finished, and something happened to one of its disks since.
     #[error("the disk {disk} holds {found} while others carry this installation's final marker")]
     HalfFinished {
@@ -67,7 +83,10 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } | Self::Size { .. } => "DISK_MISSING",
-            Self::Contents { .. } | Self::HalfFinished { .. } => "UNEXPECTED_CONTENTS",
+            Self::Contents { .. }
+            | Self::Shared { .. }
+            | Self::GroupTaken { .. }
+            | Self::HalfFinished { .. } => "UNEXPECTED_CONTENTS",
         }
     }
 }

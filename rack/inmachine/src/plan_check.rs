@@ -3,11 +3,16 @@
 //!
 //! The planner makes no such plans; this guards against a planner of another version.
 
+mod network;
+mod volumes;
+
 use crate::family::Family;
 use crate::marker;
 use rack_api::inventory::FirmwareKind;
 use rack_api::job::{Deploy, DiskPlan, Filesystem, FilesystemKind, PartitionKind};
+use rack_api::volume::{Device, Place};
 use std::collections::BTreeSet;
+use volumes::Uses;
 
 /// Partitions begin and end at multiples of this.
 const MEBIBYTE: u64 = 1 << 20;
@@ -16,8 +21,8 @@ const MEBIBYTE: u64 = 1 << 20;
 const NAME_CHARS_MAX: usize = 36;
 const PARTITIONS_MAX: usize = 128;
 
-/// The kernel's limit on an interface's name (`IFNAMSIZ` less the end).
-const INTERFACE_CHARS_MAX: usize = 15;
+/// Partitions that a filesystem may be on.
+const PLAIN: [PartitionKind; 3] = [PartitionKind::Esp, PartitionKind::Linux, PartitionKind::Swap];
 
 /// Why a deployment cannot be carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,14 +42,28 @@ pub enum PlanFault {
         why: String,
     },
     /// A filesystem cannot be made or mounted.
-    #[error("the filesystem on partition {partition} of {disk}: {why}")]
+    #[error("the filesystem on {device}: {why}")]
     Filesystem {
-        /// Which disk.
-        disk: String,
-        /// Which partition.
-        partition: u32,
+        /// What it is on.
+        device: String,
         /// What is wrong.
         why: &'static str,
+    },
+    /// An array or a volume group cannot be made.
+    #[error("{volume}: {why}")]
+    Volume {
+        /// Which.
+        volume: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// An interface cannot be made or configured.
+    #[error("the interface {interface:?}: {why}")]
+    Interface {
+        /// Which.
+        interface: String,
+        /// What is wrong.
+        why: String,
     },
     /// No root filesystem first.
     #[error("the first filesystem to be mounted is not the root")]
@@ -97,7 +116,10 @@ pub fn check(deploy: &Deploy, firmware: FirmwareKind) -> Result<(), PlanFault> {
         }
         check_disk(disk, deploy)?;
     }
-    check_filesystems(deploy)?;
+    let mut uses = Uses::default();
+    volumes::check(deploy, &mut uses)?;
+    check_filesystems(deploy, &mut uses)?;
+    network::check(&deploy.network)?;
     check_texts(deploy)
 }
 
@@ -160,39 +182,26 @@ pub(crate) fn esp_mount<'a>(plan: &DiskPlan, deploy: &'a Deploy) -> Option<&'a s
         .partitions
         .iter()
         .find(|partition| partition.kind == PartitionKind::Esp)?;
-    let on_it = |filesystem: &&Filesystem| {
-        filesystem.disk == plan.disk
-            && filesystem.partition == esp.number
-            && filesystem.kind == FilesystemKind::Vfat
-    };
+    let place = Device::Partition(Place {
+        disk: plan.disk.clone(),
+        partition: esp.number,
+    });
+    let on_it =
+        |filesystem: &&Filesystem| filesystem.device == place && filesystem.kind == FilesystemKind::Vfat;
     deploy.filesystems.iter().find(on_it)?.mount.as_deref()
 }
 
-fn check_filesystems(deploy: &Deploy) -> Result<(), PlanFault> {
-    let mut places = BTreeSet::new();
+fn check_filesystems(deploy: &Deploy, uses: &mut Uses) -> Result<(), PlanFault> {
     let mut mounts: Vec<&str> = Vec::new();
     for filesystem in &deploy.filesystems {
         let fault = |why| {
             Err(PlanFault::Filesystem {
-                disk: filesystem.disk.to_string(),
-                partition: filesystem.partition,
+                device: volumes::name_of(&filesystem.device),
                 why,
             })
         };
-        let plan = deploy.disks.iter().find(|plan| plan.disk == filesystem.disk);
-        let partition = plan
-            .iter()
-            .flat_map(|plan| &plan.partitions)
-            .find(|partition| partition.number == filesystem.partition);
-        match partition.map(|partition| partition.kind) {
-            None => return fault("there is no such partition"),
-            Some(PartitionKind::Marker | PartitionKind::BiosBoot) => {
-                return fault("the partition is kept for something else");
-            }
-            Some(PartitionKind::Esp | PartitionKind::Linux | PartitionKind::Swap) => {}
-        }
-        if !places.insert((&filesystem.disk, filesystem.partition)) {
-            return fault("the partition has another one already");
+        if let Err(why) = uses.take(deploy, &filesystem.device, &PLAIN) {
+            return fault(why);
         }
         match (&filesystem.mount, filesystem.kind) {
             (None, FilesystemKind::Swap) => continue,
@@ -249,7 +258,6 @@ fn check_texts(deploy: &Deploy) -> Result<(), PlanFault> {
         };
         text.len() <= 253 && text.split('.').all(part)
     };
-    let interface = |text: &&String| text.len() <= INTERFACE_CHARS_MAX && host(text);
     let filesystems = &deploy.filesystems;
     let fault = |what, text: Option<&String>| match text {
         Some(text) => Err(PlanFault::Text {
@@ -282,13 +290,6 @@ fn check_texts(deploy: &Deploy) -> Result<(), PlanFault> {
         (
             "mount option",
             bad(filesystems.iter().flat_map(|f| &f.options).collect(), &word),
-        ),
-        (
-            "interface name",
-            bad(
-                deploy.network.interfaces.iter().map(|i| &i.name).collect(),
-                &interface,
-            ),
         ),
     ];
     wrong

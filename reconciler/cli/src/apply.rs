@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::for_ci;
 use crate::plan_text;
-use crate::say::{ask, say, tell};
+use crate::say::{ask, say, say_json, tell};
 use crate::wait::{self, End, Waited};
 use reconciler_core::condition::Condition;
 use reconciler_core::people::{
@@ -113,7 +113,7 @@ pub(crate) fn run(client: Result<Client, Failure>, wish: &Apply, json: bool) -> 
     };
     for_ci::write(&wish.ci, outcome.word(), report.plan.as_ref())?;
     if json {
-        say(format_args!("{:#}", report.document(outcome)))?;
+        say_json(format_args!("{:#}", report.document(outcome)))?;
         return Ok(outcome.exit());
     }
     done.map(Outcome::exit)

@@ -17,9 +17,13 @@ pub(crate) struct Arguments {
         default_value = "/run/muster/musterd.sock"
     )]
     pub(crate) socket: PathBuf,
-    /// One JSON document on standard output instead of text; `status --watch` prints one on each line.
+    /// One JSON document on standard output instead of text; `log` and `status --watch` print one on each
+    /// line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print no character beyond ASCII. Colours are for terminals only, and not where NO_COLOR is set.
+    #[arg(long, global = true)]
+    pub(crate) ascii: bool,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -28,6 +32,8 @@ pub(crate) struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Begin a fleet: write a commented one into a folder; needs no daemon.
+    Init(Init),
     /// Check the fleet files of a folder; needs no daemon.
     Check(Check),
     /// Show what a revision would do to machines and disks; changes nothing.
@@ -40,7 +46,7 @@ pub(crate) enum Command {
         #[arg(long)]
         watch: bool,
     },
-    /// Show a machine or a plan (`p-…`) in full.
+    /// Show a machine or a plan (`p-...`) in full.
     Show {
         /// A machine's name or id, or a plan's id.
         name: String,
@@ -50,6 +56,9 @@ pub(crate) enum Command {
         /// Its name or id.
         machine: String,
     },
+    /// Show what happened, newest last: what agents saw and did, orders, answers to "may I write?", plans,
+    /// approvals, commits.
+    Log(Log),
     /// Machines as they are found.
     #[command(subcommand)]
     Machine(MachineCommand),
@@ -60,9 +69,9 @@ pub(crate) enum Command {
     Image(ImageCommand),
     /// Agree to what a plan erases.
     Approve {
-        /// The plan's id, `p-…`.
+        /// The plan's id, `p-...`.
         plan: String,
-        /// Its wipe-set's digest, `w-…`, as the plan shows it.
+        /// Its wipe-set's digest, `w-...`, as the plan shows it.
         #[arg(long)]
         wipe_set: String,
     },
@@ -92,6 +101,42 @@ pub(crate) struct Explain {
     /// All codes, a line each.
     #[arg(long, conflicts_with = "code")]
     pub(crate) list: bool,
+}
+
+/// Begin a fleet.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder; it is made if need be. No file in it is written over.
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Which of the two syntaxes; both say the same, and a fleet may use both.
+    #[arg(long, value_enum, default_value = "toml")]
+    pub(crate) format: Syntax,
+    /// The fleet's name.
+    #[arg(long, default_value = "lab")]
+    pub(crate) name: Name,
+}
+
+/// The syntaxes of fleet files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Syntax {
+    /// `fleet.toml`.
+    Toml,
+    /// `fleet.kdl`.
+    Kdl,
+}
+
+/// Show what happened.
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// A machine's name or id, one that is gone too; by default the whole fleet.
+    pub(crate) machine: Option<String>,
+    /// So far back (`2h`, `7d`); by default the newest 500 entries.
+    #[arg(long, value_name = "AGE")]
+    pub(crate) since: Option<Interval>,
+    /// Stay and show what happens, until Ctrl-C.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
 }
 
 /// Check the fleet files of a folder.

@@ -2,7 +2,9 @@
 
 use crate::arguments::{Check, CheckFormat, Deny};
 use crate::exit::{Exit, Failure};
-use crate::say::say;
+use crate::letters;
+use crate::say::{say, say_json};
+use miette::{GraphicalTheme, ThemeCharacters, ThemeStyles};
 use schema_fleet::{Severity, SourceFile, render};
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -19,18 +21,15 @@ pub(crate) fn run(wish: &Check, json: bool) -> Result<Exit, Failure> {
     let format = match wish.format {
         _ if json => CheckFormat::Json,
         Some(format) => format,
-        None if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() => {
-            CheckFormat::Human
-        }
+        None if std::io::stdout().is_terminal() => CheckFormat::Human,
         None => CheckFormat::Plain,
     };
     match format {
         CheckFormat::Human => {
-            let theme = miette::GraphicalTheme::unicode();
-            say(render::graphical(&parsed.diagnostics, &files, &theme))?;
+            say(render::graphical(&parsed.diagnostics, &files, &theme()))?;
         }
         CheckFormat::Plain => say(render::plain(&parsed.diagnostics, &files))?,
-        CheckFormat::Json => say(render::json(&parsed.diagnostics))?,
+        CheckFormat::Json => say_json(render::json(&parsed.diagnostics))?,
     }
     let warnings = parsed
         .diagnostics
@@ -53,6 +52,22 @@ pub(crate) fn run(wish: &Check, json: bool) -> Result<Exit, Failure> {
         (true, Some(Deny::Warnings)) if warnings > 0 => Exit::Changes,
         (true, _) => Exit::Done,
     })
+}
+
+/// Frames and colours as standard output takes them.
+fn theme() -> GraphicalTheme {
+    GraphicalTheme {
+        characters: if letters::is_ascii_only() {
+            ThemeCharacters::ascii()
+        } else {
+            ThemeCharacters::unicode()
+        },
+        styles: if letters::colours() {
+            ThemeStyles::ansi()
+        } else {
+            ThemeStyles::none()
+        },
+    }
 }
 
 fn counted(count: usize, noun: &str) -> String {

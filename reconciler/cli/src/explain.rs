@@ -1,7 +1,7 @@
 //! `muster explain`: what a code means and what to do. Needs no daemon: the pages are in the program.
 
 use crate::exit::{Exit, Failure};
-use crate::say::say;
+use crate::say::{say, say_json};
 use reconciler_core::condition::Condition;
 use reconciler_core::refusal::RefusalCode;
 use schema_fleet::Code;
@@ -48,7 +48,11 @@ pub(crate) fn run(code: Option<&str>, json: bool) -> Result<Exit, Failure> {
             .map(|page| format!("{:<24} {}\n", page.code, page.subject()))
             .collect(),
     };
-    say(text)?;
+    if json {
+        say_json(text)?;
+    } else {
+        say(text)?;
+    }
     Ok(Exit::Done)
 }
 

@@ -4,7 +4,7 @@ use crate::arguments::ImageBuild;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::image::{self, ImageKind};
-use crate::say::{say, tell};
+use crate::say::{say, say_json, tell};
 use reconciler_core::people::{self, Artefact};
 use schema_ids::Digest;
 use sha2::{Digest as _, Sha256};
@@ -27,7 +27,7 @@ pub(crate) fn build(wish: &ImageBuild, json: bool) -> Result<Exit, Failure> {
             .iter()
             .map(|file| serde_json::json!({ "path": file.path, "sha256": file.sha256, "bytes": file.size }))
             .collect();
-        say(serde_json::json!({ "artefacts": artefacts, "block": built.block }))?;
+        say_json(serde_json::json!({ "artefacts": artefacts, "block": built.block }))?;
     } else {
         say(&built.block)?;
     }
@@ -81,7 +81,7 @@ pub(crate) fn add(client: &Client, files: &[PathBuf], json: bool) -> Result<Exit
         added.push(artefact);
     }
     if json {
-        say(serde_json::json!(added))?;
+        say_json(serde_json::json!(added))?;
     }
     Ok(Exit::Done)
 }
@@ -108,7 +108,7 @@ fn hash(path: &Path) -> Result<Digest, Failure> {
 pub(crate) fn ls(client: &Client, json: bool) -> Result<Exit, Failure> {
     let has: Vec<Artefact> = client.get(people::IMAGES)?;
     if json {
-        say(serde_json::json!(has))?;
+        say_json(serde_json::json!(has))?;
     } else {
         for artefact in &has {
             say(format_args!("{}  {:>12}", artefact.digest, artefact.bytes))?;

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::plan;
 use crate::plan_text;
-use crate::say::say;
+use crate::say::{say, say_json};
 use crate::status::line;
 use reconciler_core::people::{self, DiscoveredMachine, MachineDetail, RecoverAnswer};
 use reconciler_core::plan::Plan;
@@ -19,7 +19,7 @@ pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Fail
     if name.starts_with("p-") {
         let shown: Plan = client.get(&format!("{}{name}", people::PLANS))?;
         if json {
-            say(plan::document(&shown))?;
+            say_json(plan::document(&shown))?;
         } else {
             say(plan_text::render(&shown))?;
         }
@@ -27,7 +27,7 @@ pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Fail
     }
     let detail = detail(client, name)?;
     if json {
-        say(pretty(&detail))?;
+        say_json(pretty(&detail))?;
         return Ok(Exit::Done);
     }
     say(format_args!("{}\n\n", line(&detail.status)))?;
@@ -85,7 +85,7 @@ fn detail(client: &Client, name: &str) -> Result<MachineDetail, Failure> {
 pub(crate) fn why(client: &Client, name: &str, json: bool) -> Result<Exit, Failure> {
     let detail = detail(client, name)?;
     if json {
-        say(pretty(&detail.status))?;
+        say_json(pretty(&detail.status))?;
     } else {
         say(format_args!("{}", detail.why.trim_end()))?;
     }
@@ -96,7 +96,7 @@ pub(crate) fn why(client: &Client, name: &str, json: bool) -> Result<Exit, Failu
 pub(crate) fn discovered(client: &Client, patch: bool, json: bool) -> Result<Exit, Failure> {
     let found: Vec<DiscoveredMachine> = client.get(people::DISCOVERED)?;
     if json {
-        say(pretty(&found))?;
+        say_json(pretty(&found))?;
     } else if patch {
         for machine in &found {
             say(format_args!("{}\n", machine.toml))?;
@@ -128,7 +128,7 @@ pub(crate) fn discovered(client: &Client, patch: bool, json: bool) -> Result<Exi
 pub(crate) fn recover(client: &Client, json: bool) -> Result<Exit, Failure> {
     let answer: RecoverAnswer = client.post(people::RECOVER, &serde_json::json!({}))?;
     if json {
-        say(pretty(&answer))?;
+        say_json(pretty(&answer))?;
     } else {
         say(format_args!(
             "Incarnation {} begins; orders are sent again.",

@@ -15,6 +15,9 @@ mod explain;
 mod for_ci;
 mod image;
 mod image_command;
+mod init;
+mod letters;
+mod log;
 mod machine;
 mod manual;
 mod plan;
@@ -28,29 +31,24 @@ mod watch;
 use crate::arguments::{Arguments, Command, ImageCommand, MachineCommand};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
-use crate::say::{say, tell};
+use crate::say::{say, say_json, tell};
 use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // A terminal that is gone is not worth a second error.
-            drop(error.print());
-            return if error.use_stderr() {
-                Exit::Usage.into()
-            } else {
-                Exit::Done.into()
-            };
-        }
+        Err(error) => return misunderstood(&error),
     };
+    if arguments.ascii {
+        letters::ascii_only();
+    }
     match run(&arguments) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             if arguments.json {
                 // Where the answer cannot go, this cannot either; the exit code remains.
-                drop(say(failure.json()));
+                drop(say_json(failure.json()));
             } else {
                 tell(&failure);
             }
@@ -59,10 +57,34 @@ fn main() -> ExitCode {
     }
 }
 
+/// `--help`, `--version`, or a mistake in the words.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    let is_mistake = error.use_stderr();
+    // The words were not understood, this one among them.
+    if std::env::args_os().any(|word| word == "--ascii") {
+        letters::ascii_only();
+        let told = error.render();
+        if is_mistake {
+            tell(told);
+        } else {
+            // A terminal that is gone is not worth a second error.
+            drop(say(told));
+        }
+    } else {
+        drop(error.print());
+    }
+    if is_mistake {
+        Exit::Usage.into()
+    } else {
+        Exit::Done.into()
+    }
+}
+
 fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let json = arguments.json;
     let online = || Client::connect(&arguments.socket);
     match &arguments.command {
+        Command::Init(wish) => init::run(wish, json),
         Command::Check(wish) => check::run(wish, json),
         Command::Plan(wish) => plan::run(online(), wish, json),
         Command::Apply(wish) => apply::run(online(), wish, json),
@@ -70,6 +92,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Status { watch: true } => watch::run(&online()?, json),
         Command::Show { name } => machine::show(&online()?, name, json),
         Command::Why { machine } => machine::why(&online()?, machine, json),
+        Command::Log(wish) => log::run(&online()?, wish, json),
         Command::Machine(MachineCommand::Discovered { patch }) => {
             machine::discovered(&online()?, *patch, json)
         }

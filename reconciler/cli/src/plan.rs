@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::for_ci;
 use crate::plan_text;
-use crate::say::{say, tell};
+use crate::say::{say, say_json, tell};
 use reconciler_core::people::{self, ApproveRequest, PlanAnswer, PlanRequest};
 use reconciler_core::plan::{Change, Plan};
 
@@ -19,7 +19,7 @@ pub(crate) fn run(client: Result<Client, Failure>, wish: &Wish, json: bool) -> R
     for_ci::write(&wish.ci, outcome, plan)?;
     let answer = made?;
     if json {
-        say(document(&answer.plan))?;
+        say_json(document(&answer.plan))?;
     } else {
         tell(&answer.warnings);
         say(plan_text::render(&answer.plan))?;
@@ -78,7 +78,7 @@ pub(crate) fn approve(client: &Client, plan: &str, wipe_set: &str, json: bool) -
     };
     let _: serde_json::Value = client.post(people::APPROVE, &request)?;
     if json {
-        say(serde_json::json!({ "approved": wipe_set, "plan": plan }))?;
+        say_json(serde_json::json!({ "approved": wipe_set, "plan": plan }))?;
     } else {
         say(format_args!("{wipe_set} of {plan} is approved."))?;
     }

@@ -3,7 +3,7 @@
 
 use crate::arguments::{Disks, Removed, RemovedKind};
 use crate::exit::{Exit, Failure};
-use crate::say::say;
+use crate::say::{say, say_json};
 
 /// Prints the lines.
 pub(crate) fn run(wish: &Removed, json: bool) -> Result<Exit, Failure> {
@@ -13,7 +13,7 @@ pub(crate) fn run(wish: &Removed, json: bool) -> Result<Exit, Failure> {
     let toml = lines(wish);
     if json {
         let object = format!("removed.{}.{}", kind(wish), wish.name);
-        say(serde_json::json!({ "format": "muster.removed/1.0", "object": object, "toml": toml }))?;
+        say_json(serde_json::json!({ "format": "muster.removed/1.0", "object": object, "toml": toml }))?;
     } else {
         say(toml)?;
     }

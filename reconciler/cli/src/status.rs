@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
-use crate::say::say;
+use crate::say::{say, say_json};
 use comfy_table::{ContentArrangement, Table, presets};
 use reconciler_core::people::{self, Status};
 use reconciler_core::phase::Phase;
@@ -13,7 +13,7 @@ pub(crate) fn run(client: &Client, json: bool) -> Result<Exit, Failure> {
     let status: Status = client.get(people::STATUS)?;
     if json {
         let text = serde_json::to_string_pretty(&status).expect("views are plain data and always serialise");
-        say(text)?;
+        say_json(text)?;
         return Ok(Exit::Done);
     }
     say(render(&status))?;

@@ -2,17 +2,18 @@
 
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
+use crate::letters;
 use crate::status;
 use reconciler_core::people::{self, Status};
 use schema_ids::Name;
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 /// How often it looks: progress of a step comes every two seconds.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looks in a row that may fail before it gives up: musterd may be restarting.
-const FAILED_LOOKS_MAX: u32 = 120;
+pub(crate) const FAILED_LOOKS_MAX: u32 = 120;
 /// Cursor home; to the end of the line, of the screen.
 const HOME: &str = "\x1b[H";
 const CLEAR_LINE: &str = "\x1b[K";
@@ -75,7 +76,7 @@ pub(crate) fn until<T>(
 impl View {
     /// For a person, on standard output.
     pub(crate) fn shown() -> Self {
-        let (to, form) = if io::stdout().is_terminal() {
+        let (to, form) = if letters::screen() {
             let mut to = io::stdout();
             // The first drawing meets the same end.
             drop(to.write_all(CLEAR.as_bytes()));
@@ -109,8 +110,9 @@ impl View {
         let out = &mut self.to;
         match &mut self.form {
             Form::Screen => {
+                let text = status::render(status);
                 write!(out, "{HOME}")?;
-                for line in status::render(status).lines() {
+                for line in fitting(&letters::text(&text), letters::size()) {
                     writeln!(out, "{line}{CLEAR_LINE}")?;
                 }
                 write!(out, "{CLEAR_BELOW}")?;
@@ -119,7 +121,7 @@ impl View {
                 for machine in &status.machines {
                     let line = status::line(machine);
                     if changed(shown, &machine.name, &line) {
-                        writeln!(out, "{line}")?;
+                        writeln!(out, "{}", letters::text(&line))?;
                     }
                 }
             }
@@ -128,7 +130,7 @@ impl View {
                     let line = status::line(machine);
                     if changed(shown, &machine.name, &line) {
                         let document = serde_json::json!({ "at": status.now, "machine": machine });
-                        writeln!(out, "{document}")?;
+                        writeln!(out, "{}", letters::document(&document.to_string()))?;
                     }
                 }
             }
@@ -137,10 +139,44 @@ impl View {
     }
 }
 
+/// The lines that a screen holds, so that it does not scroll: what is drawn next begins at its first line.
+fn fitting(text: &str, (columns, rows): (usize, usize)) -> Vec<String> {
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| line.chars().take(columns).collect())
+        .collect();
+    // The cursor stands on a line of its own.
+    let held = rows.saturating_sub(1).max(1);
+    if lines.len() > held {
+        let left_out = lines.len() - held + 1;
+        lines.truncate(held - 1);
+        lines.push(
+            format!("... {left_out} more lines")
+                .chars()
+                .take(columns)
+                .collect(),
+        );
+    }
+    lines
+}
+
 fn changed(shown: &mut BTreeMap<Name, String>, name: &Name, line: &str) -> bool {
     if shown.get(name).is_some_and(|before| before == line) {
         return false;
     }
     shown.insert(name.clone(), line.to_owned());
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitting;
+
+    #[test]
+    fn a_screen_holds_what_is_drawn() {
+        let text = "header\n\nmachine-01\nmachine-02\n";
+        assert_eq!(fitting(text, (80, 5)), ["header", "", "machine-01", "machine-02"]);
+        assert_eq!(fitting(text, (7, 4)), ["header", "", "... 2 m"]);
+        assert_eq!(fitting(text, (80, 1)), ["... 4 more lines"]);
+    }
 }

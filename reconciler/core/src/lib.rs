@@ -15,6 +15,7 @@ pub mod discovered;
 pub mod facts;
 pub mod fence;
 pub mod intent;
+pub mod log;
 pub mod next;
 pub mod observed;
 pub mod people;

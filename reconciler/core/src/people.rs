@@ -8,7 +8,7 @@ use crate::phase::Mark;
 use crate::plan::{MachinePlan, Plan};
 use crate::status::MachineStatus;
 use rack_api::inventory::Inventory;
-use schema_ids::{Digest, Incarnation, Mac, Name, Timestamp};
+use schema_ids::{Digest, Incarnation, Mac, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,6 +30,9 @@ pub const APPROVE: &str = "/v1/approve";
 pub const RECOVER: &str = "/v1/recover";
 /// `GET` a list of [`Artefact`]; `PUT` an artefact's bytes at this and its 64 digits.
 pub const IMAGES: &str = "/v1/images/";
+
+/// `POST` [`LogRequest`], answered by [`LogPage`].
+pub const LOG: &str = "/v1/log";
 
 /// Why a request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,6 +205,69 @@ pub struct Artefact {
     pub digest: Digest,
     /// How many.
     pub bytes: u64,
+}
+
+/// "What happened?"
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogRequest {
+    /// A machine's name or id, gone ones too; absent for the whole fleet.
+    pub machine: Option<String>,
+    /// Where to read on towards what is older; absent for the newest.
+    pub before: Option<LogPlace>,
+}
+
+/// What happened, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    /// The daemon's clock.
+    pub now: Timestamp,
+    /// At most 500.
+    pub entries: Vec<LogEntry>,
+    /// Where what is older begins; absent if there is nothing older.
+    pub before: Option<LogPlace>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Its name; no other entry ever has it.
+    pub key: String,
+    /// When it was stored, by the daemon's clock.
+    pub at: Timestamp,
+    /// The machine concerned, by its newest name.
+    pub machine: Option<Name>,
+    /// Its id.
+    pub id: Option<MachineId>,
+    /// What, in a line.
+    pub what: String,
+    /// By whom: an agent, a person, a commit's author, `musterd`.
+    pub by: String,
+}
+
+/// A place in the log: for each source, the key before which nothing was read yet. It belongs to one reader
+/// and one question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPlace {
+    /// Among facts.
+    pub fact: u64,
+    /// Among what was done by whom.
+    pub audit: u64,
+    /// Among answers to "may I write?".
+    pub start: (Timestamp, String),
+    /// Among stands of commits.
+    pub revision: u64,
+}
+
+impl LogPlace {
+    /// Behind the newest of all.
+    pub fn end() -> Self {
+        Self {
+            fact: u64::MAX,
+            audit: u64::MAX,
+            start: (Timestamp::from_unix_ms(i64::MAX), String::new()),
+            revision: u64::MAX,
+        }
+    }
 }
 
 /// How a machine stands to what is wanted of it, as `apply --wait` reads it.

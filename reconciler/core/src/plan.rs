@@ -10,6 +10,7 @@ mod deployment;
 mod digest;
 mod guards;
 pub mod identity;
+mod interfaces;
 mod layout;
 mod links;
 mod machines;

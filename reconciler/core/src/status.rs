@@ -3,8 +3,9 @@
 //! Made anew for each question from plan, facts and decision; nothing here decides.
 
 use crate::condition::Wait;
-use crate::facts::{MachineFacts, OrderSeen};
+use crate::facts::{MachineFacts, OrderSeen, Seen, StepSeen, WriteStart};
 use crate::intent::Intent;
+use crate::log;
 use crate::next::Decision;
 use crate::phase::{self, Mark, Phase};
 use crate::plan::{Origin, Plan};
@@ -110,8 +111,8 @@ fn percent(facts: &MachineFacts) -> Option<u8> {
     }
 }
 
-/// Everything that explains one machine, as text: phase, condition, evidence, next step, orders and
-/// steps so far.
+/// Everything that explains one machine, as text: phase, condition, since when and for how long, evidence,
+/// next try, next step, and what was last seen of its power, boot, orders and steps.
 pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision) -> String {
     let Some(status) = machine_status(plan, id, facts, decision) else {
         return format!("no machine is called {id}\n");
@@ -123,23 +124,10 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
     if let Some(Intent::Observe { why }) = plan.machines.get(&id).map(|machine| &machine.wanted.intent) {
         lines.push(format!("  because    {why}"));
     }
-    if let Some(wait) = &status.wait {
-        lines.push(format!(
-            "  waits on   {}: {}",
-            wait.condition.code(),
-            wait.condition.row().meaning
-        ));
-        lines.push(format!("  since      {}", wait.since));
-        if let Some(limit) = wait.limit {
-            lines.push(format!("  limit      {} s without news", limit.as_secs()));
-        }
-        lines.push(format!("  evidence   {}", wait.evidence));
-        lines.push(format!("  next step  {}", wait.next_step));
-        if let Some(at) = wait.retry_at {
-            lines.push(format!("  tried again at {at}"));
-        }
-    } else if let Some(proposed) = &status.proposed {
-        lines.push(format!("  about to   {proposed}"));
+    match (&status.wait, &status.proposed) {
+        (Some(wait), _) => lines.extend(wait_lines(wait)),
+        (None, Some(proposed)) => lines.push(format!("  about to   {proposed}")),
+        (None, None) => lines.push("  waits on   nothing: it is as wanted".to_owned()),
     }
     let notes = plan
         .notes
@@ -153,29 +141,16 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
         lines.push(format!("  BMC        {} since {}", fault.value.1, fault.since));
     }
     if let Some(boot) = &facts.boot {
-        let BootEvidence {
-            client,
-            address,
-            answer,
-            http,
-            last,
-            ..
-        } = &boot.value;
-        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".to_owned());
-        let address = address.map_or_else(|| "no address".to_owned(), |address| address.to_string());
-        lines.push(format!(
-            "  last boot  {client}, {address}, answered {}, fetched {}, last seen {last}",
-            or_none(answer),
-            or_none(http)
-        ));
+        lines.extend(boot_lines(boot));
     }
     lines.extend(facts.orders.iter().map(order_line));
+    lines.extend(facts.starts.last().map(start_line));
     if let Some(job) = &facts.job {
-        lines.extend(
-            job.steps
-                .iter()
-                .map(|step| format!("  step       {:<12} {}", step.step, state(&step.state))),
-        );
+        lines.extend(job.steps.iter().map(step_line));
+        lines.push(format!(
+            "  job        try {}, last heard {}",
+            job.job.attempt, job.last
+        ));
     }
     if let Some(seen) = &facts.phoned_home {
         let disk = seen
@@ -188,8 +163,82 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
             seen.since, seen.value.root_device
         ));
     }
-    lines.push(String::new());
-    lines.join("\n")
+    let agents = facts.agents.iter();
+    lines.extend(agents.map(|(name, agent)| format!("  agent      {name}, last heard {}", agent.heard)));
+    lines.iter().map(|entry| indented(entry)).collect()
+}
+
+/// What it waits on: the cause, since when, until when, on what evidence, and how it goes on.
+fn wait_lines(wait: &Wait) -> Vec<String> {
+    let Wait {
+        condition,
+        since,
+        limit,
+        evidence,
+        next_step,
+        retry_at,
+    } = wait;
+    let mut lines = vec![
+        format!("  waits on   {}: {}", condition.code(), condition.row().meaning),
+        format!("  since      {since}"),
+    ];
+    lines.push(match limit {
+        // Counted only while those are heard who would tell.
+        Some(limit) => format!(
+            "  limit      {} s without news, so {} at the earliest",
+            limit.as_secs(),
+            since.plus(*limit)
+        ),
+        None => "  limit      none".to_owned(),
+    });
+    lines.push(format!("  evidence   {evidence}"));
+    lines.extend(retry_at.map(|at| format!("  next try   {at}")));
+    lines.push(format!("  by itself  {}", condition.row().by_itself));
+    lines.push(format!("  next step  {next_step}"));
+    lines
+}
+
+/// The last boot from the network, stage by stage. A machine's console is not read: what it shows is in
+/// `docs/boot-codes.md`.
+fn boot_lines(boot: &Seen<BootEvidence>) -> Vec<String> {
+    let seen = &boot.value;
+    let mut lines = vec![format!(
+        "  last boot  {} on {}, as {:?}, told {}",
+        seen.mac, seen.link, seen.client, boot.since
+    )];
+    let stages = log::stages(seen).into_iter();
+    lines.extend(stages.map(|(stage, what)| {
+        let what = what.unwrap_or_else(|| "nothing".to_owned());
+        format!("    {stage:<8} {what}")
+    }));
+    lines.push(format!("    agent's clock: {} to {}", seen.began, seen.last));
+    lines
+}
+
+fn start_line(start: &WriteStart) -> String {
+    let answer = match &start.refused {
+        None => "yes".to_owned(),
+        Some((code, reason)) => format!("no, {code}: {reason}"),
+    };
+    format!("  may write  {answer} ({})", start.at)
+}
+
+fn step_line(step: &StepSeen) -> String {
+    format!("  step       {:<12} {}", step.step, state(&step.state))
+}
+
+/// A line as it is shown: further lines of its text below its column, and nothing that moves a cursor, since
+/// machines and strangers have a say in it.
+fn indented(entry: &str) -> String {
+    let mut out = String::new();
+    for (number, line) in entry.lines().enumerate() {
+        if number > 0 {
+            out.push_str("             ");
+        }
+        out.extend(line.chars().filter(|character| !character.is_control()));
+        out.push('\n');
+    }
+    out
 }
 
 fn order_line(seen: &OrderSeen) -> String {

@@ -11,6 +11,7 @@ mod downloads;
 mod failpoint;
 mod images;
 mod listener;
+mod log;
 mod people_door;
 mod pipeline;
 mod rack_door;

@@ -3,6 +3,7 @@
 use crate::daemon::Daemon;
 use crate::images::ImageError;
 use crate::listener::Person;
+use crate::log;
 use crate::pipeline::{self, PipelineError};
 use crate::revision;
 use crate::world;
@@ -37,6 +38,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route(people::APPLY, post(post_apply))
         .route(people::APPROVE, post(post_approve))
         .route(people::RECOVER, post(post_recover))
+        .route(people::LOG, post(post_log))
         .route(people::IMAGES, get(get_images))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route(
@@ -349,6 +351,20 @@ async fn post_recover(
     tracing::info!(incarnation = incarnation.number, by = %person, "incarnation raised");
     daemon.announce();
     Ok(Json(people::RecoverAnswer { incarnation }))
+}
+
+async fn post_log(
+    State(daemon): State<Arc<Daemon>>,
+    Json(request): Json<people::LogRequest>,
+) -> Result<Json<people::LogPage>, Refused> {
+    let page = log::page(&daemon, &request).await?;
+    page.map(Json).ok_or_else(|| {
+        refused(
+            StatusCode::NOT_FOUND,
+            RefusalCode::NotFound.code(),
+            format!("no machine is called {:?}", request.machine.unwrap_or_default()),
+        )
+    })
 }
 
 async fn get_images(State(daemon): State<Arc<Daemon>>) -> Json<Vec<people::Artefact>> {

@@ -13,6 +13,7 @@
 //! - `revision`, `plans`, `adopt`: from a commit to the adopted plan;
 //! - `append`, `marker`, `place`, `world`, `observed`, `discovered`: facts in, snapshots out;
 //! - `orders`, `permits`, `start`, `approval`: the daemon's own records; `audit`: who did what and why;
+//! - `log`: what happened, from all of these, page by page;
 //! - `work`, `wake`: what is to be looked at next; `derived`: what may be deleted at any time.
 //!
 //! Queries are checked at build time against the answers in `.sqlx`. `cargo xtask sqlx` refreshes them:
@@ -40,6 +41,8 @@ mod discovered;
 mod error;
 #[cfg(feature = "queries")]
 mod identity;
+#[cfg(feature = "queries")]
+mod log;
 #[cfg(feature = "queries")]
 mod marker;
 #[cfg(feature = "queries")]
@@ -76,6 +79,7 @@ pub use crate::{
     derived::DERIVED_TABLES,
     error::StoreError,
     identity::Identity,
+    log::{LogRecord, LogRecords, Logged},
     orders::{Intended, Issuance, Issue},
     permits::HeldPermits,
     revision::{Revision, Stage},

@@ -25,16 +25,17 @@ pub struct Revision {
     pub since: Timestamp,
 }
 
-struct Row {
-    commit_id: String,
-    stage: String,
-    code: Option<String>,
-    reason: Option<String>,
-    since_ms: i64,
+/// A row, as [`crate::log`] reads it too.
+pub(crate) struct Row {
+    pub(crate) commit_id: String,
+    pub(crate) stage: String,
+    pub(crate) code: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) since_ms: i64,
 }
 
 impl Row {
-    fn revision(self) -> Result<Revision, StoreError> {
+    pub(crate) fn revision(self) -> Result<Revision, StoreError> {
         let stages = [
             Stage::Fetched,
             Stage::Verified,

@@ -72,6 +72,15 @@ pub enum DeployError {
         /// Which.
         number: u32,
     },
+    /// The kernel does not show an array or a volume that was made.
+    #[error("{0} did not appear as planned")]
+    NoVolume(String),
+    /// Something stands on a disk that cannot be stopped.
+    #[error("{by} stands on a disk of this deployment and cannot be stopped")]
+    InUse {
+        /// The kernel's name of it.
+        by: String,
+    },
     /// The image did not come or did not unpack.
     #[error("cannot unpack the image")]
     Unpack(#[source] UnpackError),
@@ -106,6 +115,8 @@ impl DeployError {
             | Self::Program { .. }
             | Self::Io { .. }
             | Self::NoPartition { .. }
+            | Self::NoVolume(_)
+            | Self::InUse { .. }
             | Self::Unpack(_)
             | Self::ImageLacks(_)
             | Self::NoKernel => "STEP_FAILED".to_owned(),

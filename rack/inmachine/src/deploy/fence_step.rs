@@ -2,6 +2,7 @@
 
 use super::error::{DeployError, doing};
 use super::mounts;
+use super::reaching_out;
 use crate::content;
 use crate::disk;
 use crate::fence::{Standing, may_write};
@@ -53,6 +54,9 @@ pub(super) fn ask(
     if standing == Standing::Installed {
         say!("the disks carry this job's final marker; nothing is left to do");
         return Ok(standing);
+    }
+    if standing == Standing::MayWrite {
+        reaching_out::refuse(sysfs, deploy)?;
     }
     let nonce = sysfs
         .number("proc/sys/kernel/random/uuid")

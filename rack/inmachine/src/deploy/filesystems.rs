@@ -2,9 +2,10 @@
 
 use super::TARGET;
 use super::error::{DeployError, doing, running};
-use super::owned_disk::OwnedDisk;
+use super::volume_commands::CommandLine;
+use super::volumes::Volumes;
 use crate::program;
-use rack_api::job::{Deploy, Filesystem, FilesystemKind};
+use rack_api::job::{Filesystem, FilesystemKind};
 use rustix::mount::MountFlags;
 use std::time::Duration;
 
@@ -15,13 +16,12 @@ const MKFS_LIMIT: Duration = Duration::from_secs(30 * 60);
 ///
 /// # Errors
 /// A tool failed.
-pub(super) fn make(disks: &[OwnedDisk<'_>], deploy: &Deploy) -> Result<(), DeployError> {
-    for filesystem in &deploy.filesystems {
-        let node = node(disks, filesystem)?;
-        let (tool, mut arguments) = tool(filesystem);
-        arguments.push(node.clone());
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        program::run(tool, &arguments, "", MKFS_LIMIT)
+pub(super) fn make(volumes: Volumes<'_, '_>) -> Result<(), DeployError> {
+    for filesystem in &volumes.deploy.filesystems {
+        let node = volumes.node(&filesystem.device)?;
+        let command = command(filesystem, &node);
+        let arguments: Vec<&str> = command.arguments.iter().map(String::as_str).collect();
+        program::run(command.program, &arguments, "", MKFS_LIMIT)
             .map_err(running(format!("make a filesystem on {node}")))?;
     }
     Ok(())
@@ -31,8 +31,8 @@ pub(super) fn make(disks: &[OwnedDisk<'_>], deploy: &Deploy) -> Result<(), Deplo
 ///
 /// # Errors
 /// A filesystem cannot be mounted.
-pub(super) fn mount(disks: &[OwnedDisk<'_>], deploy: &Deploy) -> Result<(), DeployError> {
-    for filesystem in &deploy.filesystems {
+pub(super) fn mount(volumes: Volumes<'_, '_>) -> Result<(), DeployError> {
+    for filesystem in &volumes.deploy.filesystems {
         let kind = match filesystem.kind {
             FilesystemKind::Ext4 => "ext4",
             FilesystemKind::Xfs => "xfs",
@@ -42,7 +42,7 @@ pub(super) fn mount(disks: &[OwnedDisk<'_>], deploy: &Deploy) -> Result<(), Depl
         let Some(mount) = &filesystem.mount else {
             continue;
         };
-        let node = node(disks, filesystem)?;
+        let node = volumes.node(&filesystem.device)?;
         let place = format!("{TARGET}{}", mount.trim_end_matches('/'));
         std::fs::create_dir_all(&place).map_err(doing(format!("make {place}")))?;
         // The plan's options are for the installed system; some of them would hinder an installation.
@@ -53,8 +53,8 @@ pub(super) fn mount(disks: &[OwnedDisk<'_>], deploy: &Deploy) -> Result<(), Depl
     Ok(())
 }
 
-/// The tool for a filesystem and its arguments before the device.
-fn tool(filesystem: &Filesystem) -> (&'static str, Vec<String>) {
+/// The tool that makes a filesystem at a node, and what it is told.
+pub fn command(filesystem: &Filesystem, node: &str) -> CommandLine {
     let uuid = filesystem.uuid.to_string();
     let (tool, arguments, label) = match filesystem.kind {
         FilesystemKind::Ext4 => (
@@ -83,13 +83,9 @@ fn tool(filesystem: &Filesystem) -> (&'static str, Vec<String>) {
     if let Some(text) = &filesystem.label {
         arguments.extend([label.to_owned(), text.clone()]);
     }
-    (tool, arguments)
-}
-
-fn node(disks: &[OwnedDisk<'_>], filesystem: &Filesystem) -> Result<String, DeployError> {
-    let disk = disks
-        .iter()
-        .find(|disk| disk.plan().disk == filesystem.disk)
-        .expect("a checked deployment has its filesystems on its disks");
-    disk.partition(filesystem.partition)
+    arguments.push(node.to_owned());
+    CommandLine {
+        program: tool,
+        arguments,
+    }
 }

@@ -5,7 +5,8 @@
 //!
 //! - Paths and files to write to are had from an [`OwnedDisk`] only, and each time it looks first: is the
 //!   plan's disk still the one of this name, is the node still the device that is open, is this job's marker
-//!   on it? What is written here is written to the very file whose marker was read.
+//!   on it? What is written here is written to the very file whose marker was read. Arrays and volumes get a
+//!   path by `volumes` alone, which asks here for everything beneath them.
 //! - Tools need a path. While a disk is open, its name is not given to another: the block layer gives a device
 //!   number back when the last opener is gone (`bdev_free_inode`), and the drivers free the number in the name
 //!   with the disk itself (`scsi_disk_release` of sd, `virtblk_free_disk` of virtio_blk, `nvme_free_ns_head` of
@@ -14,6 +15,7 @@
 //!   hold.
 
 use super::error::{DeployError, doing};
+use super::take_down::take_down;
 use crate::content;
 use crate::disk::{self, BlockDisk};
 use crate::fence::{Refusal, Standing, may_write};
@@ -52,6 +54,10 @@ pub(super) fn claim<'a>(
         Standing::MayWrite => {}
         now @ (Standing::Finish | Standing::Installed) => return Err(DeployError::Overtaken(now)),
     }
+    // What still runs on them would keep them from being ours alone.
+    disks.iter().try_for_each(|held| held.node().map(drop))?;
+    let names: Vec<&str> = disks.iter().map(|held| held.disk.name.as_str()).collect();
+    take_down(sysfs, &names)?;
     let marker = marker_of(job, deploy, State::Writing);
     write_marker(&disks, HeldDisk::open, &marker)?;
     let own = |held| OwnedDisk {
@@ -101,6 +107,11 @@ pub(super) fn finish(disks: &[OwnedDisk<'_>]) -> Result<(), DeployError> {
 }
 
 impl<'a> OwnedDisk<'a> {
+    /// The kernel's name of it.
+    pub(super) fn name(&self) -> &str {
+        &self.held.disk.name
+    }
+
     /// What shall be on it.
     pub(super) fn plan(&self) -> &'a DiskPlan {
         self.held.plan
@@ -354,7 +365,7 @@ fn marker_of(job: &JobRef, deploy: &Deploy, state: State) -> Marker {
 }
 
 /// Whether this device is the one that the kernel describes in this directory.
-fn is_numbered(sysfs: &Sysfs, directory: &str, device: &Metadata) -> bool {
+pub(super) fn is_numbered(sysfs: &Sysfs, directory: &str, device: &Metadata) -> bool {
     let number = format!("{}:{}", major(device.rdev()), minor(device.rdev()));
     sysfs.text(&format!("{directory}/dev")) == Some(number)
 }

@@ -19,6 +19,8 @@ pub fn script(plan: &DiskPlan, sector_bytes: u64) -> String {
             PartitionKind::Esp => "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
             PartitionKind::Linux => "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
             PartitionKind::Swap => "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F",
+            PartitionKind::Raid => "A19D880F-05FC-4D3B-A006-743F0F84911E",
+            PartitionKind::Lvm => "E6D6D379-F507-44C2-A23C-238F2A3DF928",
         };
         writeln!(
             script,

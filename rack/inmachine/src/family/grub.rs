@@ -7,6 +7,9 @@
 use super::{Entry, fstab};
 use crate::plan_check::is_below;
 use rack_api::job::{Deploy, Filesystem, FilesystemKind};
+use rack_api::volume::{Base, Device};
+use schema_ids::Name;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// A kernel that the image brings.
@@ -68,6 +71,10 @@ pub(super) fn boot_config(deploy: &Deploy, kernel: &Kernel, title: &str) -> Entr
         FilesystemKind::Vfat => "fat",
         FilesystemKind::Ext4 | FilesystemKind::Swap => "ext2",
     };
+    let volumes: String = volume_modules(deploy, &boot.device)
+        .iter()
+        .map(|module| format!("insmod {module}\n"))
+        .collect();
     let arguments: String = deploy
         .kernel_args
         .iter()
@@ -77,7 +84,7 @@ pub(super) fn boot_config(deploy: &Deploy, kernel: &Kernel, title: &str) -> Entr
     write!(
         text,
         "insmod part_gpt\n\
-         insmod {module}\n\
+         {volumes}insmod {module}\n\
          search --no-floppy --fs-uuid --set=root {}\n\
          menuentry '{title}' {{\n\
          \x20   linux {directory}/vmlinuz-{version} root=UUID={} ro{arguments}\n\
@@ -88,6 +95,36 @@ pub(super) fn boot_config(deploy: &Deploy, kernel: &Kernel, title: &str) -> Entr
     )
     .expect("a String takes all that is written");
     Entry::file("/boot/grub/grub.cfg", 0o600, text)
+}
+
+/// GRUB's drivers for what a filesystem stands on: md with metadata 1.x, with what computes a missing member
+/// from parity, and LVM.
+fn volume_modules(deploy: &Deploy, device: &Device) -> BTreeSet<&'static str> {
+    let devices = deploy.devices();
+    let (mut modules, arrays) = match device {
+        Device::Partition(_) => return BTreeSet::new(),
+        Device::Array { array } => (BTreeSet::new(), vec![array]),
+        Device::Volume { group, .. } => {
+            let members = devices.group(group).into_iter().flat_map(|group| &group.members);
+            (BTreeSet::from(["lvm"]), members.filter_map(array_of).collect())
+        }
+    };
+    for array in arrays.into_iter().filter_map(|array| devices.array(array)) {
+        modules.insert("mdraid1x");
+        match array.level {
+            5 => modules.insert("raid5rec"),
+            6 => modules.insert("raid6rec"),
+            _ => false,
+        };
+    }
+    modules
+}
+
+fn array_of(base: &Base) -> Option<&Name> {
+    match base {
+        Base::Array { array } => Some(array),
+        Base::Partition(_) => None,
+    }
 }
 
 /// What `update-grub` reads beside the image's own `/etc/default/grub`.

@@ -11,6 +11,7 @@ mod conversation;
 mod family;
 mod fence;
 mod inventory;
+mod network;
 mod plan;
 mod rack_agent;
 mod sample;

@@ -6,8 +6,12 @@ use schema_ids::{BindingId, Generation, MachineId, Uuid};
 use std::path::Path;
 
 pub(crate) fn deploy(name: &str) -> Deploy {
+    serde_json::from_str(&text(name)).unwrap()
+}
+
+pub(crate) fn text(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/deploy/{name}.json"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    std::fs::read_to_string(path).unwrap()
 }
 
 pub(crate) fn job() -> JobRef {

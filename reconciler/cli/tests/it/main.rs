@@ -1,6 +1,9 @@
 //! The command line as a person meets it, where no daemon is needed. What needs one is tested with the daemon.
 
+mod ascii;
 mod codes;
+mod init;
+mod terminal;
 
 use std::fs;
 use std::path::Path;

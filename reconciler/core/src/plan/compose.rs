@@ -192,9 +192,9 @@ fn plain(intent: Intent, blocked: Option<Blocked>) -> Decided {
 }
 
 fn addresses_of(deploy: &Deploy) -> BTreeSet<IpAddr> {
-    let interfaces = deploy.network.interfaces.iter();
+    let interfaces = deploy.network.all();
     interfaces
-        .flat_map(|interface| interface.addresses.iter().map(|address| address.address))
+        .flat_map(|(_, settings)| settings.addresses.iter().map(|address| address.address))
         .collect()
 }
 

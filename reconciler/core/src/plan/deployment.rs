@@ -11,9 +11,10 @@ use crate::plan::contents::Question;
 use crate::plan::slots::Slot;
 use crate::plan::{Blocked, MachinePlan, Plan, digest, layout, network};
 use rack_api::inventory::{FirmwareKind, Inventory};
-use rack_api::job::{Deploy, DiskPlan, ImageFormat, ImageRef, Interface, Network};
+use rack_api::job::{Deploy, DiskPlan, ImageFormat, ImageRef};
+use rack_api::network::{Interface, Network};
 use schema_fleet::{Fleet, Machine, OnRedeploy, Placeholders, Storage, UpdatePolicy};
-use schema_ids::{ContentId, Digest, MachineId};
+use schema_ids::{BindingId, ContentId, Digest, MachineId};
 use std::collections::BTreeSet;
 
 /// What a slot is resolved with.
@@ -182,7 +183,7 @@ pub(super) fn differences(before: &Deploy, now: &Deploy) -> Vec<(&'static str, b
             .iter()
             .map(|made| (made.uuid, made.kind, made.label.clone()))
             .collect();
-        (disks, made)
+        (disks, deploy.arrays.clone(), deploy.groups.clone(), made)
     };
     let mounts = |deploy: &Deploy| -> Vec<_> {
         deploy
@@ -265,6 +266,13 @@ fn has_ports(inventory: &Inventory, network: &Network) -> Result<(), String> {
     }
 }
 
+/// Whether a machine told that it was installed for this binding.
+fn was_installed(context: &Context<'_>, machine: MachineId, binding: BindingId) -> bool {
+    let seen = context.observed.machines.get(&machine);
+    let told = seen.and_then(|seen| seen.installed.as_ref());
+    told.is_some_and(|told| told.binding == binding)
+}
+
 /// Whether a layout keeps the contents of some disks over a new installation.
 fn keeps_contents(storage: &Storage) -> bool {
     storage
@@ -309,15 +317,9 @@ fn resolve<'a>(
     };
     let mut solved =
         layout::solve(&problem).map_err(|why| unfit(format!("storage {}: {why}", deployment.storage)))?;
-    let keeps = keeps_contents(storage);
-    let again = context
-        .observed
-        .machines
-        .get(&question.id)
-        .and_then(|seen| seen.installed.as_ref());
-    if keeps && again.is_some_and(|again| again.binding == slot.binding) {
-        let why = "installing again beside kept contents is not carried out by this version";
-        return Err(unfit(format!("storage {}: {why}", deployment.storage)));
+    let again = "installing again beside kept contents is not carried out by this version";
+    if keeps_contents(storage) && was_installed(context, question.id, slot.binding) {
+        return Err(unfit(format!("storage {}: {again}", deployment.storage)));
     }
     agree_contents(question, inventory, &mut solved.disks)?;
     let placeholders = placeholders(question.machine, slot, plan);
@@ -334,6 +336,7 @@ fn resolve<'a>(
         nics: &plan.nics,
         placeholders,
         kept: binding.map_or(&no_addresses, |binding| &binding.addresses),
+        before: before.map(|before| &before.network),
     };
     let network = network::resolve(&wish, addresses)
         .map_err(|why| unfit(format!("network {}: {why}", deployment.network)))?;
@@ -350,6 +353,8 @@ fn resolve<'a>(
         image,
         firmware: plan.firmware,
         disks: solved.disks,
+        arrays: solved.arrays,
+        groups: solved.groups,
         filesystems: solved.filesystems,
         network,
         ssh_keys: deployment

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Case {
+pub(crate) struct Case {
     /// What is to be seen in it.
     #[expect(dead_code, reason = "for the reader of the case")]
     why: String,
@@ -44,7 +44,7 @@ struct Case {
     /// What is on its disk when it is inspected; `blank` if nothing is said.
     #[serde(default = "blank")]
     holds: String,
-    script: Vec<String>,
+    pub(crate) script: Vec<String>,
 }
 
 fn blank() -> String {
@@ -57,7 +57,7 @@ fn yes() -> bool {
 
 const MAC: &str = "52:54:00:77:00:01";
 
-struct Stage {
+pub(crate) struct Stage {
     planning: planning::World,
     case_fleet: Fleet,
     in_git: InGit,
@@ -118,7 +118,7 @@ fn fleet(said: &InGit) -> Fleet {
 }
 
 impl Stage {
-    fn new(case: &Case) -> Self {
+    pub(crate) fn new(case: &Case) -> Self {
         let mut planning = planning::World::new();
         let in_git = InGit {
             bmc: case.bmc,
@@ -214,7 +214,7 @@ impl Stage {
     }
 
     /// Performs effects until nothing more is wanted, and writes down what stands then.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..20 {
             let mut step = self.tick();
             if self.stopped.is_some() {
@@ -264,6 +264,17 @@ impl Stage {
         let new = self.planning.plan(&self.case_fleet);
         self.planning.adopt(&self.case_fleet, new);
         writeln!(self.text, "    planned again: generation {}", self.generation()).unwrap();
+    }
+
+    /// What a person is told of it.
+    pub(crate) fn why(&self) -> String {
+        let step = self.tick();
+        reconciler_core::status::why(
+            &self.planning.parent,
+            self.id,
+            &self.folded(),
+            &step.decisions[&self.id],
+        )
     }
 
     fn write_down(&mut self, step: &Tick) {
@@ -343,7 +354,7 @@ impl Stage {
         self.tell(FactBody::Inventory { job, inventory });
     }
 
-    fn play(&mut self, line: &str) {
+    pub(crate) fn play(&mut self, line: &str) {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         let pause = match verb {
             "wait" | "silent" => seconds(rest),
@@ -502,17 +513,24 @@ impl Stage {
         });
     }
 
-    fn boot(&self, answer: &str) -> BootEvidence {
+    /// `job`, `job address=10.77.0.50 tftp=ipxe.pxe http=initrd`.
+    fn boot(&self, seen: &str) -> BootEvidence {
+        let answer = seen.split(' ').next().unwrap_or_default();
+        let value = |key: &str| {
+            seen.split(' ')
+                .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+                .map(str::to_owned)
+        };
         BootEvidence {
             mac: MAC.parse().unwrap(),
             link: "lab/pxe".to_owned(),
             began: self.now,
             client: "iPXE".to_owned(),
             uuid: None,
-            address: None,
-            tftp: None,
+            address: value("address").map(|address| address.parse().unwrap()),
+            tftp: value("tftp"),
             answer: Some(answer.to_owned()).filter(|answer| !answer.is_empty()),
-            http: None,
+            http: value("http"),
             last: self.now,
         }
     }

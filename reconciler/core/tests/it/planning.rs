@@ -5,6 +5,7 @@
 //! person would want to know of each plan. Whatever a case does, planning again changes nothing.
 
 use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
+use rack_api::network::{Network, Settings};
 use reconciler_core::intent::Intent;
 use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::adoption::adoptable;
@@ -48,6 +49,9 @@ struct Step {
     /// Machines whose whole intent is of interest.
     #[serde(default)]
     detail: Vec<String>,
+    /// Machines whose network is of interest.
+    #[serde(default)]
+    network: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -321,7 +325,39 @@ fn describe(plan: &Plan, step: &Step) -> String {
         )
         .unwrap();
     }
+    for name in &step.network {
+        let (_, machine) = plan.machine(name).unwrap();
+        if let Intent::Deployed(deploy) = &machine.wanted.intent {
+            writeln!(text, "network of {name}").unwrap();
+            describe_network(&deploy.network, &mut text);
+        }
+    }
     text
+}
+
+/// One line for each interface: what it is, then what it has where it has something.
+fn describe_network(network: &Network, text: &mut String) {
+    let ports = network
+        .interfaces
+        .iter()
+        .map(|port| (&port.name, port.mac, "port".to_owned(), &port.settings));
+    let made = network.made.iter().map(|made| {
+        let kind = serde_json::to_string(&made.kind).unwrap();
+        (&made.name, made.mac, kind, &made.settings)
+    });
+    for (name, mac, kind, settings) in ports.chain(made) {
+        let has = serde_json::to_value(settings).unwrap();
+        let nothing = serde_json::to_value(Settings::default()).unwrap();
+        let mut has = has.as_object().unwrap().clone();
+        has.retain(|key, value| nothing.get(key) != Some(value));
+        writeln!(text, "  {name} {mac} {kind}").unwrap();
+        for (key, value) in has {
+            let values = value.as_array().cloned().unwrap_or_else(|| vec![value]);
+            for value in values {
+                writeln!(text, "      {key}: {value}").unwrap();
+            }
+        }
+    }
 }
 
 fn describe_machines(plan: &Plan, text: &mut String) {
@@ -334,7 +370,7 @@ fn describe_machines(plan: &Plan, text: &mut String) {
             Intent::Orphaned { .. } => "orphaned".to_owned(),
             Intent::Deployed(deploy) => {
                 let disks: Vec<&str> = deploy.disks.iter().map(|disk| disk.disk.as_str()).collect();
-                let addresses = deploy.network.interfaces.iter().flat_map(|nic| &nic.addresses);
+                let addresses = deploy.network.all().flat_map(|(_, settings)| &settings.addresses);
                 let addresses: Vec<String> = addresses.map(|at| at.address.to_string()).collect();
                 format!(
                     "{} {} on {} {}",

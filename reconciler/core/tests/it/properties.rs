@@ -4,8 +4,9 @@ use crate::planning::{self, World};
 use proptest::prelude::*;
 use rack_api::fact::{Fact, FactBody, PowerSeen, StepState};
 use rack_api::inventory::Inventory;
-use rack_api::job::{Deploy, JobRef};
+use rack_api::job::{Deploy, JobRef, PartitionKind};
 use rack_api::order::{Action, Order, PowerWanted};
+use rack_api::volume::Device;
 use reconciler_core::admit::{Admission, Permits, Policy, admit};
 use reconciler_core::facts::{MachineFacts, StoredFact};
 use reconciler_core::intent::Intent;
@@ -22,17 +23,54 @@ const MIB: u64 = 1 << 20;
 struct Wish {
     deployed: bool,
     disks_gb: Vec<u64>,
-    split: bool,
+    storage: &'static str,
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
     let disks = prop::collection::vec(1_u64..60, 0..4);
-    (any::<bool>(), disks, any::<bool>()).prop_map(|(deployed, disks_gb, split)| Wish {
+    let storage = prop::sample::select(vec!["split", "esp", "mirror", "stack"]);
+    (any::<bool>(), disks, storage).prop_map(|(deployed, disks_gb, storage)| Wish {
         deployed,
         disks_gb,
-        split,
+        storage,
     })
 }
+
+/// A mirror of two disks with volumes on it; and a group over a stripe of all disks and a partition of each.
+const VOLUMES: &str = r#"
+[storage.mirror]
+select.os = { pick = "smallest", count = 2 }
+partition = [
+    { id = "esp", on = "os", size = "100MB", type = "esp" },
+    { id = "swap", on = "os", size = "100MB", type = "swap" },
+    { id = "sys", on = "os", size = "rest" },
+]
+raid.sys-mirror = { level = 1, members = ["sys"] }
+lvm.vg-0 = { members = ["sys-mirror"], volume = { srv = { size = "rest" }, root = { size = "8GB" } } }
+filesystem = [
+    { on = "esp", type = "vfat", mount = "/boot/efi" },
+    { on = "swap", type = "swap" },
+    { on = "vg-0/root", type = "ext4", mount = "/" },
+    { on = "vg-0/srv", type = "xfs", mount = "/srv" },
+]
+[storage.stack]
+select.first = { pick = "smallest" }
+select.others = { pick = "all", min-count = 2 }
+partition = [
+    { id = "esp", on = "first", size = "100MB", type = "esp" },
+    { id = "root", on = "first", size = "rest" },
+    { id = "fast", on = "others", size = "2GB" },
+    { id = "slow", on = "others", size = "rest" },
+]
+raid.stripe = { level = 0, members = ["fast"] }
+lvm.bulk = { members = ["slow", "stripe"], volume = { a = { size = "3GB" }, b = { size = "1000001B" } } }
+filesystem = [
+    { on = "esp", type = "vfat", mount = "/boot/efi" },
+    { on = "root", type = "ext4", mount = "/" },
+    { on = "bulk/a", type = "ext4", mount = "/a" },
+    { on = "bulk/b", type = "xfs", mount = "/b" },
+]
+"#;
 
 fn text(wishes: &[Wish], image: &str) -> String {
     let mut text = String::new();
@@ -44,7 +82,7 @@ fn text(wishes: &[Wish], image: &str) -> String {
         )
         .unwrap();
         if wish.deployed {
-            let storage = if wish.split { "split" } else { "esp" };
+            let storage = wish.storage;
             writeln!(
                 text,
                 "[deployment.d{number}]\nmachines = [\"m{number}\"]\nhostname = \"h{number}\"\n\
@@ -59,6 +97,7 @@ fn text(wishes: &[Wish], image: &str) -> String {
          { id = \"root\", on = \"os\", size = \"rest\" },\n]\nfilesystem = [\n\
          { on = \"esp\", type = \"vfat\", mount = \"/boot/efi\" },\n{ on = \"root\", type = \"ext4\", mount = \"/\" },\n]\n",
     );
+    text.push_str(VOLUMES);
     text
 }
 
@@ -96,15 +135,52 @@ fn sound(deploy: &Deploy) -> Result<(), TestCaseError> {
         prop_assert_eq!(&disk.partitions[0].id, "muster");
         prop_assert!(uuids.insert(disk.table));
     }
+    standing(deploy)?;
     for filesystem in &deploy.filesystems {
-        let disk = deploy.disks.iter().find(|disk| disk.disk == filesystem.disk);
-        let partitions = disk.map(|disk| &disk.partitions).unwrap();
-        prop_assert!(
-            partitions
-                .iter()
-                .any(|partition| partition.number == filesystem.partition)
-        );
         prop_assert!(uuids.insert(filesystem.uuid));
+    }
+    Ok(())
+}
+
+/// Every device that something stands on is there, holds it, and holds nothing else.
+fn standing(deploy: &Deploy) -> Result<(), TestCaseError> {
+    let devices = deploy.devices();
+    let mut used: Vec<Device> = Vec::new();
+    for array in &deploy.arrays {
+        for member in &array.members {
+            let partition = devices.partition(member).expect("a member is a partition");
+            prop_assert_eq!(partition.kind, PartitionKind::Raid);
+            prop_assert!(array.data_offset_bytes + array.member_bytes <= partition.size_bytes);
+            used.push(Device::Partition(member.clone()));
+        }
+        prop_assert!(array.size_bytes() > 0);
+    }
+    for group in &deploy.groups {
+        used.extend(group.members.iter().cloned().map(Device::from));
+        let sizes = group.volumes.iter().map(|volume| {
+            devices.size_bytes(&Device::Volume {
+                group: group.name.clone(),
+                volume: volume.name.clone(),
+            })
+        });
+        let sizes: Vec<u64> = sizes.collect();
+        prop_assert!(
+            sizes
+                .iter()
+                .all(|size| *size > 0 && size.is_multiple_of(group.extent_bytes))
+        );
+        prop_assert!(sizes.iter().sum::<u64>() <= devices.room_bytes(group));
+    }
+    used.extend(
+        deploy
+            .filesystems
+            .iter()
+            .map(|filesystem| filesystem.device.clone()),
+    );
+    for (at, device) in used.iter().enumerate() {
+        prop_assert!(devices.size_bytes(device) > 0, "{:?} is not there", device);
+        prop_assert!(!devices.beneath(device).is_empty());
+        prop_assert!(!used[..at].contains(device), "{:?} is used twice", device);
     }
     Ok(())
 }

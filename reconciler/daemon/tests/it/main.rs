@@ -4,6 +4,7 @@
 
 mod bed;
 mod killed;
+mod log;
 mod muster;
 mod rack_agent;
 mod secrets;

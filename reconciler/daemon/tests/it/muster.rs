@@ -23,15 +23,15 @@ const NODE_2: &str = "[machine.node-02]\nrack = \"r1\"\nserial = \"LAB-0002\"\nb
                       nic.p0 = { mac = \"52:54:00:77:00:02\", link = \"lab/pxe\" }\n";
 
 /// `muster` with this daemon's socket.
-struct Muster {
-    program: PathBuf,
-    socket: PathBuf,
+pub(crate) struct Muster {
+    pub(crate) program: PathBuf,
+    pub(crate) socket: PathBuf,
 }
 
 impl Muster {
     /// The program beside musterd. Cargo builds those of other packages in a test of the whole workspace
     /// only, so that one alone may meet none, or an old one.
-    fn of(bed: &Bed) -> Self {
+    pub(crate) fn of(bed: &Bed) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_musterd")).with_file_name("muster");
         let build = "run `cargo build -p reconciler-cli` first, or the tests of the whole workspace";
         let built = fs::metadata(&program).and_then(|file| file.modified());
@@ -47,7 +47,7 @@ impl Muster {
         }
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
             .arg("--socket")
@@ -63,7 +63,7 @@ impl Muster {
 
     /// Its standard output; it must end with this code.
     #[track_caller]
-    fn says(&self, words: &[&str], code: i32) -> String {
+    pub(crate) fn says(&self, words: &[&str], code: i32) -> String {
         let output = self.run(words);
         let (said, told) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{words:?}: {said}{told}");
@@ -72,19 +72,19 @@ impl Muster {
 
     /// Its one JSON document; it must end with this code.
     #[track_caller]
-    fn document(&self, words: &[&str], code: i32) -> Value {
+    pub(crate) fn document(&self, words: &[&str], code: i32) -> Value {
         let said = self.says(&[&["--json"], words].concat(), code);
         serde_json::from_str(&said).unwrap_or_else(|error| panic!("{words:?}: {error}: {said}"))
     }
 
     /// The plan for a branch: its document.
     #[track_caller]
-    fn plan(&self, head: &str, code: i32) -> Value {
+    pub(crate) fn plan(&self, head: &str, code: i32) -> Value {
         self.document(&["plan", "--exit-code", "--head", head], code)
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
@@ -101,7 +101,7 @@ fn newest(folder: &Path) -> SystemTime {
 }
 
 /// The example without its deployment, whose erasures nobody agrees to unseen, and the deployment.
-fn fleet() -> (String, String) {
+pub(crate) fn fleet() -> (String, String) {
     let whole = example().replace("unreviewed = \"allow\"", "");
     let (machine, deployment) = whole.split_once("[deployment.").expect("the example deploys");
     let consent = format!("consent = [{{ disk = \"{DISK}\", contents = \"{DATA}\" }}]\n");
@@ -139,7 +139,7 @@ fn inventory(serial: &str, mac: &str, disks: Vec<Disk>) -> Box<Inventory> {
 }
 
 /// What the rack agent saw: node-01 with data on its disk, and a machine that no file declares.
-fn seen(status: &Status) -> Vec<FactBody> {
+pub(crate) fn seen(status: &Status) -> Vec<FactBody> {
     let node = &status.machines[0];
     let disk = Disk {
         id: Some(DISK.parse().unwrap()),
@@ -170,7 +170,7 @@ fn seen(status: &Status) -> Vec<FactBody> {
 }
 
 /// node-01 runs what was wanted of it.
-fn installed(muster: &Muster) -> Vec<FactBody> {
+pub(crate) fn installed(muster: &Muster) -> Vec<FactBody> {
     let detail: MachineDetail = serde_json::from_value(muster.document(&["show", "node-01"], 0)).unwrap();
     let Intent::Deployed(deploy) = &detail.plan.wanted.intent else {
         panic!("node-01 is to be deployed: {detail:#?}");
@@ -204,7 +204,7 @@ fn branch(bed: &Bed, name: &str, files: &[(&str, Option<&str>)]) {
     bed.git(&["checkout", "-q", "main"]);
 }
 
-fn is_adopted(status: &Status, summary: &str) -> bool {
+pub(crate) fn is_adopted(status: &Status, summary: &str) -> bool {
     let revision = status.revision.as_ref();
     revision.is_some_and(|revision| revision.summary == summary && revision.stopped.is_none())
         && revision.map(|revision| &revision.commit)

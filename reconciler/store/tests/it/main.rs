@@ -9,6 +9,7 @@ mod bed;
 mod cluster;
 mod fleet;
 mod fold;
+mod log;
 mod observed;
 mod old_rows;
 mod orders;

@@ -109,7 +109,7 @@ table! {
         next_deploy on: Spanned<Name>,
         /// How it gets one.
         next_deploy mode: Spanned<AddressMode>,
-        /// For `auto`: where the address is taken from.
+        /// For `auto`: where the address is taken from. For `dhcp`: one of IPv6 asks DHCPv6 and routers.
         next_deploy subnet: Option<Ref<Subnet>>,
         /// For `static`: address and prefix, such as `10.20.16.{position}/24`. Without it, the machine's
         /// `nic.NAME.address` is taken.

@@ -181,16 +181,16 @@ fn partition(plan: &DiskPlan, disk: &Disk) -> Result<(), DeployError> {
         })
 }
 
-/// Streams the image to where the root's partition begins, and compares its digest.
+/// Streams the image to where the root's first partition begins, and compares its digest.
 fn write_image(rack: &mut Rack, disks: &[(&DiskPlan, &Disk)], deploy: &Deploy) -> Result<(), DeployError> {
     let root = deploy
         .filesystems
         .iter()
         .find(|made| made.mount.as_deref() == Some("/"));
     let place = root.and_then(|root| {
-        let (plan, disk) = disks.iter().find(|(plan, _)| plan.disk == root.disk)?;
-        let mut partitions = plan.partitions.iter();
-        Some((disk, partitions.find(|made| made.number == root.partition)?))
+        let place = deploy.devices().beneath(&root.device).into_iter().next()?;
+        let (_, disk) = disks.iter().find(|(plan, _)| plan.disk == place.disk)?;
+        Some((disk, deploy.devices().partition(&place)?))
     });
     let (disk, partition) = place.expect("a checked deployment has a root on a disk of its own");
     let file = disk.file().map_err(doing("open the root's disk"))?;

@@ -1,8 +1,11 @@
 //! Two disks as sparse files below a tree that looks like the kernel's, taken through what goes wrong.
 
 use super::*;
-use crate::deploy::{filesystems, partition};
+use crate::console::chain;
+use crate::deploy::volumes::Volumes;
+use crate::deploy::{filesystems, partition, reaching_out};
 use crate::partition_table::MARKER_TYPE_BYTES;
+use rack_api::volume::Device;
 use schema_ids::{Digest, Generation, MachineId, Uuid};
 use std::fs;
 
@@ -96,6 +99,42 @@ impl Bed {
         claim(&self.sysfs, &self.job, &self.deploy)
     }
 
+    fn volumes<'d, 'a>(&'a self, disks: &'d [OwnedDisk<'a>]) -> Volumes<'d, 'a> {
+        Volumes {
+            sysfs: &self.sysfs,
+            disks,
+            deploy: &self.deploy,
+        }
+    }
+
+    /// The kernel shows the partitions of a disk as planned.
+    fn show_partitions(&self, disk: usize) {
+        let name = NAMES[disk];
+        for partition in &self.deploy.disks[disk].partitions {
+            let node = format!("{name}{}", partition.number);
+            let plant = |attribute: &str, value: u64| {
+                self.plant(
+                    &format!("sys/block/{name}/{node}/{attribute}"),
+                    &value.to_string(),
+                );
+            };
+            plant("partition", partition.number.into());
+            plant("start", partition.start_bytes / 512);
+            plant("size", partition.size_bytes / 512);
+            self.plant(&format!("sys/block/{name}/{node}/dev"), "0:0");
+            self.plant(&format!("dev/{node}"), "");
+        }
+    }
+
+    /// The kernel shows an array or a volume over these.
+    fn show_device(&self, name: &str, node: &str, slaves: &[&str]) {
+        self.plant(&format!("sys/block/{name}/dev"), "0:0");
+        self.plant(&format!("dev/{node}"), "");
+        for slave in slaves {
+            self.plant(&format!("sys/block/{name}/slaves/{slave}/dev"), "0:0");
+        }
+    }
+
     fn unfinished(&self) -> Result<Vec<OwnedDisk<'_>>, DeployError> {
         unfinished(&self.sysfs, &self.job, &self.deploy)
     }
@@ -149,7 +188,7 @@ fn a_name_that_leads_elsewhere_is_not_followed() {
     moved(disks[0].node().map(drop));
     moved(disks[0].open(OFlags::empty()).map(drop));
     moved(partition::partition(&disks[0]));
-    moved(filesystems::make(&disks, &bed.deploy));
+    moved(filesystems::make(bed.volumes(&disks)));
     moved(finish(&disks));
     assert_eq!(bed.states()[1], Some(State::Writing), "all or none");
 }
@@ -194,7 +233,7 @@ fn without_our_marker_nothing_is_written() {
         let before = bed.read("sda");
         for result in [
             partition::partition(&disks[0]),
-            filesystems::make(&disks, &bed.deploy),
+            filesystems::make(bed.volumes(&disks)),
             finish(&disks),
         ] {
             let error = result.unwrap_err();
@@ -211,17 +250,7 @@ fn a_partition_is_one_of_the_plan_or_none() {
     let disks = bed.claim().unwrap();
     let error = disks[1].partition(2).unwrap_err();
     assert!(matches!(error, DeployError::NoPartition { .. }), "{error:?}");
-    for partition in &bed.deploy.disks[1].partitions {
-        let name = format!("sdb{}", partition.number);
-        let plant = |attribute: &str, value: u64| {
-            bed.plant(&format!("sys/block/sdb/{name}/{attribute}"), &value.to_string());
-        };
-        plant("partition", partition.number.into());
-        plant("start", partition.start_bytes / 512);
-        plant("size", partition.size_bytes / 512);
-        bed.plant(&format!("sys/block/sdb/{name}/dev"), "0:0");
-        bed.plant(&format!("dev/{name}"), "");
-    }
+    bed.show_partitions(1);
     let node = bed.path("dev/sdb2").display().to_string();
     assert_eq!(disks[1].partition(2).unwrap(), node);
     bed.plant("sys/block/sdb/sdb2/start", "4095");
@@ -230,6 +259,103 @@ fn a_partition_is_one_of_the_plan_or_none() {
     assert!(disks[1].partition(2).is_ok());
     bed.plant("sys/block/sdb/sdb2/dev", "8:18");
     assert!(disks[1].partition(2).is_err(), "the node is another device");
+}
+
+#[test]
+fn a_volume_stands_on_this_jobs_disks_or_has_no_node() {
+    let mut bed = Bed::new();
+    bed.deploy.arrays = serde_json::from_value(serde_json::json!([{
+        "name": "sys", "level": 1, "uuid": "33333333-0000-4000-8000-000000000001",
+        "members": [
+            { "disk": bed.deploy.disks[0].disk, "partition": 2 }, { "disk": bed.deploy.disks[1].disk, "partition": 2 },
+        ],
+        "data_offset_bytes": 1 << 20, "member_bytes": 1 << 20,
+    }]))
+    .unwrap();
+    bed.deploy.groups = serde_json::from_value(serde_json::json!([{
+        "name": "vg-0", "members": [{ "array": "sys" }], "extent_bytes": 4 << 20,
+        "volumes": [{ "name": "root", "size_bytes": null }],
+    }]))
+    .unwrap();
+    let volume: Device = serde_json::from_str(r#"{ "group": "vg-0", "volume": "root" }"#).unwrap();
+    let disks = bed.claim().unwrap();
+    bed.show_partitions(0);
+    bed.show_partitions(1);
+    let node = || bed.volumes(&disks).node(&volume);
+    let absent = |why: &str| {
+        let error = node().unwrap_err();
+        assert!(matches!(error, DeployError::NoVolume(_)), "{why}: {error:?}");
+    };
+    absent("there is no array");
+    bed.show_device("md0", "md0", &["sda2"]);
+    absent("a member is missing");
+    bed.show_device("md0", "md0", &["sdb2"]);
+    absent("there is no volume");
+    bed.show_device("dm-3", "mapper/vg--0-root", &["md0"]);
+    absent("it has another name");
+    bed.plant("sys/block/dm-3/dm/name", "vg--0-root");
+    assert_eq!(
+        node().unwrap(),
+        bed.path("dev/mapper/vg--0-root").display().to_string()
+    );
+    bed.plant("sys/block/dm-3/slaves/sdc/dev", "0:0");
+    absent("it also stands on another disk");
+    fs::remove_dir_all(bed.path("sys/block/dm-3/slaves/sdc")).unwrap();
+    bed.plant("sys/block/dm-3/dev", "254:3");
+    absent("the node is another device");
+    bed.plant("sys/block/dm-3/dev", "0:0");
+    assert!(node().is_ok());
+    bed.write("sdb", marker::OFFSET, &[0; BLOCK_BYTES]);
+    let error = node().unwrap_err();
+    assert!(matches!(error, DeployError::NotOurs { .. }), "{error:?}");
+}
+
+/// The superblock of a member of an array, metadata 1.2, as md lays it out (`struct mdp_superblock_1`).
+fn superblock(array: u8) -> [u8; 256] {
+    let mut block = [0; 256];
+    block[..4].copy_from_slice(&0xa92b_4efc_u32.to_le_bytes());
+    block[4] = 1;
+    block[16..32].fill(array);
+    block[32..39].copy_from_slice(b"any:old");
+    // In sectors of 512 bytes: where it lies itself.
+    block[144] = 8;
+    block
+}
+
+#[test]
+fn an_array_that_does_not_run_is_found_where_it_reaches_beyond_the_wipe_set() {
+    let bed = Bed::new();
+    bed.plant("sys/block/sdc/device/model", "disk");
+    bed.plant("sys/block/sdc/device/wwid", "naa.5000c50000000003");
+    bed.plant("sys/block/sdc/size", &(DISK_BYTES / 512).to_string());
+    bed.new_disk("sdc");
+    let refuse = || reaching_out::refuse(&bed.sysfs, &bed.deploy);
+    for (disk, array) in [("sda", 7), ("sdb", 7), ("sdc", 9)] {
+        bed.write(disk, 4096, &superblock(array));
+    }
+    refuse().unwrap();
+    bed.write("sdc", 4096, &superblock(7));
+    let error = refuse().unwrap_err();
+    assert_eq!(error.code(), "UNEXPECTED_CONTENTS");
+    let wanted =
+        "the array any:old (07070707-0707-0707-0707-070707070707) is on the disk wwn:0x5000c50000000003 too";
+    assert!(chain(&error).contains(wanted), "{}", chain(&error));
+}
+
+#[test]
+fn an_array_that_reaches_beyond_the_wipe_set_keeps_all_as_they_are() {
+    let bed = Bed::new();
+    bed.plant("sys/block/sdb/holders/md127/dev", "0:0");
+    bed.plant("sys/block/md127/slaves/sdb/dev", "0:0");
+    bed.plant("sys/block/md127/slaves/sdz/dev", "0:0");
+    let before = NAMES.map(|name| bed.read(name));
+    let error = bed.claim().unwrap_err();
+    assert_eq!(error.code(), "UNEXPECTED_CONTENTS");
+    assert!(
+        chain(&error).contains("the array md127 is on the disk sdz too"),
+        "{error:?}"
+    );
+    assert!(NAMES.map(|name| bed.read(name)) == before);
 }
 
 #[test]
