@@ -10,6 +10,7 @@ mod rig;
 mod sudo;
 mod suite;
 mod tidy;
+mod tie;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ["inmachine"] => cargo::build_inmachine(),
         ["clean"] => rig::clean(),
         ["sweep"] => sweep(),
+        ["tied", program, arguments @ ..] => tie::run(program, arguments),
         ["sqlx"] => cargo::refresh_queries(),
         _ => Err(VERBS.to_owned()),
     };
