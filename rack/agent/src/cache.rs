@@ -1,7 +1,7 @@
 //! Artefacts by digest: fetched once from the daemon, checked, then served from the disk.
 //!
 //! A file gets its name only after its SHA-256 was verified, and is verified once more when it is first
-//! served after a start, since disks rot. Only what the configuration or an order names is fetched, so
+//! served after a start, and when a machine got other bytes, since disks rot. Only what the configuration or an order names is fetched, so
 //! that no client can fill the disk.
 
 use crate::{
@@ -91,6 +91,15 @@ impl Cache {
             *verified = true;
         }
         Ok(path)
+    }
+
+    /// Has every file verified once more before it is served next. One that is just being fetched is.
+    pub(crate) fn doubt(&self) {
+        for entry in crate::rack::lock(&self.entries).values() {
+            if let Ok(mut verified) = entry.try_lock() {
+                *verified = false;
+            }
+        }
     }
 
     /// Removes what nothing names and nobody fetched for a day.

@@ -213,6 +213,9 @@ pub enum BmcFaultKind {
     Garbled,
 }
 
+/// The code of a step that got other bytes than its image has. The rack agent that served them acts on it.
+pub const IMAGE_DIGEST_MISMATCH: &str = "IMAGE_DIGEST_MISMATCH";
+
 /// How a step goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,7 +1,8 @@
 //! Clears away what tests left whose process is gone: the programs they started, their namespaces, mounts and loop
 //! devices, then their directories.
 //!
-//! Works from names, `/proc` and `/sys` alone. Whoever is not root clears only what is theirs. Two sweeps at once take
+//! Works from names, `/proc` and `/sys` alone, and ends whatever works in such a directory or stands in such a
+//! namespace, since nothing but a test's programs has business there. Whoever is not root clears only what is theirs. Two sweeps at once take
 //! turns at each directory.
 
 use crate::owner::Owner;
@@ -59,8 +60,12 @@ fn all_left() -> Vec<Left> {
     let stale = |name: &str| {
         let (owner, directory) = Owner::read(name)?;
         let path = temporary.join(&directory);
-        // A link or a stranger's directory by our name is not followed, nor judged.
-        let is_ours = user == 0 || fs::symlink_metadata(&path).is_ok_and(|data| data.uid() == user);
+        let is_ours = match fs::symlink_metadata(&path) {
+            // Neither a link by our name nor a stranger's directory, unless we are root.
+            Ok(data) => data.is_dir() && (user == 0 || data.uid() == user),
+            // Only namespaces were left.
+            Err(_) => user == 0,
+        };
         (is_ours && owner.is_gone()).then_some(path)
     };
     let mut all: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
@@ -100,13 +105,14 @@ impl Left {
         {
             run("ip", &["netns", "delete", namespace])?;
         }
+        // One that is mounted is free when it is unmounted.
+        for device in loop_devices_below(&self.directory) {
+            run("losetup", &["--detach", &device.to_string_lossy()])?;
+        }
         let table = fs::read_to_string("/proc/self/mountinfo")
             .map_err(|error| format!("cannot read the mount table: {error}"))?;
         for point in mounts_below(&table, &self.directory) {
             run("umount", &["--lazy", &point.to_string_lossy()])?;
-        }
-        for device in loop_devices_below(&self.directory) {
-            run("losetup", &["--detach", &device.to_string_lossy()])?;
         }
         match fs::remove_dir_all(&self.directory) {
             Err(error) if error.kind() != ErrorKind::NotFound => {

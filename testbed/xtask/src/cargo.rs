@@ -1,6 +1,7 @@
 //! Calls of cargo, always on this workspace and as the caller.
 
 use crate::sudo;
+use crate::tie::TIED;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -25,7 +26,7 @@ pub(crate) fn inmachine_program() -> PathBuf {
 }
 
 /// The distribution's own libc, linked statically: no further toolchain is needed on a fresh machine.
-const INMACHINE_TARGET: &str = "x86_64-unknown-linux-gnu";
+const INMACHINE_TARGET: &str = HOST;
 const INMACHINE_PROFILE: &str = "inmachine";
 
 /// A cargo call on the workspace.
@@ -40,28 +41,31 @@ pub(crate) fn cargo(words: &[&str]) -> Command {
 /// is left to the sweep of the next start. The test programs run as root, through sudo where need be: namespaces and
 /// mounts ask for it. Cargo itself stays the caller's, and so does all it builds.
 pub(crate) fn test(words: &[&str]) -> Command {
-    let cargo = cargo(&["test"]);
+    // By its path: the build of the whole workspace may have put a new one in its place.
+    let xtask = target().join("debug/xtask");
+    let mut runner = vec![xtask.to_string_lossy().into_owned(), "tied".to_owned()];
+    if !sudo::is_root() && sudo::is_possible() {
+        // With all variables: cargo sets some for each program, and a caller may have settings. sudo has a mind of
+        // its own about the path, on which rustc must be found.
+        let path = format!("PATH={}", std::env::var("PATH").unwrap_or_default());
+        let sudo = ["sudo", "--preserve-env", "--", "env", &path];
+        runner.splice(0..0, sudo.map(str::to_owned));
+    }
+    let runner = serde_json::to_string(&runner).expect("strings are always JSON");
+    let setting = format!("target.{HOST}.runner={runner}");
+    let cargo = cargo(&["test", "--config", &setting]);
     let mut command = Command::new(TIED[0]);
     command
         .args(&TIED[1..])
         .arg(cargo.get_program())
         .args(cargo.get_args())
         .args(words);
-    let tied = TIED.join(" ");
-    let runner = match (sudo::is_root(), sudo::is_possible()) {
-        // With all variables: cargo sets some for each program, and a caller may have settings.
-        (false, true) => format!("sudo --preserve-env -- {tied}"),
-        (true, _) | (false, false) => tied,
-    };
-    command.current_dir(root()).env(RUNNER, runner);
+    command.current_dir(root());
     command
 }
 
-/// What makes a program end when its parent does.
-const TIED: [&str; 4] = ["setpriv", "--pdeathsig", "KILL", "--"];
-
-/// Where cargo looks for the program that runs its programs.
-const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
+/// What test programs are built for.
+const HOST: &str = "x86_64-unknown-linux-gnu";
 
 /// The call that builds the in-machine program. A target is named so that the flags reach it alone and not the
 /// build scripts, which must stay dynamic.

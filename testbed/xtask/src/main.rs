@@ -10,6 +10,7 @@ mod rig;
 mod sudo;
 mod suite;
 mod tidy;
+mod tie;
 
 use std::process::ExitCode;
 
@@ -19,7 +20,7 @@ cargo xtask VERB
   packages          install what building, testing and virtual racks need
   check             formatting, borders and house rules, clippy
   tidy              borders and house rules alone
-  test [--no-vm]    everything: packages, build, all tests, a machine's two hard lives
+  test [--no-vm]    everything: packages, build, all tests, a machine's lives
   vrack once [--life faults|disks] [--from inventory|install] [--keep] [--rebuild]
                     one machine from a commit to a running system
   vrack bench       the virtual rack's hardware alone
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ["inmachine"] => cargo::build_inmachine(),
         ["clean"] => rig::clean(),
         ["sweep"] => sweep(),
+        ["tied", program, arguments @ ..] => tie::run(program, arguments),
         ["sqlx"] => cargo::refresh_queries(),
         _ => Err(VERBS.to_owned()),
     };

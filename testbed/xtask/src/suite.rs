@@ -14,8 +14,39 @@ use std::time::Instant;
 /// What a run from an empty cache may cost, in CPU-seconds, the machine's life included. Over it is reported.
 const BUDGET_CPU_SECONDS: f64 = 2400.0;
 
-/// The lives of a machine: what the bill calls them, and what the rack does.
-const LIVES: [(&str, &str); 2] = [("life with faults", "faults"), ("life with disks", "disks")];
+/// A life of a machine: what the bill and its lines call it, and what the rack is told.
+struct Life {
+    stage: &'static str,
+    line: &'static str,
+    flags: &'static [&'static str],
+}
+
+/// Two machines live at once, each most of its time waiting for itself. The last goes on from a copy that the one
+/// before it leaves.
+const LIVES: [&[Life]; 2] = [
+    &[Life {
+        stage: "life with faults",
+        line: "faults",
+        flags: &["--life", "faults"],
+    }],
+    &[
+        Life {
+            stage: "life with disks",
+            line: "disks",
+            flags: &["--life", "disks"],
+        },
+        Life {
+            stage: "plain life",
+            line: "plain",
+            flags: &[],
+        },
+        Life {
+            stage: "life from copy",
+            line: "copy",
+            flags: &["--from", "install"],
+        },
+    ],
+];
 
 /// Cargo's line at the end of each test program.
 const RESULT_LINE: &str = "test result:";
@@ -54,6 +85,16 @@ impl Report {
         );
         self.add(Stage { name, failure, bill });
         (passed, kept)
+    }
+
+    /// Takes a machine through a life, if there is all that it needs.
+    fn live(&self, life: &Life, may_live: bool) {
+        if may_live {
+            let flags = [&["--tied"], life.flags].concat();
+            self.stage(life.stage, || beside(&mut rig::life(&flags)?, life.line));
+        } else {
+            self.skip(life.stage, "images and programs");
+        }
     }
 
     fn skip(&self, name: &'static str, needs: &str) {
@@ -101,15 +142,12 @@ pub(crate) fn test(with_machine: bool) -> Result<(), String> {
             let has_agent = report.stage("build in-machine", || bill::run(&mut cargo::inmachine()));
             scope.spawn(move || {
                 let has_images = images.is_some_and(|images| images.join().unwrap_or(false));
-                for (stage, life) in LIVES {
-                    if has_images && has_programs && has_agent {
-                        report.stage(stage, || {
-                            beside(&mut rig::life(&["--tied", "--life", life])?, life)
-                        });
-                    } else {
-                        report.skip(stage, "images and programs");
+                let may_live = has_images && has_programs && has_agent;
+                thread::scope(|scope| {
+                    for lives in LIVES {
+                        scope.spawn(move || lives.iter().for_each(|life| report.live(life, may_live)));
                     }
-                }
+                });
             });
         }
         results = report.keeping("tests", tests).1;

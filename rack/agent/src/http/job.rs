@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use rack_api::{
-    fact::{Fact, FactBody, StepState},
+    fact::{Fact, FactBody, IMAGE_DIGEST_MISMATCH, StepState},
     job::JobRef,
     machine::{GoRequest, Hello, HelloAnswer, PhoneHome, Report},
     order::{Action, NextBoot},
@@ -139,16 +139,26 @@ async fn take(rack: &App, report: Report) -> Result<(), Refusal> {
         .facts
         .iter()
         .any(|fact| matches!(fact.body, FactBody::Enlisted { .. }));
+    let got_other_bytes = report.facts.iter().any(|fact| is_mismatch(&fact.body));
     rack.tell_durably(report.facts)
         .await
         .map_err(|error| Refusal::Later(error.to_string()))?;
     if inspected {
         rack.set_enlisted(token.mac, clock::now());
     }
+    if got_other_bytes {
+        tracing::warn!(mac = %token.mac, "a machine got other bytes than it should; the cache is verified anew");
+        rack.cache.doubt();
+    }
     for (job, boot_id) in ends {
         rack.set_ended(job, boot_id);
     }
     Ok(())
+}
+
+/// Whether an image's bytes were not what they should be when they came to the machine.
+fn is_mismatch(body: &FactBody) -> bool {
+    matches!(body, FactBody::Step { state: StepState::Failed { code, .. }, .. } if code == IMAGE_DIGEST_MISMATCH)
 }
 
 /// Whether this boot may report this: facts of its own machine's jobs, or its own inspection.

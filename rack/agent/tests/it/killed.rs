@@ -21,10 +21,13 @@ fn stand() {
     let rack = Rack::start_on(&disk, desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")));
     let mut machine = rack.client_command("busybox", &["udhcpc", "-f", "-s", "/bin/true", "-i", "nic0"]);
     let mut machine = machine.stderr(Stdio::null()).spawn().unwrap();
-    File::create(rack.path("disk")).unwrap().set_len(1 << 20).unwrap();
+    File::create(disk.path().join("disk"))
+        .unwrap()
+        .set_len(1 << 19)
+        .unwrap();
     let looped = Command::new("losetup")
         .args(["--find", "disk"])
-        .current_dir(rack.path(""))
+        .current_dir(disk.path())
         .status();
     assert!(looped.is_ok_and(|status| status.success()));
     println!("{STANDS}{} {}", rack.path("").display(), disk.path().display());
@@ -79,7 +82,10 @@ fn traces(directory: &Path, mount: &Path) -> Vec<&'static str> {
     let loops = Command::new("losetup")
         .args(["--list", "--noheadings", "--output", "BACK-FILE"])
         .output();
-    if String::from_utf8(loops.unwrap().stdout).unwrap().contains(name) {
+    if String::from_utf8(loops.unwrap().stdout)
+        .unwrap()
+        .contains(mount.to_str().unwrap())
+    {
         traces.push("loop device");
     }
     if directory.exists() || mount.exists() {

@@ -5,6 +5,7 @@ use crate::content::ContentError;
 use crate::fence::{Refusal, Standing};
 use crate::plan_check::PlanFault;
 use crate::program::ProgramError;
+use rack_api::fact::IMAGE_DIGEST_MISMATCH;
 use schema_ids::{Digest, DiskId};
 
 /// Why a step failed.
@@ -106,7 +107,7 @@ impl DeployError {
         match self {
             Self::Fence(refusal) => refusal.code().to_owned(),
             Self::Verdict { code, .. } => code.clone(),
-            Self::ImageDigest { .. } => "IMAGE_DIGEST_MISMATCH".to_owned(),
+            Self::ImageDigest { .. } => IMAGE_DIGEST_MISMATCH.to_owned(),
             Self::Plan(_)
             | Self::Content(_)
             | Self::Overtaken(_)

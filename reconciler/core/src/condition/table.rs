@@ -113,7 +113,7 @@ conditions! {
     BmcCredentials BMC_CREDENTIALS {
         meaning: "The BMC refuses the account or its password. It is not tried often, so that the account is not locked.",
         person: "Correct the secret that the machine's `bmc.secret` names.",
-        by_itself: "The power order is repeated once in half an hour.",
+        by_itself: "The power order is repeated once in half an hour, and as soon as the secret says something else.",
         limit: Limit::None,
         under_way: false,
     }
@@ -210,8 +210,8 @@ conditions! {
     }
     ImageDigestMismatch IMAGE_DIGEST_MISMATCH {
         meaning: "The image's bytes are not those that the fleet names.",
-        person: "Find out which of the two is right: the `sha256` in git or the file at its source.",
-        by_itself: "Nothing.",
+        person: "Find out which of the two is right: the `sha256` in git or the file at its source. If both are, a rack agent's copy had rotted: raise the deployment's `reinstall`.",
+        by_itself: "Nothing is written again. The rack agent that served the bytes verifies its copy, and fetches it again if it has rotted.",
         limit: Limit::None,
         under_way: false,
     }

@@ -182,14 +182,15 @@ impl<'a> Case<'a> {
             .flatten()
             .filter_map(|job| job.done.or_else(|| job.failure().map(|(step, ..)| step.since)))
             .max();
-        let on = self
-            .facts
-            .power
-            .as_ref()
-            .filter(|seen| seen.value == PowerSeen::On);
-        ended
-            .zip(on)
-            .is_some_and(|(ended, on)| on.since <= ended && ready.since(ended) < AGENT_STAYS)
+        // That it is on may be told after a short job has ended, so its time says nothing.
+        let is_cut = |ended| {
+            let mut orders = self.orders();
+            orders.any(|seen| seen.power().is_some() && seen.issued.at > ended)
+                || self.boot_since(ended).is_some()
+        };
+        let power = self.facts.power.as_ref().map(|told| told.value);
+        power == Some(PowerSeen::On)
+            && ended.is_some_and(|ended| !is_cut(ended) && ready.since(ended) < AGENT_STAYS)
     }
 
     fn boot_evidence(&self) -> String {

@@ -25,6 +25,7 @@ const NODE_2: &str = "[machine.node-02]\nrack = \"r1\"\nserial = \"LAB-0002\"\nb
 /// `muster` with this daemon's socket.
 pub(crate) struct Muster {
     pub(crate) program: PathBuf,
+    pub(crate) folder: PathBuf,
     pub(crate) socket: PathBuf,
 }
 
@@ -43,6 +44,7 @@ impl Muster {
         );
         Self {
             program,
+            folder: bed.path(""),
             socket: bed.path("run/musterd.sock"),
         }
     }
@@ -53,6 +55,7 @@ impl Muster {
             .arg("--socket")
             .arg(&self.socket)
             .args(words)
+            .current_dir(&self.folder)
             .stdin(Stdio::null());
         command
     }
@@ -387,6 +390,7 @@ fn declined(bed: &Bed, muster: &Muster) -> Value {
     let mut script = Command::new("script");
     script
         .args(["-qec", &command, "/dev/null"])
+        .current_dir(&muster.folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut script = script.spawn().expect("script, of bsdutils, starts");

@@ -1,20 +1,15 @@
 //! An older database is put back: nothing is ordered until `muster recover`, and then the end is the same, without
 //! a disk that was installed meanwhile being written again.
 
-use crate::error::{Result, RigError};
-use crate::program;
+use crate::copy;
+use crate::error::Result;
 use crate::trial::bed::Bed;
 use crate::trial::fleet::{Fleet, SECRET, Wanted};
 use crate::trial::traces::Traces;
 use crate::trial::watch::{self, Goal, disproved};
-use std::process::Command;
-use std::time::Duration;
 
 /// One that the backup knows as deployed, and one that it knows as ready.
 pub(crate) const MACHINES: &[&str] = &["early", "late"];
-
-/// A young database is some tens of megabytes.
-const COPY_MAX: Duration = Duration::from_secs(60);
 
 /// The database's folder, and where its older copy is kept.
 const DATABASE: &str = "musterd/postgres";
@@ -32,14 +27,14 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
         ],
     )?;
     bed.programs.stop()?;
-    copy(bed, DATABASE, BACKUP)?;
+    copy::any(&bed.rack.run.path(DATABASE), &bed.rack.run.path(BACKUP))?;
     bed.programs.start_again(&bed.rack)?;
     println!("the database is copied, and life goes on");
 
     bed.commit(&fleet(bed, true)?, "Deploy the other")?;
     watch::all(bed, &[("late", Goal::Settled("deployed"))])?;
     bed.programs.stop()?;
-    copy(bed, BACKUP, DATABASE)?;
+    copy::any(&bed.rack.run.path(BACKUP), &bed.rack.run.path(DATABASE))?;
     let starts = starts(bed)?;
     bed.programs.start_again(&bed.rack)?;
     println!("the older database is back");
@@ -89,17 +84,4 @@ fn nothing_ordered(bed: &Bed) -> Result<Traces> {
     bed.agent_heard()?;
     before.left_alone(bed)?;
     Ok(before)
-}
-
-/// Copies a folder of the run over another, owners and all.
-fn copy(bed: &Bed, from: &str, to: &str) -> Result<()> {
-    let (from, to) = (bed.rack.run.path(from), bed.rack.run.path(to));
-    if to.exists() {
-        std::fs::remove_dir_all(&to).map_err(|source| RigError::Io {
-            doing: format!("remove {}", to.display()),
-            source,
-        })?;
-    }
-    let mut command = Command::new("cp");
-    program::run(command.arg("-a").arg(from).arg(to), COPY_MAX).map(drop)
 }
