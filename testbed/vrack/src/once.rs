@@ -8,6 +8,7 @@ mod disks;
 mod faults;
 pub(crate) mod fleet;
 mod life;
+mod mirror;
 mod proof;
 mod reboots;
 mod watch;
@@ -66,6 +67,8 @@ pub(crate) enum Kind {
     Faults,
     /// Its disks are exchanged and blanked behind muster's back.
     Disks,
+    /// Two disks mirrored, with volumes on them.
+    Mirror,
 }
 
 /// Programs are started from the run's own directory.
@@ -82,6 +85,7 @@ fn machine(kind: Kind) -> MachineSpec {
     let disks = match kind {
         Kind::Plain | Kind::Faults => vec![os],
         Kind::Disks => vec![os, disks::data()],
+        Kind::Mirror => vec![os.clone(), mirror::other(&os)],
     };
     MachineSpec {
         name: "node-01".to_owned(),
@@ -146,6 +150,7 @@ fn live(
     let fleet = match wish.life {
         Kind::Plain | Kind::Faults => Fleet::create(rack, spec, &example, built)?,
         Kind::Disks => Fleet::create(rack, spec, &example, built)?.with(disks::layout)?,
+        Kind::Mirror => Fleet::create(rack, spec, &example, built)?.with(mirror::layout)?,
     };
     if wish.from.is_none() {
         fleet.declare()?;
@@ -163,6 +168,7 @@ fn live(
         Kind::Plain => plain(&life, wish.from),
         Kind::Faults => faults::live(&life),
         Kind::Disks => disks::live(&life),
+        Kind::Mirror => mirror::live(&life),
     }
 }
 
