@@ -10,7 +10,7 @@
 mod owner;
 mod sweep;
 
-pub use sweep::sweep;
+pub use sweep::{loop_devices_below, mounts_below, sweep};
 
 use owner::Owner;
 use std::fs;

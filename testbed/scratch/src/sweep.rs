@@ -180,7 +180,7 @@ fn namespace_file(name: &str) -> PathBuf {
 
 /// Mount points at and below a directory, last mounted first (proc(5): the fifth field; space, tab, newline and
 /// backslash are octal escapes, which no path of ours contains).
-fn mounts_below(table: &str, directory: &Path) -> Vec<PathBuf> {
+pub fn mounts_below(table: &str, directory: &Path) -> Vec<PathBuf> {
     let points = table
         .lines()
         .filter_map(|line| line.split(' ').nth(4))
@@ -191,7 +191,7 @@ fn mounts_below(table: &str, directory: &Path) -> Vec<PathBuf> {
 }
 
 /// Loop devices on files below a directory.
-fn loop_devices_below(directory: &Path) -> Vec<PathBuf> {
+pub fn loop_devices_below(directory: &Path) -> Vec<PathBuf> {
     let is_below = |device: &String| {
         let backing = Path::new("/sys/block").join(device).join("loop/backing_file");
         fs::read_to_string(backing).is_ok_and(|path| Path::new(path.trim_end()).starts_with(directory))

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
+use testbed_scratch::{loop_devices_below, mounts_below};
 
 /// After a polite request a daemon stops its own children; Postgres needs most of this to write its checkpoint.
 const STOP_MAX: Duration = Duration::from_secs(15);
@@ -151,39 +152,8 @@ pub(crate) fn release_below(directory: &Path) -> Result<()> {
         rustix::mount::unmount(&point, rustix::mount::UnmountFlags::DETACH)
             .map_err(|errno| failed(format!("unmount {}", point.display()))(errno.into()))?;
     }
-    for device in fs::read_dir("/sys/block").into_iter().flatten().flatten() {
-        let backing = fs::read_to_string(device.path().join("loop/backing_file")).unwrap_or_default();
-        if Path::new(backing.trim_end()).starts_with(directory) {
-            let node = Path::new("/dev").join(device.file_name());
-            program::run(Command::new("losetup").arg("-d").arg(node), KILL_MAX)?;
-        }
+    for device in loop_devices_below(directory) {
+        program::run(Command::new("losetup").arg("-d").arg(device), KILL_MAX)?;
     }
     Ok(())
-}
-
-/// Mount points below a directory, last mounted first (proc(5): the fifth field; space, tab, newline and
-/// backslash are octal escapes, which no path of ours contains).
-fn mounts_below(table: &str, directory: &Path) -> Vec<PathBuf> {
-    let points = table
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .map(PathBuf::from);
-    let mut below: Vec<PathBuf> = points.filter(|point| point.starts_with(directory)).collect();
-    below.reverse();
-    below
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mounts_are_undone_in_reverse_and_neighbours_stay() {
-        let table = "1 0 8:1 / / rw - ext4 /dev/vda rw\n\
-                     2 1 0:5 / /var/a rw - tmpfs t rw\n\
-                     3 2 0:6 / /var/a/b rw - proc p rw\n\
-                     4 1 0:7 / /var/ab rw - tmpfs t rw\n";
-        let expected = vec![PathBuf::from("/var/a/b"), PathBuf::from("/var/a")];
-        assert_eq!(mounts_below(table, Path::new("/var/a")), expected);
-    }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and reason.
-const PACKAGES: [(&str, &str); 22] = [
+const PACKAGES: [(&str, &str); 23] = [
     (
         "build-essential",
         "links Rust programs and builds the C parts of libgit2, zstd and ring",
@@ -32,6 +32,7 @@ const PACKAGES: [(&str, &str); 22] = [
     ("squashfs-tools", "packs the ephemeral system's root"),
     ("zstd", "packs images"),
     ("cpio", "packs initrds"),
+    ("e2fsprogs", "puts a filesystem on a disk behind muster's back"),
     ("fdisk", "looks at the disks that machines wrote"),
     ("openssh-client", "knocks at machines that were deployed"),
     ("util-linux", "makes namespaces and frees loop devices"),

@@ -4,7 +4,10 @@
 //! shipped `tick` is asked until it orders nothing more. The snapshot is what was ordered and what is
 //! waited for.
 
+mod in_git;
+
 use crate::planning;
+use in_git::{InGit, fleet};
 use rack_api::fact::{BmcFaultKind, BootEvidence, Fact, FactBody, PowerSeen, StepState};
 use rack_api::job::JobRef;
 use rack_api::order::{Lane, OrderRef, PowerWanted};
@@ -78,43 +81,6 @@ pub(crate) struct Stage {
     /// The job that the in-machine agent has.
     running: Option<JobRef>,
     text: String,
-}
-
-/// What git says of the machine.
-struct InGit {
-    bmc: bool,
-    boot_timeout: Option<String>,
-    deployed: bool,
-    epoch: u32,
-    inspect: u32,
-}
-
-fn fleet(said: &InGit) -> Fleet {
-    let InGit {
-        bmc,
-        boot_timeout,
-        deployed,
-        epoch,
-        inspect,
-    } = said;
-    let bmc = if *bmc {
-        "bmc = { driver = \"ipmi\", address = \"10.77.0.5\", secret = \"bmc\" }"
-    } else {
-        ""
-    };
-    let timeout = boot_timeout
-        .as_ref()
-        .map(|timeout| format!("boot.timeout = \"{timeout}\"\n"))
-        .unwrap_or_default();
-    let machine = format!(
-        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\n{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
-    );
-    let deployment = format!(
-        "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
-         network = \"auto\"\nreinstall = {epoch}\n"
-    );
-    let text = if *deployed { machine + &deployment } else { machine };
-    planning::fleet("unreviewed = \"allow\"", &text)
 }
 
 impl Stage {

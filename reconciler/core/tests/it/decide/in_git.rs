@@ -1,0 +1,43 @@
+//! The fleet of a case: one machine, and what its script changes about it in git.
+
+use super::MAC;
+use crate::planning;
+use schema_fleet::Fleet;
+
+/// What git says of the machine.
+pub(super) struct InGit {
+    pub(super) bmc: bool,
+    pub(super) boot_timeout: Option<String>,
+    pub(super) deployed: bool,
+    pub(super) epoch: u32,
+    pub(super) inspect: u32,
+}
+
+/// The fleet that says so.
+pub(super) fn fleet(said: &InGit) -> Fleet {
+    let InGit {
+        bmc,
+        boot_timeout,
+        deployed,
+        epoch,
+        inspect,
+    } = said;
+    let bmc = if *bmc {
+        "bmc = { driver = \"ipmi\", address = \"10.77.0.5\", secret = \"bmc\" }"
+    } else {
+        ""
+    };
+    let timeout = boot_timeout
+        .as_ref()
+        .map(|timeout| format!("boot.timeout = \"{timeout}\"\n"))
+        .unwrap_or_default();
+    let machine = format!(
+        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\n{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
+    );
+    let deployment = format!(
+        "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
+         network = \"auto\"\nreinstall = {epoch}\n"
+    );
+    let text = if *deployed { machine + &deployment } else { machine };
+    planning::fleet("unreviewed = \"allow\"", &text)
+}
