@@ -115,6 +115,8 @@ pub struct MachineFacts {
     pub inspected_in: Option<Generation>,
     /// The newest boot from the network; `since` is when it was last added to.
     pub boot: Option<Seen<BootEvidence>>,
+    /// When that boot began, by the store's clock; later than it did by as long as its word was under way.
+    pub boot_began: Option<Timestamp>,
     /// Orders of the current generation in the order of issue, with what became of them.
     pub orders: Vec<OrderSeen>,
     /// The newest job of the current generation.

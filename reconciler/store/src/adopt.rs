@@ -32,7 +32,7 @@ impl Store {
     pub async fn adopt(&self, plan: &Plan, by: &By) -> Result<Adoption, StoreError> {
         let adoption = self
             .run("adopting a plan", async {
-                let mut transaction = self.pool.begin().await?;
+                let mut transaction = self.begin().await?;
                 let current = query_scalar!("SELECT plan_id FROM target FOR UPDATE")
                     .fetch_one(&mut *transaction)
                     .await?;

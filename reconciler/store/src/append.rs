@@ -59,7 +59,7 @@ impl Store {
         let rows = sync.facts.iter().map(Row::new).collect::<Result<Vec<_>, _>>()?;
         let receipt = self
             .run("storing facts", async {
-                let mut transaction = self.pool.begin().await?;
+                let mut transaction = self.begin().await?;
                 let known = lock_agent(&mut transaction, sync).await?;
                 let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#)
                     .fetch_one(&mut *transaction)

@@ -23,7 +23,7 @@ impl Store {
     /// stored.
     pub async fn approve(&self, plan: &str, wipe_set: &str, by: &By) -> Result<(), StoreError> {
         self.run("recording an approval", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let new = query!(
                 "INSERT INTO approval (plan_id, wipe_set, who, why) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (plan_id, wipe_set, who) DO NOTHING",

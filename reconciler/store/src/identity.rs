@@ -56,7 +56,7 @@ impl Store {
     pub async fn recover(&self, by: &By) -> Result<Incarnation, StoreError> {
         let raised = self
             .run("raising the incarnation", async {
-                let mut transaction = self.pool.begin().await?;
+                let mut transaction = self.begin().await?;
                 // Two people recovering at once make one new life each; the later one counts.
                 query!("LOCK TABLE incarnation IN EXCLUSIVE MODE")
                     .execute(&mut *transaction)

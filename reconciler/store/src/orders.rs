@@ -57,7 +57,7 @@ impl Store {
     pub async fn issue(&self, issue: &Issue<'_>) -> Result<Issuance, StoreError> {
         let issuance = self
             .run("issuing orders", async {
-                let mut transaction = self.pool.begin().await?;
+                let mut transaction = self.begin().await?;
                 let issuance = write(&mut transaction, issue).await?;
                 if matches!(issuance, Issuance::Written { .. }) {
                     transaction.commit().await?;

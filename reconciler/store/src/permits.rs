@@ -23,7 +23,7 @@ impl Store {
     /// The grants held.
     pub async fn permits(&self) -> Result<HeldPermits, StoreError> {
         self.run("reading grants", async {
-            let mut snapshot = self.pool.begin().await?;
+            let mut snapshot = self.begin().await?;
             query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 .execute(&mut *snapshot)
                 .await?;
@@ -62,7 +62,7 @@ impl Store {
         let generation = self::generation(generation)?;
         let released = self
             .run("releasing a grant", async {
-                let mut transaction = self.pool.begin().await?;
+                let mut transaction = self.begin().await?;
                 // The epoch's row is locked before the permit's, as in `take`.
                 query!("UPDATE permit_epoch SET epoch = epoch + 1")
                     .execute(&mut *transaction)

@@ -11,7 +11,7 @@ impl Store {
     /// Stores a plan; storing the same one again changes nothing, not even when it was made.
     pub async fn save_plan(&self, plan: &Plan) -> Result<(), StoreError> {
         self.run("storing a plan", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             save(&mut transaction, plan).await?;
             transaction.commit().await?;
             Ok(())
@@ -23,7 +23,7 @@ impl Store {
     /// which a merge without conflicts keeps; a commit's id where none is known).
     pub async fn save_shown_plan(&self, plan: &Plan, tree: &str) -> Result<(), StoreError> {
         self.run("storing a shown plan", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             save(&mut transaction, plan).await?;
             query!(
                 "INSERT INTO shown (tree, plan_id) SELECT $1, $2 WHERE $2 IS DISTINCT FROM

@@ -57,7 +57,7 @@ impl Store {
         let nonce = start.nonce.to_string();
         let recorded = self
             .run("recording a start", async {
-                let mut transaction = self.pool.begin().await?;
+                let mut transaction = self.begin().await?;
                 let adopted = query_scalar!("SELECT plan_id FROM target FOR SHARE")
                     .fetch_one(&mut *transaction)
                     .await?;

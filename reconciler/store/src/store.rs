@@ -5,7 +5,7 @@ use crate::wake::Hints;
 use crate::{MigrateError, StoreError};
 use schema_ids::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection, query_scalar};
+use sqlx::{Connection, Postgres, Transaction, query_scalar};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +100,21 @@ impl Store {
             ))
         })
         .await
+    }
+
+    /// Begins a transaction, which ends with its holder: in a task of its own, because a `BEGIN` that is
+    /// given up half-way leaves its connection inside a transaction that nobody ends, and the next holder's
+    /// words in it (sqlx 0.9.0, issue 4393).
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let pool = self.pool.clone();
+        match tokio::spawn(async move { pool.begin().await }).await {
+            Ok(begun) => begun,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is going down.
+                Err(_) => Err(sqlx::Error::PoolClosed),
+            },
+        }
     }
 
     /// Runs the inside of a function under the deadline and names it in its error.

@@ -59,7 +59,7 @@ impl Store {
     /// be worked on again.
     pub async fn enqueue(&self, items: &[WorkItem], delay: Duration) -> Result<(), StoreError> {
         self.run("marking work", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             mark(&mut transaction, items, delay).await?;
             transaction.commit().await?;
             Ok(())
@@ -123,7 +123,7 @@ impl Store {
     /// lost, and then nothing is changed. An item that was marked meanwhile stays due.
     pub async fn finish(&self, claimed: &Claimed, again: Option<Duration>) -> Result<bool, StoreError> {
         self.run("finishing work", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let Some(marks) = query_scalar!(
                 "SELECT marks FROM work WHERE kind = $1 AND key = $2 AND epoch = $3 FOR UPDATE",
                 claimed.item.kind(),

@@ -44,7 +44,7 @@ impl Store {
                     .map(|scope| generation(scope.generation))
                     .collect::<Result<_, _>>()?,
             };
-            let mut snapshot = self.pool.begin().await?;
+            let mut snapshot = self.begin().await?;
             query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 .execute(&mut *snapshot)
                 .await?;

@@ -6,7 +6,7 @@ use super::{
     AgentSeen, Installed, IssuedOrder, JobSeen, MachineFacts, OrderSeen, PhonedHome, Seen, StepSeen,
     StoredFact, WriteStart,
 };
-use rack_api::fact::{FactBody, StepState};
+use rack_api::fact::{Fact, FactBody, StepState};
 use rack_api::job::JobRef;
 use rack_api::order::OrderRef;
 use schema_ids::{Generation, Name, Timestamp, Uuid};
@@ -36,7 +36,7 @@ pub(super) fn fold(
     sorted.sort_by_key(|stored| (stored.received, &stored.agent, stored.sequence));
     sorted.dedup_by(|a, b| a.agent == b.agent && a.sequence == b.sequence && a.fact == b.fact);
     for stored in sorted {
-        folding.take(&stored.agent, stored.received, &stored.fact.body);
+        folding.take(&stored.agent, stored.received, &stored.fact);
     }
     if folding.facts.job.is_some() {
         folding.facts.earlier_job = None;
@@ -53,13 +53,15 @@ struct Folding {
 
 impl Folding {
     #[expect(clippy::too_many_lines, reason = "one short arm for each kind of fact")]
-    fn take(&mut self, agent: &Name, at: Timestamp, body: &FactBody) {
-        match body {
+    fn take(&mut self, agent: &Name, at: Timestamp, fact: &Fact) {
+        match &fact.body {
             FactBody::Boot { boot, .. } => {
+                // Both by the agent's clock, so that it need not agree with the store's.
+                self.facts.boot_began = Some(at.minus(fact.at.since(boot.began)));
                 self.facts.boot = Some(Seen {
                     value: boot.clone(),
                     since: at,
-                })
+                });
             }
             FactBody::Power { power, .. } => {
                 self.facts.bmc_fault = None;

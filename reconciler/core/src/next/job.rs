@@ -5,7 +5,7 @@ use crate::condition::{Condition, Wait};
 use crate::facts::{JobSeen, OrderSeen};
 use rack_api::fact::{PowerSeen, StepState};
 use rack_api::job::{Job, JobKind, JobRef};
-use rack_api::order::{Action, NextBoot};
+use rack_api::order::{Action, NextBoot, PowerWanted};
 use schema_ids::Timestamp;
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ struct Ended {
     condition: Condition,
     at: Timestamp,
     evidence: String,
+    /// Whether we ended it ourselves: nothing is to be waited for.
+    by_us: bool,
 }
 
 impl<'a> Case<'a> {
@@ -70,7 +72,7 @@ impl<'a> Case<'a> {
         let attempt = order.job().map_or(1, |job| job.job.attempt);
         let ended = match self.facts.job.as_ref().filter(|seen| seen.job.attempt == attempt) {
             Some(job) if job.done.is_some() => return Ok(job),
-            Some(job) => self.follow(job, wanted)?,
+            Some(job) => self.follow(job, order, wanted)?,
             None => self.boot(order, wanted)?,
         };
         Err(self.again(wanted, attempt, ended))
@@ -170,6 +172,7 @@ impl<'a> Case<'a> {
                 condition: wait.condition,
                 at: wait.since,
                 evidence: wait.evidence,
+                by_us: false,
             });
         }
         Err(Decision::Wait(wait))
@@ -210,7 +213,7 @@ impl<'a> Case<'a> {
     }
 
     /// From the in-machine agent's first word to the end of the try.
-    fn follow(&self, job: &JobSeen, wanted: &Wanted<'_>) -> Result<Ended, Decision> {
+    fn follow(&self, job: &JobSeen, order: &OrderSeen, wanted: &Wanted<'_>) -> Result<Ended, Decision> {
         if let Some((step, code, error)) = job.failure() {
             let condition = Condition::parse(code).unwrap_or(Condition::StepFailed);
             let evidence = format!("{}: {error}", step.step);
@@ -218,6 +221,7 @@ impl<'a> Case<'a> {
                 condition,
                 at: step.since,
                 evidence,
+                by_us: false,
             });
         }
         let clock = self.boot_clock().map_err(Decision::Wait)?;
@@ -227,6 +231,10 @@ impl<'a> Case<'a> {
                 condition: Condition::JobStalled,
                 at,
                 evidence: format!("switched off in the middle of it: {evidence}"),
+                // An agent that was up has taken the job while the machine was being switched off for it.
+                by_us: self
+                    .power_order_after(order.number())
+                    .is_some_and(|order| order.power() != Some(PowerWanted::On)),
             });
         }
         if clock.elapsed(job.last) > wanted.limit {
@@ -234,6 +242,7 @@ impl<'a> Case<'a> {
                 condition: Condition::JobStalled,
                 at: job.last,
                 evidence,
+                by_us: false,
             });
         }
         Err(Decision::Wait(
@@ -247,6 +256,7 @@ impl<'a> Case<'a> {
             condition,
             at,
             evidence,
+            by_us,
         } = ended;
         let left = match wanted.after_failure {
             AfterFailure::TryForEver => true,
@@ -262,7 +272,7 @@ impl<'a> Case<'a> {
             return Decision::Wait(wait);
         }
         let retry = at.plus(retry::job_pause(attempt));
-        if self.now >= retry {
+        if by_us || self.now >= retry {
             return self.start(wanted, &wanted.kind, attempt + 1);
         }
         wait.retry_at = Some(retry);

@@ -56,13 +56,12 @@ impl Case<'_> {
         }
     }
 
-    /// When the machine was last seen to boot from the network, if that was after `after`.
+    /// When the machine was last seen to boot from the network, if it began to after `after`: what is
+    /// told of a boot comes in parts, the last of them when the boot is over.
     pub(super) fn boot_since(&self, after: Timestamp) -> Option<Timestamp> {
-        self.facts
-            .boot
-            .as_ref()
-            .map(|seen| seen.since)
-            .filter(|since| *since > after)
+        let began = self.facts.boot_began.filter(|began| *began > after);
+        let boot = self.facts.boot.as_ref();
+        boot.filter(|_| began.is_some()).map(|seen| seen.since)
     }
 
     fn switch(&self, wanted: PowerWanted, cause: &str, need: &Need) -> Decision {

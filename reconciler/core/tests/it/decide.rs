@@ -479,7 +479,7 @@ impl Stage {
         });
     }
 
-    /// `job`, `job address=10.77.0.50 tftp=ipxe.pxe http=initrd`.
+    /// `job`, `job address=10.77.0.50 tftp=ipxe.pxe http=initrd ago=2` (seconds since it began).
     fn boot(&self, seen: &str) -> BootEvidence {
         let answer = seen.split(' ').next().unwrap_or_default();
         let value = |key: &str| {
@@ -490,7 +490,9 @@ impl Stage {
         BootEvidence {
             mac: MAC.parse().unwrap(),
             link: "lab/pxe".to_owned(),
-            began: self.now,
+            began: self.now.minus(Duration::from_secs(
+                value("ago").map_or(0, |text| text.parse().unwrap()),
+            )),
             client: "iPXE".to_owned(),
             uuid: None,
             address: value("address").map(|address| address.parse().unwrap()),

@@ -9,6 +9,7 @@ mod bed;
 mod cluster;
 mod fleet;
 mod fold;
+mod given_up;
 mod log;
 mod observed;
 mod old_rows;
