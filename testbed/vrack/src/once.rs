@@ -9,7 +9,7 @@ mod faults;
 pub(crate) mod fleet;
 mod life;
 mod mirror;
-mod proof;
+pub(crate) mod proof;
 mod reboots;
 mod watch;
 

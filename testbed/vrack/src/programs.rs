@@ -5,7 +5,7 @@ use crate::images::Built;
 use crate::machine::MachineSpec;
 use crate::namespace::BRIDGE;
 use crate::program::{self, Said};
-use crate::rack::{self, ADDRESS, Rack};
+use crate::rack::{self, Rack, Site};
 use crate::run::RUNS;
 use crate::service::Service;
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,9 +22,6 @@ const START_MAX: Duration = Duration::from_secs(120);
 const COMMAND_MAX: Duration = Duration::from_secs(120);
 /// The port that rack agents find musterd on.
 const PORT: u16 = 7443;
-/// The agent and the link, as the example fleet names them.
-const AGENT: &str = "rackd-1";
-const LINK: &str = "lab/pxe";
 /// The private database, and how it is asked.
 const DATABASE: [&str; 8] = [
     "--username=muster",
@@ -59,18 +56,18 @@ impl Programs {
         let runtime = rack.run.path("rt");
         let socket = runtime.join("musterd.sock");
         let musterd = folder.join("musterd");
-        let words = daemon_words(repository, &state, runtime);
+        let words = daemon_words(rack.site, repository, &state, runtime);
         let daemon = Service::start(rack, "musterd", musterd.clone(), words, None)?;
         await_file(&socket, "musterd's socket")?;
         let certificates = rack.run.path("certificates");
         let mut enrol = Command::new(&musterd);
         enrol
-            .args(["certificates", "--agent", AGENT, "--state-dir"])
+            .args(["certificates", "--agent", rack.site.agent, "--state-dir"])
             .arg(&state)
             .arg("--out")
             .arg(&certificates);
         program::run(&mut enrol, COMMAND_MAX)?;
-        let words = agent_words(&certificates, rack.run.path("rackd"), inmachine);
+        let words = agent_words(rack.site, &certificates, rack.run.path("rackd"), inmachine);
         let agent = Service::start(rack, "muster-rackd", folder.join("muster-rackd"), words, None)?;
         let this = Self {
             folder: folder.to_owned(),
@@ -218,7 +215,7 @@ fn answer(found: &str) -> RigError {
     }
 }
 
-fn daemon_words(repository: &Path, state: &Path, runtime: PathBuf) -> Vec<OsString> {
+fn daemon_words(site: &Site, repository: &Path, state: &Path, runtime: PathBuf) -> Vec<OsString> {
     vec![
         "run".into(),
         "--repository".into(),
@@ -230,26 +227,27 @@ fn daemon_words(repository: &Path, state: &Path, runtime: PathBuf) -> Vec<OsStri
         "--secrets-dir".into(),
         RUNS.into(),
         "--listen".into(),
-        format!("{ADDRESS}:{PORT}").into(),
+        format!("{}:{PORT}", site.address.0).into(),
     ]
 }
 
-fn agent_words(certificates: &Path, state: PathBuf, inmachine: &Path) -> Vec<OsString> {
+fn agent_words(site: &Site, certificates: &Path, state: PathBuf, inmachine: &Path) -> Vec<OsString> {
+    let Site { agent, link, .. } = site;
     vec![
         "--name".into(),
-        AGENT.into(),
+        (*agent).into(),
         "--daemon".into(),
-        format!("https://{ADDRESS}:{PORT}").into(),
+        format!("https://{}:{PORT}", site.address.0).into(),
         "--ca".into(),
         certificates.join("ca.pem").into(),
         "--cert".into(),
-        certificates.join(format!("{AGENT}.pem")).into(),
+        certificates.join(format!("{agent}.pem")).into(),
         "--key".into(),
-        certificates.join(format!("{AGENT}.key")).into(),
+        certificates.join(format!("{agent}.key")).into(),
         "--state-dir".into(),
         state.into(),
         "--link".into(),
-        format!("{LINK}={BRIDGE}").into(),
+        format!("{link}={BRIDGE}").into(),
         "--agent-binary".into(),
         inmachine.into(),
     ]

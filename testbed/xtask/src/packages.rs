@@ -70,6 +70,13 @@ pub(crate) fn install() -> Result<(), String> {
     fetch_and_install(&wanted)
 }
 
+/// Those that are not installed, each with its reason.
+pub(crate) fn missing_with_reasons() -> Result<Vec<(&'static str, &'static str)>, String> {
+    let missing = missing()?;
+    let known = PACKAGES.into_iter();
+    Ok(known.filter(|(name, _)| missing.contains(name)).collect())
+}
+
 /// Those that are not installed.
 fn missing() -> Result<Vec<&'static str>, String> {
     let names = PACKAGES.map(|(name, _)| name);

@@ -69,7 +69,8 @@ pub(crate) fn taken_up(cut: &Path, disk: &Path) -> Result<()> {
     disproved(format!("at the power cut {before:?}, at the end {after:?}"))
 }
 
-fn marker(path: &Path, at: u64) -> Result<Option<Marker>> {
+/// The marker at this byte of a disk's file.
+pub(crate) fn marker(path: &Path, at: u64) -> Result<Option<Marker>> {
     Ok(Marker::decode(&block(path, at)?))
 }
 
@@ -96,6 +97,16 @@ pub(crate) fn console(rack: &Rack, spec: &MachineSpec) -> Result<()> {
 
 /// Whoever has the key in git may log in; the system has the name that git gives it.
 pub(crate) fn ssh(rack: &Rack, key: &Path, address: &str) -> Result<()> {
+    let said = ask(rack, key, address, "hostname; findmnt -no SOURCE /")?;
+    if said.lines().next() == Some("node-01") {
+        println!("ssh: {address} is {}", said.trim().replace('\n', ", root on "));
+        return Ok(());
+    }
+    disproved(format!("the system at {address} calls itself {said}"))
+}
+
+/// Has an installed system carry out a shell command, as whoever has the key; waits for its sshd.
+pub(crate) fn ask(rack: &Rack, key: &Path, address: &str, words: &str) -> Result<String> {
     let until = Instant::now() + SSH_MAX;
     loop {
         let mut command = child::enter_command(&rack.run)?;
@@ -108,15 +119,9 @@ pub(crate) fn ssh(rack: &Rack, key: &Path, address: &str) -> Result<()> {
         ] {
             command.args(["-o", option]);
         }
-        command
-            .arg(format!("debian@{address}"))
-            .arg("hostname; findmnt -no SOURCE /");
+        command.arg(format!("debian@{address}")).arg(words);
         match program::run(&mut command, Duration::from_secs(60)) {
-            Ok(said) if said.lines().next() == Some("node-01") => {
-                println!("ssh: {address} is {}", said.trim().replace('\n', ", root on "));
-                return Ok(());
-            }
-            Ok(said) => return disproved(format!("the system at {address} calls itself {said}")),
+            Ok(said) => return Ok(said),
             Err(error) if Instant::now() >= until => return Err(error),
             Err(_) => thread::sleep(Duration::from_secs(3)),
         }
