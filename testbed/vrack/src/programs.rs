@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// musterd makes a database cluster at its first start: some CPU-seconds, more on a loaded host.
 const START_MAX: Duration = Duration::from_secs(120);
+/// A translated machine on a loaded host gets its timer interrupts so late that its kernel takes the timer for broken
+/// and panics; so it is not to look. One that panics all the same starts again, as a watchdog would have it.
+const KERNEL_ARGUMENTS: [&str; 2] = ["no_timer_check", "panic=10"];
 /// Any command of `muster` that does not wait for machines.
 const COMMAND_MAX: Duration = Duration::from_secs(120);
 /// The port that rack agents find musterd on.
@@ -233,7 +236,7 @@ fn daemon_words(site: &Site, repository: &Path, state: &Path, runtime: PathBuf) 
 
 fn agent_words(site: &Site, certificates: &Path, state: PathBuf, inmachine: &Path) -> Vec<OsString> {
     let Site { agent, link, .. } = site;
-    vec![
+    let mut words: Vec<OsString> = vec![
         "--name".into(),
         (*agent).into(),
         "--daemon".into(),
@@ -250,7 +253,11 @@ fn agent_words(site: &Site, certificates: &Path, state: PathBuf, inmachine: &Pat
         format!("{link}={BRIDGE}").into(),
         "--agent-binary".into(),
         inmachine.into(),
-    ]
+    ];
+    for argument in KERNEL_ARGUMENTS {
+        words.extend(["--kernel-argument".into(), argument.into()]);
+    }
+    words
 }
 
 fn await_file(path: &Path, what: &str) -> Result<()> {

@@ -133,10 +133,18 @@ fn fit(folder: &Path, known: &MachineSpec, found: &MachineSpec, built: &[Built; 
             ),
         ],
     )?;
-    let more = "kernel-args = [\"console=ttyS0,115200n8\"]\nuser-data = \"cloud-init\"";
+    let more = "kernel-args = [\"console=ttyS0,115200n8\", \"no_timer_check\", \"panic=10\"]\nuser-data = \"cloud-init\"";
     write(
         &folder.join("catalog/images.toml"),
         &format!("{}\n{}{more}\n", ephemeral.block, debian.block),
+    )?;
+    edit(
+        folder,
+        "catalog/hardware.toml",
+        &[(
+            "\"20m\" # a terabyte of memory is tested before the first packet",
+            "\"6m\" # a translated machine on a busy host is slow",
+        )],
     )?;
     let nvme = "type = \"nvme\", ";
     edit(

@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A bar moves so often.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 /// What a machine waits for is news at once; how far it is meanwhile, so often.
-const NEWS_EVERY: Duration = Duration::from_secs(5);
+const NEWS_EVERY: Duration = Duration::from_secs(8);
 
 /// Where it is shown.
 enum Form {
