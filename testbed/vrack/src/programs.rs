@@ -1,5 +1,6 @@
 //! muster's own programs, started as an operator starts them.
 
+use crate::child::{self, Launch};
 use crate::error::{Result, RigError, failed};
 use crate::images::Built;
 use crate::machine::MachineSpec;
@@ -146,6 +147,21 @@ impl Programs {
     /// Runs `muster`; a bad end is an error.
     pub(crate) fn muster(&self, words: &[&str]) -> Result<String> {
         program::run(&mut self.command(words), COMMAND_MAX)
+    }
+
+    /// Starts `muster status --watch` on a terminal of its own; what it draws is added to `status-watch.log`. It is
+    /// ended through the run's ledger.
+    pub(crate) fn watch(&self, rack: &Rack) -> Result<()> {
+        let (muster, socket) = (self.folder.join("muster"), self.socket.display());
+        let line = format!("{} --socket {socket} status --watch", muster.display());
+        let launch = Launch {
+            name: "status-watch".to_owned(),
+            program: PathBuf::from("script"),
+            arguments: ["-qfec", &line, "/dev/null"].map(OsString::from).to_vec(),
+            variables: vec![("TERM".to_owned(), "xterm".to_owned())],
+            log: rack.run.path("status-watch.log"),
+        };
+        child::launch(&rack.run, &launch).map(drop)
     }
 
     /// Runs `muster` and hands back how it ended.

@@ -1,11 +1,19 @@
 //! Looks for itself whether what muster says is so: at disks' files and by ssh.
 
+use crate::child;
 use crate::demo::Demo;
-use crate::error::{Result, RigError};
+use crate::error::{Result, RigError, failed};
 use crate::machine::MachineSpec;
 use crate::once::proof;
+use crate::program;
 use crate::qemu;
 use rack_inmachine::marker::{Marker, OFFSET, State};
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+/// ipmitool repeats a question for some seconds; a loaded host gets more.
+const IPMI_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) fn disproved<T>(text: impl Into<String>) -> Result<T> {
     Err(RigError::Disproved(text.into()))
@@ -40,6 +48,37 @@ pub(crate) fn installed(demo: &Demo<'_>, spec: &MachineSpec, disk: usize) -> Res
             spec.name
         )),
     }
+}
+
+/// A BMC's own word on its machine's power, asked by a client that is not ours.
+pub(crate) fn power(demo: &Demo<'_>, spec: &MachineSpec, wanted: &str) -> Result<()> {
+    let mut inside = child::enter_command(&demo.rack.run)?;
+    let ipmitool = Command::new("ipmitool");
+    let address = spec.bmc.address.to_string();
+    let account = ["-U", &spec.bmc.user, "-P", &spec.bmc.password];
+    inside
+        .arg(ipmitool.get_program())
+        .args(["-I", "lanplus", "-H", &address])
+        .args(account)
+        .args(["power", "status"]);
+    let said = program::run(&mut inside, IPMI_MAX)?;
+    says(&said, &format!("the BMC at {address}"), wanted)?;
+    demo.show
+        .seen(&format!("ipmitool -H {address} power status: {}", said.trim()));
+    Ok(())
+}
+
+/// `muster status --watch`, which ran all the while on a terminal of its own, has drawn this.
+pub(crate) fn was_drawn(demo: &Demo<'_>, words: &[&str]) -> Result<()> {
+    let path = demo.rack.run.path("status-watch.log");
+    let drawn = fs::read(&path).map_err(failed("read what was drawn"))?;
+    let drawn = String::from_utf8_lossy(&drawn);
+    words
+        .iter()
+        .try_for_each(|word| says(&drawn, "muster status --watch", word))?;
+    demo.show
+        .seen(&format!("muster status --watch drew {}", words.join(", ")));
+    Ok(())
 }
 
 /// The installed system answers by ssh, and says this.

@@ -232,11 +232,8 @@ impl Show {
                 "percent": percent,
             }));
         } else {
-            let percent = percent.map_or(String::new(), |percent| format!(" {percent} %"));
             let seconds = self.began.elapsed().as_secs();
-            self.print(&format!(
-                "{seconds:6} s  {name:<14} {headline}  {evidence}{percent}"
-            ));
+            self.print(&format!("{seconds:6} s  {name:<14} {headline}  {evidence}"));
         }
     }
 

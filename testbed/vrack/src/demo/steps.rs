@@ -65,6 +65,8 @@ fn inspect(demo: &Demo<'_>) -> Result<()> {
     let mut words = vec!["image", "add"];
     words.extend(files.iter().map(String::as_str));
     demo.programs.muster(&words)?;
+    shown(demo, &["image", "ls"])?;
+    demo.programs.watch(demo.rack)?;
     let found = demo.found();
     let on = [&found.name, "set", "power", "1"].map(|word: &str| word.to_owned());
     chassis::ask(&demo.rack.socket(), &on)?;
@@ -83,6 +85,8 @@ fn inspect(demo: &Demo<'_>) -> Result<()> {
 
 /// The fleet lines of the found machine, on a branch, planned, merged.
 fn declare(demo: &Demo<'_>) -> Result<()> {
+    let list = shown(demo, &["machine", "discovered"])?;
+    says(&list, "the list of found machines", &demo.found().serial)?;
     let patch = shown(demo, &["machine", "discovered", "--patch"])?;
     says(&patch, "the patch", &demo.found().serial)?;
     let plan = propose(
@@ -166,6 +170,8 @@ fn redeploy(demo: &Demo<'_>) -> Result<()> {
 fn nothing_left(demo: &Demo<'_>) -> Result<()> {
     let plan = shown(demo, &["plan"])?;
     says(&plan, "the plan", "No changes.")?;
+    shown(demo, &["log", FOUND, "--since", "2h"])?;
+    shown(demo, &["why", FOUND])?;
     shown(demo, &["status"]).map(drop)
 }
 
