@@ -3,6 +3,7 @@
 use crate::observed::Observed;
 use crate::plan::digest::machine_id;
 use crate::plan::identity::{Evidence, Match};
+use crate::plan::release::{self, InGit, Turn};
 use crate::plan::{MachinePlan, Plan};
 use schema_fleet::{Fleet, Machine};
 use schema_ids::{MachineId, Name};
@@ -97,14 +98,29 @@ struct Unnamed<'a> {
 impl<'a> Unnamed<'a> {
     fn of(fleet: &Fleet, observed: &Observed, parent: &'a Plan, taken: &BTreeSet<MachineId>) -> Self {
         let is_removed = |machine: &MachinePlan| fleet.removed_machines.contains_key(&machine.name);
-        let is_bound = |id: &MachineId| parent.bindings.values().any(|binding| binding.machine == *id);
+        let ground = release::Ground {
+            fleet,
+            observed,
+            parent,
+        };
+        let git = InGit {
+            removed: true,
+            named: false,
+        };
+        let is_leaving = |id: &MachineId| {
+            let mut bindings = parent
+                .bindings
+                .iter()
+                .filter(|(_, binding)| binding.machine == *id);
+            bindings.any(|(id, binding)| ground.turn(id, binding, git) == Turn::Leaves)
+        };
         let mut unnamed = Self {
             evidence: BTreeMap::new(),
             by_word: BTreeMap::new(),
         };
         for (id, machine) in parent.machines.iter().filter(|(id, _)| !taken.contains(id)) {
             // One that is released first is still there until it is retired.
-            let leaves = is_removed(machine) && is_bound(id);
+            let leaves = is_removed(machine) && is_leaving(id);
             if is_removed(machine) && !leaves {
                 continue;
             }

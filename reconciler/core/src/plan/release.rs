@@ -38,13 +38,13 @@ pub(super) struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    /// What becomes of this binding of the parent plan. `removed` says whether a `removed.machine` entry is
-    /// about its machine, `named` whether git names the machine in the deployment, `unwritten` that nothing
-    /// was ever written to the machine.
+    /// What becomes of this binding of the parent plan.
     pub(super) fn turn(&self, id: &BindingId, binding: &Binding, git: InGit) -> Turn {
         match (binding.state, self.fate(binding, git.removed)) {
             (_, Some(DiskFate::Retain)) => Turn::Ends,
-            (BindingState::Active, Some(DiskFate::Quick)) if git.unwritten => Turn::Ends,
+            (BindingState::Active, Some(DiskFate::Quick)) if self.is_unwritten(&binding.machine) => {
+                Turn::Ends
+            }
             (BindingState::Active, Some(DiskFate::Quick)) => Turn::Leaves,
             (BindingState::Active, None) => Turn::Stays,
             (BindingState::Leaving, _) if self.is_over(id, &binding.machine) => Turn::IsOver,
@@ -52,6 +52,12 @@ impl Ground<'_> {
             (BindingState::Leaving, None) if git.named && !self.is_begun(id, &binding.machine) => Turn::Stays,
             (BindingState::Leaving, None | Some(DiskFate::Quick)) => Turn::Leaves,
         }
+    }
+
+    /// Whether nothing was ever written to the machine.
+    pub(super) fn is_unwritten(&self, machine: &MachineId) -> bool {
+        let seen = self.observed.machines.get(machine);
+        seen.is_none_or(|seen| !seen.ever_written && seen.installed.is_none())
     }
 
     /// The word on a machine counts before that on its deployment.
@@ -89,15 +95,13 @@ impl Ground<'_> {
     }
 }
 
-/// What git and the facts say of a binding's machine.
+/// What git says of a binding's machine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InGit {
     /// A `removed.machine` entry is about it.
     pub(super) removed: bool,
     /// It is named in the binding's deployment.
     pub(super) named: bool,
-    /// Nothing was ever written to it.
-    pub(super) unwritten: bool,
 }
 
 /// Decides what a machine whose binding leaves shall be: erased, disk by disk of what it was last told to

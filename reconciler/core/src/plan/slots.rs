@@ -103,10 +103,6 @@ fn standing<'a>(fleet: &Fleet, observed: &Observed, parent: &Plan, claims: &Clai
         let name = parent.machines.get(machine).map(|machine| &machine.name);
         !declared.contains(machine) && name.is_some_and(|name| fleet.removed_machines.contains_key(name))
     };
-    let unwritten = |machine: &MachineId| {
-        let seen = observed.machines.get(machine);
-        seen.is_none_or(|seen| !seen.ever_written && seen.installed.is_none())
-    };
     let mut slots = Slots {
         by_machine: BTreeMap::new(),
         bound: BTreeMap::new(),
@@ -127,10 +123,9 @@ fn standing<'a>(fleet: &Fleet, observed: &Observed, parent: &Plan, claims: &Clai
         let git = InGit {
             removed: removed(machine),
             named: named.contains(&(deployment, *machine)),
-            unwritten: unwritten(machine),
         };
         match ground.turn(id, binding, git) {
-            Turn::Stays if !git.named && git.unwritten => {
+            Turn::Stays if !git.named && ground.is_unwritten(machine) => {
                 slots.dropped.insert(*id);
             }
             Turn::Stays => {
