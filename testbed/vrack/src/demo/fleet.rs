@@ -107,6 +107,13 @@ impl Fleet {
             &[("storage = \"database\"", "storage = \"mirror\"")],
         )
     }
+
+    /// Ends the web deployment; `lines` is what `muster removed` wrote.
+    pub(crate) fn release(folder: &Path, lines: &str) -> Result<()> {
+        fs::remove_file(folder.join(WEB)).map_err(failed("remove web.toml"))?;
+        fs::remove_file(folder.join("deployments/userdata/web.yaml")).map_err(failed("remove web.yaml"))?;
+        write(&folder.join("deployments/removed.toml"), lines)
+    }
 }
 
 /// Edits the example: what it says of hardware that is not in a virtual rack.

@@ -10,7 +10,7 @@ use std::thread;
 const HAPPENED: &str = "\
 What happened: the declared machine was inspected, a second one was found and declared by a commit; a commit
 deployed both at the same time, each boot and each write after a plan that named the disks; a second commit put one
-of them on a mirror of its two disks.";
+of them on a mirror of its two disks; a third removed the other's deployment, and what it had written was erased.";
 
 /// Where to go from here.
 const NEXT: &str = "\

@@ -12,8 +12,8 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-/// ipmitool repeats a question for some seconds; a loaded host gets more.
-const IPMI_MAX: Duration = Duration::from_secs(60);
+/// ipmitool repeats a question for some seconds, blkid reads both ends of a disk; a loaded host gets more.
+const SHORT: Duration = Duration::from_secs(60);
 
 pub(crate) fn disproved<T>(text: impl Into<String>) -> Result<T> {
     Err(RigError::Disproved(text.into()))
@@ -50,6 +50,27 @@ pub(crate) fn installed(demo: &Demo<'_>, spec: &MachineSpec, disk: usize) -> Res
     }
 }
 
+/// Nothing of an installation is on its disks: no marker, no partition table.
+pub(crate) fn erased(demo: &Demo<'_>, spec: &MachineSpec) -> Result<()> {
+    for (at, disk) in spec.disks.iter().enumerate() {
+        if let Some(marker) = marker(demo, spec, at)? {
+            return disproved(format!("{} has a marker still: {marker:?}", disk.serial));
+        }
+        let path = demo.rack.machine(&spec.name).join(qemu::disk_file(at));
+        let mut blkid = Command::new("/usr/sbin/blkid");
+        let found = program::outcome(blkid.args(["--probe"]).arg(&path), SHORT)?;
+        // blkid(8): 2 where it found nothing.
+        if found.status.code() != Some(2) {
+            return disproved(format!("{} still holds {}", disk.serial, found.output));
+        }
+        demo.show.seen(&format!(
+            "disk {}: no marker, no partition table, no filesystem",
+            disk.serial
+        ));
+    }
+    Ok(())
+}
+
 /// A BMC's own word on its machine's power, asked by a client that is not ours.
 pub(crate) fn power(demo: &Demo<'_>, spec: &MachineSpec, wanted: &str) -> Result<()> {
     let mut inside = child::enter_command(&demo.rack.run)?;
@@ -61,7 +82,7 @@ pub(crate) fn power(demo: &Demo<'_>, spec: &MachineSpec, wanted: &str) -> Result
         .args(["-I", "lanplus", "-H", &address])
         .args(account)
         .args(["power", "status"]);
-    let said = program::run(&mut inside, IPMI_MAX)?;
+    let said = program::run(&mut inside, SHORT)?;
     says(&said, &format!("the BMC at {address}"), wanted)?;
     demo.show
         .seen(&format!("ipmitool -H {address} power status: {}", said.trim()));

@@ -46,6 +46,11 @@ pub(crate) const STEPS: &[Step] = &[
         act: redeploy,
     },
     Step {
+        name: "release",
+        title: "A third commit removes the other's deployment, with a quick erase",
+        act: release,
+    },
+    Step {
         name: "nothing-left",
         title: "Planning again",
         act: nothing_left,
@@ -126,6 +131,8 @@ fn log_in(demo: &Demo<'_>) -> Result<()> {
     let [known, found] = demo.specs;
     installed(demo, known, 0)?;
     installed(demo, found, 0)?;
+    look::power(demo, known, "Chassis Power is on")?;
+    look::was_drawn(demo, &[KNOWN, FOUND, "deploying", "unpack", "deployed"])?;
     answers(
         demo,
         known,
@@ -164,6 +171,44 @@ fn redeploy(demo: &Demo<'_>) -> Result<()> {
         "hostname; findmnt -no SOURCE / /srv/data; grep -o 'raid1.*' /proc/mdstat",
         &["db-primary", "vg0-root", "vg0-data", "raid1"],
     )
+}
+
+/// The web deployment ends on purpose: what it wrote is erased, with a record.
+fn release(demo: &Demo<'_>) -> Result<()> {
+    let [known, _] = demo.specs;
+    let reason = "shown to the end";
+    let words = [
+        "removed",
+        "deployment",
+        "web",
+        "--disks",
+        "quick",
+        "--reason",
+        reason,
+    ];
+    let lines = demo.programs.muster(&words)?;
+    let typed = format!("muster removed deployment web --disks quick --reason {reason:?}");
+    demo.show.command(&typed, &lines);
+    let plan = propose(demo, "release", "The web server may go", |folder| {
+        Fleet::release(folder, &lines)
+    })?;
+    says(&plan, "the plan", "release deployment.web[1]")?;
+    for disk in &known.disks {
+        says(&plan, "the plan", &format!("erase  serial:{}  (", disk.serial))?;
+    }
+    let [generation, _] = carry_out(demo, "release")?;
+    watch::until(demo, &[(KNOWN, ready(generation))])?;
+    let why = shown(demo, &["why", KNOWN])?;
+    for disk in &known.disks {
+        let record = format!("erased     serial:{} at ", disk.serial);
+        let line = why.lines().find_map(|line| line.trim().strip_prefix(&record));
+        let Some(line) = line else {
+            return disproved(format!("no record of the erasure of {}:\n{why}", disk.serial));
+        };
+        demo.show
+            .seen(&format!("the record of the erasure of {}: {line}", disk.serial));
+    }
+    look::erased(demo, known)
 }
 
 /// Git and reality agree.
