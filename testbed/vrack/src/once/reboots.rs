@@ -51,7 +51,7 @@ pub(crate) fn survive(life: &Life<'_>, stale: &Path) -> Result<()> {
 }
 
 /// Pulls reset and waits for one more login prompt of the installed system.
-fn reboot(life: &Life<'_>, without: &str) -> Result<()> {
+pub(crate) fn reboot(life: &Life<'_>, without: &str) -> Result<()> {
     let console = || rack::console(&life.rack.machine(&life.spec.name));
     let prompt = format!("{} login:", life.spec.name);
     let before = console().matches(&prompt).count();
