@@ -9,6 +9,7 @@
 //! Every message is a whole statement of what is wanted or what was seen, so that sending it twice
 //! changes nothing. No clock, no I/O, no decisions.
 
+pub mod boot_order;
 pub mod config;
 pub mod fact;
 pub mod inventory;

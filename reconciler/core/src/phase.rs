@@ -4,6 +4,7 @@ mod table;
 
 pub use table::{PhaseRow, page};
 
+use crate::boot_order;
 use crate::condition::Condition;
 use crate::facts::MachineFacts;
 use crate::intent::Intent;
@@ -72,6 +73,8 @@ pub enum Mark {
     Orphaned,
     /// Holds what is not ours.
     Foreign,
+    /// Its firmware starts something else before the rack or its own system.
+    Misordered,
     /// Waits with no end in sight without a person.
     Stalled,
 }
@@ -172,6 +175,7 @@ fn marks(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -> BT
             Mark::Orphaned,
             matches!(machine.wanted.intent, Intent::Orphaned { .. }),
         ),
+        (Mark::Misordered, boot_order::fault(machine, facts).is_some()),
         (Mark::Foreign, waits == Some(Condition::UnexpectedContents)),
     ]
     .into_iter()

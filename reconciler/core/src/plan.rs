@@ -21,6 +21,7 @@ mod slots;
 use crate::condition::Condition;
 use crate::intent::Wanted;
 use crate::observed::{Binding, DiskContents, Observed};
+use rack_api::boot_order::BootOrder;
 use rack_api::config::{Enlist, Ephemeral, Subnet};
 use rack_api::inventory::FirmwareKind;
 use rack_api::job::Deploy;
@@ -90,6 +91,9 @@ pub struct MachinePlan {
     pub nics: Vec<NicPlan>,
     /// Firmware, from git or the inventory.
     pub firmware: FirmwareKind,
+    /// What its firmware shall try first: `boot.order`.
+    #[serde(default)]
+    pub boot_order: BootOrder,
     /// The longest time without news while it starts: `boot.timeout`. Plans stored before there was one
     /// have the default.
     #[serde(default = "boot_timeout_default")]

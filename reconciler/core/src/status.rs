@@ -2,6 +2,7 @@
 //!
 //! Made anew for each question from plan, facts and decision; nothing here decides.
 
+use crate::boot_order;
 use crate::condition::Wait;
 use crate::facts::{Erasure, MachineFacts, OrderSeen, Seen, StepSeen, WriteStart};
 use crate::intent::Intent;
@@ -149,6 +150,9 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
     }
     if let Some(fault) = &facts.bmc_fault {
         lines.push(format!("  BMC        {} since {}", fault.value.1, fault.since));
+    }
+    if let Some(machine) = plan.machines.get(&id) {
+        lines.extend(boot_order::lines(machine, facts));
     }
     if let Some(boot) = &facts.boot {
         lines.extend(boot_lines(boot));

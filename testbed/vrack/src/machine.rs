@@ -21,10 +21,19 @@ pub(crate) struct MachineSpec {
 pub(crate) enum Firmware {
     /// SeaBIOS; network boot is the card's own iPXE.
     Bios,
-    /// OVMF with its own network stack. Its variables are the machine's state.
-    Uefi,
+    /// OVMF with its own network stack. Its variables are the machine's state, and its boot order is among them.
+    Uefi(NetworkBoot),
     /// No machine at all: a process that speaks as one (`scripted`).
     Scripted,
+}
+
+/// How a UEFI machine fetches its loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NetworkBoot {
+    /// PXE: DHCP and TFTP.
+    Pxe,
+    /// HTTP boot; PXE is switched off in the firmware's setup.
+    Http,
 }
 
 /// A virtio disk on a sparse raw file.

@@ -11,12 +11,13 @@ mod life;
 mod mirror;
 mod proof;
 mod reboots;
+mod uefi;
 mod watch;
 
 use crate::accelerator::Accelerator;
 use crate::error::{Result, chain};
 use crate::images;
-use crate::machine::{BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
+use crate::machine::{BmcSpec, DiskSpec, Firmware, MachineSpec, NetworkBoot, NicSpec};
 use crate::preflight;
 use crate::programs::{self, Programs};
 use crate::rack::Rack;
@@ -69,6 +70,12 @@ pub(crate) enum Kind {
     Disks,
     /// Two disks mirrored, with volumes on them.
     Mirror,
+    /// A UEFI machine by PXE; then it is rebooted with the rack and without.
+    Uefi,
+    /// The same by HTTP boot.
+    UefiHttp,
+    /// A UEFI machine with two mirrored disks; then it boots from the second alone.
+    UefiMirror,
 }
 
 /// Programs are started from the run's own directory.
@@ -83,15 +90,20 @@ fn machine(kind: Kind) -> MachineSpec {
         bytes: 6 << 30,
     };
     let disks = match kind {
-        Kind::Plain | Kind::Faults => vec![os],
+        Kind::Plain | Kind::Faults | Kind::Uefi | Kind::UefiHttp => vec![os],
         Kind::Disks => vec![os, disks::data()],
-        Kind::Mirror => vec![os.clone(), mirror::other(&os)],
+        Kind::Mirror | Kind::UefiMirror => vec![os.clone(), mirror::other(&os)],
+    };
+    let firmware = match kind {
+        Kind::Plain | Kind::Faults | Kind::Disks | Kind::Mirror => Firmware::Bios,
+        Kind::Uefi | Kind::UefiMirror => Firmware::Uefi(NetworkBoot::Pxe),
+        Kind::UefiHttp => Firmware::Uefi(NetworkBoot::Http),
     };
     MachineSpec {
         name: "node-01".to_owned(),
         uuid: "11111111-2222-3333-4444-555555555501".to_owned(),
         serial: "LAB-0001".to_owned(),
-        firmware: Firmware::Bios,
+        firmware,
         memory_mib: 1024,
         disks,
         nics: vec![NicSpec {
@@ -113,10 +125,13 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         tie::to_input();
     }
     preflight::check()?;
+    let spec = machine(wish.life);
+    if matches!(spec.firmware, Firmware::Uefi(_)) {
+        preflight::check_uefi()?;
+    }
     let built = images::build(&wish.programs, &wish.images)?;
     let accelerator = Accelerator::choose(built[0].file("kernel")?)?;
     println!("machines run by {}", accelerator.argument());
-    let spec = machine(wish.life);
     let rack = Rack::open(std::slice::from_ref(&spec), accelerator, |run| match wish.from {
         Some(point) => copies::put(run, point, &built),
         None => Ok(()),
@@ -151,6 +166,8 @@ fn live(
         Kind::Plain | Kind::Faults => Fleet::create(rack, spec, &example, built)?,
         Kind::Disks => Fleet::create(rack, spec, &example, built)?.with(disks::layout)?,
         Kind::Mirror => Fleet::create(rack, spec, &example, built)?.with(mirror::layout)?,
+        Kind::Uefi | Kind::UefiHttp => Fleet::create(rack, spec, &example, built)?.with(uefi::layout)?,
+        Kind::UefiMirror => Fleet::create(rack, spec, &example, built)?.with(uefi::mirror_layout)?,
     };
     if wish.from.is_none() {
         fleet.declare()?;
@@ -169,6 +186,8 @@ fn live(
         Kind::Faults => faults::live(&life),
         Kind::Disks => disks::live(&life),
         Kind::Mirror => mirror::live(&life),
+        Kind::Uefi | Kind::UefiHttp => uefi::live(&life),
+        Kind::UefiMirror => uefi::live_mirrored(&life),
     }
 }
 

@@ -496,6 +496,7 @@ pub(crate) fn boot_order(generation: u64, attempt: u32) -> Order {
                 attempt,
             },
             name: "node-01".parse().unwrap(),
+            boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
             kind: JobKind::Inspect,
         }))),
     }

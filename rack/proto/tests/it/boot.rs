@@ -71,6 +71,7 @@ fn job() -> NextBoot {
             attempt: 2,
         },
         name: "node-00".parse().unwrap(),
+        boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
         kind: JobKind::Inspect,
     }))
 }

@@ -111,6 +111,7 @@ impl<'a> Case<'a> {
         let job = Job {
             job,
             name: self.machine.name.clone(),
+            boot_order: self.machine.boot_order,
             kind: kind.clone(),
         };
         self.propose(

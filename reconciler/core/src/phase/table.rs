@@ -248,7 +248,7 @@ pub fn page() -> String {
             .expect("writing into a String never fails");
     }
     page.push_str(
-        "\nBeside the phase stand marks: Held, Outdated, Drifted, Orphaned, Foreign, Stalled. \
+        "\nBeside the phase stand marks: Held, Outdated, Drifted, Orphaned, Foreign, Misordered, Stalled. \
          A job's own limit grows with its disks: a minute for each TiB.\n",
     );
     page

@@ -248,6 +248,7 @@ impl Compared<'_> {
             ("nic", before.nics != now.nics),
             ("bmc", before.bmc != now.bmc || before.bmc_agent != now.bmc_agent),
             ("boot.mode", before.firmware != now.firmware),
+            ("boot.order", before.boot_order != now.boot_order),
             (
                 "boot.timeout",
                 before.boot_timeout_seconds != now.boot_timeout_seconds,

@@ -5,6 +5,7 @@ use crate::observed::Observed;
 use crate::plan::addresses::{Addresses, may_be_given};
 use crate::plan::claim::Claims;
 use crate::plan::{BmcPlan, MachinePlan, NicPlan, Origin, Plan, Protect};
+use rack_api::boot_order::BootOrder;
 use rack_api::inventory::FirmwareKind;
 use schema_fleet::{BmcDriver, BootMode, DhcpMode, Fleet, Machine};
 use schema_ids::{Generation, MachineId, Name};
@@ -41,6 +42,10 @@ pub(super) fn declared<'a>(
             firmware: match machine.boot.mode {
                 BootMode::Bios => FirmwareKind::Bios,
                 BootMode::Uefi => FirmwareKind::Uefi,
+            },
+            boot_order: match machine.boot.order {
+                schema_fleet::BootOrder::NetworkFirst => BootOrder::NetworkFirst,
+                schema_fleet::BootOrder::DiskFirst => BootOrder::DiskFirst,
             },
             boot_timeout_seconds: machine.boot.timeout.duration().as_secs(),
             inspect: machine.inspect.max(before.map_or(0, |before| before.inspect)),

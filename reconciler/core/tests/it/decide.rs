@@ -4,6 +4,7 @@
 //! shipped `tick` is asked until it orders nothing more. The snapshot is what was ordered and what is
 //! waited for.
 
+mod firmware;
 mod in_git;
 
 use crate::planning;
@@ -37,6 +38,9 @@ pub(crate) struct Case {
     /// Whether a deployment names it.
     #[serde(default)]
     deployed: bool,
+    /// Whether its firmware is UEFI.
+    #[serde(default)]
+    uefi: bool,
     /// Whether it has a BMC.
     #[serde(default = "yes")]
     bmc: bool,
@@ -90,6 +94,7 @@ impl Stage {
             bmc: case.bmc,
             boot_timeout: case.boot_timeout.clone(),
             deployed: case.deployed,
+            uefi: case.uefi,
             epoch: 0,
             inspect: 0,
             removed: None,
@@ -312,8 +317,8 @@ impl Stage {
 
     fn inventory(&mut self) {
         let seen: planning::SeenMachine = toml::from_str(&format!(
-            "serial = \"S1\"\nmacs = [\"{MAC}\"]\ndisks = [{{ id = \"serial:d1\", gb = 20, holds = \"{}\" }}]",
-            self.holds
+            "uefi = {}\nserial = \"S1\"\nmacs = [\"{MAC}\"]\ndisks = [{{ id = \"serial:d1\", gb = 20, holds = \"{}\" }}]",
+            self.in_git.uefi, self.holds
         ))
         .unwrap();
         let first = JobRef {
@@ -387,6 +392,7 @@ impl Stage {
                 }
                 self.inventory();
             }
+            "firmware" => self.firmware(rest),
             "job-done" => {
                 let (job, boot_id) = (self.job(), self.boot_id());
                 self.tell(FactBody::JobDone { job, boot_id });

@@ -111,6 +111,7 @@ fn ordered(id: MachineId, deploy: &Deploy, incarnation: Incarnation) -> OrderSee
         action: Action::Boot(NextBoot::Job(Box::new(Job {
             job: job(id),
             name: "m1".parse().unwrap(),
+            boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
             kind: JobKind::Deploy(Box::new(deploy.clone())),
         }))),
     };

@@ -63,6 +63,7 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         bmc_agent: None,
         serial: None,
         uuid: None,
+        boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
         boot_timeout_seconds: 600,
         inspect: 0,
         protect: None,

@@ -51,14 +51,18 @@ pub(crate) fn survive(life: &Life<'_>, stale: &Path) -> Result<()> {
 }
 
 /// Pulls reset and waits for one more login prompt of the installed system.
-fn reboot(life: &Life<'_>, without: &str) -> Result<()> {
+pub(crate) fn reboot(life: &Life<'_>, without: &str) -> Result<()> {
+    start_until(life, "reset 1", without, &format!("{} login:", life.spec.name))
+}
+
+/// Starts the machine with this order to its front panel and waits until its console says this once more.
+pub(crate) fn start_until(life: &Life<'_>, order: &str, without: &str, sign: &str) -> Result<()> {
     let console = || rack::console(&life.rack.machine(&life.spec.name));
-    let prompt = format!("{} login:", life.spec.name);
-    let before = console().matches(&prompt).count();
+    let before = console().matches(sign).count();
     let began = Instant::now();
     let limit = LOGIN_MAX * life.accelerator.timeout_scale();
-    life.by_hand("reset 1")?;
-    while console().matches(&prompt).count() == before {
+    life.by_hand(order)?;
+    while console().matches(sign).count() == before {
         if began.elapsed() > limit {
             return Err(RigError::TooLong {
                 awaited: format!("its own disk with {without}"),

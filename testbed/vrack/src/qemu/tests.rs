@@ -52,9 +52,13 @@ fn a_bios_machine_that_boots_from_the_network() {
 
 #[test]
 fn a_uefi_machine_has_its_own_variables_and_no_network_rom() {
-    let text = text(Firmware::Uefi, First::Network);
+    let text = text(Firmware::Uefi(NetworkBoot::Pxe), First::Network);
     assert!(text.contains("file=/r/m/node-01/variables.fd"));
-    assert!(text.contains("bootindex=1,romfile="));
+    assert!(text.contains("romfile="));
+    assert!(!text.contains("bootindex="), "its boot order is its own");
+    assert!(!text.contains("PXESupport"));
+    let http = super::tests::text(Firmware::Uefi(NetworkBoot::Http), First::Network);
+    assert!(http.contains("IPv4PXESupport,string=n"));
 }
 
 #[test]
