@@ -93,6 +93,9 @@ pub struct MachinePlan {
     /// have the default.
     #[serde(default = "boot_timeout_default")]
     pub boot_timeout_seconds: u64,
+    /// Whether git says `power = "on"`: found off while deployed, it is switched on again.
+    #[serde(default)]
+    pub keep_on: bool,
     /// The highest `inspect` that git ever said.
     #[serde(default)]
     pub inspect: u64,

@@ -214,6 +214,8 @@ impl Rack {
                 &format!("{LINK}=rack0"),
                 "--kernel-argument",
                 "mitigations=off",
+                "--power-every",
+                "2",
             ])
             .arg("--ca")
             .arg(path("ca.pem"))
@@ -489,6 +491,7 @@ pub(crate) fn boot_order(generation: u64, attempt: u32) -> Order {
         number: attempt,
         deadline: Timestamp::from_unix_ms(i64::MAX),
         cause: "a test".to_owned(),
+        by_hand: None,
         action: Action::Boot(NextBoot::Job(Box::new(Job {
             job: JobRef {
                 machine: machine_id(),

@@ -6,7 +6,7 @@ use crate::plan::addresses::{Addresses, may_be_given};
 use crate::plan::claim::Claims;
 use crate::plan::{BmcPlan, MachinePlan, NicPlan, Origin, Plan, Protect};
 use rack_api::inventory::FirmwareKind;
-use schema_fleet::{BmcDriver, BootMode, DhcpMode, Fleet, Machine};
+use schema_fleet::{BmcDriver, BootMode, DhcpMode, Fleet, Machine, Power};
 use schema_ids::{Generation, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -43,6 +43,7 @@ pub(super) fn declared<'a>(
                 BootMode::Uefi => FirmwareKind::Uefi,
             },
             boot_timeout_seconds: machine.boot.timeout.duration().as_secs(),
+            keep_on: machine.power == Some(Power::On),
             inspect: machine.inspect.max(before.map_or(0, |before| before.inspect)),
             bmc: machine.bmc.as_ref().and_then(bmc),
             bmc_agent: rack

@@ -4,6 +4,7 @@
 //! shipped `tick` is asked until it orders nothing more. The snapshot is what was ordered and what is
 //! waited for.
 
+mod by_hand;
 mod in_git;
 
 use crate::planning;
@@ -40,6 +41,9 @@ pub(crate) struct Case {
     /// Whether it has a BMC.
     #[serde(default = "yes")]
     bmc: bool,
+    /// Whether git says `power = "on"`.
+    #[serde(default)]
+    keep_on: bool,
     /// Its `boot.timeout`, where git says one.
     boot_timeout: Option<String>,
     /// Held from the beginning, with the reason.
@@ -90,6 +94,7 @@ impl Stage {
             bmc: case.bmc,
             boot_timeout: case.boot_timeout.clone(),
             deployed: case.deployed,
+            keep_on: case.keep_on,
             epoch: 0,
             inspect: 0,
         };
@@ -360,6 +365,7 @@ impl Stage {
                 });
             }
             "power" | "switched" | "bmc" => self.bmc(verb, rest),
+            "by-hand" => self.by_hand(rest),
             "boot" => self.tell(FactBody::Boot {
                 machine: Some(machine),
                 boot: self.boot(rest),

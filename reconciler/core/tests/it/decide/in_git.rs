@@ -9,6 +9,7 @@ pub(super) struct InGit {
     pub(super) bmc: bool,
     pub(super) boot_timeout: Option<String>,
     pub(super) deployed: bool,
+    pub(super) keep_on: bool,
     pub(super) epoch: u32,
     pub(super) inspect: u32,
 }
@@ -19,6 +20,7 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         bmc,
         boot_timeout,
         deployed,
+        keep_on,
         epoch,
         inspect,
     } = said;
@@ -31,8 +33,9 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         .as_ref()
         .map(|timeout| format!("boot.timeout = \"{timeout}\"\n"))
         .unwrap_or_default();
+    let power = if *keep_on { "power = \"on\"\n" } else { "" };
     let machine = format!(
-        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\n{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
+        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\n{power}{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
     );
     let deployment = format!(
         "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
