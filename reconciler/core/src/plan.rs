@@ -20,7 +20,7 @@ mod slots;
 use crate::condition::Condition;
 use crate::intent::Wanted;
 use crate::observed::{Binding, DiskContents, Observed};
-use rack_api::config::{Enlist, Ephemeral, Subnet};
+use rack_api::config::{Enlist, Ephemeral, Relay, Subnet};
 use rack_api::inventory::FirmwareKind;
 use rack_api::job::Deploy;
 use schema_fleet::BootTimeout;
@@ -72,8 +72,11 @@ pub struct LinkPlan {
     pub enlist: Enlist,
     /// Subnets, with whole dynamic ranges: the daemon splits them among the link's agents.
     pub subnets: Vec<Subnet>,
-    /// The rack agents that stand on it.
+    /// The rack agents that stand on it, or that its relays lead to.
     pub agents: BTreeSet<Name>,
+    /// Set where they do not stand on it.
+    #[serde(default)]
+    pub relay: Option<Relay>,
 }
 
 /// A machine as planned.

@@ -109,10 +109,11 @@ fn nothing_ordered_is_read_slowly_and_told_on_change() {
     insta::assert_snapshot!(bench.until(300), @r"
        0s Read
        1s tell power Off
-      16s Read
-      32s Read
-      33s tell power On
-      48s Read
+      88s Read
+     148s Read
+     149s tell power On
+     208s Read
+     268s Read
     ");
 }
 

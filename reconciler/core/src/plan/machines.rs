@@ -115,7 +115,7 @@ fn nics<'a>(
 fn boot_subnet<'a>(fleet: &'a Fleet, nic: &schema_fleet::Nic, kept: Option<Ipv4Addr>) -> Option<&'a Name> {
     let link = &nic.link.as_ref()?.value;
     let vlan = fleet.fabrics.get(&link.fabric)?.vlan.get(&link.vlan)?;
-    if vlan.dhcp.value != DhcpMode::Rack {
+    if vlan.dhcp.value == DhcpMode::Off {
         return None;
     }
     let on_link = || {
