@@ -13,6 +13,7 @@ mod drift;
 mod job;
 mod orders;
 mod power;
+mod release;
 mod retry;
 
 pub use by_hand::{PowerWish, Refused, Wish};
@@ -100,6 +101,8 @@ pub fn next(machine: &MachinePlan, facts: &MachineFacts, around: &Around<'_>, no
         }
         Intent::Ready { look } => commission::ready(&case, *look),
         Intent::Deployed(deploy) => deploy::deployed(&case, deploy),
+        Intent::Released(erase) => release::released(&case, erase),
+        Intent::Retired => release::retired(&case),
     }
 }
 

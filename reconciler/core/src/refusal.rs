@@ -73,6 +73,10 @@ refusals! {
         meaning: "The machine has no BMC that muster could ask.",
         person: "Switch it at its front, or give it a `bmc` in the fleet.",
     }
+    Retired RETIRED {
+        meaning: "The machine was retired: it is nobody's of muster's to switch.",
+        person: "Switch it at its front, or take the `removed.machine` entry back and declare it again.",
+    }
     Unreachable UNREACHABLE {
         meaning: "musterd does not answer on its socket.",
         person: "Start it (`systemctl start musterd`), or name its socket with `--socket` or `MUSTER_SOCKET`; you must be allowed to open it.",

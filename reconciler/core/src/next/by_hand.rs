@@ -102,6 +102,10 @@ impl Wish<'_> {
     fn permitted(&self, case: &Case<'_>) -> Result<(), Refused> {
         let name = &self.machine.name;
         let refuse = |code, message| Err(Refused { code, message });
+        if self.machine.wanted.intent == Intent::Retired {
+            let message = format!("{name} is retired; muster gives it no order any more");
+            return refuse(RefusalCode::Retired.code(), message);
+        }
         if !case.has_bmc() {
             let message = format!("{name} has no BMC; a person has to switch it");
             return refuse(RefusalCode::NoBmc.code(), message);
@@ -206,9 +210,9 @@ fn second_half(case: &Case<'_>, hand: &ByHand) -> Decision {
 fn kept_off(case: &Case<'_>, order: &OrderSeen, done: Timestamp) -> Option<Decision> {
     let wants_it_off = match case.machine.wanted.intent {
         // Nothing is done with these, on or off.
-        Intent::Observe { .. } | Intent::Orphaned { .. } => true,
+        Intent::Observe { .. } | Intent::Orphaned { .. } | Intent::Retired => true,
         Intent::Ready { look } => commission::is_inspected(case, look),
-        Intent::Deployed(_) => false,
+        Intent::Deployed(_) | Intent::Released(_) => false,
     };
     let stands = order.power() != Some(PowerWanted::On) && case.power_seen() == PowerSeen::Off;
     (stands && !wants_it_off).then(|| Decision::Wait(as_ordered(order, done)))

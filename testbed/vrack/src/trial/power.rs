@@ -24,13 +24,17 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
         lines: "power = \"on\"\n",
         ..Wanted::default()
     };
+    let idle = Wanted {
+        image: None,
+        ..Wanted::default()
+    };
     let fleet = bed
         .fleet()
         .with(bed.spec("left")?, Wanted::default())
         .with(bed.spec("kept")?, kept)
-        .with(bed.spec("dark")?, Wanted::default());
+        .with(bed.spec("dark")?, idle);
     fleet.write_secret(SECRET, true)?;
-    bed.commit(&fleet, "Deploy three, one of them wanted on")?;
+    bed.commit(&fleet, "Deploy two, one of them wanted on, and inspect one")?;
     watch::all(
         bed,
         &[
