@@ -104,6 +104,7 @@ pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -
         Intent::Ready { .. } => {
             failed.unwrap_or(match (&facts.inventory, decision, facts.orders.is_empty()) {
                 (Some(_), Decision::Settled, _) => Phase::Ready,
+                (Some(_), Decision::Wait(wait), _) if switched(wait.condition) => Phase::Ready,
                 (None, _, true) => Phase::New,
                 _ => Phase::Commissioning,
             })
@@ -151,8 +152,14 @@ fn needs_person(condition: Condition) -> bool {
                 | Condition::Held
                 | Condition::Orphaned
                 | Condition::PowerDrift
+                | Condition::PowerOrdered
                 | Condition::DisksKept
         )
+}
+
+/// Conditions of a machine that is as wanted but for its power.
+fn switched(condition: Condition) -> bool {
+    matches!(condition, Condition::PowerDrift | Condition::PowerOrdered)
 }
 
 fn failed_step(facts: &MachineFacts) -> Option<String> {

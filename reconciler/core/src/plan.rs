@@ -22,7 +22,7 @@ use crate::condition::Condition;
 use crate::intent::Wanted;
 use crate::observed::{Binding, DiskContents, Observed};
 use rack_api::boot_order::BootOrder;
-use rack_api::config::{Enlist, Ephemeral, Subnet};
+use rack_api::config::{Enlist, Ephemeral, Relay, Subnet};
 use rack_api::inventory::FirmwareKind;
 use rack_api::job::Deploy;
 use schema_fleet::BootTimeout;
@@ -74,8 +74,11 @@ pub struct LinkPlan {
     pub enlist: Enlist,
     /// Subnets, with whole dynamic ranges: the daemon splits them among the link's agents.
     pub subnets: Vec<Subnet>,
-    /// The rack agents that stand on it.
+    /// The rack agents that stand on it, or that its relays lead to.
     pub agents: BTreeSet<Name>,
+    /// Set where they do not stand on it.
+    #[serde(default)]
+    pub relay: Option<Relay>,
 }
 
 /// A machine as planned.
@@ -98,6 +101,9 @@ pub struct MachinePlan {
     /// have the default.
     #[serde(default = "boot_timeout_default")]
     pub boot_timeout_seconds: u64,
+    /// Whether git says `power = "on"`: found off while deployed, it is switched on again.
+    #[serde(default)]
+    pub keep_on: bool,
     /// The highest `inspect` that git ever said.
     #[serde(default)]
     pub inspect: u64,

@@ -233,6 +233,7 @@ fn served_link(link: &LinkPlan, agent: &Name) -> Link {
         dhcp: link.dhcp,
         enlist: link.enlist,
         subnets: subnets.collect(),
+        relay: link.relay.clone(),
     }
 }
 

@@ -17,7 +17,7 @@ mod watch;
 use crate::accelerator::Accelerator;
 use crate::error::{Result, chain};
 use crate::images;
-use crate::machine::{BmcSpec, DiskSpec, Firmware, MachineSpec, NetworkBoot, NicSpec};
+use crate::machine::{BmcKind, BmcSpec, DiskSpec, Firmware, MachineSpec, NetworkBoot, NicSpec};
 use crate::preflight;
 use crate::programs::{self, Programs};
 use crate::rack::Rack;
@@ -111,6 +111,7 @@ fn machine(kind: Kind) -> MachineSpec {
             tap: "tap0".to_owned(),
         }],
         bmc: BmcSpec {
+            kind: BmcKind::Simulator,
             address: Ipv4Addr::new(10, 77, 0, 11),
             kcs_port: 9231,
             user: "admin".to_owned(),

@@ -252,6 +252,9 @@ fn agent_words(certificates: &Path, state: PathBuf, inmachine: &Path) -> Vec<OsS
         format!("{LINK}={BRIDGE}").into(),
         "--agent-binary".into(),
         inmachine.into(),
+        // A machine that someone switches is to be seen soon.
+        "--power-every".into(),
+        "5".into(),
     ]
 }
 

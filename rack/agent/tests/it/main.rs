@@ -13,5 +13,6 @@ mod group_commit;
 mod killed;
 mod power;
 mod rack;
+mod relay;
 mod spool;
 mod strace;

@@ -59,6 +59,7 @@ fn order(next: NextBoot) -> Order {
         number: 1,
         deadline: Timestamp::from_unix_ms(1000),
         cause: String::new(),
+        by_hand: None,
         action: Action::Boot(next),
     }
 }

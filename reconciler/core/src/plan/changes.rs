@@ -253,6 +253,7 @@ impl Compared<'_> {
                 "boot.timeout",
                 before.boot_timeout_seconds != now.boot_timeout_seconds,
             ),
+            ("power", before.keep_on != now.keep_on),
             ("serial", before.serial != now.serial),
             ("uuid", before.uuid != now.uuid),
             ("rack", before.rack != now.rack),

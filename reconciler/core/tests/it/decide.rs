@@ -5,6 +5,7 @@
 //! waited for.
 
 mod firmware;
+mod by_hand;
 mod in_git;
 
 use crate::planning;
@@ -44,6 +45,9 @@ pub(crate) struct Case {
     /// Whether it has a BMC.
     #[serde(default = "yes")]
     bmc: bool,
+    /// Whether git says `power = "on"`.
+    #[serde(default)]
+    keep_on: bool,
     /// Its `boot.timeout`, where git says one.
     boot_timeout: Option<String>,
     /// Held from the beginning, with the reason.
@@ -95,6 +99,7 @@ impl Stage {
             boot_timeout: case.boot_timeout.clone(),
             deployed: case.deployed,
             uefi: case.uefi,
+            keep_on: case.keep_on,
             epoch: 0,
             inspect: 0,
             removed: None,
@@ -371,6 +376,7 @@ impl Stage {
                 });
             }
             "power" | "switched" | "bmc" => self.bmc(verb, rest),
+            "by-hand" => self.by_hand(rest),
             "boot" => self.tell(FactBody::Boot {
                 machine: Some(machine),
                 boot: self.boot(rest),

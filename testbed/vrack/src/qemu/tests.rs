@@ -1,7 +1,7 @@
 //! The command line as a whole, and what differs between firmwares and orders.
 
 use super::*;
-use crate::machine::BmcSpec;
+use crate::machine::{BmcKind, BmcSpec};
 use std::net::Ipv4Addr;
 
 fn spec(firmware: Firmware) -> MachineSpec {
@@ -26,6 +26,7 @@ fn spec(firmware: Firmware) -> MachineSpec {
             tap: "tap0".to_owned(),
         }],
         bmc: BmcSpec {
+            kind: BmcKind::Simulator,
             address: Ipv4Addr::new(10, 77, 1, 1),
             kcs_port: 9231,
             user: "admin".to_owned(),

@@ -10,6 +10,7 @@ pub(super) struct InGit {
     pub(super) boot_timeout: Option<String>,
     pub(super) deployed: bool,
     pub(super) uefi: bool,
+    pub(super) keep_on: bool,
     pub(super) epoch: u32,
     pub(super) inspect: u32,
     /// Which `removed` entry there is instead: `deployment quick`, `machine retain` …
@@ -23,6 +24,7 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         boot_timeout,
         deployed,
         uefi,
+        keep_on,
         epoch,
         inspect,
         removed,
@@ -37,8 +39,9 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         .as_ref()
         .map(|timeout| format!("boot.timeout = \"{timeout}\"\n"))
         .unwrap_or_default();
+    let power = if *keep_on { "power = \"on\"\n" } else { "" };
     let machine = format!(
-        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"{mode}\"\n{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
+        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"{mode}\"\n{power}{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
     );
     let deployment = format!(
         "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"{storage}\"\n\
