@@ -24,5 +24,6 @@ pub mod plan;
 pub mod rack;
 mod reading;
 pub mod refusal;
+pub mod roles;
 pub mod status;
 pub mod tick;

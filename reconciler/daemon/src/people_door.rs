@@ -1,5 +1,6 @@
 //! What people ask of the daemon, over the unix socket. Paths and bodies: `reconciler_core::people`.
 
+use crate::agents;
 use crate::daemon::Daemon;
 use crate::images::ImageError;
 use crate::listener::Person;
@@ -40,6 +41,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route(people::RECOVER, post(post_recover))
         .route(people::LOG, post(post_log))
         .route(people::IMAGES, get(get_images))
+        .merge(agents::router())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route(
             &format!("{}{{digest}}", people::IMAGES),
@@ -49,7 +51,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
 }
 
 /// An answer that is not 2xx.
-struct Refused(StatusCode, Refusal);
+pub(crate) struct Refused(StatusCode, Refusal);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -57,7 +59,7 @@ impl IntoResponse for Refused {
     }
 }
 
-fn refused(status: StatusCode, code: &str, message: impl Into<String>) -> Refused {
+pub(crate) fn refused(status: StatusCode, code: &str, message: impl Into<String>) -> Refused {
     Refused(
         status,
         Refusal {

@@ -112,7 +112,7 @@ impl World<'_> {
             .collect();
         let secret = (
             "bmc".parse().expect("a name"),
-            ("user".to_owned(), "pass".to_owned()),
+            "sealed".to_owned(),
         );
         let inputs = Inputs {
             plan: &self.store.plan,
@@ -120,6 +120,7 @@ impl World<'_> {
             orders: &orders,
             written: &store::written(&self.store),
             secrets: &BTreeMap::from([secret]),
+            bmc_times: reconciler_core::roles::BmcTimes::DEFAULT,
             token_key: "00112233445566778899aabbccddeeff",
         };
         let desired = self.code.desired(&inputs, agent);
