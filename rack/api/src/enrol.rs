@@ -44,7 +44,8 @@ impl FromStr for Token {
         else {
             return Err(NoToken);
         };
-        let is_secret = secret.len() == SECRET_BYTES * 2 && secret.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_secret =
+            secret.len() == SECRET_BYTES * 2 && secret.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_secret {
             return Err(NoToken);
         }

@@ -6,6 +6,7 @@
 // A print that panics when its reader is gone is no way to end: all printing is in `say`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod agent;
 mod apply;
 mod arguments;
 mod check;
@@ -96,6 +97,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Machine(MachineCommand::Discovered { patch }) => {
             machine::discovered(&online()?, *patch, json)
         }
+        Command::Agent(wish) => agent::run(&online()?, wish, json),
         Command::Removed(wish) => removed::run(wish, json),
         Command::Image(ImageCommand::Build(wish)) => image_command::build(wish, json),
         Command::Image(ImageCommand::Add { files }) => image_command::add(&online()?, files, json),

@@ -80,7 +80,10 @@ pub fn due(
         let Some(role) = roles.get(rack) else {
             // Before anyone was heard the first may begin: it is told with its first sync.
             let to = heard().or(candidates.first().cloned());
-            due.push(Due { rack: rack.clone(), to });
+            due.push(Due {
+                rack: rack.clone(),
+                to,
+            });
             continue;
         };
         let to = match &role.agent {
@@ -121,7 +124,10 @@ pub fn in_hand(mut plan: Plan, roles: &BTreeMap<Name, BmcRole>) -> Plan {
     let holder = |machine: &MachinePlan| {
         let role = roles.get(machine.rack.as_ref()?)?;
         let named = machine.bmc_agent.iter().chain(&machine.bmc_standby);
-        named.into_iter().find(|name| role.agent.as_ref() == Some(*name)).cloned()
+        named
+            .into_iter()
+            .find(|name| role.agent.as_ref() == Some(*name))
+            .cloned()
     };
     for machine in plan.machines.values_mut() {
         machine.bmc_agent = holder(machine);

@@ -109,7 +109,10 @@ async fn revoke(
         return Err(refused(
             StatusCode::NOT_FOUND,
             RefusalCode::NotFound.code(),
-            format!("no agent {} is enrolled: `muster agent list` has them all", request.agent),
+            format!(
+                "no agent {} is enrolled: `muster agent list` has them all",
+                request.agent
+            ),
         ));
     }
     tracing::info!(agent = %request.agent, by = %person, "a rack agent is revoked");
@@ -141,7 +144,10 @@ async fn authority(
                     old.join(", ")
                 )));
             }
-            (current.authority.drop_old(), "older authorities are trusted no more")
+            (
+                current.authority.drop_old(),
+                "older authorities are trusted no more",
+            )
         }
     };
     let failed = |error: &dyn std::error::Error| {

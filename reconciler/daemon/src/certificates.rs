@@ -190,7 +190,9 @@ impl Authority {
     }
 
     fn newest(&self) -> &Root {
-        self.roots.last().expect("an authority is made before any is opened")
+        self.roots
+            .last()
+            .expect("an authority is made before any is opened")
     }
 
     /// SHA-256 of the authority that signs: tokens carry it, and it tells whose certificate is of which.
@@ -275,7 +277,11 @@ fn numbers(dir: &Path) -> Result<Vec<u32>, CertificateError> {
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name();
-            name.to_str()?.strip_prefix("ca-")?.strip_suffix(".pem")?.parse().ok()
+            name.to_str()?
+                .strip_prefix("ca-")?
+                .strip_suffix(".pem")?
+                .parse()
+                .ok()
         })
         .collect();
     numbers.sort_unstable();

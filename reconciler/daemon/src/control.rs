@@ -116,7 +116,9 @@ async fn steps(daemon: &Daemon) -> Result<Duration, ControlError> {
         let Some(loaded) = world::load(daemon).await.map_err(ControlError::Store)? else {
             return Ok(SWEEP);
         };
-        let mut acted = roles::settle(daemon, &loaded).await.map_err(ControlError::Store)?;
+        let mut acted = roles::settle(daemon, &loaded)
+            .await
+            .map_err(ControlError::Store)?;
         let tick = loaded.tick();
         for effect in tick.effects {
             crate::failpoint::reach("effect");

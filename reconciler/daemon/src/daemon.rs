@@ -51,13 +51,7 @@ pub(crate) struct Told {
 const PARSED_MAX: usize = 8;
 
 impl Daemon {
-    pub(crate) fn new(
-        store: Store,
-        identity: Identity,
-        source: Source,
-        images: Images,
-        told: Told,
-    ) -> Self {
+    pub(crate) fn new(store: Store, identity: Identity, source: Source, images: Images, told: Told) -> Self {
         Self {
             store,
             identity,

@@ -3,9 +3,9 @@
 //! Every answer is made from the store at that moment; nothing is remembered of an agent here.
 
 use crate::daemon::Daemon;
+use crate::enrolment::{self, Agent};
 use crate::failpoint;
 use crate::images::Fault;
-use crate::enrolment::{self, Agent};
 use crate::seal::{self, SealError};
 use crate::secrets;
 use crate::world::{self, Loaded};
@@ -232,7 +232,12 @@ async fn desired(daemon: &Daemon, agent: &Name) -> Result<Option<(Digest, Desire
 fn sealed(mut desired: Desired, agent: &Agent) -> Result<Desired, SealError> {
     // Machines share accounts: each is sealed once.
     let mut done: BTreeMap<String, String> = BTreeMap::new();
-    for access in desired.config.machines.values_mut().filter_map(|machine| machine.bmc.as_mut()) {
+    for access in desired
+        .config
+        .machines
+        .values_mut()
+        .filter_map(|machine| machine.bmc.as_mut())
+    {
         let clear = std::mem::take(&mut access.sealed);
         access.sealed = match done.get(&clear) {
             Some(sealed) => sealed.clone(),

@@ -33,7 +33,10 @@ mod tests {
 
     #[test]
     fn a_sealed_account_is_opened_by_its_agent_and_by_no_other() {
-        let (mine, other) = (age::x25519::Identity::generate(), age::x25519::Identity::generate());
+        let (mine, other) = (
+            age::x25519::Identity::generate(),
+            age::x25519::Identity::generate(),
+        );
         let account = Account {
             username: "admin".to_owned(),
             password: "hunter2".to_owned(),

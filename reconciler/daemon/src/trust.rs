@@ -193,7 +193,9 @@ impl ClientCertVerifier for AnyKey {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -245,9 +247,14 @@ mod tests {
         assert_eq!(again.pin(), pin, "the authority outlives a restart");
         trust.replace(again.roll().unwrap()).unwrap();
         assert_ne!(trust.current().authority.pin(), pin);
-        assert!(trust.current().peer(&old).unwrap().ends.is_some(), "the old one is trusted still");
+        assert!(
+            trust.current().peer(&old).unwrap().ends.is_some(),
+            "the old one is trusted still"
+        );
         let new = issued(&trust.current().authority, &key, 600);
-        trust.replace(trust.current().authority.drop_old().unwrap()).unwrap();
+        trust
+            .replace(trust.current().authority.drop_old().unwrap())
+            .unwrap();
         assert_eq!(trust.current().peer(&old).unwrap().ends, None);
         assert!(trust.current().peer(&new).unwrap().ends.is_some());
     }

@@ -34,7 +34,10 @@ impl Store {
             rows.into_iter()
                 .map(|row| {
                     let role = BmcRole {
-                        agent: row.agent.map(|agent| read("bmc_role", "agent", &agent)).transpose()?,
+                        agent: row
+                            .agent
+                            .map(|agent| read("bmc_role", "agent", &agent))
+                            .transpose()?,
                         epoch: count("bmc_role", "epoch", row.epoch)?,
                         since: time(row.since_ms),
                     };

@@ -120,7 +120,9 @@ impl Store {
                 (Some(_), at) => Some(TokenFault::Used {
                     at: time(at.unwrap_or(row.now)),
                 }),
-                (None, _) => (row.now >= row.ends_ms).then(|| TokenFault::Expired { at: time(row.ends_ms) }),
+                (None, _) => (row.now >= row.ends_ms).then(|| TokenFault::Expired {
+                    at: time(row.ends_ms),
+                }),
             };
             Ok(match fault {
                 Some(fault) => Err(fault),

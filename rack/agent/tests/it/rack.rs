@@ -3,7 +3,7 @@
 //! Everything is taken down when the value is dropped, also by a panic.
 
 use crate::{
-    daemon::{Daemon, Listening, PORT, make_certificates},
+    daemon::{Daemon, Listening, make_certificates, make_identity},
     strace,
 };
 use rack_api::{
@@ -194,6 +194,7 @@ impl Rack {
 
     pub(crate) fn start_agent(&mut self) {
         let path = |name: &str| self.directory.path().join(name);
+        make_identity(self.directory.path(), &path("state"));
         let log = File::options()
             .create(true)
             .append(true)
@@ -204,23 +205,11 @@ impl Rack {
             .args(&self.runner)
             .arg(env!("CARGO_BIN_EXE_muster-rackd"))
             .args([
-                "--name",
-                "rackd-1",
-                "--daemon",
-                &format!("https://127.0.0.1:{PORT}"),
-            ])
-            .args([
                 "--link",
                 &format!("{LINK}=rack0"),
                 "--kernel-argument",
                 "mitigations=off",
             ])
-            .arg("--ca")
-            .arg(path("ca.pem"))
-            .arg("--cert")
-            .arg(path("agent.pem"))
-            .arg("--key")
-            .arg(path("agent.key"))
             .arg("--state-dir")
             .arg(path("state"))
             .arg("--agent-binary")

@@ -50,7 +50,13 @@ pub(super) fn declared<'a>(
                 .map(|agent| agent.value.clone()),
             bmc_standby: rack
                 .and_then(|rack| fleet.racks.get(rack))
-                .map(|rack| rack.agents.iter().skip(1).map(|agent| agent.value.clone()).collect())
+                .map(|rack| {
+                    rack.agents
+                        .iter()
+                        .skip(1)
+                        .map(|agent| agent.value.clone())
+                        .collect()
+                })
                 .unwrap_or_default(),
             serial: machine.serial.as_ref().map(|serial| serial.value.clone()),
             uuid: machine.uuid.as_ref().map(|uuid| uuid.value),

@@ -18,7 +18,7 @@ fn known(plan: &Plan, written: &BTreeSet<MachineId>, agent: &str) -> Known {
         orders: &[],
         written,
         secrets: &Default::default(),
-            bmc_times: reconciler_core::roles::BmcTimes::DEFAULT,
+        bmc_times: reconciler_core::roles::BmcTimes::DEFAULT,
         token_key: "",
     };
     rack::desired(&inputs, &agent.parse().unwrap()).config.known

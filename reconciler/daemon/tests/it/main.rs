@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod agent;
 mod bed;
+mod enrolment;
 mod killed;
 mod log;
 mod muster;

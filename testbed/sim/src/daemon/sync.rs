@@ -110,10 +110,7 @@ impl World<'_> {
             .flatten()
             .map(|issued| issued.order.clone())
             .collect();
-        let secret = (
-            "bmc".parse().expect("a name"),
-            "sealed".to_owned(),
-        );
+        let secret = ("bmc".parse().expect("a name"), "sealed".to_owned());
         let inputs = Inputs {
             plan: &self.store.plan,
             incarnation: self.store.incarnation,
