@@ -15,3 +15,4 @@ mod power;
 mod rack;
 mod spool;
 mod strace;
+mod two_agents;

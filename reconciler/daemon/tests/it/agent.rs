@@ -33,7 +33,7 @@ impl Keys {
     /// A certificate signed by its own key.
     pub(crate) fn own(&self) -> String {
         let params = CertificateParams::new(Vec::new()).unwrap();
-        params.self_signed(&self.tls).unwrap().pem()
+        params.self_signed(&*self.tls).unwrap().pem()
     }
 
     /// A client that shows this certificate and trusts these authorities.

@@ -228,7 +228,12 @@ impl Bed {
 
     /// Hears `rackd-1` with these facts, numbered from `first`, and answers it.
     pub(crate) async fn hear(&self, first: u64, facts: Vec<FactBody>) -> SyncResponse {
-        let agent = self.enrol("rackd-1").await;
+        self.hear_from("rackd-1", first, facts).await
+    }
+
+    /// Hears this agent, and answers it.
+    pub(crate) async fn hear_from(&self, name: &str, first: u64, facts: Vec<FactBody>) -> SyncResponse {
+        let agent = self.enrol(name).await;
         let at = Timestamp::from_unix_ms(0);
         let facts: Vec<_> = (first..)
             .zip(facts)
@@ -238,7 +243,7 @@ impl Bed {
             })
             .collect();
         let request = SyncRequest {
-            agent: "rackd-1".parse().unwrap(),
+            agent: name.parse().unwrap(),
             boot: Uuid::from_bytes([1; 16]),
             incarnation: None,
             generations: BTreeMap::new(),
@@ -259,19 +264,19 @@ impl Bed {
         self.post(people::PLAN, &PlanRequest::default()).await
     }
 
+    /// Every table of musterd's database.
+    pub(crate) fn tables(&self) -> Vec<String> {
+        self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    }
+
     /// What a table of musterd's database holds, a line for each row.
     pub(crate) fn table(&self, name: &str) -> Vec<String> {
+        self.sql(&format!("TABLE {name}"))
+    }
+
+    fn sql(&self, query: &str) -> Vec<String> {
         let asked = Command::new("psql")
-            .args([
-                "-XAt",
-                "-U",
-                "muster",
-                "-d",
-                "muster",
-                "-c",
-                &format!("TABLE {name}"),
-                "-h",
-            ])
+            .args(["-XAt", "-U", "muster", "-d", "muster", "-c", query, "-h"])
             .arg(self.path("run/postgres"))
             .output()
             .expect("psql runs");

@@ -4,6 +4,7 @@
 
 mod agent;
 mod bed;
+mod bmc_role;
 mod enrolment;
 mod killed;
 mod log;
