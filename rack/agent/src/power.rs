@@ -104,7 +104,8 @@ fn refuse_without_bmc(rack: &Rack, served: &Served) {
     }
 }
 
-/// Machines with a BMC whose password is known: after a restart that is with the first sync.
+/// Machines with a BMC whose password is known: after a restart that is with the first sync, and not while the
+/// lease on the rack's BMCs has run out.
 fn wishes(served: &Served) -> BTreeMap<MachineId, Wish> {
     let wish = |(id, machine): (&MachineId, &rack_api::config::RackMachine)| {
         let access = machine.bmc.clone().filter(|access| !access.password.is_empty())?;

@@ -1,7 +1,7 @@
 //! What one rack agent is to serve: links, machines and the ephemeral system.
 //!
-//! A whole value: a new one replaces the old. The agent keeps the last one on disk (without
-//! credentials) and answers every packet from it, with or without a daemon.
+//! A whole value: a new one replaces the old. The agent keeps the last one on disk (credentials are
+//! sealed) and answers every packet from it, with or without a daemon.
 
 use crate::order::Order;
 use schema_ids::{Digest, Incarnation, Mac, MachineId, Name, Uuid};
@@ -154,16 +154,24 @@ pub struct RackNic {
     pub address: Option<Ipv4Addr>,
 }
 
-/// How to reach a BMC. The password is never written to the agent's disk, nor printed.
+/// How to reach a BMC. The account travels and is kept sealed to the agent that commands the BMC; it is
+/// opened in that agent's memory, and neither of its parts is ever written or printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BmcAccess {
     /// The driver: `ipmi`.
     pub driver: String,
     /// Address and port.
     pub address: SocketAddr,
-    /// The account.
+    /// The agent commands it no longer than so many milliseconds after it sent the last request that was
+    /// answered: then another agent may.
+    pub lease_ms: u64,
+    /// The [`Account`](crate::enrol::Account), encrypted to the agent's age recipient, in age's armour.
+    pub sealed: String,
+    /// The account, once opened.
+    #[serde(skip)]
     pub username: String,
-    /// Its password.
+    /// Its password, once opened; empty until then.
+    #[serde(skip)]
     pub password: String,
 }
 

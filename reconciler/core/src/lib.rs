@@ -25,5 +25,6 @@ pub mod plan;
 pub mod rack;
 mod reading;
 pub mod refusal;
+pub mod roles;
 pub mod status;
 pub mod tick;

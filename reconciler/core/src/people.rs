@@ -2,6 +2,8 @@
 //!
 //! HTTP with JSON. An answer that is not 2xx carries a [`Refusal`].
 
+pub mod agents;
+
 use crate::condition::Condition;
 use crate::next::PowerWish;
 use crate::observed::Discovered;

@@ -109,8 +109,11 @@ pub struct MachinePlan {
     pub inspect: u64,
     /// Its BMC.
     pub bmc: Option<BmcPlan>,
-    /// The agent that drives the BMC.
+    /// The agent that drives the BMC; in a plan, the first that may (see [`roles`](crate::roles)).
     pub bmc_agent: Option<Name>,
+    /// The other agents that may, in the order of git.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bmc_standby: Vec<Name>,
     /// Evidence of its identity, from git: the serial number.
     pub serial: Option<String>,
     /// Evidence of its identity, from git: the system UUID.

@@ -61,6 +61,10 @@ refusals! {
         meaning: "Other daemons on the same database adopted plans faster, several times in a row.",
         person: "Ask again. If it stays so, look whether two musterds follow different branches.",
     }
+    NotYet NOT_YET {
+        meaning: "It would do harm now: something else has to be over first.",
+        person: "The message says what is awaited and how it ends.",
+    }
     Image IMAGE {
         meaning: "An artefact could not be kept: its bytes are not those of its digest, the transfer broke off, it is too large, or the disk is full.",
         person: "The message says which. Free space below musterd's state folder, or send the file again: what was half sent is gone.",

@@ -1,5 +1,6 @@
 //! What people ask of the daemon, over the unix socket. Paths and bodies: `reconciler_core::people`.
 
+use crate::agents;
 use crate::daemon::Daemon;
 use crate::images::ImageError;
 use crate::listener::Person;
@@ -45,6 +46,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route(people::RECOVER, post(post_recover))
         .route(people::LOG, post(post_log))
         .route(people::IMAGES, get(get_images))
+        .merge(agents::router())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route(
             &format!("{}{{digest}}", people::IMAGES),

@@ -16,3 +16,4 @@ mod rack;
 mod relay;
 mod spool;
 mod strace;
+mod two_agents;

@@ -3,7 +3,7 @@
 //! Everything is taken down when the value is dropped, also by a panic.
 
 use crate::{
-    daemon::{Daemon, Listening, PORT, make_certificates},
+    daemon::{Daemon, Listening, make_certificates, make_identity},
     strace,
 };
 use rack_api::{
@@ -39,7 +39,8 @@ pub(crate) struct Rack {
     runner: Vec<String>,
     directory: Scratch,
     server: Namespace,
-    client: Namespace,
+    /// Shared by agents that stand on one link.
+    client: Arc<Namespace>,
 }
 
 /// A small file system in memory that goes away.
@@ -168,20 +169,55 @@ impl Rack {
         rack
     }
 
+    /// A second agent, with a daemon of its own, whose cable ends among the same clients, as `nic1`.
+    pub(crate) fn beside(&self, desired: Desired) -> Self {
+        let mut rack = Self::cabled("10.77.0.2", "nic1", Some(Arc::clone(&self.client)));
+        rack.daemon.want(desired);
+        rack.start_daemon();
+        rack.start_agent();
+        rack.await_log("new word of the daemon");
+        rack
+    }
+
+    /// Puts the cables of both agents and so many clients, `c0` and on, on one bridge.
+    pub(crate) fn bridge(&self, clients: u32) {
+        let mut lines =
+            String::from("link add br0 type bridge stp_state 0 forward_delay 0\nlink set br0 up\n");
+        for port in ["nic0", "nic1"] {
+            lines += &format!("addr flush dev {port}\nlink set {port} master br0\n");
+        }
+        for number in 0..clients {
+            lines += &format!("link add c{number} type veth peer name p{number}\n");
+            lines +=
+                &format!("link set p{number} master br0\nlink set p{number} up\nlink set c{number} up\n");
+        }
+        fs::write(self.path("bridge"), lines).unwrap();
+        let made = self.client("ip", &["-batch", "bridge"]);
+        assert!(made.status.success(), "{made:?}");
+    }
+
+    /// Waits for words in the agent's log.
+    pub(crate) fn await_log(&self, words: &str) {
+        self.await_true(words, |rack| rack.log().contains(words));
+    }
+
     fn without_agent() -> Self {
+        Self::cabled(SERVER, "nic0", None)
+    }
+
+    /// An agent's namespace with this address, cabled to this interface of the clients' namespace.
+    fn cabled(address: &str, far: &str, clients: Option<Arc<Namespace>>) -> Self {
         testbed_scratch::assert_root("network namespaces");
         let directory = Scratch::new();
-        let (server, client) = (
-            Namespace::make(&directory, "server"),
-            Namespace::make(&directory, "client"),
-        );
+        let server = Namespace::make(&directory, "server");
+        let client = clients.unwrap_or_else(|| Arc::new(Namespace::make(&directory, "client")));
         ip(&[
-            "-n", &server.0, "link", "add", "rack0", "type", "veth", "peer", "name", "nic0", "netns",
-            &client.0,
+            "-n", &server.0, "link", "add", "rack0", "type", "veth", "peer", "name", far, "netns", &client.0,
         ]);
-        ip(&["-n", &server.0, "addr", "add", "10.77.0.1/24", "dev", "rack0"]);
+        let address = format!("{address}/24");
+        ip(&["-n", &server.0, "addr", "add", &address, "dev", "rack0"]);
         ip(&["-n", &server.0, "link", "set", "rack0", "up"]);
-        ip(&["-n", &client.0, "link", "set", "nic0", "up"]);
+        ip(&["-n", &client.0, "link", "set", far, "up"]);
         make_certificates(directory.path());
         fs::write(directory.path().join("inmachine"), b"#!/bin/true\n").unwrap();
         fs::create_dir(directory.path().join("ipxe")).unwrap();
@@ -207,6 +243,7 @@ impl Rack {
 
     pub(crate) fn start_agent(&mut self) {
         let path = |name: &str| self.directory.path().join(name);
+        make_identity(self.directory.path(), &path("state"));
         let log = File::options()
             .create(true)
             .append(true)
@@ -217,12 +254,6 @@ impl Rack {
             .args(&self.runner)
             .arg(env!("CARGO_BIN_EXE_muster-rackd"))
             .args([
-                "--name",
-                "rackd-1",
-                "--daemon",
-                &format!("https://127.0.0.1:{PORT}"),
-            ])
-            .args([
                 "--link",
                 &format!("{LINK}=rack0"),
                 "--kernel-argument",
@@ -230,12 +261,6 @@ impl Rack {
                 "--power-every",
                 "2",
             ])
-            .arg("--ca")
-            .arg(path("ca.pem"))
-            .arg("--cert")
-            .arg(path("agent.pem"))
-            .arg("--key")
-            .arg(path("agent.key"))
             .arg("--state-dir")
             .arg(path("state"))
             .arg("--agent-binary")

@@ -246,7 +246,12 @@ impl Compared<'_> {
         let (before, now) = (self.before?, self.machine);
         let mut differ: Vec<String> = [
             ("nic", before.nics != now.nics),
-            ("bmc", before.bmc != now.bmc || before.bmc_agent != now.bmc_agent),
+            (
+                "bmc",
+                before.bmc != now.bmc
+                    || before.bmc_agent != now.bmc_agent
+                    || before.bmc_standby != now.bmc_standby,
+            ),
             ("boot.mode", before.firmware != now.firmware),
             ("boot.order", before.boot_order != now.boot_order),
             (

@@ -54,6 +54,16 @@ pub(super) fn declared<'a>(
             bmc_agent: rack
                 .and_then(|rack| fleet.racks.get(rack)?.agents.first())
                 .map(|agent| agent.value.clone()),
+            bmc_standby: rack
+                .and_then(|rack| fleet.racks.get(rack))
+                .map(|rack| {
+                    rack.agents
+                        .iter()
+                        .skip(1)
+                        .map(|agent| agent.value.clone())
+                        .collect()
+                })
+                .unwrap_or_default(),
             serial: machine.serial.as_ref().map(|serial| serial.value.clone()),
             uuid: machine.uuid.as_ref().map(|uuid| uuid.value),
             protect: machine.protect.map(Protect::of),

@@ -18,6 +18,7 @@ fn config(plan: &Plan, written: &BTreeSet<MachineId>, agent: &str) -> RackConfig
         orders: &[],
         written,
         secrets: &Default::default(),
+        bmc_times: reconciler_core::roles::BmcTimes::DEFAULT,
         token_key: "",
     };
     rack::desired(&inputs, &agent.parse().unwrap()).config

@@ -61,6 +61,7 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         firmware: FirmwareKind::Uefi,
         bmc: None,
         bmc_agent: None,
+        bmc_standby: Vec::new(),
         serial: None,
         uuid: None,
         boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
