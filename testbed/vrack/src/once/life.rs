@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A BMC takes seconds to switch a machine off.
+/// A BMC takes seconds to switch a machine off, a system that ends its services some more.
 const OFF_MAX: Duration = Duration::from_secs(30);
 
 /// What a life needs at each step.
@@ -78,6 +78,12 @@ impl Life<'_> {
             .chain(order.split(' '));
         let words: Vec<String> = words.map(str::to_owned).collect();
         chassis::ask(&self.rack.socket(), &words).map(drop)
+    }
+
+    /// Presses the power button and waits until the installed system has obeyed.
+    pub(crate) fn switch_off(&self) -> Result<()> {
+        self.by_hand("shutdown 1")?;
+        self.until_off()
     }
 
     /// Waits until the machine is off, as it is when muster has nothing to do with it.

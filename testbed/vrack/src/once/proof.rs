@@ -1,8 +1,8 @@
 //! Looks for itself whether what muster says is so: at the disk's file, the console, and by ssh.
 
-use crate::child;
 use crate::error::{Result, RigError, failed};
 use crate::machine::MachineSpec;
+use crate::once::inside::{self, LOGIN_MAX, SSH_MAX};
 use crate::program;
 use crate::qemu;
 use crate::rack::{self, Rack};
@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 
 /// sfdisk reads a table at once.
 const SHORT: Duration = Duration::from_secs(30);
-/// sshd starts beside cloud-init, which has phoned home already; translated machines are slow to key exchange.
-const SSH_MAX: Duration = Duration::from_secs(240);
 
 fn disproved<T>(text: impl Into<String>) -> Result<T> {
     Err(RigError::Disproved(text.into()))
@@ -98,20 +96,9 @@ pub(crate) fn console(rack: &Rack, spec: &MachineSpec) -> Result<()> {
 pub(crate) fn ssh(rack: &Rack, key: &Path, address: &str) -> Result<()> {
     let until = Instant::now() + SSH_MAX;
     loop {
-        let mut command = child::enter_command(&rack.run)?;
-        command.args(["ssh", "-i"]).arg(key);
-        for option in [
-            "BatchMode=yes",
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-            "ConnectTimeout=20",
-        ] {
-            command.args(["-o", option]);
-        }
-        command
-            .arg(format!("debian@{address}"))
-            .arg("hostname; findmnt -no SOURCE /");
-        match program::run(&mut command, Duration::from_secs(60)) {
+        let mut command = inside::command(rack, key, address)?;
+        command.arg("hostname; findmnt -no SOURCE /");
+        match program::run(&mut command, LOGIN_MAX) {
             Ok(said) if said.lines().next() == Some("node-01") => {
                 println!("ssh: {address} is {}", said.trim().replace('\n', ", root on "));
                 return Ok(());
