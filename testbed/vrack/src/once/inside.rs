@@ -10,10 +10,12 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// sshd starts beside cloud-init, which has phoned home already; translated machines are slow to key exchange.
-pub(crate) const SSH_MAX: Duration = Duration::from_secs(240);
+/// From power to an sshd that answers, on real hardware: firmware, a network boot that leads nowhere, Debian.
+const SSH_MAX: Duration = Duration::from_secs(120);
 /// One login with a few short commands.
-pub(crate) const LOGIN_MAX: Duration = Duration::from_secs(60);
+const LOGIN_MAX: Duration = Duration::from_secs(20);
+/// A file of some ten megabytes.
+const COPY_MAX: Duration = Duration::from_secs(60);
 /// ssh's own failures, as opposed to those of what it ran (ssh(1), "EXIT STATUS").
 const SSH_FAILED: i32 = 255;
 const AGAIN_AFTER: Duration = Duration::from_secs(3);
@@ -23,6 +25,8 @@ pub(crate) struct Inside<'a> {
     rack: &'a Rack,
     key: &'a Path,
     address: String,
+    /// The factor on all limits.
+    scale: u32,
 }
 
 impl<'a> Inside<'a> {
@@ -32,6 +36,7 @@ impl<'a> Inside<'a> {
             rack: life.rack,
             key: &life.fleet.key,
             address: life.programs.address(&life.spec.name)?,
+            scale: life.accelerator.timeout_scale(),
         })
     }
 
@@ -44,11 +49,13 @@ impl<'a> Inside<'a> {
         self.ask_within(script, LOGIN_MAX)
     }
 
-    /// The same for a script that takes so long.
+    /// The same for a script that takes so long on real hardware.
     pub(crate) fn ask_within(&self, script: &str, limit: Duration) -> Result<String> {
-        let until = Instant::now() + SSH_MAX;
+        let until = Instant::now() + SSH_MAX * self.scale;
         loop {
-            let said = program::outcome(command(self.rack, self.key, &self.address)?.arg(script), limit)?;
+            let mut command = with_options(self.rack, "ssh", self.key)?;
+            command.arg(format!("debian@{}", self.address)).arg(script);
+            let said = program::outcome(&mut command, limit * self.scale)?;
             match said.status.code() {
                 Some(0) => return Ok(said.output),
                 Some(SSH_FAILED) if Instant::now() < until => thread::sleep(AGAIN_AFTER),
@@ -66,15 +73,8 @@ impl<'a> Inside<'a> {
     pub(crate) fn put(&self, file: &Path, to: &str) -> Result<()> {
         let mut command = with_options(self.rack, "scp", self.key)?;
         command.arg(file).arg(format!("debian@{}:{to}", self.address));
-        program::run(&mut command, SSH_MAX).map(drop)
+        program::run(&mut command, COPY_MAX * self.scale).map(drop)
     }
-}
-
-/// The call of ssh; what it shall run is added.
-pub(crate) fn command(rack: &Rack, key: &Path, address: &str) -> Result<Command> {
-    let mut command = with_options(rack, "ssh", key)?;
-    command.arg(format!("debian@{address}"));
-    Ok(command)
 }
 
 fn with_options(rack: &Rack, program: &str, key: &Path) -> Result<Command> {

@@ -7,6 +7,7 @@ use crate::images::Built;
 use crate::machine::MachineSpec;
 use crate::once::faults::Faults;
 use crate::once::fleet::{Fleet, PROPOSAL};
+use crate::once::inside::Inside;
 use crate::once::{proof, watch};
 use crate::programs::Programs;
 use crate::qemu;
@@ -57,11 +58,7 @@ impl Life<'_> {
     pub(crate) fn prove(&self) -> Result<()> {
         proof::disk(self.rack, self.spec)?;
         proof::console(self.rack, self.spec)?;
-        proof::ssh(
-            self.rack,
-            &self.fleet.key,
-            &self.programs.address(&self.spec.name)?,
-        )?;
+        proof::ssh(&Inside::of(self)?)?;
         println!("{}", self.programs.muster(&["why", &self.spec.name])?);
         self.prove_nothing_left()
     }

@@ -15,11 +15,11 @@ pub(crate) fn other(os: &DiskSpec) -> DiskSpec {
 
 /// The example with a mirror over both disks and volumes on it.
 pub(crate) fn layout(text: &str) -> Result<String> {
-    with_layout(text, LAYOUT)
+    replaced(text, LAYOUT)
 }
 
 /// The example with another storage layout.
-pub(crate) fn with_layout(text: &str, layout: &str) -> Result<String> {
+pub(crate) fn replaced(text: &str, layout: &str) -> Result<String> {
     let (before, rest) = text.split_once("[storage.single-disk]\n").ok_or_else(unfit)?;
     let (_, after) = rest.split_once("\n[").ok_or_else(unfit)?;
     Ok(format!("{before}[storage.single-disk]\n{layout}\n[{after}"))

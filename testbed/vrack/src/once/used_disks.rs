@@ -104,7 +104,7 @@ const MIRRORED: Stage = Stage {
 const SEPARATE: Stage = Stage {
     branch: "apart",
     message: "Take the mirror apart",
-    layout: |text| mirror::with_layout(text, APART),
+    layout: |text| mirror::replaced(text, APART),
     erases: &[("muster-disk-0", MARKED), ("muster-disk-1", MARKED)],
     says: &["xfs", "muster-disk-0", "partition", "ext4"],
     root: "/dev/vda",
