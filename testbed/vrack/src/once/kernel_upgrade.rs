@@ -10,6 +10,7 @@ use crate::once::inside::Inside;
 use crate::once::life::Life;
 use crate::once::{mirror, reboots};
 use crate::program;
+use crate::qemu;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,7 +29,8 @@ const SHORT: Duration = Duration::from_secs(60);
 const INSTALL_MAX: Duration = Duration::from_secs(300);
 
 /// As an administrator without a network would: apt checks what the package needs, dpkg runs its hooks.
-const INSTALL: &str = "sudo DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes /tmp/kernel.deb 2>&1 && \
+const INSTALL: &str = "sudo DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes \
+    -o Dpkg::Use-Pty=0 /tmp/kernel.deb 2>&1 && \
     sudo sync";
 /// The kernel that runs, the array, the first entry of the menu.
 const LOOK: &str = "uname -r; grep -o '\\[[U_]*\\]$' /proc/mdstat; \
@@ -56,7 +58,7 @@ pub(crate) fn live(life: &Life<'_>, from: Option<Point>) -> Result<()> {
 
     life.switch_off()?;
     lose_the_first_disk(life)?;
-    reboots::boot(life, "power 1", "a blank first disk")?;
+    reboots::boot(life, "power 1", "its second disk alone")?;
     expect(inside, &version, "[_U]")?;
     life.until("deployed", &mut Faults::default())?;
     life.prove_nothing_left()
@@ -98,12 +100,23 @@ fn expect(inside: &Inside<'_>, version: &str, array: &str) -> Result<()> {
     Err(RigError::Disproved(format!("it shall be {version} on {array}")))
 }
 
-/// A blank disk stands where the first one was.
+/// The first disk is gone: the second has its place, since a BIOS starts only its first disk, and a new one has
+/// the place of the second.
 fn lose_the_first_disk(life: &Life<'_>) -> Result<()> {
-    let bytes = life.spec.disks[0].bytes;
-    fs::remove_file(life.disk(0)).map_err(failed("take the disk out"))?;
-    let blank = File::create_new(life.disk(0)).map_err(failed("make a disk"))?;
-    blank.set_len(bytes).map_err(failed("size a disk"))
+    let [first, second] = &life.spec.disks[..] else {
+        return Err(RigError::Disproved("this life is one of two disks".to_owned()));
+    };
+    fs::rename(life.disk(1), life.disk(0)).map_err(failed("move the second disk"))?;
+    let blank = File::create_new(life.disk(1)).map_err(failed("make a disk"))?;
+    blank.set_len(first.bytes).map_err(failed("size a disk"))?;
+    for (at, serial) in [second.serial.as_str(), "muster-disk-new"]
+        .into_iter()
+        .enumerate()
+    {
+        let label = life.rack.machine(&life.spec.name).join(qemu::serial_file(at));
+        fs::write(label, serial).map_err(failed("label a disk"))?;
+    }
+    Ok(())
 }
 
 /// The newest kernel of the host's package lists, which must be newer than this, and its package.

@@ -43,7 +43,7 @@ const ASSEMBLED: [&str; 3] = ["md127", "theirs", "md126"];
 /// What is asked of each system: its root and what is beneath it, other filesystems, swap.
 const LOOK: &str = "findmnt --noheadings --output SOURCE,FSTYPE /; \
     lsblk --noheadings --inverse --list --output TYPE,SERIAL $(findmnt --noheadings --output SOURCE /); \
-    findmnt --noheadings --output SOURCE,FSTYPE /srv; swapon --noheadings --show=NAME,TYPE; true";
+    findmnt --noheadings --output SOURCE,FSTYPE /srv; cat /proc/swaps";
 
 /// Both disks for themselves, with another filesystem each and swap.
 const APART: &str = r#"select.os = { serial = ["muster-disk-0"] }
