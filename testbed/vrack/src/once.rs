@@ -137,7 +137,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     let built = images::build(&wish.programs, &wish.images)?;
     let accelerator = Accelerator::choose(built[0].file("kernel")?)?;
     println!("machines run by {}", accelerator.argument());
-    let kind = wish.from.map_or(wish.life, Point::of);
+    let kind = wish.from.map_or(wish.life, Point::kind);
     let spec = machine(kind);
     let rack = Rack::open(std::slice::from_ref(&spec), accelerator, |run| match wish.from {
         Some(point) => copies::put(run, point, &built),

@@ -31,9 +31,9 @@ pub(crate) enum Point {
     /// Deployed on two mirrored disks, for another kernel.
     Mirror,
     /// Deployed on one disk, beside one that is somebody's: its storage will change.
-    OneDisk,
+    UsedDisk,
     /// The same on two mirrored disks.
-    Mirrored,
+    UsedMirror,
 }
 
 impl Point {
@@ -42,18 +42,18 @@ impl Point {
             Self::Inventory => "inventory",
             Self::Install => "install",
             Self::Mirror => "mirror",
-            Self::OneDisk => "one-disk",
-            Self::Mirrored => "mirrored",
+            Self::UsedDisk => "used-disk",
+            Self::UsedMirror => "used-mirror",
         };
         Path::new(COPIES).join(name)
     }
 
     /// The life that takes a copy here, and goes on from it.
-    pub(crate) fn of(self) -> Kind {
+    pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Inventory | Self::Install => Kind::Plain,
             Self::Mirror => Kind::KernelUpgrade,
-            Self::OneDisk | Self::Mirrored => Kind::UsedDisks,
+            Self::UsedDisk | Self::UsedMirror => Kind::UsedDisks,
         }
     }
 }

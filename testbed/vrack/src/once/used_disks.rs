@@ -14,7 +14,7 @@ use crate::once::life::Life;
 use crate::once::mirror;
 use crate::program;
 use crate::rack;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -95,8 +95,8 @@ const MIRRORED: Stage = Stage {
         "raid1",
         "muster-disk-0",
         "muster-disk-1",
-        "/dev/mapper/vg0-srv",
-        "xfs",
+        "/dev/mapper/vg0-srv xfs",
+        "partition",
     ],
     root: "vg0-root",
 };
@@ -125,12 +125,12 @@ pub(crate) fn live(life: &Life<'_>, from: Option<Point>) -> Result<()> {
         life.begin(&mut Faults::default())?;
         ONE_DISK.become_of(life)?;
         put_theirs(life)?;
-        copies::take(life, Point::OneDisk)?;
+        copies::take(life, Point::UsedDisk)?;
     }
-    if from != Some(Point::Mirrored) {
+    if from != Some(Point::UsedMirror) {
         MIRRORED.become_of(life)?;
         life.switch_off()?;
-        copies::take(life, Point::Mirrored)?;
+        copies::take(life, Point::UsedMirror)?;
     }
     SEPARATE.become_of(life)?;
     println!("{}", life.programs.muster(&["why", &life.spec.name])?);
@@ -223,15 +223,17 @@ fn keep_theirs(life: &Life<'_>) -> Result<PathBuf> {
 }
 
 /// The third disk is as it was to the byte, and nobody spoke of what is on it.
-fn untouched(life: &Life<'_>, kept: &PathBuf, console_before: usize) -> Result<()> {
+fn untouched(life: &Life<'_>, kept: &Path, console_before: usize) -> Result<()> {
     let disk = life.disk(THEIR_BAY);
     let mut cmp = Command::new("cmp");
-    let same = program::outcome(cmp.arg("--silent").args([&disk, kept]), SHORT)?;
+    let same = program::outcome(cmp.arg("--silent").args([disk.as_path(), kept]), SHORT)?;
     if !same.status.success() {
         return disproved(format!("{THEIRS} was written while muster had the machine"));
     }
     let console = rack::console(&life.rack.machine(&life.spec.name));
-    let since = console.get(console_before..).unwrap_or_default();
+    let Some(since) = console.get(console_before..) else {
+        return disproved("the console's log was cut");
+    };
     if let Some(word) = ASSEMBLED.iter().find(|word| since.contains(**word)) {
         return disproved(format!("the console speaks of {word}, which is on {THEIRS}"));
     }
