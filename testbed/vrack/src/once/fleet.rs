@@ -64,6 +64,11 @@ impl Fleet {
         Ok(Self { whole, ..self })
     }
 
+    /// The whole fleet, deployment included.
+    pub(crate) fn text(&self) -> &str {
+        &self.whole
+    }
+
     /// The first commit: the machine without a deployment, which is added by [`Fleet::propose`].
     pub(crate) fn declare(&self) -> Result<()> {
         let machine = self.whole.split_once("[deployment.");

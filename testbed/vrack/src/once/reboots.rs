@@ -51,12 +51,17 @@ pub(crate) fn survive(life: &Life<'_>, stale: &Path) -> Result<()> {
 }
 
 /// Pulls reset and waits for one more login prompt of the installed system.
-pub(crate) fn reboot(life: &Life<'_>, without: &str) -> Result<()> {
-    start_until(life, "reset 1", without, &format!("{} login:", life.spec.name))
+pub(crate) fn reboot(life: &Life<'_>, with: &str) -> Result<()> {
+    boot(life, "reset 1", with)
 }
 
-/// Starts the machine with this order to its front panel and waits until its console says this once more.
-pub(crate) fn start_until(life: &Life<'_>, order: &str, without: &str, sign: &str) -> Result<()> {
+/// Starts the machine by this order and waits for one more login prompt of the installed system.
+pub(crate) fn boot(life: &Life<'_>, order: &str, with: &str) -> Result<()> {
+    start_until(life, order, with, &format!("{} login:", life.spec.name))
+}
+
+/// Starts the machine by this order and waits until its console says this once more.
+pub(crate) fn start_until(life: &Life<'_>, order: &str, with: &str, sign: &str) -> Result<()> {
     let console = || rack::console(&life.rack.machine(&life.spec.name));
     let before = console().matches(sign).count();
     let began = Instant::now();
@@ -65,7 +70,7 @@ pub(crate) fn start_until(life: &Life<'_>, order: &str, without: &str, sign: &st
     while console().matches(sign).count() == before {
         if began.elapsed() > limit {
             return Err(RigError::TooLong {
-                awaited: format!("its own disk with {without}"),
+                awaited: format!("its own disk with {with}"),
                 total: limit,
                 last: console().lines().last().unwrap_or_default().to_owned(),
             });
@@ -73,7 +78,7 @@ pub(crate) fn start_until(life: &Life<'_>, order: &str, without: &str, sign: &st
         thread::sleep(Duration::from_millis(500));
     }
     let seconds = began.elapsed().as_secs_f64();
-    println!("{seconds:7.1} s  with {without}: booted its own disk");
+    println!("{seconds:7.1} s  with {with}: booted its own disk");
     Ok(())
 }
 
