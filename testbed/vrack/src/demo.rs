@@ -15,7 +15,7 @@ mod watch;
 use crate::accelerator::Accelerator;
 use crate::error::{Result, chain};
 use crate::images::{self, Built};
-use crate::machine::{BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
+use crate::machine::{BmcKind, BmcSpec, DiskSpec, Firmware, MachineSpec, NetworkBoot, NicSpec};
 use crate::preflight;
 use crate::programs::{self, Programs};
 use crate::rack::{Rack, Site};
@@ -31,7 +31,7 @@ const KNOWN: &str = "ams1-r07-u12";
 /// The machine that is found.
 const FOUND: &str = "ams1-r07-u13";
 /// What starts them.
-const FIRMWARE: [Firmware; 2] = [Firmware::Bios, Firmware::Bios];
+const FIRMWARE: [Firmware; 2] = [Firmware::Bios, Firmware::Uefi(NetworkBoot::Pxe)];
 
 /// As `examples/one-rack` has it.
 static SITE: Site = Site {
@@ -102,6 +102,8 @@ fn specs() -> [MachineSpec; 2] {
         }],
         bmc: BmcSpec {
             address: Ipv4Addr::new(10, 29, 7, number),
+            // Reachable from inside too: how its address came into the lines of the found machine.
+            kind: BmcKind::Simulator,
             kcs_port: 9220 + u16::from(number),
             user: "admin".to_owned(),
             password: "secret".to_owned(),
@@ -119,6 +121,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     // Images and rack come before the steps that need them.
     let show = Show::new(wish.json, STEPS.len() + 2);
     preflight::check()?;
+    preflight::check_uefi()?;
     let built = show.step(
         "images",
         "The system that jobs run in, and a Debian 12 to deploy",

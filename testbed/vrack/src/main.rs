@@ -17,6 +17,7 @@ mod keeper;
 mod machine;
 mod namespace;
 mod once;
+mod pcap;
 mod preflight;
 mod process_table;
 mod program;

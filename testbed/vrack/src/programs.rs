@@ -54,25 +54,32 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Starts musterd, writes the agent's certificate, starts muster-rackd.
+    /// Starts musterd, enrols the agent with a one-time token, starts muster-rackd.
     pub(crate) fn start(rack: &Rack, folder: &Path, inmachine: &Path, repository: &Path) -> Result<Self> {
         let state = rack.run.path("musterd");
         let runtime = rack.run.path("rt");
         let socket = runtime.join("musterd.sock");
         let musterd = folder.join("musterd");
         let words = daemon_words(rack.site, repository, &state, runtime);
-        let daemon = Service::start(rack, "musterd", musterd.clone(), words, None)?;
+        let daemon = Service::start(rack, "musterd", musterd, words, None)?;
         await_file(&socket, "musterd's socket")?;
-        let certificates = rack.run.path("certificates");
-        let mut enrol = Command::new(&musterd);
+        let rackd = folder.join("muster-rackd");
+        let mut muster = Command::new(folder.join("muster"));
+        muster.arg("--socket").arg(&socket);
+        let token = program::run(muster.args(["agent", "token", rack.site.agent]), COMMAND_MAX)?;
+        let mut enrol = child::enter_command(&rack.run)?;
         enrol
-            .args(["certificates", "--agent", rack.site.agent, "--state-dir"])
-            .arg(&state)
-            .arg("--out")
-            .arg(&certificates);
+            .arg(&rackd)
+            .args([
+                "enrol",
+                "--daemon",
+                &format!("https://{}:{PORT}", rack.site.address.0),
+            ])
+            .args(["--token", token.trim(), "--state-dir"])
+            .arg(rack.run.path("rackd"));
         program::run(&mut enrol, COMMAND_MAX)?;
-        let words = agent_words(rack.site, &certificates, rack.run.path("rackd"), inmachine);
-        let agent = Service::start(rack, "muster-rackd", folder.join("muster-rackd"), words, None)?;
+        let words = agent_words(rack.site, rack.run.path("rackd"), inmachine);
+        let agent = Service::start(rack, "muster-rackd", rackd, words, None)?;
         let this = Self {
             folder: folder.to_owned(),
             socket,
@@ -250,25 +257,17 @@ fn daemon_words(site: &Site, repository: &Path, state: &Path, runtime: PathBuf) 
     ]
 }
 
-fn agent_words(site: &Site, certificates: &Path, state: PathBuf, inmachine: &Path) -> Vec<OsString> {
-    let Site { agent, link, .. } = site;
+fn agent_words(site: &Site, state: PathBuf, inmachine: &Path) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec![
-        "--name".into(),
-        (*agent).into(),
-        "--daemon".into(),
-        format!("https://{}:{PORT}", site.address.0).into(),
-        "--ca".into(),
-        certificates.join("ca.pem").into(),
-        "--cert".into(),
-        certificates.join(format!("{agent}.pem")).into(),
-        "--key".into(),
-        certificates.join(format!("{agent}.key")).into(),
         "--state-dir".into(),
         state.into(),
         "--link".into(),
-        format!("{link}={BRIDGE}").into(),
+        format!("{}={BRIDGE}", site.link).into(),
         "--agent-binary".into(),
         inmachine.into(),
+        // A machine that someone switches is to be seen soon.
+        "--power-every".into(),
+        "5".into(),
     ];
     for argument in KERNEL_ARGUMENTS {
         words.extend(["--kernel-argument".into(), argument.into()]);

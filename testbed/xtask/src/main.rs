@@ -6,7 +6,9 @@
 mod bill;
 mod cargo;
 mod demo;
+mod long;
 mod packages;
+mod report;
 mod rig;
 mod sudo;
 mod suite;
@@ -24,8 +26,10 @@ cargo xtask VERB
   check             formatting, borders and house rules, clippy
   tidy              borders and house rules alone
   test [--no-vm]    everything: packages, build, all tests, a machine's lives
-  vrack once [--life faults|disks] [--from inventory|install] [--keep] [--rebuild]
-                    one machine from a commit to a running system
+  test --long [--only LIFE]…
+                    lives of machines that cost too much for every change: storage, network, kernels
+  vrack once [--life LIFE] [--from MOMENT] [--keep] [--rebuild]
+                    one machine from a commit to a running system; `muster-vrack once --help` names lives and moments
   vrack bench       the virtual rack's hardware alone
   inmachine         the static program that runs in machines
   clean             end and remove whatever a killed run left behind, of virtual racks and of tests
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["test"] => suite::test(true),
         ["test", "--no-vm"] => suite::test(false),
+        ["test", "--long", only @ ..] => names(only).and_then(|only| long::test(&only)),
         ["vrack", "once", flags @ ..] => rig::once(flags),
         ["vrack", "bench"] => rig::bench(),
         ["inmachine"] => cargo::build_inmachine(),
@@ -58,6 +63,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The names in `--only NAME --only NAME`.
+fn names<'w>(words: &[&'w str]) -> Result<Vec<&'w str>, String> {
+    let pairs = words.chunks(2).map(|pair| match pair {
+        ["--only", name] => Ok(*name),
+        _ => Err(VERBS.to_owned()),
+    });
+    pairs.collect()
 }
 
 /// Clears away what killed tests left, as root where root can be had.

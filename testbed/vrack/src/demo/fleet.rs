@@ -189,7 +189,7 @@ fn fit(folder: &Path, known: &MachineSpec, found: &MachineSpec, built: &[Built; 
     write(&machines, first)?;
     let mode = match known.firmware {
         Firmware::Bios | Firmware::Scripted => "bios",
-        Firmware::Uefi => "uefi",
+        Firmware::Uefi(_) => "uefi",
     };
     edit(
         folder,
@@ -218,7 +218,7 @@ const DATABASE_ESP: Esp<'_> = [
 
 /// The example's machines are all UEFI; one with a BIOS boots from another partition.
 fn boot_partition(folder: &Path, firmware: Firmware, [partition, filesystem]: Esp<'_>) -> Result<()> {
-    if firmware == Firmware::Uefi {
+    if matches!(firmware, Firmware::Uefi(_)) {
         return Ok(());
     }
     let bios = partition.replace("\"esp\"", "\"bios\"").replace("512MiB", "1MiB");
@@ -232,7 +232,7 @@ fn mirrored(firmware: Firmware) -> String {
             "{ id = \"bios\", on = \"os\", size = \"1MiB\", type = \"bios\" }",
             "",
         ),
-        Firmware::Uefi => (
+        Firmware::Uefi(_) => (
             "{ id = \"esp\", on = \"os\", size = \"256MiB\", type = \"esp\" }",
             "    { on = \"esp\", type = \"vfat\", mount = \"/boot/efi\" },\n",
         ),

@@ -4,6 +4,7 @@ use crate::child;
 use crate::demo::Demo;
 use crate::error::{Result, RigError, failed};
 use crate::machine::MachineSpec;
+use crate::once::inside::Inside;
 use crate::once::proof;
 use crate::program;
 use crate::qemu;
@@ -106,7 +107,8 @@ pub(crate) fn was_drawn(demo: &Demo<'_>, words: &[&str]) -> Result<()> {
 pub(crate) fn answers(demo: &Demo<'_>, spec: &MachineSpec, words: &str, wanted: &[&str]) -> Result<()> {
     let address = demo.programs.address(&spec.name)?;
     demo.show.doing(&format!("ssh debian@{address}"));
-    let said = proof::ask(demo.rack, &demo.fleet.key, &address, words)?;
+    let scale = demo.accelerator.timeout_scale();
+    let said = Inside::at(demo.rack, &demo.fleet.key, address.clone(), scale).ask(words)?;
     wanted
         .iter()
         .try_for_each(|wanted| says(&said, &format!("{} at {address}", spec.name), wanted))?;
