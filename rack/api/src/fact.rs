@@ -1,6 +1,6 @@
 //! Facts: what was seen or done, stored and never edited.
 
-use crate::{inventory::Inventory, job::JobRef, order::OrderRef};
+use crate::{boot_order::BootOrderSeen, inventory::Inventory, job::JobRef, order::OrderRef};
 use schema_ids::{BindingId, ContentId, Digest, DiskId, Mac, MachineId, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -105,6 +105,13 @@ pub enum FactBody {
         job: JobRef,
         /// What the machine is made of.
         inventory: Box<Inventory>,
+    },
+    /// In which order the firmware starts things.
+    BootOrder {
+        /// The job that looked, and put it right.
+        job: JobRef,
+        /// Before and after.
+        order: BootOrderSeen,
     },
     /// A step of a job.
     Step {

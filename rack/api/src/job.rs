@@ -1,5 +1,6 @@
 //! Jobs of the in-machine agent, with every choice already made by the plan.
 
+use crate::boot_order::BootOrder;
 use crate::inventory::FirmwareKind;
 use crate::network::Network;
 use crate::volume::{Array, Device, VolumeGroup};
@@ -13,6 +14,9 @@ pub struct Job {
     pub job: JobRef,
     /// The machine's name, for its console.
     pub name: Name,
+    /// What the machine's firmware shall try first; set by every job where the firmware lets itself be told.
+    #[serde(default)]
+    pub boot_order: BootOrder,
     /// What to do.
     pub kind: JobKind,
 }

@@ -3,6 +3,7 @@
 use crate::rack::Rack;
 use crate::say;
 use crate::step::{StepFailed, Steps};
+use rack_api::boot_order::BootOrderSeen;
 use rack_api::fact::FactBody;
 use rack_api::inventory::Inventory;
 use rack_api::job::{Deploy, Erase, Job, JobKind};
@@ -12,6 +13,9 @@ use schema_ids::Uuid;
 pub trait Hands {
     /// The machine's inventory; what cannot be read is said in it.
     fn inspect(&mut self) -> Inventory;
+
+    /// Puts the firmware's boot order right and tells it, where the firmware has one.
+    fn boot_order(&mut self) -> Option<BootOrderSeen>;
 
     /// Carries out a deployment, step by step. The installed system keeps the token for its word.
     ///
@@ -48,10 +52,17 @@ pub fn carry_out(hands: &mut impl Hands, rack: &mut Rack, boot_id: Uuid, job: Jo
     let done = match job.kind {
         JobKind::Inspect => {
             let inventory = Box::new(hands.inspect());
-            rack.report(vec![FactBody::Inventory {
+            let order = hands.boot_order();
+            let inventory = FactBody::Inventory {
                 job: reference,
                 inventory,
-            }]);
+            };
+            let order = order.map(|order| FactBody::BootOrder {
+                job: reference,
+                order,
+            });
+            // The order first: whoever acts on the inventory finds it there.
+            rack.report(order.into_iter().chain([inventory]).collect());
             Ok(())
         }
         JobKind::Erase(plan) => {

@@ -9,6 +9,7 @@
 
 pub mod agent;
 pub mod artefact;
+pub mod boot_entries;
 pub mod console;
 pub mod content;
 pub mod deploy;

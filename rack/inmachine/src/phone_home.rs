@@ -67,6 +67,8 @@ pub fn phone_home(sysfs: &Sysfs) -> Result<(), PhoneHomeError> {
         }),
         root_device: root.map(|(_, source)| source).unwrap_or_default(),
     };
+    // Who is called deployed survives a power cut: host keys and settings of the first boot are on the disk.
+    rustix::fs::sync();
     Rack::new(&config.server, "")
         .phone_home(&word)
         .map_err(PhoneHomeError::Call)

@@ -6,6 +6,7 @@
 
 mod fold;
 
+use rack_api::boot_order::BootOrderSeen;
 use rack_api::fact::{BmcFaultKind, BootEvidence, Fact, PowerSeen, StepState};
 use rack_api::inventory::Inventory;
 use rack_api::job::{Deploy, Erase, Job, JobRef};
@@ -113,6 +114,8 @@ pub struct MachineFacts {
     pub inventory: Option<Seen<Inventory>>,
     /// The generation of the job that took it.
     pub inspected_in: Option<Generation>,
+    /// The firmware's boot order around the newest job that could read it.
+    pub boot_order: Option<Seen<BootOrderSeen>>,
     /// The newest boot from the network; `since` is when it was last added to.
     pub boot: Option<Seen<BootEvidence>>,
     /// When that boot began, by the store's clock; later than it did by as long as its word was under way.

@@ -3,6 +3,7 @@
 //! Text of machines, firmware and strangers ends up here, and then on someone's terminal: [`line`] lets no
 //! control character through and cuts what is too long. Nothing here decides.
 
+use crate::boot_order;
 use rack_api::fact::{BmcFaultKind, BootEvidence, FactBody, PowerSeen, StepState};
 use rack_api::inventory::Inventory;
 use rack_api::order::OrderRef;
@@ -56,6 +57,9 @@ pub fn fact(body: &FactBody) -> String {
             format!("job begun: generation {}, try {}", job.generation, job.attempt)
         }
         FactBody::Inventory { inventory, .. } => format!("inspected: {}", made_of(inventory)),
+        FactBody::BootOrder { order, .. } => {
+            format!("the firmware starts {}", boot_order::words(&order.left))
+        }
         FactBody::Step { step, state, .. } => match state {
             StepState::Started => format!("{step}: begun"),
             StepState::Progress { done, .. } => format!("{step}: {} MiB", done >> 20),

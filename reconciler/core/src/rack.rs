@@ -1,11 +1,12 @@
 //! What one rack agent is to serve and to do: the adopted plan, seen from its place.
 //!
-//! A whole value, made anew each time and compared by digest; never a difference. It holds BMC
-//! credentials, so it is sent over mutual TLS and never stored or printed.
+//! A whole value, made anew each time and compared by digest; never a difference. BMC accounts pass through
+//! it as the shell hands them in: sealed to the agent, but for the digest, which is taken of what was sealed.
 
 use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::plan::{LinkPlan, MachinePlan, Plan};
+use crate::roles::BmcTimes;
 use rack_api::config::{
     AddressRange, BmcAccess, Desired, Enlist, Known, Link, RackConfig, RackMachine, RackNic, Subnet,
 };
@@ -17,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 /// What the value is made of.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
-    /// The adopted plan.
+    /// The adopted plan, as it is in hand (see [`roles`](crate::roles)).
     pub plan: &'a Plan,
     /// This life of the control plane.
     pub incarnation: Incarnation,
@@ -27,8 +28,10 @@ pub struct Inputs<'a> {
     /// Machines on which an installation of ours ever began: local boot whenever a job cannot be
     /// vouched for.
     pub written: &'a BTreeSet<MachineId>,
-    /// BMC accounts by secret name: user and password.
-    pub secrets: &'a BTreeMap<Name, (String, String)>,
+    /// BMC accounts by secret name, each sealed to the agent.
+    pub secrets: &'a BTreeMap<Name, String>,
+    /// How long the agent commands BMCs.
+    pub bmc_times: BmcTimes,
     /// Key of the job tokens, hexadecimal.
     pub token_key: &'a str,
 }
@@ -64,7 +67,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
             })
         });
         let bmc = if drives(machine) {
-            bmc_access(machine, inputs.secrets)
+            bmc_access(machine, inputs)
         } else {
             None
         };
@@ -211,14 +214,15 @@ fn hostname(machine: &MachinePlan) -> String {
     }
 }
 
-fn bmc_access(machine: &MachinePlan, secrets: &BTreeMap<Name, (String, String)>) -> Option<BmcAccess> {
+fn bmc_access(machine: &MachinePlan, inputs: &Inputs<'_>) -> Option<BmcAccess> {
     let bmc = machine.bmc.as_ref()?;
-    let (username, password) = secrets.get(bmc.secret.as_ref()?)?;
     Some(BmcAccess {
         driver: bmc.driver.clone(),
         address: SocketAddr::new(bmc.address, bmc.port),
-        username: username.clone(),
-        password: password.clone(),
+        lease_ms: u64::try_from(inputs.bmc_times.lease.as_millis()).unwrap_or(u64::MAX),
+        sealed: inputs.secrets.get(bmc.secret.as_ref()?)?.clone(),
+        username: String::new(),
+        password: String::new(),
     })
 }
 
@@ -233,6 +237,7 @@ fn served_link(link: &LinkPlan, agent: &Name) -> Link {
         dhcp: link.dhcp,
         enlist: link.enlist,
         subnets: subnets.collect(),
+        relay: link.relay.clone(),
     }
 }
 

@@ -59,6 +59,7 @@ impl Place {
             FactBody::Enlisted { mac, .. } => Self::new("enlisted", mac.to_string()).replan(),
             FactBody::JobStarted { job, boot_id } => Self::new("job-started", boot_id.to_string()).job(job),
             FactBody::Inventory { job, .. } => Self::new("inventory", content()).job(job).replan(),
+            FactBody::BootOrder { job, .. } => Self::new("boot-order", digest(body)).job(job),
             FactBody::Step {
                 job,
                 boot_id,

@@ -113,7 +113,7 @@ async fn facts(
             UNION ALL
             -- What holds now, since when: the newest of a kind, and the first after something else.
             SELECT began.position, newest.position
-            FROM asked CROSS JOIN unnest('{boot,power,bmc-fault,inventory,installed,phoned-home}'::text[]) AS kinds (kind)
+            FROM asked CROSS JOIN unnest('{boot,power,bmc-fault,inventory,boot-order,installed,phoned-home}'::text[]) AS kinds (kind)
             CROSS JOIN LATERAL (
                 SELECT position, slot FROM fact WHERE machine = asked.machine AND kind = kinds.kind
                 ORDER BY position DESC LIMIT 1) AS newest

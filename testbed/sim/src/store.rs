@@ -269,6 +269,7 @@ pub(crate) fn about(body: &FactBody) -> Option<MachineId> {
         | FactBody::OrderFailed { order, .. } => Some(order.machine),
         FactBody::JobStarted { job, .. }
         | FactBody::Inventory { job, .. }
+        | FactBody::BootOrder { job, .. }
         | FactBody::Step { job, .. }
         | FactBody::Erased { job, .. }
         | FactBody::Installed { job, .. }

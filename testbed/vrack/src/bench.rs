@@ -5,7 +5,7 @@
 use crate::accelerator::Accelerator;
 use crate::child;
 use crate::error::{Result, RigError};
-use crate::machine::{BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
+use crate::machine::{BmcKind, BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
 use crate::preflight;
 use crate::program;
 use crate::rack::{self, Rack};
@@ -42,6 +42,7 @@ pub(crate) fn machine() -> MachineSpec {
             })
             .to_vec(),
         bmc: BmcSpec {
+            kind: BmcKind::Simulator,
             address: Ipv4Addr::new(10, 77, 1, 1),
             kcs_port: 9231,
             user: "admin".to_owned(),

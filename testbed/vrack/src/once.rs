@@ -14,13 +14,14 @@ mod mirror;
 mod network;
 mod proof;
 mod reboots;
+mod uefi;
 mod used_disks;
 mod watch;
 
 use crate::accelerator::Accelerator;
 use crate::error::{Result, chain};
 use crate::images;
-use crate::machine::{BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
+use crate::machine::{BmcKind, BmcSpec, DiskSpec, Firmware, MachineSpec, NetworkBoot, NicSpec};
 use crate::preflight;
 use crate::programs::{self, Programs};
 use crate::rack::Rack;
@@ -73,6 +74,12 @@ pub(crate) enum Kind {
     Disks,
     /// Two disks mirrored, with volumes on them.
     Mirror,
+    /// A UEFI machine by PXE; then it is rebooted with the rack and without.
+    Uefi,
+    /// The same by HTTP boot.
+    UefiHttp,
+    /// A UEFI machine with two mirrored disks; then it boots from the second alone.
+    UefiMirror,
     /// Two ports, with a bond, tagged VLANs and a bridge on them.
     Network,
     /// Other layouts over disks that are in use, beside one that is somebody's.
@@ -93,33 +100,42 @@ fn machine(kind: Kind) -> MachineSpec {
         bytes: 6 << 30,
     };
     let disks = match kind {
-        Kind::Plain | Kind::Faults | Kind::Network => vec![os],
+        Kind::Plain | Kind::Faults | Kind::Network | Kind::Uefi | Kind::UefiHttp => vec![os],
         Kind::Disks => vec![os, disks::data()],
-        Kind::Mirror | Kind::KernelUpgrade => vec![os.clone(), mirror::other(&os)],
+        Kind::Mirror | Kind::KernelUpgrade | Kind::UefiMirror => vec![os.clone(), mirror::other(&os)],
         Kind::UsedDisks => {
             let [second, third] = used_disks::others(&os);
             vec![os, second, third]
         }
     };
-    let first = NicSpec {
+    let firmware = match kind {
+        Kind::Uefi | Kind::UefiMirror => Firmware::Uefi(NetworkBoot::Pxe),
+        Kind::UefiHttp => Firmware::Uefi(NetworkBoot::Http),
+        Kind::Plain
+        | Kind::Faults
+        | Kind::Disks
+        | Kind::Mirror
+        | Kind::Network
+        | Kind::UsedDisks
+        | Kind::KernelUpgrade => Firmware::Bios,
+    };
+    let mut nics = vec![NicSpec {
         mac: "52:54:00:77:00:01".to_owned(),
         tap: "tap0".to_owned(),
-    };
-    let nics = match kind {
-        Kind::Network => vec![first, network::other()],
-        Kind::Plain | Kind::Faults | Kind::Disks | Kind::Mirror | Kind::UsedDisks | Kind::KernelUpgrade => {
-            vec![first]
-        }
-    };
+    }];
+    if kind == Kind::Network {
+        nics.push(network::other());
+    }
     MachineSpec {
         name: "node-01".to_owned(),
         uuid: "11111111-2222-3333-4444-555555555501".to_owned(),
         serial: "LAB-0001".to_owned(),
-        firmware: Firmware::Bios,
+        firmware,
         memory_mib: 1024,
         disks,
         nics,
         bmc: BmcSpec {
+            kind: BmcKind::Simulator,
             address: Ipv4Addr::new(10, 77, 0, 11),
             kcs_port: 9231,
             user: "admin".to_owned(),
@@ -134,11 +150,14 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         tie::to_input();
     }
     preflight::check()?;
+    let kind = wish.from.map_or(wish.life, Point::kind);
+    let spec = machine(kind);
+    if matches!(spec.firmware, Firmware::Uefi(_)) {
+        preflight::check_uefi()?;
+    }
     let built = images::build(&wish.programs, &wish.images)?;
     let accelerator = Accelerator::choose(built[0].file("kernel")?)?;
     println!("machines run by {}", accelerator.argument());
-    let kind = wish.from.map_or(wish.life, Point::kind);
-    let spec = machine(kind);
     let rack = Rack::open(std::slice::from_ref(&spec), accelerator, |run| match wish.from {
         Some(point) => copies::put(run, point, &built),
         None => Ok(()),
@@ -177,6 +196,8 @@ fn live(
             Fleet::create(rack, spec, &example, built)?.with(mirror::layout)?
         }
         Kind::Network => Fleet::create(rack, spec, &example, built)?.with(network::layout)?,
+        Kind::Uefi | Kind::UefiHttp => Fleet::create(rack, spec, &example, built)?.with(uefi::layout)?,
+        Kind::UefiMirror => Fleet::create(rack, spec, &example, built)?.with(uefi::mirror_layout)?,
     };
     if wish.from.is_none() {
         fleet.declare()?;
@@ -195,6 +216,8 @@ fn live(
         Kind::Faults => faults::live(&life),
         Kind::Disks => disks::live(&life),
         Kind::Mirror => mirror::live(&life),
+        Kind::Uefi | Kind::UefiHttp => uefi::live(&life),
+        Kind::UefiMirror => uefi::live_mirrored(&life),
         Kind::Network => network::live(&life),
         Kind::UsedDisks => used_disks::live(&life, wish.from),
         Kind::KernelUpgrade => kernel_upgrade::live(&life, wish.from),

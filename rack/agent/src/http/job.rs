@@ -166,6 +166,7 @@ fn may_say(token: &BootToken, body: &FactBody) -> bool {
     match body {
         FactBody::JobStarted { job, .. }
         | FactBody::Inventory { job, .. }
+        | FactBody::BootOrder { job, .. }
         | FactBody::Step { job, .. }
         | FactBody::Erased { job, .. }
         | FactBody::Installed { job, .. }

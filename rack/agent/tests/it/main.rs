@@ -13,5 +13,7 @@ mod group_commit;
 mod killed;
 mod power;
 mod rack;
+mod relay;
 mod spool;
 mod strace;
+mod two_agents;

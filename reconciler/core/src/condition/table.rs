@@ -132,9 +132,16 @@ conditions! {
         under_way: true,
     }
     PowerDrift POWER_DRIFT {
-        meaning: "The machine was switched by someone else: a deployed one is off, or an idle one is on. This is shown and not fought.",
-        person: "Switch it back, or leave it: nothing waits for it.",
-        by_itself: "Ends when the machine is seen as wanted.",
+        meaning: "The machine was switched by someone else: a deployed one is off, or an idle one is on. This is shown and not fought, unless git says `power = \"on\"`.",
+        person: "Switch it back (`muster machine power`), or leave it: nothing waits for it.",
+        by_itself: "Ends when the machine is seen as wanted. One with `power = \"on\"` is switched on again, ever less often, at most five times a day.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    PowerOrdered POWER_ORDERED {
+        meaning: "A person ordered the machine's power with `muster machine power`, and it stands as ordered; this is not fought.",
+        person: "Order it back when you are done: `muster machine power MACHINE on` (or `off` for an idle machine).",
+        by_itself: "Nothing. It ends with another such order, when the machine is switched some other way, and with a commit that wants something else of the machine.",
         limit: Limit::None,
         under_way: false,
     }

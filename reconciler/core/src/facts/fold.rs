@@ -107,6 +107,7 @@ impl Folding {
                 self.facts.inspected_in = Some(job.generation);
                 renew(&mut self.facts.inventory, (**inventory).clone(), at)
             }
+            FactBody::BootOrder { order, .. } => renew(&mut self.facts.boot_order, order.clone(), at),
             FactBody::Step {
                 job,
                 boot_id,

@@ -22,6 +22,7 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::BmcRefused
         | Condition::PowerByHand
         | Condition::PowerDrift
+        | Condition::PowerOrdered
         | Condition::WaitingForRack
         | Condition::Powering
         | Condition::Commissioning

@@ -93,7 +93,7 @@ impl Phase {
             Self::Ready => PhaseRow {
                 name: "Ready",
                 meaning: "Inspected and idle.",
-                waits: &[],
+                waits: &[Condition::PowerDrift, Condition::PowerOrdered],
                 failure: "none",
                 abort: NO_ABORT,
                 later: false,
@@ -137,8 +137,14 @@ impl Phase {
             Self::Deployed => PhaseRow {
                 name: "Deployed",
                 meaning: "Runs what is wanted, by its own word.",
-                waits: &[Condition::PowerDrift, Condition::Orphaned],
-                failure: "none: what is switched off or changed by hand is shown, not fought",
+                waits: &[
+                    Condition::PowerDrift,
+                    Condition::PowerOrdered,
+                    Condition::Powering,
+                    Condition::RackSilent,
+                    Condition::Orphaned,
+                ],
+                failure: "none: what is switched off or changed by hand is shown, and fought only where git says `power = \"on\"`",
                 abort: NO_ABORT,
                 later: false,
             },
@@ -248,7 +254,7 @@ pub fn page() -> String {
             .expect("writing into a String never fails");
     }
     page.push_str(
-        "\nBeside the phase stand marks: Held, Outdated, Drifted, Orphaned, Foreign, Stalled. \
+        "\nBeside the phase stand marks: Held, Outdated, Drifted, Orphaned, Foreign, Misordered, Stalled. \
          A job's own limit grows with its disks: a minute for each TiB.\n",
     );
     page

@@ -246,12 +246,19 @@ impl Compared<'_> {
         let (before, now) = (self.before?, self.machine);
         let mut differ: Vec<String> = [
             ("nic", before.nics != now.nics),
-            ("bmc", before.bmc != now.bmc || before.bmc_agent != now.bmc_agent),
+            (
+                "bmc",
+                before.bmc != now.bmc
+                    || before.bmc_agent != now.bmc_agent
+                    || before.bmc_standby != now.bmc_standby,
+            ),
             ("boot.mode", before.firmware != now.firmware),
+            ("boot.order", before.boot_order != now.boot_order),
             (
                 "boot.timeout",
                 before.boot_timeout_seconds != now.boot_timeout_seconds,
             ),
+            ("power", before.keep_on != now.keep_on),
             ("serial", before.serial != now.serial),
             ("uuid", before.uuid != now.uuid),
             ("rack", before.rack != now.rack),

@@ -4,6 +4,8 @@
 //! shipped `tick` is asked until it orders nothing more. The snapshot is what was ordered and what is
 //! waited for.
 
+mod firmware;
+mod by_hand;
 mod in_git;
 
 use crate::planning;
@@ -37,9 +39,15 @@ pub(crate) struct Case {
     /// Whether a deployment names it.
     #[serde(default)]
     deployed: bool,
+    /// Whether its firmware is UEFI.
+    #[serde(default)]
+    uefi: bool,
     /// Whether it has a BMC.
     #[serde(default = "yes")]
     bmc: bool,
+    /// Whether git says `power = "on"`.
+    #[serde(default)]
+    keep_on: bool,
     /// Its `boot.timeout`, where git says one.
     boot_timeout: Option<String>,
     /// Held from the beginning, with the reason.
@@ -90,6 +98,8 @@ impl Stage {
             bmc: case.bmc,
             boot_timeout: case.boot_timeout.clone(),
             deployed: case.deployed,
+            uefi: case.uefi,
+            keep_on: case.keep_on,
             epoch: 0,
             inspect: 0,
             removed: None,
@@ -312,8 +322,8 @@ impl Stage {
 
     fn inventory(&mut self) {
         let seen: planning::SeenMachine = toml::from_str(&format!(
-            "serial = \"S1\"\nmacs = [\"{MAC}\"]\ndisks = [{{ id = \"serial:d1\", gb = 20, holds = \"{}\" }}]",
-            self.holds
+            "uefi = {}\nserial = \"S1\"\nmacs = [\"{MAC}\"]\ndisks = [{{ id = \"serial:d1\", gb = 20, holds = \"{}\" }}]",
+            self.in_git.uefi, self.holds
         ))
         .unwrap();
         let first = JobRef {
@@ -366,6 +376,7 @@ impl Stage {
                 });
             }
             "power" | "switched" | "bmc" => self.bmc(verb, rest),
+            "by-hand" => self.by_hand(rest),
             "boot" => self.tell(FactBody::Boot {
                 machine: Some(machine),
                 boot: self.boot(rest),
@@ -387,6 +398,7 @@ impl Stage {
                 }
                 self.inventory();
             }
+            "firmware" => self.firmware(rest),
             "job-done" => {
                 let (job, boot_id) = (self.job(), self.boot_id());
                 self.tell(FactBody::JobDone { job, boot_id });

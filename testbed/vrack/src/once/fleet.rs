@@ -16,8 +16,8 @@ use std::time::Duration;
 /// git and ssh-keygen answer at once; a loaded host gets more.
 const SHORT: Duration = Duration::from_secs(60);
 
-/// A line of the example's machine.
-const MACHINE_LINE: &str = "boot.mode = \"bios\"";
+/// How a line of the example's machine begins.
+const MACHINE_LINE: &str = "boot.mode = ";
 
 /// The branch of the pull request.
 pub(crate) const PROPOSAL: &str = "deploy-node-01";

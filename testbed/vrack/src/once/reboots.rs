@@ -57,13 +57,17 @@ pub(crate) fn reboot(life: &Life<'_>, with: &str) -> Result<()> {
 
 /// Starts the machine by this order and waits for one more login prompt of the installed system.
 pub(crate) fn boot(life: &Life<'_>, order: &str, with: &str) -> Result<()> {
+    start_until(life, order, with, &format!("{} login:", life.spec.name))
+}
+
+/// Starts the machine by this order and waits until its console says this once more.
+pub(crate) fn start_until(life: &Life<'_>, order: &str, with: &str, sign: &str) -> Result<()> {
     let console = || rack::console(&life.rack.machine(&life.spec.name));
-    let prompt = format!("{} login:", life.spec.name);
-    let before = console().matches(&prompt).count();
+    let before = console().matches(sign).count();
     let began = Instant::now();
     let limit = LOGIN_MAX * life.accelerator.timeout_scale();
     life.by_hand(order)?;
-    while console().matches(&prompt).count() == before {
+    while console().matches(sign).count() == before {
         if began.elapsed() > limit {
             return Err(RigError::TooLong {
                 awaited: format!("its own disk with {with}"),

@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::scripted::{Disk, Machine, answer, erase, install};
+use rack_api::boot_order::BootOrderSeen;
 use rack_api::fact::FactBody;
 use rack_api::inventory::{self, Cpu, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
 use rack_api::job::{Deploy, Erase, JobRef};
@@ -71,6 +72,10 @@ struct Files<'a>(&'a Machine);
 impl Hands for Files<'_> {
     fn inspect(&mut self) -> Inventory {
         inspect(self.0)
+    }
+
+    fn boot_order(&mut self) -> Option<BootOrderSeen> {
+        None
     }
 
     fn deploy(
