@@ -100,9 +100,11 @@ fn add_nics_and_disks(words: &mut Words, spec: &MachineSpec, directory: &Path, f
     // start; so a BMC's one-shot wish is lost on it, as it is on many a board.
     let is_uefi = matches!(spec.firmware, Firmware::Uefi(_));
     let index = |order: usize| {
-        (!is_uefi)
-            .then(|| format!(",bootindex={order}"))
-            .unwrap_or_default()
+        if is_uefi {
+            String::new()
+        } else {
+            format!(",bootindex={order}")
+        }
     };
     for (at, NicSpec { mac, tap }) in spec.nics.iter().enumerate() {
         // An empty ROM leaves network boot to OVMF itself, as on real boards; SeaBIOS has only the card's iPXE.

@@ -4,8 +4,8 @@
 //! shipped `tick` is asked until it orders nothing more. The snapshot is what was ordered and what is
 //! waited for.
 
-mod firmware;
 mod by_hand;
+mod firmware;
 mod in_git;
 
 use crate::planning;

@@ -6,8 +6,9 @@
 use crate::error::{Result, RigError, failed};
 use crate::machine::{Firmware, NetworkBoot};
 use crate::once::faults::Faults;
+use crate::once::inside::Inside;
 use crate::once::life::Life;
-use crate::once::reboots::{reboot, start_until};
+use crate::once::reboots::{boot, reboot, start_until};
 use crate::once::{disks, mirror, proof};
 use crate::rack;
 use std::fs;
@@ -92,10 +93,8 @@ pub(crate) fn live_mirrored(life: &Life<'_>) -> Result<()> {
     let aside = life.rack.run.path("disk0-aside.raw");
     fs::rename(life.disk(0), aside).map_err(failed("take the first disk out"))?;
     disks::blank(&life.disk(0), life.spec.disks[0].bytes)?;
-    let prompt = format!("{} login:", life.spec.name);
-    start_until(life, "power 1", "the first disk blank", &prompt)?;
-    let address = life.programs.address(&life.spec.name)?;
-    proof::ssh(life.rack, &life.fleet.key, &address)
+    boot(life, "power 1", "the first disk blank")?;
+    proof::ssh(&Inside::of(life)?)
 }
 
 fn deployed(life: &Life<'_>) -> Result<()> {
