@@ -99,10 +99,9 @@ fn add_nics_and_disks(words: &mut Words, spec: &MachineSpec, directory: &Path, f
     // UEFI keeps its own boot order, which is what muster sets. OVMF would write an index into it at each
     // start; so a BMC's one-shot wish is lost on it, as it is on many a board.
     let is_uefi = matches!(spec.firmware, Firmware::Uefi(_));
-    let index = |order: usize| {
-        (!is_uefi)
-            .then(|| format!(",bootindex={order}"))
-            .unwrap_or_default()
+    let index = |order: usize| match spec.firmware {
+        Firmware::Bios | Firmware::Scripted => format!(",bootindex={order}"),
+        Firmware::Uefi(_) => String::new(),
     };
     for (at, NicSpec { mac, tap }) in spec.nics.iter().enumerate() {
         // An empty ROM leaves network boot to OVMF itself, as on real boards; SeaBIOS has only the card's iPXE.

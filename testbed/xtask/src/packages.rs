@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and reason.
-const PACKAGES: [(&str, &str); 23] = [
+const PACKAGES: [(&str, &str); 24] = [
     (
         "build-essential",
         "links Rust programs and builds the C parts of libgit2, zstd and ring",
@@ -19,6 +19,7 @@ const PACKAGES: [(&str, &str); 23] = [
     ("postgresql", "musterd's private cluster"),
     ("qemu-system-x86", "machines"),
     ("seabios", "their BIOS"),
+    ("ovmf", "their UEFI"),
     ("ipxe-qemu", "their network cards' boot ROM"),
     ("ipxe", "boot files that muster-rackd serves"),
     ("openipmi", "ipmi_sim, their BMCs"),
