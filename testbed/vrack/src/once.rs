@@ -74,6 +74,8 @@ pub(crate) enum Kind {
     Uefi,
     /// The same by HTTP boot.
     UefiHttp,
+    /// A UEFI machine with Secure Boot, as far as the in-machine agent: shim, signed GRUB, signed kernel.
+    SecureBoot,
     /// A UEFI machine with two mirrored disks; then it boots from the second alone.
     UefiMirror,
 }
@@ -90,7 +92,7 @@ fn machine(kind: Kind) -> MachineSpec {
         bytes: 6 << 30,
     };
     let disks = match kind {
-        Kind::Plain | Kind::Faults | Kind::Uefi | Kind::UefiHttp => vec![os],
+        Kind::Plain | Kind::Faults | Kind::Uefi | Kind::UefiHttp | Kind::SecureBoot => vec![os],
         Kind::Disks => vec![os, disks::data()],
         Kind::Mirror | Kind::UefiMirror => vec![os.clone(), mirror::other(&os)],
     };
@@ -98,6 +100,7 @@ fn machine(kind: Kind) -> MachineSpec {
         Kind::Plain | Kind::Faults | Kind::Disks | Kind::Mirror => Firmware::Bios,
         Kind::Uefi | Kind::UefiMirror => Firmware::Uefi(NetworkBoot::Pxe),
         Kind::UefiHttp => Firmware::Uefi(NetworkBoot::Http),
+        Kind::SecureBoot => Firmware::Uefi(NetworkBoot::SecurePxe),
     };
     MachineSpec {
         name: "node-01".to_owned(),
@@ -126,8 +129,8 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     }
     preflight::check()?;
     let spec = machine(wish.life);
-    if matches!(spec.firmware, Firmware::Uefi(_)) {
-        preflight::check_uefi()?;
+    if let Firmware::Uefi(network) = spec.firmware {
+        preflight::check_uefi(network)?;
     }
     let built = images::build(&wish.programs, &wish.images)?;
     let accelerator = Accelerator::choose(built[0].file("kernel")?)?;
@@ -167,6 +170,7 @@ fn live(
         Kind::Disks => Fleet::create(rack, spec, &example, built)?.with(disks::layout)?,
         Kind::Mirror => Fleet::create(rack, spec, &example, built)?.with(mirror::layout)?,
         Kind::Uefi | Kind::UefiHttp => Fleet::create(rack, spec, &example, built)?.with(uefi::layout)?,
+        Kind::SecureBoot => Fleet::create(rack, spec, &example, built)?.with(uefi::secure_layout)?,
         Kind::UefiMirror => Fleet::create(rack, spec, &example, built)?.with(uefi::mirror_layout)?,
     };
     if wish.from.is_none() {
@@ -187,6 +191,7 @@ fn live(
         Kind::Disks => disks::live(&life),
         Kind::Mirror => mirror::live(&life),
         Kind::Uefi | Kind::UefiHttp => uefi::live(&life),
+        Kind::SecureBoot => uefi::live_secure(&life),
         Kind::UefiMirror => uefi::live_mirrored(&life),
     }
 }
