@@ -5,6 +5,7 @@ use crate::console::chain;
 use crate::content;
 use crate::deploy;
 use crate::early;
+use crate::erase;
 use crate::inventory;
 use crate::job::{Hands, carry_out};
 use crate::kernel_arguments::{ArgumentError, KernelArguments};
@@ -17,7 +18,7 @@ use crate::sysfs::Sysfs;
 use rack_api::boot_order::BootOrderSeen;
 use rack_api::fact::FactBody;
 use rack_api::inventory::Inventory;
-use rack_api::job::{Deploy, JobRef};
+use rack_api::job::{Deploy, Erase, JobRef};
 use rack_api::machine::HelloAnswer;
 use schema_ids::{ContentId, Mac, Uuid};
 use std::time::Duration;
@@ -123,6 +124,10 @@ impl Hands for Own<'_> {
         phone_home_token: String,
     ) -> Result<(), StepFailed> {
         deploy::run(self.sysfs, steps, plan, phone_home_token, self.wish)
+    }
+
+    fn erase(&mut self, steps: &mut Steps<'_>, plan: &Erase) -> Result<(), StepFailed> {
+        erase::run(self.sysfs, steps, plan)
     }
 }
 

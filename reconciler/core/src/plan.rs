@@ -15,6 +15,7 @@ mod layout;
 mod links;
 mod machines;
 mod network;
+mod release;
 mod slots;
 
 use crate::condition::Condition;
@@ -48,7 +49,7 @@ pub struct Plan {
     pub links: BTreeMap<String, LinkPlan>,
     /// The system that jobs run in.
     pub ephemeral: Option<Ephemeral>,
-    /// Every machine that is or was declared and has not been retired.
+    /// Every machine that is or was declared; a retired one for as long as its `removed` entry stands.
     pub machines: BTreeMap<MachineId, MachinePlan>,
     /// Bindings that this plan keeps or makes.
     pub bindings: BTreeMap<BindingId, Binding>,

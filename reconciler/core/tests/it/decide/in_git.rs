@@ -12,6 +12,8 @@ pub(super) struct InGit {
     pub(super) uefi: bool,
     pub(super) epoch: u32,
     pub(super) inspect: u32,
+    /// Which `removed` entry there is instead: `deployment quick`, `machine retain` …
+    pub(super) removed: Option<String>,
 }
 
 /// The fleet that says so.
@@ -23,6 +25,7 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         uefi,
         epoch,
         inspect,
+        removed,
     } = said;
     let (mode, storage) = if *uefi { ("uefi", "efi") } else { ("bios", "disk") };
     let bmc = if *bmc {
@@ -41,6 +44,15 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"{storage}\"\n\
          network = \"auto\"\nreinstall = {epoch}\n"
     );
-    let text = if *deployed { machine + &deployment } else { machine };
+    let text = match removed.as_ref().and_then(|removed| removed.split_once(' ')) {
+        Some(("machine", disks)) => tombstone("machine.m1", disks),
+        Some((_, disks)) => machine + &tombstone("deployment.web", disks),
+        None if *deployed => machine + &deployment,
+        None => machine,
+    };
     planning::fleet("unreviewed = \"allow\"", &text)
+}
+
+fn tombstone(of: &str, disks: &str) -> String {
+    format!("[removed.{of}]\ndisks = \"{disks}\"\nreason = \"over\"\n")
 }
