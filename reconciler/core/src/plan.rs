@@ -97,6 +97,9 @@ pub struct MachinePlan {
     /// What its firmware shall try first: `boot.order`.
     #[serde(default)]
     pub boot_order: BootOrder,
+    /// Whether its firmware starts signed loaders only: `boot.secure-boot`.
+    #[serde(default)]
+    pub secure_boot: bool,
     /// The longest time without news while it starts: `boot.timeout`. Plans stored before there was one
     /// have the default.
     #[serde(default = "boot_timeout_default")]

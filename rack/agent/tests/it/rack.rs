@@ -491,6 +491,7 @@ pub(crate) fn desired(enlist: Enlist, range: (&str, &str)) -> Desired {
         hostname: Some("node-01".to_owned()),
         installed: false,
         firmware: FirmwareKind::Bios,
+        secure_boot: false,
         bmc: None,
         refuse: None,
     };

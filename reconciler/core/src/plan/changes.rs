@@ -254,6 +254,7 @@ impl Compared<'_> {
             ),
             ("boot.mode", before.firmware != now.firmware),
             ("boot.order", before.boot_order != now.boot_order),
+            ("boot.secure-boot", before.secure_boot != now.secure_boot),
             (
                 "boot.timeout",
                 before.boot_timeout_seconds != now.boot_timeout_seconds,

@@ -16,6 +16,9 @@ use std::fs;
 /// What iPXE says when the rack sends a machine to its own disk.
 const SENT_ON: &str = "muster: local boot";
 
+/// What the kernel says where the firmware checks signatures.
+const ENFORCED: &str = "secureboot: Secure boot enabled";
+
 /// What the system on the disk says as soon as it has its root, long before a login prompt.
 const GREETING: &str = "Debian GNU/Linux 12 (bookworm)";
 
@@ -27,6 +30,12 @@ pub(crate) fn layout(text: &str) -> Result<String> {
 /// The example on a UEFI machine with two mirrored disks.
 pub(crate) fn mirror_layout(text: &str) -> Result<String> {
     uefi(&mirror::replaced(text, MIRROR_LAYOUT)?)
+}
+
+/// The example on a UEFI machine that starts signed loaders only.
+pub(crate) fn secure_layout(text: &str) -> Result<String> {
+    let line = "boot.mode = \"uefi\"";
+    layout(text).map(|text| text.replacen(line, &format!("{line}\nboot.secure-boot = true"), 1))
 }
 
 fn uefi(text: &str) -> Result<String> {
@@ -97,6 +106,20 @@ pub(crate) fn live_mirrored(life: &Life<'_>) -> Result<()> {
     proof::ssh(&Inside::of(life)?)
 }
 
+/// Inspected, by a kernel that found Secure Boot in force.
+pub(crate) fn live_secure(life: &Life<'_>) -> Result<()> {
+    life.begin(&mut Faults::default())?;
+    ordered(life, &["network"])?;
+    let console = rack::console(&life.rack.machine(&life.spec.name));
+    if !console.contains(ENFORCED) {
+        return Err(RigError::Disproved(format!(
+            "the kernel did not say {ENFORCED:?}"
+        )));
+    }
+    println!("the kernel: {ENFORCED}");
+    life.prove_nothing_left()
+}
+
 fn deployed(life: &Life<'_>) -> Result<()> {
     let faults = &mut Faults::default();
     life.begin(faults)?;
@@ -114,7 +137,7 @@ fn ordered(life: &Life<'_>, begins: &[&str]) -> Result<()> {
     let why = life.programs.muster(&["why", &life.spec.name])?;
     let network = match life.spec.firmware {
         Firmware::Uefi(NetworkBoot::Http) => "UEFI HTTPv4 (MAC:525400770001)",
-        Firmware::Uefi(NetworkBoot::Pxe) | Firmware::Bios | Firmware::Scripted => {
+        Firmware::Uefi(NetworkBoot::Pxe | NetworkBoot::SecurePxe) | Firmware::Bios | Firmware::Scripted => {
             "UEFI PXEv4 (MAC:525400770001)"
         }
     };
