@@ -6,9 +6,10 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::claim::Claims;
 use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
+use crate::plan::moved::Moves;
 use crate::plan::slots::Slots;
 use crate::plan::{Blocked, Desired, MachinePlan, Note, Origin, Plan, Protect, WipeSet};
-use crate::plan::{changes, claim, digest, guards, links, machines, slots};
+use crate::plan::{changes, claim, counted, digest, guards, links, machines, moved, slots};
 use rack_api::config::Ephemeral;
 use rack_api::job::Deploy;
 use schema_fleet::{DiskFate, Fleet};
@@ -18,6 +19,8 @@ use std::net::IpAddr;
 
 pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
     let fleet = desired.fleet;
+    let (parent, renamed) = moved::deployments(fleet, parent);
+    let parent = parent.as_ref();
     let claims = claim::claims(fleet, observed, parent);
     let mut addresses = Addresses::new(
         fleet,
@@ -35,17 +38,23 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
             same_commit,
         },
         claims: &claims,
-        slots: &slots,
+        bindings: kept_bindings(parent, &slots),
+        slots,
         addresses: &mut addresses,
         owners: BTreeMap::new(),
-        bindings: kept_bindings(parent, &slots),
         hurt: BTreeSet::new(),
     };
     filling.own();
     for (id, machine) in &mut machines {
         filling.fill(*id, machine);
     }
-    let Filling { bindings, hurt, .. } = filling;
+    let unfilled = counted::fill(&mut filling, &mut machines);
+    let Filling {
+        bindings,
+        hurt,
+        slots,
+        ..
+    } = filling;
     machines.extend(undeclared(fleet, parent, &claims, &slots));
 
     let mut plan = Plan {
@@ -57,7 +66,7 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         links: links::links(fleet),
         ephemeral: ephemeral(fleet),
         wipe_set: wipe_set(&machines, observed),
-        notes: notes(fleet, &machines, &bindings),
+        notes: [notes(fleet, &machines, &bindings), unfilled].concat(),
         machines,
         bindings,
         ended: parent
@@ -70,7 +79,7 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         changes: Vec::new(),
         guards: Vec::new(),
     };
-    plan.changes = changes::changes(parent, &plan, observed, &slots.ending);
+    plan.changes = changes::changes(parent, &plan, observed, &slots.ending, renamed);
     let ground = guards::Ground {
         fleet,
         parent,
@@ -89,18 +98,18 @@ fn kept_bindings(parent: &Plan, slots: &Slots<'_>) -> BTreeMap<BindingId, Bindin
 }
 
 /// Gives machines their intents, one after the other.
-struct Filling<'a, 'b> {
-    context: Context<'a>,
-    claims: &'b Claims,
-    slots: &'b Slots<'a>,
-    addresses: &'b mut Addresses<'a>,
+pub(super) struct Filling<'a, 'b> {
+    pub(super) context: Context<'a>,
+    pub(super) claims: &'b Claims,
+    pub(super) slots: Slots<'a>,
+    pub(super) addresses: &'b mut Addresses<'a>,
     bindings: BTreeMap<BindingId, Binding>,
     /// Whose each disk is.
     owners: BTreeMap<DiskId, BindingId>,
     hurt: BTreeSet<MachineId>,
 }
 
-impl Filling<'_, '_> {
+impl<'a> Filling<'a, '_> {
     fn own(&mut self) {
         for (id, binding) in &self.bindings {
             self.owners
@@ -109,12 +118,8 @@ impl Filling<'_, '_> {
     }
 
     fn fill(&mut self, id: MachineId, machine: &mut MachinePlan) {
-        let before = self.context.parent.machines.get(&id);
         let slot = self.slots.by_machine.get(&id);
         let bound = self.slots.bound.get(&id);
-        if let Some(protect) = slot.and_then(|slot| slot.deployment.protect) {
-            machine.protect = machine.protect.max(Some(Protect::of(protect)));
-        }
         let decided = if let Some(why) = self.claims.ambiguous.get(&id) {
             let blocked = Blocked {
                 condition: Condition::IdentityAmbiguous,
@@ -122,13 +127,25 @@ impl Filling<'_, '_> {
             };
             plain(Intent::Observe { why: why.clone() }, Some(blocked))
         } else if let Some(slot) = slot {
+            let (name, number) = (slot.name, slot.number);
             let decided = decide(&self.context, id, machine, slot, self.addresses);
-            self.bind(id, slot.name, slot.number, decided)
+            self.bind(id, name, number, decided)
         } else if let Some(binding) = bound {
             plain(Intent::Orphaned { binding: *binding }, None)
         } else {
             plain(Intent::IDLE, None)
         };
+        self.settle(id, machine, decided);
+    }
+
+    /// Writes what was decided into the machine's plan.
+    pub(super) fn settle(&mut self, id: MachineId, machine: &mut MachinePlan, decided: Decided) {
+        let before = self.context.parent.machines.get(&id);
+        let slot = self.slots.by_machine.get(&id);
+        let bound = self.slots.bound.get(&id);
+        if let Some(protect) = slot.and_then(|slot| slot.deployment.protect) {
+            machine.protect = machine.protect.max(Some(Protect::of(protect)));
+        }
         let intent = match decided.intent {
             Intent::Ready { .. } => Intent::Ready {
                 look: look(before, machine.inspect),
@@ -150,7 +167,13 @@ impl Filling<'_, '_> {
     }
 
     /// Records what a deployment takes; a disk that another binding has is not taken.
-    fn bind(&mut self, id: MachineId, name: &schema_ids::Name, slot: u32, decided: Decided) -> Decided {
+    pub(super) fn bind(
+        &mut self,
+        id: MachineId,
+        name: &schema_ids::Name,
+        slot: u32,
+        decided: Decided,
+    ) -> Decided {
         let Intent::Deployed(deploy) = &decided.intent else {
             return decided;
         };
@@ -249,7 +272,9 @@ fn undeclared(
 ) -> BTreeMap<MachineId, MachinePlan> {
     let claimed: BTreeSet<&MachineId> = claims.by_name.values().collect();
     let gone = parent.machines.iter().filter(|(id, _)| !claimed.contains(id));
-    let stay = gone.filter(|(_, machine)| !fleet.removed_machines.contains_key(&machine.name));
+    let moves = Moves::of_machines(fleet);
+    let removed = |machine: &MachinePlan| fleet.removed_machines.contains_key(moves.last(&machine.name).0);
+    let stay = gone.filter(|(_, machine)| !removed(machine));
     stay.map(|(id, before)| {
         let binding = slots.bound.get(id).copied();
         let intent = match binding {
@@ -348,6 +373,10 @@ fn notes(
                 "git no longer names it, it keeps running {}",
                 place.unwrap_or_default()
             );
+            let too_many = bindings.get(binding).filter(|_| machine.declared);
+            let text = too_many
+                .and_then(|binding| counted::one_too_many(fleet, binding, &machine.name))
+                .unwrap_or(text);
             note(object.clone(), Condition::Orphaned, text, origin.clone());
         } else if !machine.declared {
             note(
@@ -369,8 +398,14 @@ fn notes(
     let removed = fleet.removed_machines.iter();
     let removed =
         removed.map(|(name, gone)| (format!("removed.machine.{name}"), gone.disks.value, &gone.origin));
+    let released = fleet.deployments.iter().filter_map(|(name, deployment)| {
+        let release = deployment.release.as_ref()?;
+        let object = format!("deployment.{name}.release");
+        Some((object, release.disks.value, &release.origin))
+    });
     for (object, _, origin) in deployments
         .chain(removed)
+        .chain(released)
         .filter(|(_, fate, _)| *fate == DiskFate::Quick)
     {
         note(
