@@ -6,7 +6,7 @@ use crate::condition::Condition;
 use crate::observed::Discovered;
 use crate::phase::Mark;
 use crate::plan::{MachinePlan, Plan};
-use crate::status::MachineStatus;
+use crate::status::{DeploymentStatus, MachineStatus};
 use rack_api::inventory::Inventory;
 use schema_ids::{Digest, Incarnation, Mac, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,9 @@ pub struct Status {
     pub restored: Option<String>,
     /// Machines by name.
     pub machines: Vec<MachineStatus>,
+    /// Deployments that have machines, or lack some, by name.
+    #[serde(default)]
+    pub deployments: Vec<DeploymentStatus>,
     /// Rack agents and when they were last heard.
     pub agents: BTreeMap<Name, Timestamp>,
 }

@@ -169,7 +169,8 @@ enum Verdict {
     Refused(String),
 }
 
-/// Requirements first, since what they exclude is nobody's loss; then whether the machine is free.
+/// Requirements first, since what they exclude is nobody's loss; then whether the machine is free. In this order
+/// the answer is the same before a machine is given away and after.
 fn verdict(
     filling: &Filling<'_, '_>,
     id: MachineId,
@@ -189,6 +190,14 @@ fn verdict(
     if releases(deployment, &machine.name) {
         return Verdict::Refused("released here".to_owned());
     }
+    let seen = filling.context.observed.machines.get(&id);
+    let inventory = seen.and_then(|seen| seen.inventory.as_ref());
+    let unmet = require
+        .zip(inventory)
+        .and_then(|(require, inventory)| unmet_in_inventory(require, inventory));
+    if let Some(unmet) = unmet {
+        return Verdict::Refused(unmet);
+    }
     if let Some(slot) = filling.slots.by_machine.get(&id) {
         return Verdict::Refused(format!("in deployment {}", slot.name));
     }
@@ -203,13 +212,9 @@ fn verdict(
     if filling.claims.ambiguous.contains_key(&id) {
         return Verdict::Refused("whose identity is not certain".to_owned());
     }
-    let seen = filling.context.observed.machines.get(&id);
-    let Some(inventory) = seen.and_then(|seen| seen.inventory.as_ref()) else {
-        return Verdict::Unseen;
-    };
-    match require.and_then(|require| unmet_in_inventory(require, inventory)) {
-        Some(unmet) => Verdict::Refused(unmet),
-        None => Verdict::Fits(Candidate {
+    match inventory {
+        None => Verdict::Unseen,
+        Some(inventory) => Verdict::Fits(Candidate {
             name: machine.name.clone(),
             place: place(fleet, machine),
             size: Size::of(inventory),
@@ -315,7 +320,7 @@ impl Short<'_> {
             ),
         };
         let wanted = filled.saturating_add(missing);
-        text.insert_str(0, &format!("it counts {wanted} machines and lacks {missing}"));
+        text.insert_str(0, &format!("it counts {wanted} and lacks {missing}"));
         let mut reasons: Vec<_> = refused.0.into_iter().collect();
         reasons.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
         let left_out = reasons.len().saturating_sub(REASONS_MAX);

@@ -60,6 +60,11 @@ fn contents_that_no_plan_named_stay_until_a_person_gives_them_away() {
 }
 
 #[test]
+fn machines_that_are_counted_keep_their_slots_through_more_fewer_and_new_names() {
+    hold("count");
+}
+
+#[test]
 fn after_a_restore_nothing_is_ordered_until_recover_and_no_disk_is_written_again() {
     hold("restored");
 }
