@@ -25,8 +25,7 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
         .collect();
     watch::all(bed, &idle)?;
 
-    let two = bed.propose(&fleet(bed, None)?.and(&web("web", 2, "")), "Count two")?;
-    says(&two, &["deploy deployment.web[1]", "deploy deployment.web[2]"])?;
+    bed.commit(&fleet(bed, None)?.and(&web("web", 2, "")), "Count two")?;
     let slots = deployed(bed, "web", 2)?;
     let first = Traces::of(bed, &of(&slots)?)?;
 
