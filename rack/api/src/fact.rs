@@ -117,15 +117,17 @@ pub enum FactBody {
         /// How it goes.
         state: StepState,
     },
-    /// A disk was erased.
+    /// A disk was erased: a record that is kept for ever.
     Erased {
         /// Which job.
         job: JobRef,
+        /// The binding whose disk it was.
+        binding: BindingId,
         /// Which disk.
         disk: DiskId,
-        /// How: `quick`.
+        /// How, in words: `quick, discarded`.
         method: String,
-        /// What was read back.
+        /// What was read back, in words.
         sample: String,
     },
     /// The system is on the disk and the final marker is written. After this no limit and no retry
@@ -215,6 +217,9 @@ pub enum BmcFaultKind {
 
 /// The code of a step that got other bytes than its image has. The rack agent that served them acts on it.
 pub const IMAGE_DIGEST_MISMATCH: &str = "IMAGE_DIGEST_MISMATCH";
+
+/// The code of a step that could not erase a disk, or found data where it had erased.
+pub const ERASE_FAILED: &str = "ERASE_FAILED";
 
 /// How a step goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,6 +18,7 @@ pub mod network;
 pub mod order;
 pub mod sync;
 pub mod volume;
+pub mod writes;
 
 /// Paths served by musterd to rack agents.
 pub mod daemon_path {

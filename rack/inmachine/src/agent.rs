@@ -4,6 +4,7 @@ use crate::console::chain;
 use crate::content;
 use crate::deploy;
 use crate::early;
+use crate::erase;
 use crate::inventory;
 use crate::job::{Hands, carry_out};
 use crate::kernel_arguments::{ArgumentError, KernelArguments};
@@ -15,7 +16,7 @@ use crate::step::{StepFailed, Steps};
 use crate::sysfs::Sysfs;
 use rack_api::fact::FactBody;
 use rack_api::inventory::Inventory;
-use rack_api::job::{Deploy, JobRef};
+use rack_api::job::{Deploy, Erase, JobRef};
 use rack_api::machine::HelloAnswer;
 use schema_ids::{ContentId, Mac, Uuid};
 use std::time::Duration;
@@ -107,6 +108,10 @@ impl Hands for Own<'_> {
         phone_home_token: String,
     ) -> Result<(), StepFailed> {
         deploy::run(self.0, steps, plan, phone_home_token)
+    }
+
+    fn erase(&mut self, steps: &mut Steps<'_>, plan: &Erase) -> Result<(), StepFailed> {
+        erase::run(self.0, steps, plan)
     }
 }
 

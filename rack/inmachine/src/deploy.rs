@@ -5,11 +5,11 @@
 
 mod boot_entries;
 mod bootloader;
-mod error;
-mod fence_step;
+pub(crate) mod error;
+pub(crate) mod fence_step;
 mod filesystems;
 mod mounts;
-mod owned_disk;
+pub(crate) mod owned_disk;
 mod partition;
 mod reaching_out;
 mod sfdisk;
@@ -29,7 +29,9 @@ use crate::artefact::Download;
 use crate::early;
 use crate::family::{EntryBody, Family};
 use crate::fence::Standing;
+use crate::inventory;
 use crate::phone_home::{PROGRAM, PhoneHomeConfig};
+use crate::plan_check;
 use crate::step::{StepFailed, Steps};
 use crate::sysfs::Sysfs;
 use crate::target::Target;
@@ -56,7 +58,14 @@ pub fn run(
     let job = steps.job;
     let standing = steps.run("fence", |progress| {
         let boot_id = progress.boot_id();
-        fence_step::ask(sysfs, progress.rack, (job, boot_id), deploy)
+        plan_check::check(deploy, inventory::firmware_kind(sysfs)).map_err(DeployError::Plan)?;
+        fence_step::ask(
+            sysfs,
+            progress.rack,
+            (job, boot_id),
+            &deploy.writes(),
+            &deploy.groups,
+        )
     })?;
     match standing {
         Standing::MayWrite => {
@@ -101,7 +110,7 @@ fn write(
     home: &PhoneHomeConfig,
 ) -> Result<(), StepFailed> {
     let job = steps.job;
-    let disks = steps.run("marker", |_| owned_disk::claim(sysfs, &job, deploy))?;
+    let disks = steps.run("marker", |_| owned_disk::claim(sysfs, &job, &deploy.writes()))?;
     steps.run("partition", |_| {
         disks.iter().try_for_each(partition::partition)?;
         early::settle();

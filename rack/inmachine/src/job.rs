@@ -5,7 +5,7 @@ use crate::say;
 use crate::step::{StepFailed, Steps};
 use rack_api::fact::FactBody;
 use rack_api::inventory::Inventory;
-use rack_api::job::{Deploy, Job, JobKind};
+use rack_api::job::{Deploy, Erase, Job, JobKind};
 use schema_ids::Uuid;
 
 /// What looks at a machine and writes it.
@@ -23,6 +23,12 @@ pub trait Hands {
         plan: &Deploy,
         phone_home_token: String,
     ) -> Result<(), StepFailed>;
+
+    /// Erases disks, step by step, and reports a record of each.
+    ///
+    /// # Errors
+    /// A step failed and was reported.
+    fn erase(&mut self, steps: &mut Steps<'_>, plan: &Erase) -> Result<(), StepFailed>;
 }
 
 /// Carries out one job and reports it; a failed one is reported by its step.
@@ -47,6 +53,23 @@ pub fn carry_out(hands: &mut impl Hands, rack: &mut Rack, boot_id: Uuid, job: Jo
                 inventory,
             }]);
             Ok(())
+        }
+        JobKind::Erase(plan) => {
+            let mut steps = Steps {
+                rack: &mut *rack,
+                job: reference,
+                boot_id,
+            };
+            let erased = hands.erase(&mut steps, &plan);
+            if erased.is_ok() {
+                // What the plan goes on with is what is there now.
+                let inventory = Box::new(hands.inspect());
+                rack.report(vec![FactBody::Inventory {
+                    job: reference,
+                    inventory,
+                }]);
+            }
+            erased
         }
         JobKind::Deploy(plan) => {
             let mut steps = Steps {

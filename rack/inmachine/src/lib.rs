@@ -4,7 +4,7 @@
 //! the plan; what is here looks, compares and carries out. It is small and blocking on purpose, since
 //! it travels to each machine on each boot.
 //!
-//! What it never does: write a disk outside a deployment, write one in a deployment before the
+//! What it never does: write a disk outside a deployment or an erasure, write one in it before the
 //! daemon's go for this boot, assemble or mount anything it did not make, set up a network.
 
 pub mod agent;
@@ -14,6 +14,7 @@ pub mod content;
 pub mod deploy;
 pub mod disk;
 pub mod early;
+pub mod erase;
 pub mod family;
 pub mod fence;
 pub mod inventory;

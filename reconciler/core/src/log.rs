@@ -62,7 +62,9 @@ pub fn fact(body: &FactBody) -> String {
             StepState::Done => format!("{step}: done"),
             StepState::Failed { code, error } => format!("{step} FAILED, {code}: {error}"),
         },
-        FactBody::Erased { disk, method, .. } => format!("disk {disk} erased ({method})"),
+        FactBody::Erased {
+            disk, method, sample, ..
+        } => format!("disk {disk} erased ({method}): {sample}"),
         FactBody::Installed { disks, .. } => {
             let disks: Vec<_> = disks.iter().map(DiskId::as_str).collect();
             format!("installed on {}", disks.join(", "))

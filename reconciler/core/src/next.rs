@@ -11,6 +11,7 @@ mod deploy;
 mod job;
 mod orders;
 mod power;
+mod release;
 mod retry;
 
 use crate::condition::{Condition, Wait};
@@ -93,6 +94,8 @@ pub fn next(machine: &MachinePlan, facts: &MachineFacts, around: &Around<'_>, no
         }
         Intent::Ready { look } => commission::ready(&case, *look),
         Intent::Deployed(deploy) => deploy::deployed(&case, deploy),
+        Intent::Released(erase) => release::released(&case, erase),
+        Intent::Retired => release::retired(&case),
     }
 }
 

@@ -93,6 +93,11 @@ pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -
         Intent::Observe { .. } if facts.inventory.is_none() => Phase::New,
         Intent::Observe { .. } => Phase::Ready,
         Intent::Orphaned { .. } => Phase::Deployed,
+        Intent::Retired => Phase::Retired,
+        Intent::Released(_) => failed.unwrap_or(match facts.job.is_some() || !facts.starts.is_empty() {
+            true => Phase::Erasing,
+            false => Phase::Releasing,
+        }),
         Intent::Ready { .. } => {
             failed.unwrap_or(match (&facts.inventory, decision, facts.orders.is_empty()) {
                 (Some(_), Decision::Settled, _) => Phase::Ready,

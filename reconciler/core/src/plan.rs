@@ -18,6 +18,7 @@ mod links;
 mod machines;
 mod moved;
 mod network;
+mod release;
 mod required;
 mod slots;
 
@@ -51,7 +52,7 @@ pub struct Plan {
     pub links: BTreeMap<String, LinkPlan>,
     /// The system that jobs run in.
     pub ephemeral: Option<Ephemeral>,
-    /// Every machine that is or was declared and has not been retired.
+    /// Every machine that is or was declared; a retired one for as long as its `removed` entry stands.
     pub machines: BTreeMap<MachineId, MachinePlan>,
     /// Bindings that this plan keeps or makes.
     pub bindings: BTreeMap<BindingId, Binding>,

@@ -84,7 +84,11 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
         .filter(|(id, _)| plan.wipe_set.entries.contains_key(id))
         .filter_map(|(_, machine)| match &machine.wanted.intent {
             Intent::Deployed(deploy) => Some(deploy.image.digest),
-            Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
+            Intent::Observe { .. }
+            | Intent::Ready { .. }
+            | Intent::Orphaned { .. }
+            | Intent::Released(_)
+            | Intent::Retired => None,
         });
     let ephemeral = plan
         .ephemeral
@@ -123,7 +127,8 @@ fn owners(plan: &Plan) -> BTreeMap<Mac, MachineId> {
         blocked != Some(Condition::IdentityAmbiguous)
     };
     let mut machines: Vec<_> = plan.machines.iter().collect();
-    machines.sort_by_key(|(_, machine)| certain(machine));
+    // The last one has it: a retired machine's is anybody's.
+    machines.sort_by_key(|(_, machine)| (machine.wanted.intent != Intent::Retired, certain(machine)));
     let nics = machines
         .into_iter()
         .flat_map(|(id, machine)| machine.nics.iter().map(|nic| (nic.mac, *id)));
@@ -198,7 +203,11 @@ fn standing<'a>(inputs: &Inputs<'a>) -> BTreeMap<(MachineId, Lane), &'a Order> {
 fn hostname(machine: &MachinePlan) -> String {
     match &machine.wanted.intent {
         Intent::Deployed(deploy) => deploy.hostname.clone(),
-        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => machine.name.to_string(),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => machine.name.to_string(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Made anew for each question from plan, facts and decision; nothing here decides.
 
 use crate::condition::{Condition, Wait};
-use crate::facts::{MachineFacts, OrderSeen, Seen, StepSeen, WriteStart};
+use crate::facts::{Erasure, MachineFacts, OrderSeen, Seen, StepSeen, WriteStart};
 use crate::intent::Intent;
 use crate::log;
 use crate::next::Decision;
@@ -155,6 +155,14 @@ fn wanted(plan: &Plan, intent: &Intent) -> String {
         Intent::Ready { .. } => "ready".to_owned(),
         Intent::Deployed(deploy) => format!("{} {}", slot(&deploy.binding), deploy.image.name),
         Intent::Orphaned { binding } => format!("orphaned {}", slot(binding)),
+        Intent::Released(erase) => {
+            format!(
+                "released from {}, erased ({})",
+                slot(&erase.binding),
+                erase.method.name()
+            )
+        }
+        Intent::Retired => "retired".to_owned(),
     }
 }
 
@@ -162,7 +170,9 @@ fn addresses(plan: &Plan, intent: &Intent) -> Vec<IpAddr> {
     let binding = match intent {
         Intent::Deployed(deploy) => deploy.binding,
         Intent::Orphaned { binding } => *binding,
-        Intent::Observe { .. } | Intent::Ready { .. } => return Vec::new(),
+        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Released(_) | Intent::Retired => {
+            return Vec::new();
+        }
     };
     plan.bindings
         .get(&binding)
@@ -219,6 +229,11 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
             job.job.attempt, job.last
         ));
     }
+    let erased = facts.erased.iter();
+    lines.extend(erased.map(|(disk, seen)| {
+        let Erasure { method, sample, .. } = &seen.value;
+        format!("  erased     {disk} at {}: {method}; {sample}", seen.since)
+    }));
     if let Some(seen) = &facts.phoned_home {
         let disk = seen
             .value

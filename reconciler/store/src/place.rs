@@ -73,7 +73,7 @@ impl Place {
                 };
                 Self::new("step", format!("{boot_id}/{word}/{step}")).job(job)
             }
-            FactBody::Erased { job, disk, .. } => Self::new("erased", disk.to_string()).job(job),
+            FactBody::Erased { job, disk, .. } => Self::new("erased", disk.to_string()).job(job).replan(),
             FactBody::Installed { job, .. } => Self::new("installed", digest(body)).job(job).replan(),
             FactBody::PhonedHome { machine, .. } => {
                 Self::new("phoned-home", digest(body)).machine(Some(*machine))

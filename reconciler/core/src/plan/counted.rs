@@ -6,14 +6,14 @@
 
 use crate::condition::Condition;
 use crate::intent::Intent;
-use crate::observed::{Binding, Observed};
+use crate::observed::Binding;
 use crate::plan::allocate::{self, Candidate, Place, Size, Spread};
 use crate::plan::compose::Filling;
 use crate::plan::deployment::decide;
 use crate::plan::required::{unmet_in_git, unmet_in_inventory, zone};
 use crate::plan::slots::Slot;
 use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan};
-use schema_fleet::{Deployment, Fleet};
+use schema_fleet::{Deployment, DiskFate, Fleet};
 use schema_ids::{BindingId, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,10 +54,11 @@ pub(super) fn seated(
     order.into_iter().take(count).map(|(.., id)| id).collect()
 }
 
-/// Whether a person took this machine's slot back.
-pub(super) fn releases(deployment: &Deployment, machine: &Name) -> bool {
-    let release = deployment.release.as_ref();
-    release.is_some_and(|release| release.machines.iter().any(|named| named.name == *machine))
+/// What becomes of this machine's disks, if a person took its slot back.
+pub(super) fn released(deployment: &Deployment, machine: &Name) -> Option<DiskFate> {
+    let release = deployment.release.as_ref()?;
+    let named = release.machines.iter().any(|named| named.name == *machine);
+    named.then_some(release.disks.value)
 }
 
 /// A deployment that lacks machines.
@@ -187,7 +188,7 @@ fn verdict(
     if let Some(unmet) = unmet {
         return Verdict::Refused(unmet);
     }
-    if releases(deployment, &machine.name) {
+    if released(deployment, &machine.name).is_some() {
         return Verdict::Refused("released here".to_owned());
     }
     let seen = filling.context.observed.machines.get(&id);
@@ -200,6 +201,9 @@ fn verdict(
     }
     if let Some(slot) = filling.slots.by_machine.get(&id) {
         return Verdict::Refused(format!("in deployment {}", slot.name));
+    }
+    if filling.slots.leaving.contains_key(&id) {
+        return Verdict::Refused("being released".to_owned());
     }
     let bound = filling.slots.bound.get(&id);
     if let Some(binding) = bound.and_then(|bound| filling.context.parent.bindings.get(bound)) {
@@ -388,10 +392,4 @@ pub(super) fn one_too_many(fleet: &Fleet, binding: &Binding, machine: &Name) -> 
         "{deployment} counts {count}, and {deployment}[{slot}] is one too many; it keeps running. To take the slot \
          back, add release = {{ machines = [\"{machine}\"], disks = \"retain\", reason = \"…\" }} to deployment.{deployment}"
     ))
-}
-
-/// Whether something of ours may be on its disks.
-pub(super) fn is_written(observed: &Observed, machine: &MachineId) -> bool {
-    let seen = observed.machines.get(machine);
-    seen.is_some_and(|seen| seen.ever_written || seen.installed.is_some())
 }

@@ -11,6 +11,7 @@ use crate::plan::claim::Claims;
 use crate::plan::counted;
 use crate::plan::digest::binding_id;
 use crate::plan::moved::Moves;
+use crate::plan::release::{self, InGit, Turn};
 use schema_fleet::{Deployment, Fleet};
 use schema_ids::{BindingId, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +30,12 @@ pub(super) struct Slots<'a> {
     pub(super) by_machine: BTreeMap<MachineId, Slot<'a>>,
     /// Active bindings by machine, without those that end.
     pub(super) bound: BTreeMap<MachineId, BindingId>,
-    /// Bindings that end with this plan.
+    /// Bindings that end with this plan, or newly leave.
     pub(super) ending: BTreeMap<BindingId, Binding>,
+    /// Bindings that leave, by machine.
+    pub(super) leaving: BTreeMap<MachineId, BindingId>,
+    /// Bindings that end with this plan, since what they left for is over.
+    pub(super) over: BTreeSet<BindingId>,
     /// Bindings that end and of which nothing was written yet.
     pub(super) dropped: BTreeSet<BindingId>,
     /// Bindings that stay in their slots, by deployments that count.
@@ -42,7 +47,9 @@ pub(super) struct Slots<'a> {
 impl<'a> Slots<'a> {
     /// Whether a binding ends with this plan.
     pub(super) fn ends(&self, binding: &BindingId) -> bool {
-        self.ending.contains_key(binding) || self.dropped.contains(binding)
+        let leaves = self.leaving.values().any(|leaving| leaving == binding);
+        let ends = self.ending.contains_key(binding) || self.over.contains(binding);
+        (ends && !leaves) || self.dropped.contains(binding)
     }
 
     /// The lowest free slot of a deployment, and the binding that this machine would have in it.
@@ -70,7 +77,8 @@ impl<'a> Slots<'a> {
 /// Works out all places that are named or filled already.
 pub(super) fn slots<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
     let mut slots = standing(fleet, observed, parent, claims);
-    for binding in slots.bound.values().filter_map(|id| parent.bindings.get(id)) {
+    let held = slots.bound.values().chain(slots.leaving.values());
+    for binding in held.filter_map(|id| parent.bindings.get(id)) {
         let used = slots.used.entry(binding.deployment.clone()).or_default();
         used.insert(binding.slot);
     }
@@ -80,8 +88,9 @@ pub(super) fn slots<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, cl
             let kept = slots.bound.get(&machine);
             let (number, binding) = match kept.and_then(|id| Some((*id, parent.bindings.get(id)?))) {
                 Some((id, binding)) if binding.deployment == *name => (binding.slot, id),
-                // Bound elsewhere: it stays there until that ends.
+                // Bound elsewhere, or leaving: it stays there until that ends.
                 Some(_) => continue,
+                None if slots.leaving.contains_key(&machine) => continue,
                 None => {
                     let number = if used.contains(&ordinal) {
                         lowest_free(&used)
@@ -151,57 +160,70 @@ fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &C
             .map(|machine| moves.last(&machine.name).0);
         !declared.contains(machine) && name.is_some_and(|name| fleet.removed_machines.contains_key(name))
     };
-    let names: BTreeMap<MachineId, &Name> = claims.by_name.iter().map(|(name, id)| (*id, name)).collect();
-    let released = |Binding {
-                        deployment, machine, ..
-                    }: &Binding| {
-        let deployment = fleet.deployments.get(deployment);
-        let named = names.get(machine);
-        deployment
-            .zip(named)
-            .is_some_and(|(deployment, name)| counted::releases(deployment, name))
+    let ground = release::Ground {
+        fleet,
+        observed,
+        parent,
     };
-    let ends = |binding: &Binding| {
-        fleet.removed_deployments.contains_key(&binding.deployment)
-            || removed(&binding.machine)
-            || released(binding)
-    };
-    let is_written = |machine: &MachineId| counted::is_written(observed, machine);
-    let active = || {
-        let bindings = parent.bindings.iter();
-        bindings.filter(|(_, binding)| binding.state == BindingState::Active)
-    };
+    let is_written = |machine: &MachineId| !ground.is_unwritten(machine);
     let seated = |(name, deployment): (&'a Name, &Deployment)| {
         deployment.count.as_ref()?;
-        let may_stay =
-            |binding: &Binding| declared.contains(&binding.machine) || is_written(&binding.machine);
-        let own = active()
-            .filter(|(_, binding)| binding.deployment == *name && !ends(binding) && may_stay(binding));
-        let own = own.map(|(id, binding)| (*id, binding)).collect();
+        let may_stay = |(id, binding): &(&BindingId, &Binding)| {
+            let git = InGit {
+                removed: removed(&binding.machine),
+                named: true,
+            };
+            let is_active =
+                binding.state == BindingState::Active && ground.turn(id, binding, git) == Turn::Stays;
+            is_active && (declared.contains(&binding.machine) || is_written(&binding.machine))
+        };
+        let own = parent
+            .bindings
+            .iter()
+            .filter(|(_, binding)| binding.deployment == *name);
+        let own = own.filter(may_stay).map(|(id, binding)| (*id, binding)).collect();
         Some((name, counted::seated(deployment, &own, parent, is_written)))
     };
     let mut slots = Slots {
         by_machine: BTreeMap::new(),
         bound: BTreeMap::new(),
         ending: BTreeMap::new(),
+        leaving: BTreeMap::new(),
+        over: BTreeSet::new(),
         dropped: BTreeSet::new(),
         seated: fleet.deployments.iter().filter_map(seated).collect(),
         used: BTreeMap::new(),
     };
-    for (id, binding) in active() {
+    for (id, binding) in &parent.bindings {
         let Binding {
             deployment, machine, ..
         } = binding;
-        let stays = match slots.seated.get(deployment) {
-            Some(seated) => seated.contains(id),
-            None => named.contains(&(deployment, *machine)),
+        let git = InGit {
+            removed: removed(machine),
+            named: match slots.seated.get(deployment) {
+                Some(seated) => seated.contains(id),
+                None => named.contains(&(deployment, *machine)),
+            },
         };
-        if ends(binding) {
-            slots.ending.insert(*id, binding.clone());
-        } else if !stays && !is_written(machine) {
-            slots.dropped.insert(*id);
-        } else {
-            slots.bound.insert(*machine, *id);
+        match ground.turn(id, binding, git) {
+            Turn::Stays if !git.named && ground.is_unwritten(machine) => {
+                slots.dropped.insert(*id);
+            }
+            Turn::Stays => {
+                slots.bound.insert(*machine, *id);
+            }
+            Turn::Ends => {
+                slots.ending.insert(*id, binding.clone());
+            }
+            Turn::Leaves => {
+                slots.leaving.insert(*machine, *id);
+                if binding.state == BindingState::Active {
+                    slots.ending.insert(*id, binding.clone());
+                }
+            }
+            Turn::IsOver => {
+                slots.over.insert(*id);
+            }
         }
     }
     slots

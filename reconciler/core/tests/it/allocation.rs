@@ -111,7 +111,7 @@ fn deployed(machines: &[Hardware], wishes: &[Wish], turns: impl Iterator<Item = 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     /// `World::adopt` plans each adopted plan again and fails if anything changes.
     #[test]

@@ -92,6 +92,7 @@ impl Stage {
             deployed: case.deployed,
             epoch: 0,
             inspect: 0,
+            removed: None,
         };
         let case_fleet = fleet(&in_git);
         planning.next_commit();
@@ -226,6 +227,11 @@ impl Stage {
             known.inspected = Some(seen.since);
             known.inventory = Some(seen.value);
         }
+        let known = self.planning.observed.machines.get_mut(&self.id).unwrap();
+        if facts.installed.is_none() {
+            known.installed = None;
+        }
+        known.erased = facts.erased;
         self.planning.observed.at = self.now;
         let new = self.planning.plan(&self.case_fleet);
         self.planning.adopt(&self.case_fleet, new);
@@ -386,6 +392,11 @@ impl Stage {
                 self.tell(FactBody::JobDone { job, boot_id });
             }
             "installed" => self.installed(),
+            "go" => {
+                let known = self.planning.observed.machines.get_mut(&machine).unwrap();
+                known.written_in = Some(self.planning.parent.machines[&machine].wanted.generation);
+            }
+            "erased" => self.erased(rest),
             "home" => self.home(rest),
             "hold" => {
                 self.policy.holds.insert(machine, rest.to_owned());
@@ -400,6 +411,12 @@ impl Stage {
             "plannable" => self.stopped = None,
             "reinstall" => {
                 self.in_git.epoch += 1;
+                self.case_fleet = fleet(&self.in_git);
+                self.planning.next_commit();
+                self.replan();
+            }
+            "removed" => {
+                self.in_git.removed = Some(rest.to_owned()).filter(|rest| !rest.is_empty());
                 self.case_fleet = fleet(&self.in_git);
                 self.planning.next_commit();
                 self.replan();
@@ -545,6 +562,20 @@ impl Stage {
         self.tell(body);
         self.planning.observed.at = self.now;
         self.planning.install(self.id);
+    }
+
+    fn erased(&mut self, disk: &str) {
+        let Intent::Released(erase) = &self.planning.parent.machines[&self.id].wanted.intent else {
+            panic!("nothing is to be erased");
+        };
+        let body = FactBody::Erased {
+            job: self.job(),
+            binding: erase.binding,
+            disk: disk.parse().unwrap(),
+            method: "quick, discarded".to_owned(),
+            sample: "zeros".to_owned(),
+        };
+        self.tell(body);
     }
 
     fn home(&mut self, disk: &str) {

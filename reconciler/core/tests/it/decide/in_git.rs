@@ -11,6 +11,8 @@ pub(super) struct InGit {
     pub(super) deployed: bool,
     pub(super) epoch: u32,
     pub(super) inspect: u32,
+    /// Which `removed` entry there is instead: `deployment quick`, `machine retain` …
+    pub(super) removed: Option<String>,
 }
 
 /// The fleet that says so.
@@ -21,6 +23,7 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         deployed,
         epoch,
         inspect,
+        removed,
     } = said;
     let bmc = if *bmc {
         "bmc = { driver = \"ipmi\", address = \"10.77.0.5\", secret = \"bmc\" }"
@@ -38,6 +41,15 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
          network = \"auto\"\nreinstall = {epoch}\n"
     );
-    let text = if *deployed { machine + &deployment } else { machine };
+    let text = match removed.as_ref().and_then(|removed| removed.split_once(' ')) {
+        Some(("machine", disks)) => tombstone("machine.m1", disks),
+        Some((_, disks)) => machine + &tombstone("deployment.web", disks),
+        None if *deployed => machine + &deployment,
+        None => machine,
+    };
     planning::fleet("unreviewed = \"allow\"", &text)
+}
+
+fn tombstone(of: &str, disks: &str) -> String {
+    format!("[removed.{of}]\ndisks = \"{disks}\"\nreason = \"over\"\n")
 }
