@@ -147,11 +147,7 @@ fn machines<'a>(deployment: &'a Deployment, claims: &'a Claims) -> impl Iterator
 /// What becomes of the bindings there are; no place is filled yet.
 fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
     let declared: BTreeSet<&MachineId> = claims.by_name.values().collect();
-    let named: BTreeSet<(&Name, MachineId)> = fleet
-        .deployments
-        .iter()
-        .flat_map(|(name, deployment)| machines(deployment, claims).map(move |machine| (name, machine)))
-        .collect();
+    let named = all_named(fleet, claims);
     let moves = Moves::of_machines(fleet);
     let removed = |machine: &MachineId| {
         let name = parent
@@ -227,6 +223,14 @@ fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &C
         }
     }
     slots
+}
+
+/// Each machine that git names in a deployment, with that.
+fn all_named<'a>(fleet: &'a Fleet, claims: &Claims) -> BTreeSet<(&'a Name, MachineId)> {
+    let deployments = fleet.deployments.iter();
+    deployments
+        .flat_map(|(name, deployment)| machines(deployment, claims).map(move |machine| (name, machine)))
+        .collect()
 }
 
 fn lowest_free(used: &BTreeSet<u32>) -> u32 {
