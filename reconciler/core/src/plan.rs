@@ -2,10 +2,12 @@
 
 mod addresses;
 pub mod adoption;
+pub mod allocate;
 mod changes;
 mod claim;
 mod compose;
 mod contents;
+mod counted;
 mod deployment;
 mod digest;
 mod guards;
@@ -14,8 +16,10 @@ mod interfaces;
 mod layout;
 mod links;
 mod machines;
+mod moved;
 mod network;
 mod release;
+mod required;
 mod slots;
 
 use crate::condition::Condition;
