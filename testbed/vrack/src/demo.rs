@@ -121,7 +121,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     // Images and rack come before the steps that need them.
     let show = Show::new(wish.json, STEPS.len() + 2);
     preflight::check()?;
-    preflight::check_uefi()?;
+    preflight::check_uefi(NetworkBoot::Pxe)?;
     let built = show.step(
         "images",
         "The system that jobs run in, and a Debian 12 to deploy",

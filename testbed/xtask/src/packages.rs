@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and reason.
-const PACKAGES: [(&str, &str); 24] = [
+const PACKAGES: [(&str, &str); 26] = [
     (
         "build-essential",
         "links Rust programs and builds the C parts of libgit2, zstd and ring",
@@ -23,6 +23,11 @@ const PACKAGES: [(&str, &str); 24] = [
     ("ovmf", "their UEFI"),
     ("ipxe-qemu", "their network cards' boot ROM"),
     ("ipxe", "boot files that muster-rackd serves"),
+    (
+        "shim-signed",
+        "the first loader that muster-rackd serves where Secure Boot is on",
+    ),
+    ("grub-efi-amd64-signed", "the second"),
     ("openipmi", "ipmi_sim, their BMCs"),
     ("ipmitool", "an IPMI client that is not ours"),
     ("busybox-static", "udhcpc, a DHCP client that is not ours"),

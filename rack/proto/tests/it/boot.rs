@@ -10,7 +10,7 @@ use rack_api::{
 use rack_proto::{
     boot::{
         Answer, BootLog, Client, Decision, Hardware, LiveGo, Question, Sign, System, decide, first_script,
-        script,
+        grub_script, script,
     },
     dhcp::{Bootstrap, Seen},
 };
@@ -230,6 +230,7 @@ fn all_scripts() -> String {
             let script = script(client, &answer);
             write!(out, "──── {} {client:?}\n{script}", answer.name()).unwrap();
         }
+        write!(out, "──── {title} signed GRUB\n{}", grub_script(&answer)).unwrap();
     }
     out
 }
