@@ -6,6 +6,7 @@
 mod bill;
 mod cargo;
 mod packages;
+mod peers;
 mod rig;
 mod sudo;
 mod suite;
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["packages"] => packages::install(),
+        ["packages"] => packages::install().and_then(|()| peers::unpack()),
+        ["peers"] => peers::unpack(),
         ["check"] => suite::check(),
         ["tidy"] => tidy::run(),
         ["test"] => suite::test(true),
