@@ -28,6 +28,10 @@ use error_chain::Chain;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+/// Threads that send artefacts. Two keep a fast network full from the page cache; more would wait for the
+/// same disk.
+const SENDERS: usize = 2;
+
 fn main() -> ExitCode {
     let flags = settings::Flags::parse();
     let filter = EnvFilter::try_from_env("MUSTER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
@@ -47,6 +51,11 @@ fn main() -> ExitCode {
 fn run(flags: settings::Flags) -> Result<(), Box<dyn std::error::Error>> {
     let settings = flags.complete()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(start::run(settings))?;
+    let senders = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(SENDERS)
+        .thread_name("senders")
+        .enable_all()
+        .build()?;
+    runtime.block_on(start::run(settings, senders.handle().clone()))?;
     Ok(())
 }

@@ -82,8 +82,8 @@ struct Agent {
     interfaces: watch::Sender<BTreeMap<String, Interface>>,
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub(crate) async fn run(settings: Settings) -> Result<(), StartError> {
+/// Runs until SIGTERM or SIGINT. Artefacts are sent by the threads of `senders`.
+pub(crate) async fn run(settings: Settings, senders: tokio::runtime::Handle) -> Result<(), StartError> {
     let stop = stop_on_signal()?;
     let (netlink, connection) = Netlink::open().map_err(StartError::Netlink)?;
     let carrier = tokio::spawn(connection);
@@ -93,7 +93,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), StartError> {
         leases,
         writers,
         interfaces,
-    } = assemble(settings, netlink)?;
+    } = assemble(settings, netlink, senders)?;
     tracing::info!(rack = %rack.settings.name, daemon = %rack.settings.daemon, "rack agent starts");
 
     // The sync stops after the others, so that their last facts reach the disk.
@@ -135,7 +135,11 @@ pub(crate) async fn run(settings: Settings) -> Result<(), StartError> {
 }
 
 /// Reads what was kept and makes all that the tasks share.
-fn assemble(settings: Settings, netlink: Netlink) -> Result<Agent, StartError> {
+fn assemble(
+    settings: Settings,
+    netlink: Netlink,
+    senders: tokio::runtime::Handle,
+) -> Result<Agent, StartError> {
     let state = StateDir::open(&settings.state_dir).map_err(StartError::State)?;
     let word = state.read_word().map_err(StartError::State)?;
     let daemon = Daemon::new(&settings).map_err(StartError::Identity)?;
@@ -177,6 +181,7 @@ fn assemble(settings: Settings, netlink: Netlink) -> Result<Agent, StartError> {
         cache: Cache::new(state.artefacts(), daemon.clone()),
         daemon,
         netlink,
+        senders,
         agent_archive: agent_archive(&settings.agent_binary)?.into(),
         loaders: loaders(&settings.ipxe_dir),
         served,

@@ -15,6 +15,8 @@ use testbed_scratch::Scratch;
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 /// The clients' address; perfdhcp plays a relay there.
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 2);
+/// Clients that load servers have an address each: ours gives one address a handful of transfers at a time.
+pub(crate) const CLIENTS_MAX: usize = 100;
 /// The servers' interface.
 pub(crate) const INTERFACE: &str = "s0";
 
@@ -38,7 +40,7 @@ impl Bed {
             client,
         };
         let (server, client) = (&bed.server, &bed.client);
-        for line in [
+        let mut lines = vec![
             format!("netns add {server}"),
             format!("netns add {client}"),
             format!("-n {server} link set lo up"),
@@ -48,7 +50,10 @@ impl Bed {
             format!("-n {client} addr add {CLIENT}/16 dev c0"),
             format!("-n {server} link set {INTERFACE} up"),
             format!("-n {client} link set c0 up"),
-        ] {
+        ];
+        let addresses = (0..CLIENTS_MAX).map(client_address);
+        lines.extend(addresses.map(|address| format!("-n {client} addr add {address}/16 dev c0")));
+        for line in lines {
             ip(&line)?;
         }
         Ok(bed)
@@ -99,6 +104,12 @@ impl Drop for Bed {
             let _removed = ip(&format!("netns del {namespace}"));
         }
     }
+}
+
+/// The address of one of the clients; all are below those that are leased.
+pub(crate) fn client_address(number: usize) -> Ipv4Addr {
+    let last = u8::try_from(100 + number % CLIENTS_MAX).unwrap_or(u8::MAX);
+    Ipv4Addr::new(10, 99, 0, last)
 }
 
 fn enter(namespace: &str) -> Result<()> {

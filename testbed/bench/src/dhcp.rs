@@ -12,8 +12,6 @@ use crate::table::{Rounds, Sample, Words};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Rounds of each; medians are printed.
-const ROUNDS: usize = 5;
 /// Seconds of load at each rate.
 const SECONDS: u64 = 5;
 /// Exchanges offered per second: one that both carry, and more than both can on two cores.
@@ -21,9 +19,9 @@ const LOADS: [u32; 3] = [500, 2000, 8000];
 const SERVERS: [&str; 2] = ["muster-rackd", "Kea 2.2"];
 
 /// Measures, and prints as it goes.
-pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers) -> Result<String> {
-    let mut rounds = Rounds::default();
-    for round in 1..=ROUNDS {
+pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) -> Result<String> {
+    let mut samples = Rounds::default();
+    for round in 1..=rounds {
         for (load, rate) in LOADS.into_iter().enumerate() {
             for (number, name) in SERVERS.into_iter().enumerate() {
                 // Held for its drop, which stops the played daemon.
@@ -45,7 +43,7 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers) -> Result<Strin
                     "dhcp round {round}, {rate}/s offered, {name}: {sample:?}, at most {} KiB",
                     server.memory_kib()
                 );
-                rounds.add(load, number, sample);
+                samples.add(load, number, sample);
             }
         }
     }
@@ -57,7 +55,7 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers) -> Result<Strin
         rate: "exchanges/s",
         cpu: "CPU us/exchange",
     };
-    Ok(format!("### DHCP, full exchanges\n\n{}", rounds.table(&words)))
+    Ok(format!("### DHCP, full exchanges\n\n{}", samples.table(&words)))
 }
 
 /// Offers exchanges at a rate; gives how many were acknowledged.

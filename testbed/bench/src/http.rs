@@ -16,8 +16,6 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Rounds of each; medians are printed.
-const ROUNDS: usize = 5;
 /// The file.
 const LENGTH: u64 = 256 << 20;
 /// Clients, and how much of the file each reads: a round is 1 to 5 GiB.
@@ -27,7 +25,7 @@ const TIMES: [usize; 3] = [8, 1, 1];
 const SERVERS: [&str; 2] = ["muster-rackd", "nginx 1.22"];
 
 /// Measures, and prints as it goes.
-pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers) -> Result<String> {
+pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) -> Result<String> {
     let root = bed.path("www");
     fs::create_dir_all(root.join("artefact")).map_err(failed("make the HTTP root"))?;
     let file = bed.path("image");
@@ -35,8 +33,8 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers) -> Result<Strin
     fs::hard_link(&file, root.join("artefact").join(digest.hex())).map_err(failed("link the image"))?;
     let path = format!("{}{}", rack_path::ARTEFACT, digest.hex());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut rounds = Rounds::default();
-    for round in 1..=ROUNDS {
+    let mut samples = Rounds::default();
+    for round in 1..=rounds {
         for (number, name) in SERVERS.into_iter().enumerate() {
             // Held for its drop, which stops the played daemon.
             let mut ours = None;
@@ -70,7 +68,7 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers) -> Result<Strin
                     cpu: cpu.as_secs_f64() * 1e3 / (bytes as f64 / f64::from(1 << 30)),
                 };
                 eprintln!("http round {round}, {clients} clients, {name}: {sample:?}");
-                rounds.add(load, number, sample);
+                samples.add(load, number, sample);
             }
             eprintln!("{name}: at most {} KiB", server.memory_kib());
         }
@@ -88,7 +86,7 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers) -> Result<Strin
     };
     Ok(format!(
         "### Image HTTP, a file of 256 MiB in the page cache\n\n{}",
-        rounds.table(&words)
+        samples.table(&words)
     ))
 }
 

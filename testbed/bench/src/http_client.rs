@@ -30,18 +30,19 @@ pub(crate) async fn read(server: &'static str, path: String, range: Range<u64>) 
         what,
     };
     let mut block = vec![0; BLOCK];
-    let (mut head, mut bytes) = (Vec::new(), 0);
+    let (mut head, mut bytes, mut in_body) = (Vec::new(), 0, false);
     loop {
         let read = stream.read(&mut block).await.map_err(failed("read a file"))?;
         if read == 0 {
             break;
         }
-        if bytes > 0 {
+        if in_body {
             bytes += read as u64;
             continue;
         }
         head.extend_from_slice(&block[..read]);
         if let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
+            in_body = true;
             bytes = (head.len() - end - 4) as u64;
             head.truncate(end);
             if !head.starts_with(b"HTTP/1.1 206 ") {

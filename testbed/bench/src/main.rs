@@ -31,6 +31,9 @@ struct Flags {
     /// What to measure.
     #[arg(required = true)]
     what: Vec<What>,
+    /// Rounds of each; medians are printed.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
     /// The built muster-rackd.
     #[arg(long)]
     rackd: PathBuf,
@@ -63,12 +66,16 @@ fn main() -> ExitCode {
 fn run(flags: &Flags) -> error::Result<()> {
     let bed = Arc::new(bed::Bed::make()?);
     let peers = peer::Peers(flags.peers.clone());
+    let rackd = flags
+        .rackd
+        .canonicalize()
+        .map_err(error::failed("find muster-rackd"))?;
     println!("Before: {}.\n", host::facts());
     for what in &flags.what {
         let text = match what {
-            What::Dhcp => dhcp::run(&bed, &flags.rackd, &peers),
-            What::Tftp => tftp::run(&bed, &flags.rackd, &peers),
-            What::Http => http::run(&bed, &flags.rackd, &peers),
+            What::Dhcp => dhcp::run(&bed, &rackd, &peers, flags.rounds),
+            What::Tftp => tftp::run(&bed, &rackd, &peers, flags.rounds),
+            What::Http => http::run(&bed, &rackd, &peers, flags.rounds),
         }?;
         println!("{text}");
     }

@@ -1,18 +1,17 @@
 //! A server under measurement: a process with its children, and the CPU time that they have had.
 //!
-//! CPU time is the kernel's own count of user and system time (proc(5), `stat`), of the process, of those
-//! that it started, and of those that have ended. It includes what the kernel does in their calls, packets
-//! sent through the cable among them; not what happens in interrupts.
+//! CPU time is the kernel's own count for a control group (cgroup v2, `cpu.stat`) that the server is started
+//! in: user and system time of all its processes, those that have ended among them. It includes what the
+//! kernel does in their calls, sending packets through the cable among it; not what interrupts do.
 
 use crate::error::{BenchError, Result, failed};
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The kernel counts to user space in hundredths of a second on every architecture of ours (`USER_HZ`).
-const TICK_MS: u64 = 10;
 /// All of the servers are up within a second or two; a loaded host gets more.
 const READY_MAX: Duration = Duration::from_secs(30);
 /// They end at once; what does not is killed.
@@ -24,11 +23,17 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     child: Child,
     log: PathBuf,
+    group: PathBuf,
 }
 
 impl Server {
     /// Starts it with its words in a file.
-    pub(crate) fn start(name: &'static str, mut command: Command, log: PathBuf) -> Result<Self> {
+    pub(crate) fn start(name: &'static str, command: Command, log: PathBuf) -> Result<Self> {
+        let group = groups()?.join(format!("muster-bench-{}", std::process::id()));
+        if !group.exists() {
+            fs::create_dir(&group).map_err(failed("make a control group"))?;
+        }
+        let mut command = grouped(command, &group);
         let file = File::create(&log).map_err(failed(format!("make the log of {name}")))?;
         let again = file.try_clone().map_err(failed("share a log"))?;
         let child = command
@@ -37,7 +42,12 @@ impl Server {
             .stderr(file)
             .spawn()
             .map_err(failed(format!("start {name}")))?;
-        Ok(Self { name, child, log })
+        Ok(Self {
+            name,
+            child,
+            log,
+            group,
+        })
     }
 
     /// Waits until something is so.
@@ -67,8 +77,9 @@ impl Server {
 
     /// CPU time so far.
     pub(crate) fn cpu(&self) -> Duration {
-        let ticks: u64 = tree(self.child.id()).into_iter().filter_map(ticks).sum();
-        Duration::from_millis(ticks * TICK_MS)
+        let stat = fs::read_to_string(self.group.join("cpu.stat")).unwrap_or_default();
+        let used = stat.lines().find_map(|line| line.strip_prefix("usage_usec "));
+        Duration::from_micros(used.and_then(|used| used.parse().ok()).unwrap_or(0))
     }
 
     /// The largest memory that the first process has had, in KiB (proc(5), `VmHWM`).
@@ -79,29 +90,20 @@ impl Server {
             .unwrap_or(0)
     }
 
-    /// Ends it, and what it started.
-    pub(crate) fn stop(mut self) {
-        self.end();
-    }
-
     fn end(&mut self) {
-        let all = tree(self.child.id());
-        for pid in &all {
-            signal(*pid, rustix::process::Signal::TERM);
-        }
+        signal_all(&self.group, rustix::process::Signal::TERM);
         let until = Instant::now() + END_MAX;
-        while Instant::now() < until {
-            if self.child.try_wait().is_ok_and(|status| status.is_some()) {
-                break;
-            }
+        while Instant::now() < until && !pids(&self.group).is_empty() {
+            // Reaps it, which leaves the group then.
+            let _status = self.child.try_wait();
             thread::sleep(Duration::from_millis(10));
         }
-        for pid in all.iter().filter(|pid| **pid != self.child.id()) {
-            signal(*pid, rustix::process::Signal::KILL);
-        }
+        signal_all(&self.group, rustix::process::Signal::KILL);
         // An error means that it has ended already.
         let _ended = self.child.kill();
         let _status = self.child.wait();
+        // One that is not empty yet is left for the host's next start: it costs nothing.
+        let _removed = fs::remove_dir(&self.group);
     }
 }
 
@@ -111,34 +113,42 @@ impl Drop for Server {
     }
 }
 
-fn signal(pid: u32, signal: rustix::process::Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
-        // An error means that it has ended already.
-        let _gone = rustix::process::kill_process(pid, signal);
-    }
+/// The root of the control groups (cgroup v2), wherever the host has it.
+fn groups() -> Result<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").map_err(failed("read what is mounted"))?;
+    let mut fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let found = fields.find(|fields| fields.get(2) == Some(&"cgroup2"));
+    found
+        .and_then(|fields| fields.get(1).map(PathBuf::from))
+        .ok_or_else(|| failed("find control groups")(io::Error::other("no cgroup2 is mounted")))
 }
 
-/// A process and all that came of it.
-fn tree(root: u32) -> Vec<u32> {
-    let mut all = vec![root];
-    let mut at = 0;
-    while let Some(pid) = all.get(at) {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        all.extend(
-            children
-                .split_whitespace()
-                .filter_map(|word| word.parse::<u32>().ok()),
-        );
-        at += 1;
+/// The same command, which enters a group before it begins.
+fn grouped(command: Command, group: &Path) -> Command {
+    let mut all = Command::new("sh");
+    all.args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""])
+        .arg(group)
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            all.env(name, value);
+        }
+    }
+    if let Some(directory) = command.get_current_dir() {
+        all.current_dir(directory);
     }
     all
 }
 
-/// utime, stime, cutime and cstime (proc(5), fields 14 to 17).
-fn ticks(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name may have spaces; it ends with the last parenthesis.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let times = fields.split(' ').skip(11).take(4);
-    Some(times.filter_map(|field| field.parse::<u64>().ok()).sum())
+fn pids(group: &Path) -> Vec<i32> {
+    let pids = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    pids.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+fn signal_all(group: &Path, signal: rustix::process::Signal) {
+    for pid in pids(group).into_iter().filter_map(rustix::process::Pid::from_raw) {
+        // An error means that it has ended already.
+        let _gone = rustix::process::kill_process(pid, signal);
+    }
 }

@@ -12,8 +12,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Rounds of each; medians are printed.
-const ROUNDS: usize = 5;
 /// As OVMF asks, and the largest in an Ethernet frame.
 const BLOCK: u16 = 1468;
 /// Blocks per acknowledgement in the second half.
@@ -26,12 +24,12 @@ const SERVERS: [&str; 3] = ["muster-rackd", "tftpd-hpa", "atftpd"];
 const FILE: &str = "snponly.efi";
 
 /// Measures, and prints as it goes.
-pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers) -> Result<String> {
+pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) -> Result<String> {
     let root = bed.path("tftp");
     fs::create_dir_all(&root).map_err(failed("make the TFTP root"))?;
     let mut lock_step = Rounds::default();
     let mut windows = Rounds::default();
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         for (load, (clients, mib)) in LOADS.into_iter().enumerate() {
             // Not a multiple of the block, so that the end is a short block and not an empty one.
             let length = mib * MIB + 1;
@@ -47,14 +45,16 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers) -> Result<Strin
                     1 => theirs.insert(peers.tftpd_hpa(bed, &root)?),
                     _ => theirs.insert(peers.atftpd(bed, &root)?),
                 };
-                for (rounds, window) in [(&mut lock_step, None), (&mut windows, Some(WINDOW))] {
+                for (samples, window) in [(&mut lock_step, None), (&mut windows, Some(WINDOW))] {
                     let ask = Ask {
                         block: BLOCK,
                         window,
                         length,
                     };
                     let before = server.cpu();
-                    let (bytes, wall) = load::run(bed, clients, move |_| tftp_client::read(name, FILE, ask))?;
+                    let (bytes, wall) = load::run(bed, clients, move |number| {
+                        tftp_client::read(number, name, FILE, ask)
+                    })?;
                     let cpu = server.cpu() - before;
                     let mb = bytes as f64 / 1e6;
                     let sample = Sample {
@@ -62,7 +62,7 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers) -> Result<Strin
                         cpu: cpu.as_secs_f64() * 1e3 / mb,
                     };
                     eprintln!("tftp round {round}, {clients} clients, window {window:?}, {name}: {sample:?}");
-                    rounds.add(load, number, sample);
+                    samples.add(load, number, sample);
                 }
             }
         }

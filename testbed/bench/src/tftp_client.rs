@@ -3,9 +3,9 @@
 //! It checks the order and the length of what comes and nothing else, so that it costs less than any
 //! server. What is lost is asked for again after a second.
 
-use crate::bed::SERVER;
+use crate::bed::{SERVER, client_address};
 use crate::error::{BenchError, Result, failed};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 
@@ -23,8 +23,8 @@ pub(crate) struct Ask {
 }
 
 /// Reads a file to its end.
-pub(crate) async fn read(server: &'static str, file: &'static str, ask: Ask) -> Result<u64> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+pub(crate) async fn read(number: usize, server: &'static str, file: &'static str, ask: Ask) -> Result<u64> {
+    let socket = UdpSocket::bind((client_address(number), 0))
         .await
         .map_err(failed("open a client's socket"))?;
     let mut request = format!("\0\u{1}{file}\0octet\0blksize\0{}\0", ask.block);

@@ -3,6 +3,7 @@
 //! Written with std and a JSON reader only, so that it builds in seconds on a fresh machine. Builds run as the
 //! caller; packages, test programs and the virtual rack ask for root, each through sudo.
 
+mod bench;
 mod bill;
 mod cargo;
 mod packages;
@@ -18,12 +19,14 @@ use std::process::ExitCode;
 const VERBS: &str = "\
 cargo xtask VERB
 
-  packages          install what building, testing and virtual racks need
+  packages          install what building, testing and virtual racks need, and unpack other people's servers
   check             formatting, borders and house rules, clippy
   tidy              borders and house rules alone
   test [--no-vm]    everything: packages, build, all tests, a machine's lives
   vrack once [--life faults|disks] [--from inventory|install] [--keep] [--rebuild]
                     one machine from a commit to a running system
+  bench [dhcp] [tftp] [http] [--rounds N]
+                    muster-rackd beside other servers, as in docs/benchmarks.md
   vrack bench       the virtual rack's hardware alone
   inmachine         the static program that runs in machines
   clean             end and remove whatever a killed run left behind, of virtual racks and of tests
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["test"] => suite::test(true),
         ["test", "--no-vm"] => suite::test(false),
+        ["bench", words @ ..] => bench::run(words),
         ["vrack", "once", flags @ ..] => rig::once(flags),
         ["vrack", "bench"] => rig::bench(),
         ["inmachine"] => cargo::build_inmachine(),

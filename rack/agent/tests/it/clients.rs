@@ -104,6 +104,8 @@ fn dhclient_gives_its_address_back_and_asks_for_it_again() {
     assert!(succeeded && !said.contains("DHCPDISCOVER"), "{said}");
     assert_eq!(rack.dhclient_kept("fixed-address").pop().unwrap(), first);
 
+    let remembered = fs::read(rack.path("dhclient.leases")).unwrap();
+
     // What it gave back is another's for the asking. The release is by unicast, and asks for no answer.
     rack.client("ip", &["addr", "add", &format!("{first}/24"), "dev", "nic0"]);
     let (succeeded, said) = rack.dhclient(&["-r"]);
@@ -117,7 +119,8 @@ fn dhclient_gives_its_address_back_and_asks_for_it_again() {
     let other = rack.dhcp("nic0", &["-r", &first]).expect("a lease");
     assert_eq!(other.to_string(), first);
 
-    // The first one still remembers it: refused, it takes another.
+    // With the memory that it had before, the first one asks for it: refused, it takes another.
+    fs::write(rack.path("dhclient.leases"), remembered).unwrap();
     rack.set_mac(mac(21));
     let (succeeded, said) = rack.dhclient(&["-1"]);
     assert!(succeeded && said.contains("DHCPNAK"), "{said}");
@@ -140,7 +143,9 @@ fn dhcpcd_sets_the_address_of_its_mac_up() {
         said.contains(&format!("leased {by_mac} for 600 seconds")),
         "{said}"
     );
-    let shown = rack.client("ip", &["-4", "-o", "addr", "show", "dev", "nic0"]).stdout;
+    let shown = rack
+        .client("ip", &["-4", "-o", "addr", "show", "dev", "nic0"])
+        .stdout;
     let shown = String::from_utf8_lossy(&shown).into_owned();
     assert!(
         shown.contains(&format!("inet {by_mac}/24 brd 10.77.0.255")),
