@@ -11,9 +11,7 @@ const ALL: [&str; 3] = ["dhcp", "tftp", "http"];
 /// Measures what is named, or everything; further words are options of `muster-bench`.
 pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     if !sudo::is_possible() {
-        return Err(
-            "network namespaces need root, and there is no sudo here to ask for it".to_owned(),
-        );
+        return Err("network namespaces need root, and there is no sudo here to ask for it".to_owned());
     }
     packages::install()?;
     peers::unpack()?;

@@ -21,13 +21,21 @@ const PEERS: [(&str, &str, &str); 11] = [
         "usr/sbin/dhcrelay",
         "a DHCP relay that is not ours",
     ),
-    ("kea-dhcp4-server", "usr/sbin/kea-dhcp4", "measured beside our DHCP"),
+    (
+        "kea-dhcp4-server",
+        "usr/sbin/kea-dhcp4",
+        "measured beside our DHCP",
+    ),
     (
         "kea-common",
         "usr/share/doc/kea-common/copyright",
         "libraries of Kea",
     ),
-    ("kea-admin", "usr/sbin/perfdhcp", "asks for DHCP leases in numbers"),
+    (
+        "kea-admin",
+        "usr/sbin/perfdhcp",
+        "asks for DHCP leases in numbers",
+    ),
     (
         "liblog4cplus-2.0.5",
         "usr/share/doc/liblog4cplus-2.0.5/copyright",
