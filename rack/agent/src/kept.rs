@@ -1,4 +1,4 @@
-//! What the agent keeps on its disk: the daemon's last word without credentials, the orders, the
+//! What the agent keeps on its disk: the daemon's last word with sealed credentials, the orders, the
 //! spool and the leases.
 //!
 //! All of it is a cache. What cannot be read is set aside with a warning, and the agent goes on as a
@@ -20,7 +20,7 @@ use std::{
 /// The daemon's last word.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Word {
-    /// What to serve; BMC passwords are empty.
+    /// What to serve; BMC accounts are sealed.
     pub(crate) config: RackConfig,
     pub(crate) orders: Orders,
 }
@@ -86,20 +86,12 @@ impl StateDir {
         }))
     }
 
-    /// Keeps the daemon's word; credentials are left out.
+    /// Keeps the daemon's word; accounts are in it as they came, sealed.
     pub(crate) fn write_word(&self, config: &RackConfig, orders: &Orders) -> io::Result<()> {
-        let mut word = Word {
+        let word = Word {
             config: config.clone(),
             orders: orders.clone(),
         };
-        for access in word
-            .config
-            .machines
-            .values_mut()
-            .filter_map(|machine| machine.bmc.as_mut())
-        {
-            access.password = String::new();
-        }
         let mut text = serde_json::to_vec(&word).map_err(io::Error::other)?;
         // The same end that every state file has, by which a torn one shows.
         text.push(b'\n');

@@ -9,14 +9,17 @@ mod cache;
 mod clock;
 mod daemon;
 mod dhcp;
+mod enrol;
 mod error_chain;
 mod failpoint;
 mod http;
+mod identity;
 mod interfaces;
 mod journal;
 mod kept;
 mod power;
 mod rack;
+mod renewal;
 mod router_advertisement;
 mod settings;
 mod start;
@@ -33,13 +36,13 @@ use tracing_subscriber::EnvFilter;
 const SENDERS: usize = 2;
 
 fn main() -> ExitCode {
-    let flags = settings::Flags::parse();
+    let words = settings::Words::parse();
     let filter = EnvFilter::try_from_env("MUSTER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match run(flags) {
+    match run(words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = %Chain(error.as_ref()), "cannot run");
@@ -48,14 +51,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(flags: settings::Flags) -> Result<(), Box<dyn std::error::Error>> {
-    let settings = flags.complete()?;
+fn run(words: settings::Words) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Some(settings::Command::Enrol(wish)) = &words.command {
+        let identity = runtime.block_on(enrol::run(wish))?;
+        let (name, ends) = (&identity.standing.name, identity.standing.ends);
+        tracing::info!(%name, %ends, "enrolled; a running agent takes this identity when it is started again");
+        return Ok(());
+    }
+    let (settings, identity) = words.flags.complete()?;
     let senders = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SENDERS)
         .thread_name("senders")
         .enable_all()
         .build()?;
-    runtime.block_on(start::run(settings, senders.handle().clone()))?;
+    runtime.block_on(start::run(settings, identity, senders.handle().clone()))?;
     Ok(())
 }

@@ -80,7 +80,7 @@ impl Served {
         named.extend(self.boot.values().filter_map(|order| match &order.action {
             Action::Boot(NextBoot::Job(job)) => match &job.kind {
                 JobKind::Deploy(deploy) => Some(deploy.image.digest),
-                JobKind::Inspect => None,
+                JobKind::Inspect | JobKind::Erase(_) => None,
             },
             Action::Boot(NextBoot::Local) | Action::Power(_) => None,
         }));

@@ -1,37 +1,48 @@
 //! What the agent is told at its start: by flags, by a JSON file, or both; a flag wins.
 //!
-//! Only what it needs to find the daemon and its links. Everything else comes by the sync.
+//! Only what it needs to find the daemon and its links; who it is, its state folder says. Everything else
+//! comes by the sync.
 
-use clap::Parser;
+use crate::{
+    daemon,
+    enrol::Enrol,
+    identity::{Identity, IdentityError},
+};
+use clap::{Args, Parser, Subcommand};
+use rack_proto::power::READ_EVERY;
 use schema_ids::Name;
 use serde::Deserialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// The rack agent of muster: DHCP, TFTP, HTTP boot and power for one rack, as its daemon says.
-#[derive(Debug, Default, Parser, Deserialize)]
-#[command(name = "muster-rackd", version)]
+#[derive(Debug, Parser)]
+#[command(name = "muster-rackd", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Words {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+}
+
+/// What to do, if it is not to serve.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make this host an agent, with a one-time token; then start it without a command.
+    Enrol(Enrol),
+}
+
+/// What it is told for serving.
+#[derive(Debug, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Flags {
     /// JSON file with any of the settings below, named as the flags with underscores.
     #[arg(long)]
     #[serde(skip)]
     config: Option<PathBuf>,
-    /// This agent's name in the fleet.
-    #[arg(long)]
-    name: Option<Name>,
-    /// The daemon, such as https://10.0.0.1:7443.
+    /// The daemon, if it is not where this agent enrolled, such as https://10.0.0.1:7443.
     #[arg(long)]
     daemon: Option<String>,
-    /// PEM file with the roots that the daemon's certificate is checked against.
-    #[arg(long)]
-    ca: Option<PathBuf>,
-    /// PEM file with this agent's certificate.
-    #[arg(long)]
-    cert: Option<PathBuf>,
-    /// PEM file with this agent's key.
-    #[arg(long)]
-    key: Option<PathBuf>,
-    /// Where leases, orders, facts and artefacts are kept [default: /var/lib/muster-rackd].
+    /// Where this agent's identity, leases, orders, facts and artefacts are kept [default: /var/lib/muster-rackd].
     #[arg(long)]
     state_dir: Option<PathBuf>,
     /// A link that this agent stands on, FABRIC/VLAN=INTERFACE; repeatable.
@@ -44,6 +55,9 @@ pub(crate) struct Flags {
     /// Directory with snponly.efi and undionly.kpxe [default: /usr/lib/ipxe].
     #[arg(long)]
     ipxe_dir: Option<PathBuf>,
+    /// Seconds between two readings of a machine's power while nothing is ordered of it, 1 to 3600 [default: 60].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600))]
+    power_every: Option<u16>,
     /// A word added to the ephemeral kernel's command line; repeatable.
     #[arg(long = "kernel-argument", value_name = "WORD")]
     kernel_arguments: Vec<String>,
@@ -54,14 +68,12 @@ pub(crate) struct Flags {
 pub(crate) struct Settings {
     pub(crate) name: Name,
     pub(crate) daemon: reqwest::Url,
-    pub(crate) ca: PathBuf,
-    pub(crate) cert: PathBuf,
-    pub(crate) key: PathBuf,
     pub(crate) state_dir: PathBuf,
     /// Interfaces by link.
     pub(crate) links: BTreeMap<String, String>,
     pub(crate) agent_binary: PathBuf,
     pub(crate) ipxe_dir: PathBuf,
+    pub(crate) power_every: Duration,
     pub(crate) kernel_arguments: Vec<String>,
 }
 
@@ -82,13 +94,15 @@ pub(crate) enum SettingsError {
     },
     #[error("--{0} is missing, and the settings file does not have it")]
     Missing(&'static str),
+    #[error("this agent does not know who it is")]
+    Identity(#[source] IdentityError),
     #[error("--daemon {0} is not a URL such as https://10.0.0.1:7443")]
     Daemon(String),
 }
 
 impl Flags {
-    /// Reads the file, if there is one, and lays the flags over it.
-    pub(crate) fn complete(self) -> Result<Settings, SettingsError> {
+    /// Reads the file, if there is one, lays the flags over it, and reads who this agent is.
+    pub(crate) fn complete(self) -> Result<(Settings, Identity), SettingsError> {
         let file = match &self.config {
             None => Self::default(),
             Some(path) => {
@@ -102,31 +116,34 @@ impl Flags {
                 })?
             }
         };
-        let daemon = required("daemon", self.daemon.or(file.daemon))?;
-        let url = reqwest::Url::parse(&daemon).map_err(|_| SettingsError::Daemon(daemon.clone()))?;
-        if url.scheme() != "https" || url.host().is_none() {
-            return Err(SettingsError::Daemon(daemon));
-        }
+        let state_dir = self
+            .state_dir
+            .or(file.state_dir)
+            .unwrap_or_else(|| "/var/lib/muster-rackd".into());
+        let identity = Identity::open(&state_dir).map_err(SettingsError::Identity)?;
+        let enrolled = identity.standing.daemon.clone();
+        let daemon = self.daemon.or(file.daemon).unwrap_or(enrolled);
+        let url = daemon::url(&daemon).ok_or(SettingsError::Daemon(daemon))?;
         let mut kernel_arguments = file.kernel_arguments;
         kernel_arguments.extend(self.kernel_arguments);
-        Ok(Settings {
-            name: required("name", self.name.or(file.name))?,
+        let settings = Settings {
+            name: identity.standing.name.clone(),
             daemon: url,
-            ca: required("ca", self.ca.or(file.ca))?,
-            cert: required("cert", self.cert.or(file.cert))?,
-            key: required("key", self.key.or(file.key))?,
-            state_dir: self
-                .state_dir
-                .or(file.state_dir)
-                .unwrap_or_else(|| "/var/lib/muster-rackd".into()),
+            state_dir,
             links: file.links.into_iter().chain(self.links).collect(),
             agent_binary: required("agent-binary", self.agent_binary.or(file.agent_binary))?,
             ipxe_dir: self
                 .ipxe_dir
                 .or(file.ipxe_dir)
                 .unwrap_or_else(|| "/usr/lib/ipxe".into()),
+            power_every: self
+                .power_every
+                .or(file.power_every)
+                .filter(|seconds| *seconds > 0)
+                .map_or(READ_EVERY, |seconds| Duration::from_secs(seconds.into())),
             kernel_arguments,
-        })
+        };
+        Ok((settings, identity))
     }
 }
 

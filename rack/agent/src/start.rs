@@ -4,16 +4,17 @@ use crate::{
     artefacts,
     cache::Cache,
     clock,
-    daemon::{Daemon, IdentityError},
+    daemon::{ClientError, Daemon},
     dhcp,
     error_chain::Chain,
     http,
+    identity::{Identity, IdentityError},
     interfaces::{Interface, InterfaceError, Netlink},
     journal::Journal,
     kept::{self, StateDir, StateError},
     power,
     rack::{MESSAGES_MAX, Rack, Served, lock},
-    router_advertisement,
+    renewal, router_advertisement,
     settings::Settings,
     sync::Sync,
     tftp,
@@ -34,6 +35,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    runtime::Handle,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinSet,
@@ -59,6 +61,8 @@ pub(crate) enum StartError {
         source: io::Error,
     },
     #[error("cannot speak for this agent")]
+    Client(#[source] ClientError),
+    #[error("cannot open what is sealed to this agent")]
     Identity(#[source] IdentityError),
     #[error("cannot ask the kernel about interfaces")]
     Netlink(#[source] InterfaceError),
@@ -83,7 +87,7 @@ struct Agent {
 }
 
 /// Runs until SIGTERM or SIGINT. Artefacts are sent by the threads of `senders`.
-pub(crate) async fn run(settings: Settings, senders: tokio::runtime::Handle) -> Result<(), StartError> {
+pub(crate) async fn run(settings: Settings, identity: Identity, senders: Handle) -> Result<(), StartError> {
     let stop = stop_on_signal()?;
     let (netlink, connection) = Netlink::open().map_err(StartError::Netlink)?;
     let carrier = tokio::spawn(connection);
@@ -93,7 +97,7 @@ pub(crate) async fn run(settings: Settings, senders: tokio::runtime::Handle) -> 
         leases,
         writers,
         interfaces,
-    } = assemble(settings, netlink, senders)?;
+    } = assemble(settings, &identity, netlink, senders)?;
     tracing::info!(rack = %rack.settings.name, daemon = %rack.settings.daemon, "rack agent starts");
 
     // The sync stops after the others, so that their last facts reach the disk.
@@ -102,6 +106,7 @@ pub(crate) async fn run(settings: Settings, senders: tokio::runtime::Handle) -> 
     let mut tasks = JoinSet::new();
     tasks.spawn(watch_interfaces(Arc::clone(&rack), interfaces, stop.clone()));
     tasks.spawn(tell_boots(Arc::clone(&rack), stop.clone()));
+    tasks.spawn(renewal::run(Arc::clone(&rack), identity, stop.clone()));
     tasks.spawn(power::run(Arc::clone(&rack), stop.clone()));
     tasks.spawn(artefacts::run(Arc::clone(&rack), stop.clone()));
     for link in rack.settings.links.keys().cloned() {
@@ -137,12 +142,13 @@ pub(crate) async fn run(settings: Settings, senders: tokio::runtime::Handle) -> 
 /// Reads what was kept and makes all that the tasks share.
 fn assemble(
     settings: Settings,
+    identity: &Identity,
     netlink: Netlink,
-    senders: tokio::runtime::Handle,
+    senders: Handle,
 ) -> Result<Agent, StartError> {
     let state = StateDir::open(&settings.state_dir).map_err(StartError::State)?;
     let word = state.read_word().map_err(StartError::State)?;
-    let daemon = Daemon::new(&settings).map_err(StartError::Identity)?;
+    let daemon = Daemon::new(settings.daemon.clone(), identity).map_err(StartError::Client)?;
     let session = Arc::new(Mutex::new(Session::new(Kept {
         agent: settings.name.clone(),
         boot: Uuid::from_bytes(rand::random()),
@@ -176,6 +182,8 @@ fn assemble(
         served: served_sender,
         config: word.config,
         state: state.clone(),
+        unsealer: identity.unsealer().map_err(StartError::Identity)?,
+        lease: None,
     };
     let rack = Rack {
         cache: Cache::new(state.artefacts(), daemon.clone()),

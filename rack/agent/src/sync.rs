@@ -8,15 +8,21 @@ use crate::{
     daemon::{CallError, Daemon, Synced},
     error_chain::Chain,
     failpoint,
+    identity::Unsealer,
     journal::Journal,
     kept::{self, StateDir},
     rack::{Served, ToSync, lock},
 };
-use rack_api::{config::RackConfig, fact::Fact, sync::SyncRequest};
+use rack_api::{
+    config::RackConfig,
+    enrol::Account,
+    fact::{BmcFaultKind, Fact, FactBody},
+    sync::SyncRequest,
+};
 use rack_proto::session::{Effect, Event, Session};
 use schema_ids::Timestamp;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io,
     pin::Pin,
     sync::{Arc, Mutex},
@@ -47,8 +53,11 @@ pub(crate) struct Sync {
     pub(crate) daemon: Daemon,
     pub(crate) messages: mpsc::Receiver<ToSync>,
     pub(crate) served: watch::Sender<Arc<Served>>,
-    /// The configuration in force, with credentials.
+    /// The configuration in force, with accounts opened; served without them while [`Sync::lease`] has run out.
     pub(crate) config: RackConfig,
+    pub(crate) unsealer: Unsealer,
+    /// Until when this agent may command BMCs; none before the daemon's first answer.
+    pub(crate) lease: Option<Instant>,
 }
 
 type Request = Pin<Box<dyn Future<Output = Result<Synced, CallError>> + Send>>;
@@ -56,6 +65,8 @@ type Request = Pin<Box<dyn Future<Output = Result<Synced, CallError>> + Send>>;
 /// What is under way.
 struct Underway {
     request: Option<Request>,
+    /// When it was sent.
+    sent: Instant,
     appends: JoinSet<(u64, io::Result<()>)>,
     /// Who waits for which sequence to be on disk.
     waiting: VecDeque<(u64, oneshot::Sender<()>)>,
@@ -81,6 +92,7 @@ impl Sync {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut underway = Underway {
             request: None,
+            sent: Instant::now(),
             appends: JoinSet::new(),
             waiting: VecDeque::new(),
             wake: None,
@@ -102,6 +114,12 @@ impl Sync {
                 answer = answered(&mut underway.request) => {
                     underway.request = None;
                     Some(heard(answer, &mut underway.silent))
+                }
+                () = lease_over(self.lease) => {
+                    tracing::warn!("no answer of the daemon for the time of a lease: BMCs are left alone");
+                    self.lease = None;
+                    self.serve().await;
+                    None
                 }
                 () = woken(underway.wake) => {
                     underway.wake = None;
@@ -166,7 +184,14 @@ impl Sync {
     }
 
     async fn take(&mut self, event: Event, underway: &mut Underway) {
-        let effects = lock(&self.session).handle(event, clock::now());
+        let is_answer = matches!(event, Event::Answered(_));
+        let mut effects = lock(&self.session).handle(event, clock::now());
+        if is_answer && !effects.iter().any(|effect| matches!(effect, Effect::Refuse(_))) {
+            if let Some(faults) = self.obey(&mut effects) {
+                effects.extend(lock(&self.session).handle(Event::Facts(faults), clock::now()));
+            }
+            self.renew_lease(underway.sent).await;
+        }
         for effect in effects {
             match effect {
                 Effect::Spool(facts) => {
@@ -183,7 +208,10 @@ impl Sync {
                     let done = self.spool.rewrite();
                     underway.appends.spawn(async move { (last, written(done).await) });
                 }
-                Effect::Send(request) => underway.request = Some(self.send(*request)),
+                Effect::Send(request) => {
+                    underway.sent = Instant::now();
+                    underway.request = Some(self.send(*request));
+                }
                 Effect::Cancel => underway.request = None,
                 Effect::Obey(desired) => {
                     tracing::info!(
@@ -192,7 +220,6 @@ impl Sync {
                         orders = desired.orders.len(),
                         "new word of the daemon"
                     );
-                    self.config = desired.config;
                     self.serve().await;
                 }
                 Effect::KeepOrders => self.serve().await,
@@ -208,6 +235,54 @@ impl Sync {
         }
     }
 
+    /// Takes a new configuration over and opens its accounts; tells of those that cannot be.
+    fn obey(&mut self, effects: &mut [Effect]) -> Option<Vec<Fact>> {
+        let desired = effects.iter_mut().find_map(|effect| match effect {
+            Effect::Obey(desired) => Some(desired),
+            _ => None,
+        })?;
+        let mut faults = Vec::new();
+        let mut opened: BTreeMap<String, Result<Account, &'static str>> = BTreeMap::new();
+        for (id, machine) in &mut desired.config.machines {
+            let Some(access) = &mut machine.bmc else { continue };
+            // Machines share accounts, and the daemon sealed each once.
+            let account = opened
+                .entry(access.sealed.clone())
+                .or_insert_with(|| self.unsealer.open(&access.sealed));
+            match account {
+                Ok(account) => {
+                    access.username.clone_from(&account.username);
+                    access.password.clone_from(&account.password);
+                }
+                Err(why) => faults.push(Fact {
+                    at: clock::now(),
+                    body: FactBody::BmcFault {
+                        machine: *id,
+                        fault: BmcFaultKind::Credentials,
+                        detail: format!("the account cannot be opened: {why}"),
+                    },
+                }),
+            }
+        }
+        self.config = desired.config.clone();
+        (!faults.is_empty()).then_some(faults)
+    }
+
+    /// An answer to what was sent then: BMCs are this agent's for another term, as far as they are at all.
+    async fn renew_lease(&mut self, sent: Instant) {
+        let accesses = self
+            .config
+            .machines
+            .values()
+            .filter_map(|machine| machine.bmc.as_ref());
+        let lease_ms = accesses.map(|access| access.lease_ms).min();
+        let was_held = self.lease.is_some();
+        self.lease = lease_ms.map(|lease_ms| sent + Duration::from_millis(lease_ms));
+        if !was_held && self.lease.is_some() {
+            self.serve().await;
+        }
+    }
+
     fn send(&self, request: SyncRequest) -> Request {
         let daemon = self.daemon.clone();
         Box::pin(async move { daemon.sync(&request).await })
@@ -219,7 +294,16 @@ impl Sync {
             let session = lock(&self.session);
             (session.orders().clone(), session.has_word())
         };
-        let (state, config) = (self.state.clone(), self.config.clone());
+        let (state, mut config) = (self.state.clone(), self.config.clone());
+        if self.lease.is_none() {
+            for access in config
+                .machines
+                .values_mut()
+                .filter_map(|machine| machine.bmc.as_mut())
+            {
+                access.password.clear();
+            }
+        }
         self.served
             .send_replace(Arc::new(Served::new(config.clone(), &orders, heard)));
         let written = tokio::task::spawn_blocking(move || state.write_word(&config, &orders)).await;
@@ -253,6 +337,14 @@ async fn woken(wake: Option<Timestamp>) {
 async fn released(until: Option<Instant>) {
     match until {
         Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Cancel safety: nothing is lost.
+async fn lease_over(lease: Option<Instant>) {
+    match lease {
+        Some(end) => sleep_until(end).await,
         None => std::future::pending().await,
     }
 }

@@ -7,6 +7,7 @@ use crate::{clock, rack::Rack};
 use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
 use rack_proto::{
     boot::Sign,
+    dhcp::subnet_of,
     tftp::{ErrorCode, Outcome, Packets, ReadRequest, Step, Transfer, error},
 };
 use socket2::{Domain, Protocol, Socket, Type};
@@ -124,7 +125,12 @@ async fn transfer(
         Err(Some(refusal)) => return socket.send(&refusal).await.map(drop),
     };
     let mac = match client.ip() {
-        IpAddr::V4(address) => rack.client(link, address),
+        // Of another link where a router is between.
+        IpAddr::V4(address) => {
+            let served = rack.served();
+            let link = subnet_of(&served.config, client.ip()).map_or(link, |(name, _)| name);
+            rack.client(link, address)
+        }
         IpAddr::V6(_) => None,
     };
     let note = |words: &str| {

@@ -1,7 +1,7 @@
 //! What one rack agent is to serve: links, machines and the ephemeral system.
 //!
-//! A whole value: a new one replaces the old. The agent keeps the last one on disk (without
-//! credentials) and answers every packet from it, with or without a daemon.
+//! A whole value: a new one replaces the old. The agent keeps the last one on disk (credentials are
+//! sealed) and answers every packet from it, with or without a daemon.
 
 use crate::order::Order;
 use schema_ids::{Digest, Incarnation, Mac, MachineId, Name, Uuid};
@@ -62,7 +62,7 @@ pub struct Ephemeral {
     pub rootfs: Digest,
 }
 
-/// One VLAN as seen by an agent that stands on it.
+/// One VLAN as seen by an agent that stands on it, or that a relay passes its DHCP requests to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// Whether this agent answers DHCP here.
@@ -71,6 +71,17 @@ pub struct Link {
     pub enlist: Enlist,
     /// The subnets on it.
     pub subnets: Vec<Subnet>,
+    /// Set where the agent does not stand on it: everything comes through a router.
+    #[serde(default)]
+    pub relay: Option<Relay>,
+}
+
+/// How requests of a link come to agents that do not stand on it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Relay {
+    /// The addresses that its relays put into requests (RFC 2131 §2, giaddr). Others are not answered; empty for
+    /// any address on the link.
+    pub giaddr: BTreeSet<Ipv4Addr>,
 }
 
 /// What is done with a machine that no file declares.
@@ -143,16 +154,24 @@ pub struct RackNic {
     pub address: Option<Ipv4Addr>,
 }
 
-/// How to reach a BMC. The password is never written to the agent's disk, nor printed.
+/// How to reach a BMC. The account travels and is kept sealed to the agent that commands the BMC; it is
+/// opened in that agent's memory, and neither of its parts is ever written or printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BmcAccess {
     /// The driver: `ipmi`.
     pub driver: String,
     /// Address and port.
     pub address: SocketAddr,
-    /// The account.
+    /// The agent commands it no longer than so many milliseconds after it sent the last request that was
+    /// answered: then another agent may.
+    pub lease_ms: u64,
+    /// The [`Account`](crate::enrol::Account), encrypted to the agent's age recipient, in age's armour.
+    pub sealed: String,
+    /// The account, once opened.
+    #[serde(skip)]
     pub username: String,
-    /// Its password.
+    /// Its password, once opened; empty until then.
+    #[serde(skip)]
     pub password: String,
 }
 

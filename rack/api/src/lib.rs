@@ -1,7 +1,7 @@
 //! The messages between daemon, rack agent and in-machine agent, and nothing but the messages.
 //!
 //! Three conversations, all HTTP with JSON bodies:
-//! - daemon ◄► rack agent, mutual TLS, the agent calls: [`sync`] (level-triggered, long poll), a live
+//! - daemon ◄► rack agent, mutual TLS, the agent calls: [`enrol`] once, [`sync`] (level-triggered, long poll), a live
 //!   go for a job's boot, a go for the first write, artefacts by digest;
 //! - rack agent ◄► in-machine agent, plain HTTP on the boot link with a token per boot: [`machine`];
 //! - installed system ► rack agent: one phone-home per boot.
@@ -9,7 +9,9 @@
 //! Every message is a whole statement of what is wanted or what was seen, so that sending it twice
 //! changes nothing. No clock, no I/O, no decisions.
 
+pub mod boot_order;
 pub mod config;
+pub mod enrol;
 pub mod fact;
 pub mod inventory;
 pub mod job;
@@ -18,6 +20,7 @@ pub mod network;
 pub mod order;
 pub mod sync;
 pub mod volume;
+pub mod writes;
 
 /// Paths served by musterd to rack agents.
 pub mod daemon_path {
@@ -29,6 +32,14 @@ pub mod daemon_path {
     /// `POST` [`crate::machine::GoRequest`] with the token already verified, answered by
     /// [`crate::machine::GoAnswer`].
     pub const GO: &str = "/rack/v1/go";
+    /// `POST` [`crate::enrol::EnrolRequest`] with any certificate of the agent's key, answered by
+    /// [`crate::enrol::Enrolled`].
+    pub const ENROL: &str = "/rack/v1/enrol";
+    /// `POST` an empty body with a certificate of the enrolled key, an expired one too, answered by
+    /// [`crate::enrol::Enrolled`].
+    pub const RENEW: &str = "/rack/v1/renew";
+    /// `GET` the authorities to trust, in PEM, the newest first: another list is the sign to renew.
+    pub const ROOTS: &str = "/rack/v1/roots";
     /// `GET` the bytes of an artefact: this and the 64 digits of its SHA-256. Supports ranges.
     pub const ARTEFACT: &str = "/rack/v1/artefact/";
 }

@@ -62,6 +62,9 @@ pub(crate) enum Command {
     /// Machines as they are found.
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// Rack agents: enrol, list and revoke them.
+    #[command(subcommand)]
+    Agent(AgentCommand),
     /// Write the fleet lines that remove something on purpose, to be committed.
     Removed(Removed),
     /// Operating system images.
@@ -222,6 +225,68 @@ pub(crate) enum MachineCommand {
         /// As fleet lines, to be committed.
         #[arg(long)]
         patch: bool,
+    },
+    /// Switch a machine, or say whether it has power.
+    Power(Power),
+}
+
+/// Switch a machine, or say whether it has power. What a person switched is not fought; a commit that wants
+/// something else of the machine takes over.
+#[derive(Debug, Args)]
+pub(crate) struct Power {
+    /// The machine's name or id.
+    pub(crate) machine: String,
+    /// What to do.
+    #[arg(value_enum)]
+    pub(crate) action: PowerAction,
+    /// Why, for whoever reads the log.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// Stay until the machine is seen as ordered; exit with 1 if the BMC does not bring it about.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// What can be done to a machine's power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PowerAction {
+    /// On.
+    On,
+    /// Off at once, as if the plug were pulled.
+    Off,
+    /// Off by asking the operating system.
+    SoftOff,
+    /// Off, seen off, then on.
+    Cycle,
+    /// Say whether it has power, since when, and how fresh that is.
+    Status,
+}
+
+/// Rack agents.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// Mint a one-time token, with which `muster-rackd enrol` makes a host this agent. An agent of that name
+    /// that is enrolled already is replaced when the token is used.
+    Token {
+        /// The agent's name, as in `rack.*.agents`.
+        name: Name,
+        /// How long the token may be used (`30m`, `1h`), at most 7 days.
+        #[arg(long, value_name = "AGE", default_value = "1h")]
+        ttl: Interval,
+    },
+    /// List every agent that was ever enrolled: its key, since when, last heard, its certificate's end.
+    List,
+    /// An agent's key counts no more: its next word is refused.
+    Revoke {
+        /// Its name.
+        name: Name,
+    },
+    /// Change the authority that signs certificates: a new one signs, the old stays trusted until
+    /// `--finish`.
+    RollCa {
+        /// Trust the newest authority alone; refused while an agent has not renewed.
+        #[arg(long)]
+        finish: bool,
     },
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn detail(client: &Client, name: &str) -> Result<MachineDetail, Failure> {
+pub(crate) fn detail(client: &Client, name: &str) -> Result<MachineDetail, Failure> {
     if name.contains(['/', '?', '#', '%']) {
         return Err(Failure::Usage(format!("{name:?} is no machine's name")));
     }

@@ -6,6 +6,7 @@
 // A print that panics when its reader is gone is no way to end: all printing is in `say`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod agent;
 mod apply;
 mod arguments;
 mod check;
@@ -22,6 +23,7 @@ mod machine;
 mod manual;
 mod plan;
 mod plan_text;
+mod power;
 mod removed;
 mod say;
 mod status;
@@ -96,6 +98,8 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Machine(MachineCommand::Discovered { patch }) => {
             machine::discovered(&online()?, *patch, json)
         }
+        Command::Machine(MachineCommand::Power(wish)) => power::run(&online()?, wish, json),
+        Command::Agent(wish) => agent::run(&online()?, wish, json),
         Command::Removed(wish) => removed::run(wish, json),
         Command::Image(ImageCommand::Build(wish)) => image_command::build(wish, json),
         Command::Image(ImageCommand::Add { files }) => image_command::add(&online()?, files, json),

@@ -10,6 +10,7 @@
 //! line, CI and the simulator run the same functions. Phases are derived here and stored nowhere.
 
 pub mod admit;
+mod boot_order;
 pub mod condition;
 pub mod discovered;
 pub mod facts;
@@ -24,5 +25,6 @@ pub mod plan;
 pub mod rack;
 mod reading;
 pub mod refusal;
+pub mod roles;
 pub mod status;
 pub mod tick;

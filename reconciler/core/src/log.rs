@@ -3,6 +3,7 @@
 //! Text of machines, firmware and strangers ends up here, and then on someone's terminal: [`line`] lets no
 //! control character through and cuts what is too long. Nothing here decides.
 
+use crate::boot_order;
 use rack_api::fact::{BmcFaultKind, BootEvidence, FactBody, PowerSeen, StepState};
 use rack_api::inventory::Inventory;
 use rack_api::order::OrderRef;
@@ -56,13 +57,18 @@ pub fn fact(body: &FactBody) -> String {
             format!("job begun: generation {}, try {}", job.generation, job.attempt)
         }
         FactBody::Inventory { inventory, .. } => format!("inspected: {}", made_of(inventory)),
+        FactBody::BootOrder { order, .. } => {
+            format!("the firmware starts {}", boot_order::words(&order.left))
+        }
         FactBody::Step { step, state, .. } => match state {
             StepState::Started => format!("{step}: begun"),
             StepState::Progress { done, .. } => format!("{step}: {} MiB", done >> 20),
             StepState::Done => format!("{step}: done"),
             StepState::Failed { code, error } => format!("{step} FAILED, {code}: {error}"),
         },
-        FactBody::Erased { disk, method, .. } => format!("disk {disk} erased ({method})"),
+        FactBody::Erased {
+            disk, method, sample, ..
+        } => format!("disk {disk} erased ({method}): {sample}"),
         FactBody::Installed { disks, .. } => {
             let disks: Vec<_> = disks.iter().map(DiskId::as_str).collect();
             format!("installed on {}", disks.join(", "))

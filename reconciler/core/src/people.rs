@@ -2,12 +2,16 @@
 //!
 //! HTTP with JSON. An answer that is not 2xx carries a [`Refusal`].
 
+pub mod agents;
+
 use crate::condition::Condition;
+use crate::next::PowerWish;
 use crate::observed::Discovered;
 use crate::phase::Mark;
 use crate::plan::{MachinePlan, Plan};
 use crate::status::MachineStatus;
 use rack_api::inventory::Inventory;
+use rack_api::order::OrderRef;
 use schema_ids::{Digest, Incarnation, Mac, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +20,8 @@ use std::collections::BTreeMap;
 pub const STATUS: &str = "/v1/status";
 /// `GET` [`MachineDetail`]: this and the machine's name or id.
 pub const MACHINES: &str = "/v1/machines/";
+/// After a machine's name: `POST` [`PowerRequest`], answered by [`PowerAnswer`].
+pub const POWER: &str = "/power";
 /// `GET` a list of [`DiscoveredMachine`].
 pub const DISCOVERED: &str = "/v1/discovered";
 /// `POST` [`PlanRequest`], answered by [`PlanAnswer`].
@@ -191,6 +197,25 @@ pub struct ApproveRequest {
     pub wipe_set: String,
 }
 
+/// "Switch this machine." `POST` to [`MACHINES`], the machine's name and [`POWER`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerRequest {
+    /// What.
+    pub power: PowerWish,
+    /// Why, for the audit.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// The order that was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerAnswer {
+    /// Which.
+    pub order: OrderRef,
+    /// In words.
+    pub cause: String,
+}
+
 /// The new life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecoverAnswer {
@@ -297,7 +322,9 @@ pub fn standing(status: &MachineStatus) -> Standing {
         };
     };
     match wait.condition {
-        Condition::Orphaned | Condition::PowerDrift | Condition::DisksKept => Standing::AsWanted,
+        Condition::Orphaned | Condition::PowerDrift | Condition::PowerOrdered | Condition::DisksKept => {
+            Standing::AsWanted
+        }
         Condition::Held => Standing::Held,
         Condition::Budget => Standing::Queued,
         Condition::RackSilent => Standing::Unseen,

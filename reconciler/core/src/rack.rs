@@ -1,11 +1,12 @@
 //! What one rack agent is to serve and to do: the adopted plan, seen from its place.
 //!
-//! A whole value, made anew each time and compared by digest; never a difference. It holds BMC
-//! credentials, so it is sent over mutual TLS and never stored or printed.
+//! A whole value, made anew each time and compared by digest; never a difference. BMC accounts pass through
+//! it as the shell hands them in: sealed to the agent, but for the digest, which is taken of what was sealed.
 
 use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::plan::{LinkPlan, MachinePlan, Plan};
+use crate::roles::BmcTimes;
 use rack_api::config::{
     AddressRange, BmcAccess, Desired, Enlist, Known, Link, RackConfig, RackMachine, RackNic, Subnet,
 };
@@ -17,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 /// What the value is made of.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
-    /// The adopted plan.
+    /// The adopted plan, as it is in hand (see [`roles`](crate::roles)).
     pub plan: &'a Plan,
     /// This life of the control plane.
     pub incarnation: Incarnation,
@@ -27,8 +28,10 @@ pub struct Inputs<'a> {
     /// Machines on which an installation of ours ever began: local boot whenever a job cannot be
     /// vouched for.
     pub written: &'a BTreeSet<MachineId>,
-    /// BMC accounts by secret name: user and password.
-    pub secrets: &'a BTreeMap<Name, (String, String)>,
+    /// BMC accounts by secret name, each sealed to the agent.
+    pub secrets: &'a BTreeMap<Name, String>,
+    /// How long the agent commands BMCs.
+    pub bmc_times: BmcTimes,
     /// Key of the job tokens, hexadecimal.
     pub token_key: &'a str,
 }
@@ -64,7 +67,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
             })
         });
         let bmc = if drives(machine) {
-            bmc_access(machine, inputs.secrets)
+            bmc_access(machine, inputs)
         } else {
             None
         };
@@ -84,7 +87,11 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
         .filter(|(id, _)| plan.wipe_set.entries.contains_key(id))
         .filter_map(|(_, machine)| match &machine.wanted.intent {
             Intent::Deployed(deploy) => Some(deploy.image.digest),
-            Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
+            Intent::Observe { .. }
+            | Intent::Ready { .. }
+            | Intent::Orphaned { .. }
+            | Intent::Released(_)
+            | Intent::Retired => None,
         });
     let ephemeral = plan
         .ephemeral
@@ -123,7 +130,8 @@ fn owners(plan: &Plan) -> BTreeMap<Mac, MachineId> {
         blocked != Some(Condition::IdentityAmbiguous)
     };
     let mut machines: Vec<_> = plan.machines.iter().collect();
-    machines.sort_by_key(|(_, machine)| certain(machine));
+    // The last one has it: a retired machine's is anybody's.
+    machines.sort_by_key(|(_, machine)| (machine.wanted.intent != Intent::Retired, certain(machine)));
     let nics = machines
         .into_iter()
         .flat_map(|(id, machine)| machine.nics.iter().map(|nic| (nic.mac, *id)));
@@ -198,18 +206,23 @@ fn standing<'a>(inputs: &Inputs<'a>) -> BTreeMap<(MachineId, Lane), &'a Order> {
 fn hostname(machine: &MachinePlan) -> String {
     match &machine.wanted.intent {
         Intent::Deployed(deploy) => deploy.hostname.clone(),
-        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => machine.name.to_string(),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => machine.name.to_string(),
     }
 }
 
-fn bmc_access(machine: &MachinePlan, secrets: &BTreeMap<Name, (String, String)>) -> Option<BmcAccess> {
+fn bmc_access(machine: &MachinePlan, inputs: &Inputs<'_>) -> Option<BmcAccess> {
     let bmc = machine.bmc.as_ref()?;
-    let (username, password) = secrets.get(bmc.secret.as_ref()?)?;
     Some(BmcAccess {
         driver: bmc.driver.clone(),
         address: SocketAddr::new(bmc.address, bmc.port),
-        username: username.clone(),
-        password: password.clone(),
+        lease_ms: u64::try_from(inputs.bmc_times.lease.as_millis()).unwrap_or(u64::MAX),
+        sealed: inputs.secrets.get(bmc.secret.as_ref()?)?.clone(),
+        username: String::new(),
+        password: String::new(),
     })
 }
 
@@ -224,6 +237,7 @@ fn served_link(link: &LinkPlan, agent: &Name) -> Link {
         dhcp: link.dhcp,
         enlist: link.enlist,
         subnets: subnets.collect(),
+        relay: link.relay.clone(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::daemon::Daemon;
 use crate::pipeline::{self, PipelineError};
+use crate::roles;
 use crate::world::{self, Loaded};
 use reconciler_core::tick::Effect;
 use reconciler_store::{By, Claimed, Intended, Issuance, Issue, StoreError, Wake, WorkItem};
@@ -115,8 +116,10 @@ async fn steps(daemon: &Daemon) -> Result<Duration, ControlError> {
         let Some(loaded) = world::load(daemon).await.map_err(ControlError::Store)? else {
             return Ok(SWEEP);
         };
+        let mut acted = roles::settle(daemon, &loaded)
+            .await
+            .map_err(ControlError::Store)?;
         let tick = loaded.tick();
-        let mut acted = false;
         for effect in tick.effects {
             crate::failpoint::reach("effect");
             acted |= perform(daemon, &loaded, effect).await?;

@@ -3,6 +3,8 @@
 use crate::images::Images;
 use crate::revision::Parsed;
 use crate::source::Source;
+use crate::trust::Trust;
+use reconciler_core::roles::BmcTimes;
 use reconciler_store::{Identity, Store};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +18,12 @@ pub(crate) struct Daemon {
     pub(crate) images: Images,
     /// The folder below which secrets may lie.
     pub(crate) secrets_dir: PathBuf,
+    /// What the agents' door trusts.
+    pub(crate) trust: Arc<Trust>,
+    /// How long agents command BMCs.
+    pub(crate) bmc_times: BmcTimes,
+    /// Held while authorities change.
+    pub(crate) rolling: tokio::sync::Mutex<()>,
     /// Wakes the control loop: something was heard or adopted.
     pub(crate) wake: Notify,
     /// Wakes the source loop: a branch may have moved, or a person asked.
@@ -29,23 +37,30 @@ pub(crate) struct Daemon {
     parsed: Mutex<Vec<Arc<Parsed>>>,
 }
 
+/// What the operator said at the start.
+pub(crate) struct Told {
+    /// The folder below which secrets may lie.
+    pub(crate) secrets_dir: PathBuf,
+    /// What the agents' door trusts.
+    pub(crate) trust: Arc<Trust>,
+    /// How long agents command BMCs.
+    pub(crate) bmc_times: BmcTimes,
+}
+
 /// Parsed revisions kept: the adopted one, the newest, and a few that people plan.
 const PARSED_MAX: usize = 8;
 
 impl Daemon {
-    pub(crate) fn new(
-        store: Store,
-        identity: Identity,
-        source: Source,
-        images: Images,
-        secrets_dir: PathBuf,
-    ) -> Self {
+    pub(crate) fn new(store: Store, identity: Identity, source: Source, images: Images, told: Told) -> Self {
         Self {
             store,
             identity,
             source,
             images,
-            secrets_dir,
+            secrets_dir: told.secrets_dir,
+            trust: told.trust,
+            bmc_times: told.bmc_times,
+            rolling: tokio::sync::Mutex::new(()),
             wake: Notify::new(),
             look: Arc::new(Notify::new()),
             changed: watch::Sender::new(0),

@@ -1,15 +1,13 @@
 //! Two doors into the same kind of server: mutual TLS for rack agents, a unix socket for people.
 //!
 //! Each connection is its own task, joined by the listener; what is known of the caller (an agent's
-//! name, a person's user id) rides along as a request extension.
+//! key, a person's user id) rides along as a request extension.
 
-use crate::certificates::Authority;
+use crate::trust::Trust;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rustls::server::WebPkiClientVerifier;
-use schema_ids::Name;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,10 +27,6 @@ const HEADERS_MAX: Duration = Duration::from_secs(30);
 const CONNECTIONS_MAX: usize = 4096;
 /// After a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Who is on the other side of the agents' door.
-#[derive(Debug, Clone)]
-pub(crate) struct AgentName(pub(crate) Name);
 
 /// Who is on the other side of the people's door.
 #[derive(Debug, Clone)]
@@ -63,60 +57,24 @@ pub(crate) enum ListenError {
         #[source]
         source: io::Error,
     },
-    /// TLS cannot be set up.
-    #[error("cannot set up TLS: {why}")]
-    Tls {
-        /// Why.
-        why: String,
-    },
 }
 
 /// The agents' door.
 pub(crate) struct AgentDoor {
     listener: TcpListener,
-    acceptor: TlsAcceptor,
-    authority: Arc<Authority>,
+    trust: Arc<Trust>,
 }
 
 impl AgentDoor {
-    /// Binds `address`; the daemon's certificate names it, or every `advertise`d address.
-    pub(crate) async fn bind(
-        address: SocketAddr,
-        advertise: &[std::net::IpAddr],
-        authority: Arc<Authority>,
-    ) -> Result<Self, ListenError> {
-        let tls = |why: &dyn std::fmt::Display| ListenError::Tls { why: why.to_string() };
-        let mut addresses = advertise.to_vec();
-        addresses.push(address.ip());
-        let identity = authority
-            .daemon_identity(&addresses)
-            .map_err(|error| tls(&error))?;
-        let mut roots = rustls::RootCertStore::empty();
-        use rustls::pki_types::pem::PemObject as _;
-        let root = rustls::pki_types::CertificateDer::from_pem_slice(authority.pem().as_bytes())
-            .map_err(|error| tls(&error))?;
-        roots.add(root).map_err(|error| tls(&error))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .map_err(|error| tls(&error))?;
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| tls(&error))?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![identity.certificate], identity.key)
-            .map_err(|error| tls(&error))?;
+    /// Binds `address`.
+    pub(crate) async fn bind(address: SocketAddr, trust: Arc<Trust>) -> Result<Self, ListenError> {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| ListenError::Bind {
                 on: address.to_string(),
                 source,
             })?;
-        Ok(Self {
-            listener,
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            authority,
-        })
+        Ok(Self { listener, trust })
     }
 
     /// Serves until cancelled, then lets open requests end.
@@ -133,19 +91,20 @@ impl AgentDoor {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            let (acceptor, authority) = (self.acceptor.clone(), Arc::clone(&self.authority));
+            let current = self.trust.current();
             let (router, stop) = (router.clone(), stop.clone());
             connections.spawn(async move {
+                let acceptor = TlsAcceptor::from(Arc::clone(&current.tls));
                 let stream = match tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => stream,
                     Ok(Err(error)) => return tracing::warn!(%peer, %error, "TLS handshake failed"),
                     Err(_) => return tracing::warn!(%peer, "TLS handshake took too long"),
                 };
                 let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-                let Some(agent) = certificate.and_then(|certificate| authority.agent(certificate)) else {
-                    return tracing::warn!(%peer, "a rack agent's certificate is not pinned; enrol it again");
+                let Some(known) = certificate.and_then(|certificate| current.peer(certificate)) else {
+                    return tracing::warn!(%peer, "a certificate cannot be read");
                 };
-                serve(stream, router.layer(Extension(AgentName(agent))), stop).await;
+                serve(stream, router.layer(Extension(known)), stop).await;
             });
         }
         while connections.join_next().await.is_some() {}

@@ -4,31 +4,38 @@
 //! decide, performs the effects, and answers rack agents and people. It may be stopped at any
 //! instruction; several may run on one database.
 
+mod agents;
 mod certificates;
 mod control;
 mod daemon;
 mod downloads;
+mod enrolment;
 mod failpoint;
 mod images;
 mod listener;
 mod log;
 mod people_door;
 mod pipeline;
+mod power_door;
 mod rack_door;
 mod revision;
+mod roles;
+mod seal;
 mod secrets;
 mod settings;
-
 mod source;
+mod trust;
 mod world;
 
 use crate::certificates::Authority;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Told};
 use crate::images::Images;
 use crate::listener::{AgentDoor, PeopleDoor};
 use crate::settings::{Command, Run, Settings};
 use crate::source::Source;
+use crate::trust::{Trust, TrustError};
 use clap::Parser as _;
+use reconciler_core::roles::BmcTimes;
 use reconciler_store::{PrivateCluster, Store};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -57,9 +64,6 @@ fn main() -> ExitCode {
                 .map_err(|error| format!("cannot start the runtime: {error}"))
                 .and_then(|runtime| runtime.block_on(run_daemon(run)))
         }
-        Command::Certificates(wish) => Authority::open_or_create(&wish.state.state_dir)
-            .and_then(|authority| authority.enrol(&wish.agent, &wish.out))
-            .map_err(|error| chain(&error)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,7 +91,14 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     let state = &run.state.state_dir;
     let fail = |error: &dyn std::error::Error| chain(error);
     std::fs::create_dir_all(state).map_err(|error| format!("cannot use {}: {error}", state.display()))?;
-    let authority = Arc::new(Authority::open_or_create(state).map_err(|error| fail(&error))?);
+    let mut addresses = run.advertise.clone();
+    addresses.push(run.listen.ip());
+    let lasts = Duration::from_secs(run.agent_certificate_seconds);
+    let trust = Authority::open_or_create(state)
+        .map_err(TrustError::Authority)
+        .and_then(|authority| Trust::new(authority, addresses, lasts))
+        .map_err(|error| fail(&error))?;
+    let trust = Arc::new(trust);
     let images = Images::open(state).map_err(|error| fail(&error))?;
     let source =
         Source::open(state, run.repository.clone(), run.branch.clone()).map_err(|error| fail(&error))?;
@@ -97,7 +108,7 @@ async fn run_daemon(run: Run) -> Result<(), String> {
             .unwrap_or_else(|| run.runtime_dir.join("musterd.sock")),
     )
     .map_err(|error| fail(&error))?;
-    let agents = AgentDoor::bind(run.listen, &run.advertise, Arc::clone(&authority))
+    let agents = AgentDoor::bind(run.listen, Arc::clone(&trust))
         .await
         .map_err(|error| fail(&error))?;
 
@@ -121,7 +132,13 @@ async fn run_daemon(run: Run) -> Result<(), String> {
         identity,
         source,
         images,
-        run.secrets_dir.clone(),
+        Told {
+            secrets_dir: run.secrets_dir.clone(),
+            trust,
+            bmc_times: BmcTimes {
+                lease: Duration::from_secs(run.bmc_lease_seconds),
+            },
+        },
     ));
 
     let stop = CancellationToken::new();

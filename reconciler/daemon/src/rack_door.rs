@@ -3,9 +3,10 @@
 //! Every answer is made from the store at that moment; nothing is remembered of an agent here.
 
 use crate::daemon::Daemon;
+use crate::enrolment::{self, Agent};
 use crate::failpoint;
 use crate::images::Fault;
-use crate::listener::AgentName;
+use crate::seal::{self, SealError};
 use crate::secrets;
 use crate::world::{self, Loaded};
 use axum::body::Body;
@@ -26,6 +27,7 @@ use reconciler_core::facts::WriteStart;
 use reconciler_core::fence::{self, Ground};
 use reconciler_core::intent::Intent;
 use reconciler_core::rack;
+use reconciler_core::roles;
 use reconciler_store::{StartRecord, StoreError};
 use schema_ids::{Digest, MachineId, Name};
 use sha2::{Digest as _, Sha256};
@@ -38,13 +40,24 @@ use tower_http::services::ServeFile;
 /// A sync with 500 facts, some of them inventories of 100 disks, stays well below.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
+/// A token's secret and a recipient: anyone may send this.
+const ENROL_BYTES_MAX: usize = 4 << 10;
+
 /// The agents' routes.
 pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
+    let admit = axum::middleware::from_fn_with_state(Arc::clone(&daemon), enrolment::admit);
     Router::new()
         .route(daemon_path::SYNC, post(sync))
         .route(daemon_path::BOOT_GO, post(boot_go))
         .route(daemon_path::GO, post(go))
+        .route(daemon_path::ROOTS, get(enrolment::roots))
         .route(&format!("{}{{digest}}", daemon_path::ARTEFACT), get(artefact))
+        .layer(admit)
+        .route(
+            daemon_path::ENROL,
+            post(enrolment::enrol).layer(DefaultBodyLimit::max(ENROL_BYTES_MAX)),
+        )
+        .route(daemon_path::RENEW, post(enrolment::renew))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(daemon)
 }
@@ -60,7 +73,7 @@ pub(crate) fn action_name(action: &Action) -> &'static str {
     }
 }
 
-fn unavailable(error: &StoreError) -> Response {
+pub(crate) fn unavailable(error: &StoreError) -> Response {
     tracing::warn!(error = %crate::chain(error), "a rack agent was not served");
     (
         StatusCode::SERVICE_UNAVAILABLE,
@@ -71,11 +84,11 @@ fn unavailable(error: &StoreError) -> Response {
 
 async fn sync(
     State(daemon): State<Arc<Daemon>>,
-    Extension(AgentName(agent)): Extension<AgentName>,
+    Extension(agent): Extension<Agent>,
     Json(request): Json<SyncRequest>,
 ) -> Response {
-    if request.agent != agent {
-        let reason = format!("this certificate is {agent}'s, not {}'s\n", request.agent);
+    if request.agent != agent.name {
+        let reason = format!("this key is {}'s, not {}'s\n", agent.name, request.agent);
         return (StatusCode::FORBIDDEN, reason).into_response();
     }
     if request.facts.len() > FACTS_MAX {
@@ -87,7 +100,12 @@ async fn sync(
     }
     match answer_sync(&daemon, &agent, &request).await {
         Ok(response) => Json(response).into_response(),
-        Err(error) => refused_sync(&error),
+        Err(Unsynced::Revoked) => (StatusCode::FORBIDDEN, "this key was revoked\n").into_response(),
+        Err(Unsynced::Seal(error)) => {
+            tracing::error!(agent = %agent.name, error = %crate::chain(&error), "an account cannot be sealed");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+        Err(Unsynced::Store(error)) => refused_sync(&error),
     }
 }
 
@@ -110,29 +128,48 @@ fn refused_sync(error: &StoreError) -> Response {
     (StatusCode::CONFLICT, Json(taken)).into_response()
 }
 
+/// Why a sync has no answer.
+enum Unsynced {
+    Store(StoreError),
+    Revoked,
+    Seal(SealError),
+}
+
 /// Stores the facts, then waits until there is news for the agent or its patience ends.
 ///
 /// Cancel safety: the facts are stored or not, and an agent that got no answer sends them again.
 async fn answer_sync(
     daemon: &Daemon,
-    agent: &Name,
+    agent: &Agent,
     request: &SyncRequest,
-) -> Result<SyncResponse, StoreError> {
+) -> Result<SyncResponse, Unsynced> {
     // Subscribed before the first look, so that no change falls between the two.
     let mut changed = daemon.changed.subscribe();
     failpoint::reach("facts-received");
-    let receipt = daemon.store.append_facts(request).await?;
+    let receipt = daemon
+        .store
+        .append_facts(request)
+        .await
+        .map_err(Unsynced::Store)?;
     failpoint::reach("facts-stored");
     if receipt.stored > 0 {
-        tracing::debug!(%agent, facts = receipt.stored, "facts stored");
+        tracing::debug!(agent = %agent.name, facts = receipt.stored, "facts stored");
         daemon.announce();
         changed.mark_unchanged();
     }
-    let patience = Duration::from_millis(request.wait_ms.min(LONG_POLL_MS));
+    let patience = Duration::from_millis(request.wait_ms.min(LONG_POLL_MS)).min(daemon.bmc_times.hold_back());
     let deadline = tokio::time::Instant::now() + patience;
     loop {
-        let desired = desired(daemon, agent).await?;
-        let news = desired.filter(|(digest, _)| Some(*digest) != request.have);
+        let counts = enrolment::counts(daemon, agent).await.map_err(Unsynced::Store)?;
+        if !counts {
+            return Err(Unsynced::Revoked);
+        }
+        let desired = desired(daemon, &agent.name).await.map_err(Unsynced::Store)?;
+        let news = desired
+            .filter(|(digest, _)| Some(*digest) != request.have)
+            .map(|(digest, desired)| Ok((digest, sealed(desired, agent)?)))
+            .transpose()
+            .map_err(Unsynced::Seal)?;
         let respond = |desired| SyncResponse {
             now: receipt.now,
             acknowledged: receipt.acknowledged,
@@ -151,11 +188,13 @@ async fn answer_sync(
     }
 }
 
-/// What an agent is to serve and to do, with its digest; `None` before any plan was adopted.
+/// What an agent is to serve and to do, with its digest; `None` before any plan was adopted. Accounts are
+/// in it in clear, so that the digest tells their changes: it is sent as [`sealed`] makes it, and no other way.
 async fn desired(daemon: &Daemon, agent: &Name) -> Result<Option<(Digest, Desired)>, StoreError> {
     let Some(plan) = daemon.store.adopted().await? else {
         return Ok(None);
     };
+    let plan = roles::in_hand(plan, &daemon.store.bmc_roles().await?);
     let observed = daemon.store.observed().await?;
     let orders: Vec<_> = if observed.restored.is_some() {
         Vec::new()
@@ -181,6 +220,7 @@ async fn desired(daemon: &Daemon, agent: &Name) -> Result<Option<(Digest, Desire
         orders: &orders,
         written: &written,
         secrets: &secrets,
+        bmc_times: daemon.bmc_times,
         token_key: &daemon.identity.token_key,
     };
     let desired = rack::desired(&inputs, agent);
@@ -188,9 +228,32 @@ async fn desired(daemon: &Daemon, agent: &Name) -> Result<Option<(Digest, Desire
     Ok(Some((Digest(Sha256::digest(&bytes).into()), desired)))
 }
 
-/// BMC accounts of the adopted revision; one that cannot be read is left out, and the machines that need
+/// The same with each account sealed to the agent that gets it.
+fn sealed(mut desired: Desired, agent: &Agent) -> Result<Desired, SealError> {
+    // Machines share accounts: each is sealed once.
+    let mut done: BTreeMap<String, String> = BTreeMap::new();
+    for access in desired
+        .config
+        .machines
+        .values_mut()
+        .filter_map(|machine| machine.bmc.as_mut())
+    {
+        let clear = std::mem::take(&mut access.sealed);
+        access.sealed = match done.get(&clear) {
+            Some(sealed) => sealed.clone(),
+            None => {
+                let sealed = seal::seal(&clear, &agent.recipient)?;
+                done.insert(clear, sealed.clone());
+                sealed
+            }
+        };
+    }
+    Ok(desired)
+}
+
+/// BMC accounts of the adopted revision, not yet sealed; one that cannot be read is left out, and the machines that need
 /// it show it by their BMC.
-async fn credentials(daemon: &Daemon, commit: Option<&str>) -> BTreeMap<Name, (String, String)> {
+async fn credentials(daemon: &Daemon, commit: Option<&str>) -> BTreeMap<Name, String> {
     let Some(commit) = commit else {
         return BTreeMap::new();
     };
@@ -216,7 +279,7 @@ async fn credentials(daemon: &Daemon, commit: Option<&str>) -> BTreeMap<Name, (S
                 &keys.username,
                 &keys.password,
             ) {
-                Ok(credential) => Some((name.clone(), (credential.username, credential.password))),
+                Ok(account) => Some((name.clone(), seal::clear(&account))),
                 Err(error) => {
                     tracing::warn!(secret = %name, error = %crate::chain(&error), "a secret cannot be used");
                     None
@@ -245,7 +308,7 @@ fn ground<'a>(loaded: &'a Loaded, agent: &Name, id: MachineId) -> Option<Ground<
 
 async fn boot_go(
     State(daemon): State<Arc<Daemon>>,
-    Extension(AgentName(agent)): Extension<AgentName>,
+    Extension(Agent { name: agent, .. }): Extension<Agent>,
     Json(request): Json<BootGoRequest>,
 ) -> Response {
     match world::load(&daemon).await {
@@ -262,7 +325,7 @@ async fn boot_go(
 
 async fn go(
     State(daemon): State<Arc<Daemon>>,
-    Extension(AgentName(agent)): Extension<AgentName>,
+    Extension(Agent { name: agent, .. }): Extension<Agent>,
     Json(request): Json<GoRequest>,
 ) -> Response {
     match answer_go(&daemon, &agent, &request).await {
@@ -330,7 +393,11 @@ async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result
 fn image_fault(daemon: &Daemon, ground: &Ground<'_>) -> Option<Fault> {
     match &ground.machine.wanted.intent {
         Intent::Deployed(deploy) => daemon.images.fault(deploy.image.digest),
-        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => None,
     }
 }
 

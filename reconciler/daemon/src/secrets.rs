@@ -1,21 +1,14 @@
 //! Credentials that stay on the daemon's host: TOML files with one level of strings.
 //!
-//! They are read when a rack agent's configuration is made and are in no plan, fact, log or answer. All lie
+//! They are read when a rack agent's configuration is made, leave this process sealed to that agent alone
+//! ([`crate::seal`]), and are in no plan, fact or log. All lie
 //! below one folder: git names the file, and whoever may commit shall not have the daemon, which is root,
 //! read any other and send it to a BMC of their choice.
 
+use rack_api::enrol::Account;
 use schema_ids::Name;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-
-/// A user name and password.
-#[derive(Clone)]
-pub(crate) struct Credential {
-    /// The account.
-    pub(crate) username: String,
-    /// Its password.
-    pub(crate) password: String,
-}
 
 /// What can go wrong with a secret. Never shows a value.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +42,7 @@ pub(crate) fn read(
     file: &str,
     username_key: &str,
     password_key: &str,
-) -> Result<Credential, SecretError> {
+) -> Result<Account, SecretError> {
     let unusable = |why: String| SecretError::Unusable {
         secret: secret.to_string(),
         why,
@@ -91,7 +84,7 @@ pub(crate) fn read(
             unusable(format!("{file} has no key {key:?}; it has: {}", has.join(", ")))
         })
     };
-    Ok(Credential {
+    Ok(Account {
         username: value(username_key)?,
         password: value(password_key)?,
     })

@@ -1,7 +1,7 @@
 //! The command line of `musterd`.
 
 use clap::{Args, Parser, Subcommand};
-use schema_ids::Name;
+use reconciler_core::roles::BmcTimes;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -19,8 +19,6 @@ pub(crate) struct Settings {
 pub(crate) enum Command {
     /// Run the daemon.
     Run(Run),
-    /// Write a rack agent's certificate: ca.pem, NAME.pem and NAME.key. An earlier one stops counting.
-    Certificates(Certificates),
 }
 
 /// Where the daemon keeps what outlives it.
@@ -64,20 +62,15 @@ pub(crate) struct Run {
     /// A Postgres of your own (14 or newer); without it a private cluster is started and owned.
     #[arg(long, env = "MUSTER_DATABASE_URL", hide_env_values = true)]
     pub(crate) database: Option<String>,
+    /// How long a rack agent's certificate lasts, in seconds; it renews it after two thirds. By default 30
+    /// days: an agent that is switched off for longer renews it when it is back.
+    #[arg(long, default_value_t = 30 * 24 * 3600, value_parser = clap::value_parser!(u64).range(3..=366 * 24 * 3600))]
+    pub(crate) agent_certificate_seconds: u64,
+    /// A rack agent commands BMCs no longer than so many seconds without an answer of musterd's; another
+    /// agent of the rack takes them over after half as many more.
+    #[arg(long, default_value_t = BmcTimes::DEFAULT.lease.as_secs(), value_parser = clap::value_parser!(u64).range(3..=3600))]
+    pub(crate) bmc_lease_seconds: u64,
     /// Logs as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,
-}
-
-/// Write a rack agent's certificate.
-#[derive(Debug, Args)]
-pub(crate) struct Certificates {
-    #[command(flatten)]
-    pub(crate) state: State,
-    /// The agent's name, as in `rack.*.agents`.
-    #[arg(long)]
-    pub(crate) agent: Name,
-    /// The folder to write to.
-    #[arg(long)]
-    pub(crate) out: PathBuf,
 }

@@ -5,6 +5,7 @@ use reconciler_core::admit::{Permits, Policy};
 use reconciler_core::condition::Wait;
 use reconciler_core::facts::{AgentSeen, MachineFacts};
 use reconciler_core::plan::Plan;
+use reconciler_core::roles::{self, BmcRole, Due};
 use reconciler_core::tick::{Tick, World, tick};
 use reconciler_store::{Scope, StoreError};
 use schema_ids::{Incarnation, MachineId, Name, Timestamp};
@@ -12,10 +13,14 @@ use std::collections::BTreeMap;
 
 /// The adopted plan with everything known of its machines.
 pub(crate) struct Loaded {
+    /// As it is in hand: each BMC's agent is the one that holds the role.
     pub(crate) plan: Plan,
     pub(crate) incarnation: Incarnation,
     pub(crate) facts: BTreeMap<MachineId, MachineFacts>,
     pub(crate) agents: BTreeMap<Name, AgentSeen>,
+    /// Who commands each rack's BMCs, and whose turn it is.
+    pub(crate) roles: BTreeMap<Name, BmcRole>,
+    pub(crate) due_roles: Vec<Due>,
     pub(crate) permits: Permits,
     /// Rises with each grant taken or released: a grant counts only under the one it was decided by.
     pub(crate) permits_epoch: u64,
@@ -36,6 +41,11 @@ pub(crate) async fn load(daemon: &Daemon) -> Result<Option<Loaded>, StoreError> 
 
 /// Loads the world under a plan that is at hand.
 pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, StoreError> {
+    let roles = daemon.store.bmc_roles().await?;
+    let agents = daemon.store.agents().await?;
+    let now = daemon.store.now().await?;
+    let due_roles = roles::due(&plan, &roles, &agents, daemon.bmc_times, now);
+    let plan = roles::in_hand(plan, &roles);
     let scopes = plan
         .machines
         .iter()
@@ -56,7 +66,9 @@ pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, St
     };
     Ok(Loaded {
         facts: daemon.store.facts_of(&scopes).await?,
-        agents: daemon.store.agents().await?,
+        agents,
+        roles,
+        due_roles,
         permits: held.permits,
         permits_epoch: held.epoch,
         policy: Policy::default(),
@@ -66,7 +78,7 @@ pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, St
             Some(Wait::of_stop(&code, &reason, revision.since))
         }),
         incarnation: daemon.store.identity().await?.incarnation,
-        now: daemon.store.now().await?,
+        now,
         plan,
     })
 }
@@ -74,7 +86,12 @@ pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, St
 impl Loaded {
     /// What the core makes of it.
     pub(crate) fn tick(&self) -> Tick {
-        let world = World {
+        tick(&self.world(), self.now)
+    }
+
+    /// All that a step decides on.
+    pub(crate) fn world(&self) -> World<'_> {
+        World {
             plan: &self.plan,
             incarnation: self.incarnation,
             facts: &self.facts,
@@ -83,7 +100,6 @@ impl Loaded {
             policy: &self.policy,
             restored: self.restored.as_deref(),
             stopped: self.stopped.as_ref(),
-        };
-        tick(&world, self.now)
+        }
     }
 }

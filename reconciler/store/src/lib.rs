@@ -12,6 +12,7 @@
 //!   brings the schema up to date, `identity` says what this control plane is;
 //! - `revision`, `plans`, `adopt`: from a commit to the adopted plan;
 //! - `append`, `marker`, `place`, `world`, `observed`, `discovered`: facts in, snapshots out;
+//! - `enrolment`, `bmc_role`: who rack agents are, and which of them commands a rack's BMCs;
 //! - `orders`, `permits`, `start`, `approval`: the daemon's own records; `audit`: who did what and why;
 //! - `log`: what happened, from all of these, page by page;
 //! - `work`, `wake`: what is to be looked at next; `derived`: what may be deleted at any time.
@@ -32,11 +33,15 @@ mod approval;
 #[cfg(feature = "queries")]
 mod audit;
 #[cfg(feature = "queries")]
+mod bmc_role;
+#[cfg(feature = "queries")]
 mod column;
 #[cfg(feature = "queries")]
 mod derived;
 #[cfg(feature = "queries")]
 mod discovered;
+#[cfg(feature = "queries")]
+mod enrolment;
 #[cfg(feature = "queries")]
 mod error;
 #[cfg(feature = "queries")]
@@ -76,7 +81,9 @@ pub use crate::{
     append::Receipt,
     approval::Approval,
     audit::{AuditEntry, By},
+    bmc_role::HandOver,
     derived::DERIVED_TABLES,
+    enrolment::{AgentKey, EnrolledAgent, KeyOwner, NewToken, TokenFault},
     error::StoreError,
     identity::Identity,
     log::{LogRecord, LogRecords, Logged},

@@ -102,6 +102,7 @@ fn desired(artefacts: BTreeSet<Digest>) -> Desired {
     let link = Link {
         dhcp: true,
         enlist: Enlist::Known,
+        relay: None,
         subnets: vec![subnet],
     };
     Desired {

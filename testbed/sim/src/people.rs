@@ -30,6 +30,10 @@ struct Wish {
     image: char,
     reinstall: u64,
     hostname: String,
+    /// Whether the deployment is removed, its disks erased.
+    removed: bool,
+    /// Machines that are removed, their disks erased.
+    retired: Vec<bool>,
     /// Disks of which a person agrees to lose the contents.
     consent: Vec<(usize, String, String)>,
 }
@@ -49,6 +53,10 @@ pub(crate) enum Change {
     Deployed(usize),
     /// Whether git has this machine at all.
     Declared(usize),
+    /// Whether the deployment is removed.
+    Removed,
+    /// Whether this machine is retired.
+    Retired(usize),
     /// Someone looked at a disk that waits, and agrees.
     Consent,
 }
@@ -58,6 +66,8 @@ impl People {
         let wish = Wish {
             deployed: (0..machines).map(|_| dice.chance(700)).collect(),
             declared: vec![true; machines],
+            removed: false,
+            retired: vec![false; machines],
             image: 'a',
             reinstall: 0,
             hostname: "web-{slot}".to_owned(),
@@ -95,12 +105,14 @@ impl World<'_> {
 
     fn draw_change(&mut self) -> Change {
         let machine = self.dice.between(0, self.machines.len() as u64) as usize;
-        match self.dice.between(0, 12) {
+        match self.dice.between(0, 15) {
             0..4 => Change::Image,
             4..6 => Change::Reinstall,
             6 => Change::Hostname,
             7..9 => Change::Deployed(machine),
             9 => Change::Declared(machine),
+            10 => Change::Removed,
+            11..13 => Change::Retired(machine),
             _ => Change::Consent,
         }
     }
@@ -146,6 +158,12 @@ impl World<'_> {
             Change::Hostname => wish.hostname.push('x'),
             Change::Deployed(at) => wish.deployed[at] = !wish.deployed[at],
             Change::Declared(at) => wish.declared[at] = !wish.declared[at],
+            Change::Removed => wish.removed = !wish.removed,
+            Change::Retired(at) => {
+                wish.retired[at] = !wish.retired[at];
+                // What comes back is in git, or it would be forgotten.
+                wish.declared[at] = true;
+            }
             Change::Consent => {
                 let data = self.machines.iter().flat_map(|machine| {
                     machine.disks.iter().filter_map(|(id, disk)| match &disk.content {
@@ -180,7 +198,19 @@ fn text(wish: &Wish, machines: &[Machine]) -> String {
     let mut text = String::from(
         "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-destroyed = 1000\n",
     );
-    for machine in machines.iter().filter(|machine| wish.declared[machine.number]) {
+    for machine in machines.iter().filter(|machine| wish.retired[machine.number]) {
+        let number = machine.number;
+        writeln!(
+            text,
+            "[removed.machine.m{number}]\ndisks = \"quick\"\nreason = \"scrapped\""
+        )
+        .expect("writing into a String never fails");
+    }
+    if wish.removed {
+        text.push_str("[removed.deployment.web]\ndisks = \"quick\"\nreason = \"over\"\n");
+    }
+    let is_there = |at: usize| wish.declared[at] && !wish.retired[at];
+    for machine in machines.iter().filter(|machine| is_there(machine.number)) {
         let (number, serial, mac) = (machine.number, &machine.serial, machine.mac);
         let consents = wish.consent.iter().filter(|(at, ..)| *at == number);
         let consents: Vec<String> = consents
@@ -197,7 +227,7 @@ fn text(wish: &Wish, machines: &[Machine]) -> String {
         .expect("writing into a String never fails");
     }
     let names: Vec<String> = (0..machines.len())
-        .filter(|at| wish.deployed[*at] && wish.declared[*at])
+        .filter(|at| wish.deployed[*at] && is_there(*at) && !wish.removed)
         .map(|at| format!("\"m{at}\""))
         .collect();
     if names.is_empty() {

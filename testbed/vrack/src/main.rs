@@ -16,6 +16,7 @@ mod keeper;
 mod machine;
 mod namespace;
 mod once;
+mod pcap;
 mod preflight;
 mod process_table;
 mod program;

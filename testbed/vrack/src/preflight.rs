@@ -21,6 +21,11 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
+/// For a rack with machines that start by UEFI.
+pub(crate) fn check_uefi() -> Result<()> {
+    require(qemu::OVMF_CODE, "ovmf")
+}
+
 /// For a rack of scripted machines, which need less.
 pub(crate) fn for_scripted_machines() -> Result<()> {
     if !rustix::process::geteuid().is_root() {

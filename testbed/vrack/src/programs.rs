@@ -1,5 +1,6 @@
 //! muster's own programs, started as an operator starts them.
 
+use crate::child;
 use crate::error::{Result, RigError, failed};
 use crate::images::Built;
 use crate::machine::MachineSpec;
@@ -53,25 +54,28 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Starts musterd, writes the agent's certificate, starts muster-rackd.
+    /// Starts musterd, enrols the agent with a one-time token, starts muster-rackd.
     pub(crate) fn start(rack: &Rack, folder: &Path, inmachine: &Path, repository: &Path) -> Result<Self> {
         let state = rack.run.path("musterd");
         let runtime = rack.run.path("rt");
         let socket = runtime.join("musterd.sock");
         let musterd = folder.join("musterd");
         let words = daemon_words(repository, &state, runtime);
-        let daemon = Service::start(rack, "musterd", musterd.clone(), words, None)?;
+        let daemon = Service::start(rack, "musterd", musterd, words, None)?;
         await_file(&socket, "musterd's socket")?;
-        let certificates = rack.run.path("certificates");
-        let mut enrol = Command::new(&musterd);
+        let rackd = folder.join("muster-rackd");
+        let mut muster = Command::new(folder.join("muster"));
+        muster.arg("--socket").arg(&socket);
+        let token = program::run(muster.args(["agent", "token", AGENT]), COMMAND_MAX)?;
+        let mut enrol = child::enter_command(&rack.run)?;
         enrol
-            .args(["certificates", "--agent", AGENT, "--state-dir"])
-            .arg(&state)
-            .arg("--out")
-            .arg(&certificates);
+            .arg(&rackd)
+            .args(["enrol", "--daemon", &format!("https://{ADDRESS}:{PORT}")])
+            .args(["--token", token.trim(), "--state-dir"])
+            .arg(rack.run.path("rackd"));
         program::run(&mut enrol, COMMAND_MAX)?;
-        let words = agent_words(&certificates, rack.run.path("rackd"), inmachine);
-        let agent = Service::start(rack, "muster-rackd", folder.join("muster-rackd"), words, None)?;
+        let words = agent_words(rack.run.path("rackd"), inmachine);
+        let agent = Service::start(rack, "muster-rackd", rackd, words, None)?;
         let this = Self {
             folder: folder.to_owned(),
             socket,
@@ -234,24 +238,17 @@ fn daemon_words(repository: &Path, state: &Path, runtime: PathBuf) -> Vec<OsStri
     ]
 }
 
-fn agent_words(certificates: &Path, state: PathBuf, inmachine: &Path) -> Vec<OsString> {
+fn agent_words(state: PathBuf, inmachine: &Path) -> Vec<OsString> {
     vec![
-        "--name".into(),
-        AGENT.into(),
-        "--daemon".into(),
-        format!("https://{ADDRESS}:{PORT}").into(),
-        "--ca".into(),
-        certificates.join("ca.pem").into(),
-        "--cert".into(),
-        certificates.join(format!("{AGENT}.pem")).into(),
-        "--key".into(),
-        certificates.join(format!("{AGENT}.key")).into(),
         "--state-dir".into(),
         state.into(),
         "--link".into(),
         format!("{LINK}={BRIDGE}").into(),
         "--agent-binary".into(),
         inmachine.into(),
+        // A machine that someone switches is to be seen soon.
+        "--power-every".into(),
+        "5".into(),
     ]
 }
 

@@ -6,8 +6,10 @@
 mod bench;
 mod bill;
 mod cargo;
+mod long;
 mod packages;
 mod peers;
+mod report;
 mod rig;
 mod sudo;
 mod suite;
@@ -19,12 +21,14 @@ use std::process::ExitCode;
 const VERBS: &str = "\
 cargo xtask VERB
 
-  packages          install what building, testing and virtual racks need, and unpack other people's servers
+  packages          install what building, testing and virtual racks need
   check             formatting, borders and house rules, clippy
   tidy              borders and house rules alone
   test [--no-vm]    everything: packages, build, all tests, a machine's lives
-  vrack once [--life faults|disks] [--from inventory|install] [--keep] [--rebuild]
-                    one machine from a commit to a running system
+  test --long [--only LIFE]…
+                    lives of machines that cost too much for every change: storage, network, kernels
+  vrack once [--life LIFE] [--from MOMENT] [--keep] [--rebuild]
+                    one machine from a commit to a running system; `muster-vrack once --help` names lives and moments
   bench [dhcp] [tftp] [http] [--rounds N]
                     muster-rackd beside other servers, as in docs/benchmarks.md
   vrack bench       the virtual rack's hardware alone
@@ -37,13 +41,14 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["packages"] => packages::install().and_then(|()| peers::unpack()),
+        ["packages"] => packages::install(),
         ["peers"] => peers::unpack(),
         ["check"] => suite::check(),
         ["tidy"] => tidy::run(),
         ["test"] => suite::test(true),
         ["test", "--no-vm"] => suite::test(false),
         ["bench", words @ ..] => bench::run(words),
+        ["test", "--long", only @ ..] => names(only).and_then(|only| long::test(&only)),
         ["vrack", "once", flags @ ..] => rig::once(flags),
         ["vrack", "bench"] => rig::bench(),
         ["inmachine"] => cargo::build_inmachine(),
@@ -60,6 +65,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The names in `--only NAME --only NAME`.
+fn names<'w>(words: &[&'w str]) -> Result<Vec<&'w str>, String> {
+    let pairs = words.chunks(2).map(|pair| match pair {
+        ["--only", name] => Ok(*name),
+        _ => Err(VERBS.to_owned()),
+    });
+    pairs.collect()
 }
 
 /// Clears away what killed tests left, as root where root can be had.

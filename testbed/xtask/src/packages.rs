@@ -1,7 +1,8 @@
 //! The distribution's packages that building, testing and virtual racks need, each with its reason.
 //!
 //! Asks nothing, waits for other package managers, fetches lists only when they lack something, and does
-//! nothing at all when everything is there. Never makes or starts the distribution's own Postgres cluster.
+//! nothing at all when everything is there. Never makes or starts the distribution's own Postgres cluster, nor a
+//! service of a package that is wanted for its programs alone.
 
 use crate::cargo;
 use crate::sudo;
@@ -44,6 +45,17 @@ const PACKAGES: [(&str, &str); 28] = [
     ("ca-certificates", "fetches from mirrors over TLS"),
 ];
 
+/// Packages whose programs are wanted and whose services are not: unpacked below [`UNPACKED_IN`], never installed, so
+/// that nothing of them starts, now or at the host's next boot. Package, a file of it, reason.
+const UNPACKED: [(&str, &str, &str); 1] = [(
+    "isc-dhcp-relay",
+    "usr/sbin/dhcrelay",
+    "a DHCP relay that is not ours",
+)];
+
+/// Each in a folder of its name; tests know the place.
+const UNPACKED_IN: &str = "/var/cache/muster/unpacked";
+
 /// Seconds to wait for another package manager.
 const LOCK_OPTION: &str = "DPkg::Lock::Timeout=300";
 
@@ -53,9 +65,13 @@ const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.d";
 /// Installs what is missing.
 pub(crate) fn install() -> Result<(), String> {
     let missing = missing()?;
-    if missing.is_empty() {
-        println!("all {} packages are installed", PACKAGES.len());
+    let packed = packed();
+    if missing.is_empty() && packed.is_empty() {
+        println!("all {} packages are there", PACKAGES.len() + UNPACKED.len());
         return Ok(());
+    }
+    for (name, _, reason) in &packed {
+        println!("unpacking {name}: {reason}");
     }
     for (name, reason) in PACKAGES.iter().filter(|(name, _)| missing.contains(name)) {
         println!("installing {name}: {reason}");
@@ -63,6 +79,12 @@ pub(crate) fn install() -> Result<(), String> {
     if !sudo::is_root() {
         let own = std::env::current_exe().map_err(|error| format!("cannot find our own program: {error}"))?;
         return cargo::succeed(sudo::as_root(own, &[]).arg("packages"));
+    }
+    for (name, _, _) in packed {
+        unpack(name)?;
+    }
+    if missing.is_empty() {
+        return Ok(());
     }
     if !lists_know(&missing) {
         update()?;
@@ -83,6 +105,37 @@ pub(crate) fn download(names: &[&str], directory: &Path) -> Result<(), String> {
     // `_apt` may not write where only root does; root fetches then, and apt says so.
     let fetch = || cargo::succeed(apt(&["download", "-q"]).args(names).current_dir(directory));
     fetch().or_else(|_| update().and_then(|()| fetch()))
+}
+
+/// Those that are not unpacked.
+fn packed() -> Vec<(&'static str, &'static str, &'static str)> {
+    let is_there = |name: &str, file: &str| Path::new(UNPACKED_IN).join(name).join(file).exists();
+    let all = UNPACKED.into_iter();
+    all.filter(|(name, file, _)| !is_there(name, file)).collect()
+}
+
+/// Fetches a package and puts its files into its folder.
+fn unpack(name: &str) -> Result<(), String> {
+    let folder = Path::new(UNPACKED_IN).join(name);
+    let failed = |error| format!("cannot make {}: {error}", folder.display());
+    // What an interrupted run left is no package.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(failed)?;
+    if !lists_know(&[name]) {
+        update()?;
+    }
+    // `_apt` may not write where only root does; root fetches then, and apt says so.
+    let fetch = || cargo::succeed(apt(&["download", "-q", name]).current_dir(&folder));
+    fetch().or_else(|_| update().and_then(|()| fetch()))?;
+    let files =
+        fs::read_dir(&folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+    let fetched = files.flatten().map(|file| file.path());
+    let mut fetched = fetched.filter(|path| path.extension().is_some_and(|end| end == "deb"));
+    let package = fetched
+        .next()
+        .ok_or_else(|| format!("apt fetched no package {name}"))?;
+    cargo::succeed(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&folder))?;
+    fs::remove_file(&package).map_err(|error| format!("cannot remove {}: {error}", package.display()))
 }
 
 /// Those that are not installed.

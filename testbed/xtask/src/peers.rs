@@ -1,8 +1,8 @@
-//! Other people's servers and relays, unpacked and never installed.
+//! Other people's servers, unpacked and never installed.
 //!
 //! Debian's packages of servers start and enable what they bring; some exclude each other. So their files are
 //! unpacked below the cache, with the libraries that a Debian with our [`packages`](crate::packages) lacks, and run
-//! from there by whoever measures or tests beside them. Nothing is left running or enabled on the host.
+//! from there by whoever measures beside them. Nothing is left running or enabled on the host.
 
 use crate::cargo;
 use crate::packages;
@@ -11,16 +11,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where they are unpacked, as a root directory of their own. Tests of the rack agent look there too.
+/// Where they are unpacked, as a root directory of their own.
 const ROOT: &str = "/var/cache/muster/peers";
 
 /// A package, a file of it by which it is known to be here, and what it is for.
-const PEERS: [(&str, &str, &str); 11] = [
-    (
-        "isc-dhcp-relay",
-        "usr/sbin/dhcrelay",
-        "a DHCP relay that is not ours",
-    ),
+const PEERS: [(&str, &str, &str); 10] = [
     (
         "kea-dhcp4-server",
         "usr/sbin/kea-dhcp4",

@@ -1,21 +1,17 @@
-//! DHCP with clients that are not ours: dhclient, dhcpcd, nmap, and busybox behind dhcrelay.
+//! DHCP with clients that are not ours: dhclient, dhcpcd, nmap.
 //!
 //! Each runs as on a machine of its own, by the words that their manuals give, and is believed by what it
 //! wrote down or set up, not by our log.
 
 use crate::{
     dhcp::RANGE,
-    rack::{Rack, desired, leased, mac},
+    rack::{Rack, desired, mac},
 };
-use rack_api::config::{AddressRange, Enlist, Link, Subnet};
+use rack_api::config::Enlist;
 use std::{
     fs::{self, File},
-    path::Path,
-    process::{Output, Stdio},
+    process::Stdio,
 };
-
-/// Where `cargo xtask packages` unpacks what must not be installed.
-const PEERS: &str = "/var/cache/muster/peers";
 
 impl Rack {
     /// Runs a client that may leave children behind: they hold its output open, so that goes to a file.
@@ -186,82 +182,4 @@ fn nmap_is_offered_an_address_where_strangers_are() {
     });
     let (succeeded, said) = look();
     assert!(succeeded && !said.contains("IP Offered"), "{said}");
-}
-
-/// The clients' side of a router: a relay, and a second subnet behind it.
-#[test]
-fn a_client_behind_dhcrelay_gets_an_address_of_its_own_subnet() {
-    let mut wanted = desired(Enlist::Known, RANGE);
-    wanted.config.links.insert(
-        "lab/far".to_owned(),
-        Link {
-            dhcp: true,
-            enlist: Enlist::Known,
-            subnets: vec![Subnet {
-                network: "10.78.0.0".parse().unwrap(),
-                prefix: 24,
-                gateway: Some("10.78.0.1".parse().unwrap()),
-                dns: Vec::new(),
-                dynamic: vec![AddressRange {
-                    from: "10.78.0.100".parse().unwrap(),
-                    to: "10.78.0.107".parse().unwrap(),
-                }],
-                lease_seconds: 600,
-            }],
-        },
-    );
-    let rack = Rack::start(wanted);
-    for words in [
-        "addr add 10.77.0.2/24 dev nic0",
-        "link add far0 type veth peer name far1",
-        "addr add 10.78.0.1/24 dev far0",
-        "link set far0 up",
-        "link set far1 up",
-    ] {
-        let words: Vec<&str> = words.split(' ').collect();
-        let done = rack.client("ip", &words);
-        assert!(done.status.success(), "{done:?}");
-    }
-    let routed = rack
-        .server_command("ip", &["route", "add", "10.78.0.0/24", "via", "10.77.0.2"])
-        .status();
-    assert!(routed.unwrap().success());
-    let unpacked = Path::new(PEERS).join("usr/sbin/dhcrelay");
-    assert!(unpacked.exists(), "run `cargo xtask packages`");
-    let log = File::create(rack.path("relay.log")).unwrap();
-    let words = [
-        "-4",
-        "-d",
-        "-a",
-        "--no-pid",
-        "-id",
-        "far0",
-        "-iu",
-        "nic0",
-        "10.77.0.1",
-    ];
-    let mut relay = rack
-        .client_command(&unpacked.to_string_lossy(), &words)
-        .stdin(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    rack.await_true("the relay listens", |rack| {
-        fs::read_to_string(rack.path("relay.log"))
-            .unwrap()
-            .contains("Sending on   Socket/fallback")
-    });
-    let got: Output = rack.dhcp_command("far1", &[]).output().unwrap();
-    relay.kill().unwrap();
-    relay.wait().unwrap();
-    let address = leased(&got).unwrap_or_else(|| {
-        let log = fs::read_to_string(rack.path("relay.log")).unwrap();
-        panic!("no lease: {got:?}\n{log}")
-    });
-    assert_eq!(address.octets()[..3], [10, 78, 0], "{address}");
-    let journal = fs::read_to_string(rack.path("state/leases.jsonl")).unwrap();
-    assert!(
-        journal.contains(&format!("\"link\":\"lab/far\",\"address\":\"{address}\"")),
-        "{journal}"
-    );
 }

@@ -14,6 +14,7 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use rack_api::{
     config::Desired,
     daemon_path,
+    enrol::Account,
     fact::{Fact, FactBody},
     machine::{GoAnswer, GoRequest, Verdict},
     sync::{BootGo, BootGoRequest, NumbersTaken, SyncRequest, SyncResponse},
@@ -30,7 +31,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     path::Path as FilePath,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, LazyLock, Mutex, mpsc},
     thread::JoinHandle,
     time::Duration,
 };
@@ -232,6 +233,48 @@ async fn artefact(State(daemon): State<Arc<Daemon>>, Path(digest): Path<String>)
         Some(contents) => (StatusCode::OK, contents.clone()),
         None => (StatusCode::NOT_FOUND, Vec::new()),
     }
+}
+
+/// The agent's age key.
+static AGE: LazyLock<age::x25519::Identity> = LazyLock::new(age::x25519::Identity::generate);
+
+/// A BMC account as the daemon seals it to the agent.
+pub(crate) fn sealed(username: &str, password: &str) -> String {
+    let account = Account {
+        username: username.to_owned(),
+        password: password.to_owned(),
+    };
+    let clear = serde_json::to_vec(&account).unwrap();
+    age::encrypt_and_armor(&AGE.to_public(), &clear).unwrap()
+}
+
+/// Makes a state folder that of an enrolled agent, from what [`make_certificates`] wrote.
+pub(crate) fn make_identity(certificates: &FilePath, state: &FilePath) {
+    let folder = state.join("identity");
+    if folder.exists() {
+        return;
+    }
+    fs::create_dir_all(&folder).unwrap();
+    for (from, to) in [
+        ("ca.pem", "roots.pem"),
+        ("agent.pem", "agent.pem"),
+        ("agent.key", "agent.key"),
+    ] {
+        fs::copy(certificates.join(from), folder.join(to)).unwrap();
+    }
+    let key = AGE.to_string();
+    fs::write(
+        folder.join("age.key"),
+        age::secrecy::ExposeSecret::expose_secret(&key),
+    )
+    .unwrap();
+    let standing = serde_json::json!({
+        "name": "rackd-1",
+        "daemon": format!("https://127.0.0.1:{PORT}"),
+        "issued": "2026-01-01T00:00:00.000Z",
+        "ends": "2996-01-01T00:00:00.000Z",
+    });
+    fs::write(folder.join("agent.json"), standing.to_string()).unwrap();
 }
 
 /// Writes `ca.pem`, `agent.pem`, `agent.key`, and the daemon's own pair.

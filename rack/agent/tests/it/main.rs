@@ -14,6 +14,8 @@ mod group_commit;
 mod killed;
 mod power;
 mod rack;
+mod relay;
 mod spool;
 mod strace;
 mod transfer_clients;
+mod two_agents;

@@ -1,5 +1,6 @@
 //! Power orders against `ipmi_sim`, whose machine is a file that says 0 or 1.
 
+use crate::daemon::sealed;
 use crate::rack::{Rack, boot_order, desired, machine_id};
 use rack_api::{
     config::{BmcAccess, Desired, Enlist},
@@ -73,8 +74,10 @@ fn wanted(password: &str, orders: Vec<Order>) -> Desired {
     desired.config.machines.get_mut(&machine_id()).unwrap().bmc = Some(BmcAccess {
         driver: "ipmi".to_owned(),
         address: "127.0.0.1:6230".parse().unwrap(),
-        username: "admin".to_owned(),
-        password: password.to_owned(),
+        lease_ms: 60_000,
+        sealed: sealed("admin", password),
+        username: String::new(),
+        password: String::new(),
     });
     desired.orders = orders;
     desired
@@ -178,4 +181,25 @@ fn an_order_for_a_machine_without_a_bmc_is_refused() {
         FactBody::OrderRefused { order, .. } if order.number == 1 => Some(()),
         _ => None,
     });
+}
+
+#[test]
+fn bmcs_are_left_alone_once_the_daemon_has_not_answered_for_a_lease() {
+    let mut rack = Rack::start(desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")));
+    let _sim = start_sim(&rack);
+    let short = |orders| {
+        let mut wanted = wanted("secret", orders);
+        let machine = wanted.config.machines.get_mut(&machine_id()).unwrap();
+        // Longer than a long poll of the played daemon, which answers at its end.
+        machine.bmc.as_mut().unwrap().lease_ms = 30_000;
+        wanted
+    };
+    rack.daemon.want(short(vec![power(1, PowerWanted::On)]));
+    rack.await_fact("powered on", done(1));
+    rack.stop_daemon();
+    rack.await_log("BMCs are left alone");
+    // Its word is still on disk and in force for boots; the account is opened with the next answer alone.
+    rack.start_daemon();
+    rack.daemon.want(short(vec![power(2, PowerWanted::Off)]));
+    rack.await_fact("powered off", done(2));
 }

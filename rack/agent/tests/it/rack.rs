@@ -3,7 +3,7 @@
 //! Everything is taken down when the value is dropped, also by a panic.
 
 use crate::{
-    daemon::{Daemon, Listening, PORT, make_certificates},
+    daemon::{Daemon, Listening, make_certificates, make_identity},
     strace,
 };
 use rack_api::{
@@ -39,7 +39,8 @@ pub(crate) struct Rack {
     runner: Vec<String>,
     directory: Scratch,
     server: Namespace,
-    client: Namespace,
+    /// Shared by agents that stand on one link.
+    client: Arc<Namespace>,
 }
 
 /// A small file system in memory that goes away.
@@ -80,7 +81,23 @@ impl Drop for FullDisk {
 }
 
 /// A network namespace that goes away.
-struct Namespace(String);
+pub(crate) struct Namespace(pub(crate) String);
+
+impl Namespace {
+    fn make(directory: &Scratch, side: &str) -> Self {
+        let namespace = Self(directory.namespace(side));
+        ip(&["netns", "add", &namespace.0]);
+        ip(&["-n", &namespace.0, "link", "set", "lo", "up"]);
+        namespace
+    }
+
+    /// A program in it.
+    pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.0, program]).args(arguments);
+        command
+    }
+}
 
 impl Drop for Namespace {
     fn drop(&mut self) {
@@ -152,23 +169,55 @@ impl Rack {
         rack
     }
 
+    /// A second agent, with a daemon of its own, whose cable ends among the same clients, as `nic1`.
+    pub(crate) fn beside(&self, desired: Desired) -> Self {
+        let mut rack = Self::cabled("10.77.0.2", "nic1", Some(Arc::clone(&self.client)));
+        rack.daemon.want(desired);
+        rack.start_daemon();
+        rack.start_agent();
+        rack.await_log("new word of the daemon");
+        rack
+    }
+
+    /// Puts the cables of both agents and so many clients, `c0` and on, on one bridge.
+    pub(crate) fn bridge(&self, clients: u32) {
+        let mut lines =
+            String::from("link add br0 type bridge stp_state 0 forward_delay 0\nlink set br0 up\n");
+        for port in ["nic0", "nic1"] {
+            lines += &format!("addr flush dev {port}\nlink set {port} master br0\n");
+        }
+        for number in 0..clients {
+            lines += &format!("link add c{number} type veth peer name p{number}\n");
+            lines +=
+                &format!("link set p{number} master br0\nlink set p{number} up\nlink set c{number} up\n");
+        }
+        fs::write(self.path("bridge"), lines).unwrap();
+        let made = self.client("ip", &["-batch", "bridge"]);
+        assert!(made.status.success(), "{made:?}");
+    }
+
+    /// Waits for words in the agent's log.
+    pub(crate) fn await_log(&self, words: &str) {
+        self.await_true(words, |rack| rack.log().contains(words));
+    }
+
     fn without_agent() -> Self {
+        Self::cabled(SERVER, "nic0", None)
+    }
+
+    /// An agent's namespace with this address, cabled to this interface of the clients' namespace.
+    fn cabled(address: &str, far: &str, clients: Option<Arc<Namespace>>) -> Self {
         testbed_scratch::assert_root("network namespaces");
         let directory = Scratch::new();
-        let namespace = |side: &str| {
-            let namespace = Namespace(directory.namespace(side));
-            ip(&["netns", "add", &namespace.0]);
-            ip(&["-n", &namespace.0, "link", "set", "lo", "up"]);
-            namespace
-        };
-        let (server, client) = (namespace("server"), namespace("client"));
+        let server = Namespace::make(&directory, "server");
+        let client = clients.unwrap_or_else(|| Arc::new(Namespace::make(&directory, "client")));
         ip(&[
-            "-n", &server.0, "link", "add", "rack0", "type", "veth", "peer", "name", "nic0", "netns",
-            &client.0,
+            "-n", &server.0, "link", "add", "rack0", "type", "veth", "peer", "name", far, "netns", &client.0,
         ]);
-        ip(&["-n", &server.0, "addr", "add", "10.77.0.1/24", "dev", "rack0"]);
+        let address = format!("{address}/24");
+        ip(&["-n", &server.0, "addr", "add", &address, "dev", "rack0"]);
         ip(&["-n", &server.0, "link", "set", "rack0", "up"]);
-        ip(&["-n", &client.0, "link", "set", "nic0", "up"]);
+        ip(&["-n", &client.0, "link", "set", far, "up"]);
         make_certificates(directory.path());
         fs::write(directory.path().join("inmachine"), b"#!/bin/true\n").unwrap();
         fs::create_dir(directory.path().join("ipxe")).unwrap();
@@ -194,6 +243,7 @@ impl Rack {
 
     pub(crate) fn start_agent(&mut self) {
         let path = |name: &str| self.directory.path().join(name);
+        make_identity(self.directory.path(), &path("state"));
         let log = File::options()
             .create(true)
             .append(true)
@@ -204,23 +254,13 @@ impl Rack {
             .args(&self.runner)
             .arg(env!("CARGO_BIN_EXE_muster-rackd"))
             .args([
-                "--name",
-                "rackd-1",
-                "--daemon",
-                &format!("https://127.0.0.1:{PORT}"),
-            ])
-            .args([
                 "--link",
                 &format!("{LINK}=rack0"),
                 "--kernel-argument",
                 "mitigations=off",
+                "--power-every",
+                "2",
             ])
-            .arg("--ca")
-            .arg(path("ca.pem"))
-            .arg("--cert")
-            .arg(path("agent.pem"))
-            .arg("--key")
-            .arg(path("agent.key"))
             .arg("--state-dir")
             .arg(path("state"))
             .arg("--agent-binary")
@@ -275,6 +315,11 @@ impl Rack {
         }
     }
 
+    /// One more namespace, which is to be dropped before the rack.
+    pub(crate) fn namespace(&self, side: &str) -> Namespace {
+        Namespace::make(&self.directory, side)
+    }
+
     /// A path in the test's own directory, where clients are run.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -282,11 +327,8 @@ impl Rack {
 
     /// A program beside the agent, in its namespace.
     pub(crate) fn server_command(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", &self.server.0, program])
-            .args(arguments)
-            .current_dir(self.directory.path());
+        let mut command = self.server.command(program, arguments);
+        command.current_dir(self.directory.path());
         command
     }
 
@@ -300,11 +342,8 @@ impl Rack {
     }
 
     pub(crate) fn client_command(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", &self.client.0, program])
-            .args(arguments)
-            .current_dir(self.directory.path());
+        let mut command = self.client.command(program, arguments);
+        command.current_dir(self.directory.path());
         command
     }
 
@@ -399,7 +438,7 @@ pub(crate) fn leased(output: &Output) -> Option<Ipv4Addr> {
     line.split("lease of ").nth(1)?.split(' ').next()?.parse().ok()
 }
 
-fn ip(arguments: &[&str]) {
+pub(crate) fn ip(arguments: &[&str]) {
     let output = Command::new("ip").args(arguments).output().unwrap();
     assert!(output.status.success(), "ip {arguments:?}: {output:?}");
 }
@@ -459,6 +498,7 @@ pub(crate) fn desired(enlist: Enlist, range: (&str, &str)) -> Desired {
                     dhcp: true,
                     enlist,
                     subnets: vec![subnet],
+                    relay: None,
                 },
             )]
             .into(),
@@ -489,6 +529,7 @@ pub(crate) fn boot_order(generation: u64, attempt: u32) -> Order {
         number: attempt,
         deadline: Timestamp::from_unix_ms(i64::MAX),
         cause: "a test".to_owned(),
+        by_hand: None,
         action: Action::Boot(NextBoot::Job(Box::new(Job {
             job: JobRef {
                 machine: machine_id(),
@@ -496,6 +537,7 @@ pub(crate) fn boot_order(generation: u64, attempt: u32) -> Order {
                 attempt,
             },
             name: "node-01".parse().unwrap(),
+            boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
             kind: JobKind::Inspect,
         }))),
     }

@@ -70,7 +70,7 @@ fn the_table_holds() {
     let table: Table = toml::from_str(include_str!("../../../api/tests/cases/fence.toml")).unwrap();
     for case in &table.case {
         let deploy = deploy(&case.agreed);
-        let standing = match may_write(&sample::job(), &deploy, &seen(&deploy, &case.found)) {
+        let standing = match may_write(&sample::job(), &deploy.writes(), &seen(&deploy, &case.found)) {
             Ok(Standing::MayWrite) => "may-write",
             Ok(Standing::Finish) => "finish",
             Ok(Standing::Installed) => "installed",

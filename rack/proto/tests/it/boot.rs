@@ -59,6 +59,7 @@ fn order(next: NextBoot) -> Order {
         number: 1,
         deadline: Timestamp::from_unix_ms(1000),
         cause: String::new(),
+        by_hand: None,
         action: Action::Boot(next),
     }
 }
@@ -71,6 +72,7 @@ fn job() -> NextBoot {
             attempt: 2,
         },
         name: "node-00".parse().unwrap(),
+        boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
         kind: JobKind::Inspect,
     }))
 }

@@ -6,7 +6,7 @@ use dhcproto::v4::{
     OptionCode, UnknownOption,
     relay::{RelayAgentInformation, RelayInfo},
 };
-use rack_api::config::{AddressRange, Enlist, Link, RackConfig, RackMachine, RackNic, Subnet};
+use rack_api::config::{AddressRange, Enlist, Link, RackConfig, RackMachine, RackNic, Relay, Subnet};
 use rack_proto::dhcp::{Answer, Ingress, LeaseChange, Leases, answer};
 use schema_ids::{Mac, MachineId, Timestamp, Uuid};
 use serde::Deserialize;
@@ -49,6 +49,8 @@ struct Step {
     /// Option 54, instead of our own.
     server: Option<Ipv4Addr>,
     relay: Option<Ipv4Addr>,
+    /// What the relay says the client's subnet is, where that is not its own.
+    link_selection: Option<Ipv4Addr>,
     #[serde(default)]
     broadcast: bool,
     /// From here on the reservations are these.
@@ -135,6 +137,7 @@ pub(crate) fn config(enlist: Enlist, dynamic: &[String], machines: &BTreeMap<Mac
         dhcp: true,
         enlist,
         subnets: vec![subnet],
+        relay: None,
     };
     let here = subnet("10.77.0.0", "10.77.0.254", dynamic.iter().map(range).collect());
     let far = subnet(
@@ -142,8 +145,24 @@ pub(crate) fn config(enlist: Enlist, dynamic: &[String], machines: &BTreeMap<Mac
         "10.78.0.254",
         vec![range(&"10.78.0.100-10.78.0.110".to_owned())],
     );
+    let farther = subnet(
+        "10.79.0.0",
+        "10.79.0.254",
+        vec![range(&"10.79.0.100-10.79.0.110".to_owned())],
+    );
+    let relayed = Link {
+        relay: Some(Relay {
+            giaddr: ["10.77.0.250".parse().unwrap(), "10.79.0.254".parse().unwrap()].into(),
+        }),
+        ..link(farther)
+    };
     RackConfig {
-        links: [(LINK.to_owned(), link(here)), ("lab/far".to_owned(), link(far))].into(),
+        links: [
+            (LINK.to_owned(), link(here)),
+            ("lab/far".to_owned(), link(far)),
+            ("lab/farther".to_owned(), relayed),
+        ]
+        .into(),
         machines: machines
             .iter()
             .enumerate()
@@ -208,6 +227,9 @@ fn packet(step: &Step, mac: Mac, last: Option<Ipv4Addr>) -> Vec<u8> {
     if let Some(relay) = step.relay {
         let mut info = RelayAgentInformation::default();
         info.insert(RelayInfo::AgentCircuitId(b"port-7".to_vec()));
+        if let Some(subnet) = step.link_selection {
+            info.insert(RelayInfo::LinkSelection(subnet));
+        }
         message
             .set_giaddr(relay)
             .opts_mut()

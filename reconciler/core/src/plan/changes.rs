@@ -3,8 +3,9 @@
 use crate::intent::Intent;
 use crate::observed::{Binding, Observed};
 use crate::plan::deployment::{differences, erased, last_deploy};
+use crate::plan::release::erased as erased_by_release;
 use crate::plan::{Change, ChangeAction, LinkPlan, MachinePlan, Plan};
-use rack_api::job::Deploy;
+use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, ContentId, DiskId, MachineId};
 use std::collections::BTreeMap;
 
@@ -56,12 +57,12 @@ pub(super) fn changes(
     {
         changes.push(Change {
             object: format!("machine.{}", gone.name),
-            action: ChangeAction::Release,
+            action: ChangeAction::Label,
             machine: Some(*id),
-            why: "it is removed; its disks keep their contents".to_owned(),
+            why: "it is retired, and forgotten with its removed entry".to_owned(),
             origin: None,
             erases: Vec::new(),
-            keeps: disks(observed, *id),
+            keeps: Vec::new(),
         });
     }
     changes.extend(links(parent, new));
@@ -126,6 +127,12 @@ impl Compared<'_> {
                 Some(self.change(ChangeAction::Update, format!("only observed: {why}")))
             }
             Intent::Observe { why } => Some(self.change(ChangeAction::Orphan, why.clone())),
+            Intent::Released(erase) => Some(self.released(erase)),
+            Intent::Retired => Some(self.retired()),
+            Intent::Ready { .. } if self.was_released() => {
+                let why = "released, and its disks are erased: idle".to_owned();
+                Some(self.change(ChangeAction::Update, why))
+            }
             Intent::Ready { .. } => {
                 match self.ending.iter().find(|(_, binding)| binding.machine == self.id) {
                     Some((_, binding)) => {
@@ -150,6 +157,52 @@ impl Compared<'_> {
                     }),
                 }
             }
+        }
+    }
+
+    fn was_released(&self) -> bool {
+        let before = self.before.map(|before| &before.wanted.intent);
+        let ends = |binding| self.new.ended.contains(binding) && !self.ending.contains_key(binding);
+        matches!(before, Some(Intent::Released(erase)) if ends(&erase.binding))
+    }
+
+    fn released(&self, erase: &Erase) -> Change {
+        let newly = self.ending.contains_key(&erase.binding);
+        let then = match self.machine.declared {
+            true => "then it is Ready",
+            false => "then it is Retired",
+        };
+        let why = match newly {
+            true => format!("it is removed: erased ({}), {then}", erase.method.name()),
+            false => format!(
+                "what its disks hold is now known: erased ({}), {then}",
+                erase.method.name()
+            ),
+        };
+        let erases: Vec<_> = erased_by_release(erase).collect();
+        let mut keeps = disks(self.observed, self.id);
+        keeps.retain(|disk| erases.iter().all(|erased| erased.disk != *disk));
+        let binding = self.new.bindings.get(&erase.binding);
+        let object = binding.map(|binding| format!("deployment.{}[{}]", binding.deployment, binding.slot));
+        let change = self.change(ChangeAction::Release, why);
+        Change {
+            object: object.unwrap_or_else(|| change.object.clone()),
+            erases,
+            keeps,
+            ..change
+        }
+    }
+
+    fn retired(&self) -> Change {
+        if self.was_released() {
+            let why = "its disks are erased: retired, switched off and left alone".to_owned();
+            return self.change(ChangeAction::Update, why);
+        }
+        let why = "it is removed: retired, switched off and left alone; its disks keep their contents";
+        let keeps = disks(self.observed, self.id);
+        Change {
+            keeps,
+            ..self.change(ChangeAction::Release, why.to_owned())
         }
     }
 
@@ -193,12 +246,19 @@ impl Compared<'_> {
         let (before, now) = (self.before?, self.machine);
         let mut differ: Vec<String> = [
             ("nic", before.nics != now.nics),
-            ("bmc", before.bmc != now.bmc || before.bmc_agent != now.bmc_agent),
+            (
+                "bmc",
+                before.bmc != now.bmc
+                    || before.bmc_agent != now.bmc_agent
+                    || before.bmc_standby != now.bmc_standby,
+            ),
             ("boot.mode", before.firmware != now.firmware),
+            ("boot.order", before.boot_order != now.boot_order),
             (
                 "boot.timeout",
                 before.boot_timeout_seconds != now.boot_timeout_seconds,
             ),
+            ("power", before.keep_on != now.keep_on),
             ("serial", before.serial != now.serial),
             ("uuid", before.uuid != now.uuid),
             ("rack", before.rack != now.rack),

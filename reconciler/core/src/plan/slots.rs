@@ -8,6 +8,7 @@ use crate::observed::{Binding, BindingState, Observed};
 use crate::plan::Plan;
 use crate::plan::claim::Claims;
 use crate::plan::digest::binding_id;
+use crate::plan::release::{self, InGit, Turn};
 use schema_fleet::{Deployment, Fleet};
 use schema_ids::{BindingId, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +27,12 @@ pub(super) struct Slots<'a> {
     pub(super) by_machine: BTreeMap<MachineId, Slot<'a>>,
     /// Active bindings by machine, without those that end.
     pub(super) bound: BTreeMap<MachineId, BindingId>,
-    /// Bindings that end with this plan.
+    /// Bindings that end with this plan, or newly leave.
     pub(super) ending: BTreeMap<BindingId, Binding>,
+    /// Bindings that leave, by machine.
+    pub(super) leaving: BTreeMap<MachineId, BindingId>,
+    /// Bindings that end with this plan, since what they left for is over.
+    pub(super) over: BTreeSet<BindingId>,
     /// Bindings that end and of which nothing was written yet.
     pub(super) dropped: BTreeSet<BindingId>,
 }
@@ -35,7 +40,9 @@ pub(super) struct Slots<'a> {
 impl Slots<'_> {
     /// Whether a binding ends with this plan.
     pub(super) fn ends(&self, binding: &BindingId) -> bool {
-        self.ending.contains_key(binding) || self.dropped.contains(binding)
+        let leaves = self.leaving.values().any(|leaving| leaving == binding);
+        let ends = self.ending.contains_key(binding) || self.over.contains(binding);
+        (ends && !leaves) || self.dropped.contains(binding)
     }
 }
 
@@ -43,7 +50,8 @@ impl Slots<'_> {
 pub(super) fn slots<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
     let mut slots = standing(fleet, observed, parent, claims);
     let mut used: BTreeMap<&Name, BTreeSet<u32>> = BTreeMap::new();
-    for binding in slots.bound.values().filter_map(|id| parent.bindings.get(id)) {
+    let held = slots.bound.values().chain(slots.leaving.values());
+    for binding in held.filter_map(|id| parent.bindings.get(id)) {
         used.entry(&binding.deployment).or_default().insert(binding.slot);
     }
     for (name, deployment) in &fleet.deployments {
@@ -52,8 +60,9 @@ pub(super) fn slots<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, cl
             let kept = slots.bound.get(&machine);
             let (number, binding) = match kept.and_then(|id| Some((*id, parent.bindings.get(id)?))) {
                 Some((id, binding)) if binding.deployment == *name => (binding.slot, id),
-                // Bound elsewhere: it stays there until that ends.
+                // Bound elsewhere, or leaving: it stays there until that ends.
                 Some(_) => continue,
+                None if slots.leaving.contains_key(&machine) => continue,
                 None => {
                     let number = if used.contains(&ordinal) {
                         lowest_free(used)
@@ -94,30 +103,46 @@ fn standing<'a>(fleet: &Fleet, observed: &Observed, parent: &Plan, claims: &Clai
         let name = parent.machines.get(machine).map(|machine| &machine.name);
         !declared.contains(machine) && name.is_some_and(|name| fleet.removed_machines.contains_key(name))
     };
-    let unwritten = |machine: &MachineId| {
-        let seen = observed.machines.get(machine);
-        seen.is_none_or(|seen| !seen.ever_written && seen.installed.is_none())
-    };
     let mut slots = Slots {
         by_machine: BTreeMap::new(),
         bound: BTreeMap::new(),
         ending: BTreeMap::new(),
+        leaving: BTreeMap::new(),
+        over: BTreeSet::new(),
         dropped: BTreeSet::new(),
     };
-    for (id, binding) in parent
-        .bindings
-        .iter()
-        .filter(|(_, binding)| binding.state == BindingState::Active)
-    {
+    let ground = release::Ground {
+        fleet,
+        observed,
+        parent,
+    };
+    for (id, binding) in &parent.bindings {
         let Binding {
             deployment, machine, ..
         } = binding;
-        if fleet.removed_deployments.contains_key(deployment) || removed(machine) {
-            slots.ending.insert(*id, binding.clone());
-        } else if !named.contains(&(deployment, *machine)) && unwritten(machine) {
-            slots.dropped.insert(*id);
-        } else {
-            slots.bound.insert(*machine, *id);
+        let git = InGit {
+            removed: removed(machine),
+            named: named.contains(&(deployment, *machine)),
+        };
+        match ground.turn(id, binding, git) {
+            Turn::Stays if !git.named && ground.is_unwritten(machine) => {
+                slots.dropped.insert(*id);
+            }
+            Turn::Stays => {
+                slots.bound.insert(*machine, *id);
+            }
+            Turn::Ends => {
+                slots.ending.insert(*id, binding.clone());
+            }
+            Turn::Leaves => {
+                slots.leaving.insert(*machine, *id);
+                if binding.state == BindingState::Active {
+                    slots.ending.insert(*id, binding.clone());
+                }
+            }
+            Turn::IsOver => {
+                slots.over.insert(*id);
+            }
         }
     }
     slots

@@ -108,9 +108,11 @@ fn ordered(id: MachineId, deploy: &Deploy, incarnation: Incarnation) -> OrderSee
         number: 1,
         deadline: Timestamp::from_unix_ms(1_700_000_000_000),
         cause: "the test".to_owned(),
+        by_hand: None,
         action: Action::Boot(NextBoot::Job(Box::new(Job {
             job: job(id),
             name: "m1".parse().unwrap(),
+            boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
             kind: JobKind::Deploy(Box::new(deploy.clone())),
         }))),
     };

@@ -10,4 +10,5 @@ mod pages;
 mod planning;
 mod properties;
 mod rack;
+mod roles;
 mod why;

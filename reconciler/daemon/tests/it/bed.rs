@@ -1,17 +1,18 @@
 //! A real musterd on a real private Postgres and a real git repository, in a folder that goes away.
 
+use crate::agent::Enrolled;
 use rack_api::daemon_path;
+use rack_api::enrol::Token;
 use rack_api::fact::{Fact, FactBody};
 use rack_api::sync::{Spooled, SyncRequest, SyncResponse};
+use reconciler_core::people::agents::{self, TokenAnswer, TokenRequest};
 use reconciler_core::people::{self, ApplyAnswer, ApplyRequest, PlanAnswer, PlanRequest, Status};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use schema_ids::{Timestamp, Uuid};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testbed_scratch::Scratch;
 
@@ -28,6 +29,9 @@ pub(crate) struct Bed {
     dir: Scratch,
     port: u16,
     musterd: Option<Child>,
+    enrolled: tokio::sync::Mutex<BTreeMap<String, Enrolled>>,
+    /// Further words for musterd.
+    pub(crate) words: Vec<String>,
 }
 
 impl Bed {
@@ -45,6 +49,8 @@ impl Bed {
             dir,
             port,
             musterd: None,
+            enrolled: tokio::sync::Mutex::default(),
+            words: Vec::new(),
         };
         bed.git(&["init", "-q", "-b", "main"]);
         bed.commit(&[("fleet.toml", Some(fleet))], "first");
@@ -107,6 +113,7 @@ impl Bed {
             "--poll-seconds",
             "1",
         ]);
+        command.args(&self.words);
         command
             .envs(variables.iter().copied())
             .current_dir(self.dir.path())
@@ -167,6 +174,11 @@ impl Bed {
         }
     }
 
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
+        let response = self.client().get(url(path)).send().await.unwrap();
+        response.json().await.unwrap()
+    }
+
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -188,34 +200,40 @@ impl Bed {
         }
     }
 
-    /// Enrols a rack agent; gives a client that is it, and the agents' door.
-    pub(crate) fn enrol(&self, agent: &str) -> (reqwest::Client, String) {
-        let out = self.path("certificates");
-        let enrolled = Command::new(env!("CARGO_BIN_EXE_musterd"))
-            .args(["certificates", "--agent", agent, "--state-dir"])
-            .arg(self.path("state"))
-            .arg("--out")
-            .arg(&out)
-            .status();
-        assert!(enrolled.is_ok_and(|status| status.success()));
-        let certificate = |name: String| CertificateDer::from_pem_file(out.join(name)).unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(certificate("ca.pem".to_owned())).unwrap();
-        let key = PrivateKeyDer::from_pem_file(out.join(format!("{agent}.key"))).unwrap();
-        let tls =
-            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_root_certificates(roots)
-                .with_client_auth_cert(vec![certificate(format!("{agent}.pem"))], key)
-                .unwrap();
-        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build();
-        (client.unwrap(), format!("https://localhost:{}", self.port))
+    /// Where rack agents connect.
+    pub(crate) fn door(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.port)
+    }
+
+    /// A one-time token.
+    pub(crate) async fn token(&self, agent: &str, seconds: u64) -> Token {
+        let request = TokenRequest {
+            agent: agent.parse().unwrap(),
+            seconds,
+        };
+        let answer: TokenAnswer = self.post(agents::TOKEN, &request).await.unwrap();
+        answer.token.parse().unwrap()
+    }
+
+    /// Enrols a rack agent, once; gives a client that is it.
+    pub(crate) async fn enrol(&self, name: &str) -> Enrolled {
+        if let Some(known) = self.enrolled.lock().await.get(name) {
+            return known.clone();
+        }
+        let token = self.token(name, 60).await;
+        let known = Enrolled::with(self, &token).await.expect("musterd enrols");
+        self.enrolled.lock().await.insert(name.to_owned(), known.clone());
+        known
     }
 
     /// Hears `rackd-1` with these facts, numbered from `first`, and answers it.
     pub(crate) async fn hear(&self, first: u64, facts: Vec<FactBody>) -> SyncResponse {
-        let (client, door) = self.enrol("rackd-1");
+        self.hear_from("rackd-1", first, facts).await
+    }
+
+    /// Hears this agent, and answers it.
+    pub(crate) async fn hear_from(&self, name: &str, first: u64, facts: Vec<FactBody>) -> SyncResponse {
+        let agent = self.enrol(name).await;
         let at = Timestamp::from_unix_ms(0);
         let facts: Vec<_> = (first..)
             .zip(facts)
@@ -225,7 +243,7 @@ impl Bed {
             })
             .collect();
         let request = SyncRequest {
-            agent: "rackd-1".parse().unwrap(),
+            agent: name.parse().unwrap(),
             boot: Uuid::from_bytes([1; 16]),
             incarnation: None,
             generations: BTreeMap::new(),
@@ -235,8 +253,10 @@ impl Bed {
             facts,
             wait_ms: 0,
         };
-        let sent = client.post(format!("{door}{}", daemon_path::SYNC)).json(&request);
-        sent.send().await.unwrap().json().await.expect("musterd answers")
+        agent
+            .post(self, daemon_path::SYNC, &request)
+            .await
+            .expect("musterd answers")
     }
 
     /// The plan for the branch's head.
@@ -244,19 +264,19 @@ impl Bed {
         self.post(people::PLAN, &PlanRequest::default()).await
     }
 
+    /// Every table of musterd's database.
+    pub(crate) fn tables(&self) -> Vec<String> {
+        self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    }
+
     /// What a table of musterd's database holds, a line for each row.
     pub(crate) fn table(&self, name: &str) -> Vec<String> {
+        self.sql(&format!("TABLE {name}"))
+    }
+
+    fn sql(&self, query: &str) -> Vec<String> {
         let asked = Command::new("psql")
-            .args([
-                "-XAt",
-                "-U",
-                "muster",
-                "-d",
-                "muster",
-                "-c",
-                &format!("TABLE {name}"),
-                "-h",
-            ])
+            .args(["-XAt", "-U", "muster", "-d", "muster", "-c", query, "-h"])
             .arg(self.path("run/postgres"))
             .output()
             .expect("psql runs");

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod agent;
 mod bed;
+mod bmc_role;
+mod enrolment;
 mod killed;
 mod log;
 mod muster;

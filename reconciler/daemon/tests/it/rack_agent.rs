@@ -39,9 +39,9 @@ async fn an_agent_with_an_older_spool_is_told_which_numbers_are_taken() {
     let mut bed = Bed::new(&example());
     bed.start(&[]);
     bed.until("adopted", |status| status.adopted.is_some()).await;
-    let (client, door) = bed.enrol("rackd-1");
+    let client = bed.enrol("rackd-1").await.client();
     let send = async |facts: &[(u64, i64)]| {
-        let request = client.post(format!("{door}{}", daemon_path::SYNC));
+        let request = client.post(bed.door(daemon_path::SYNC));
         request.json(&sync(facts)).send().await.unwrap()
     };
     let acknowledged =

@@ -8,7 +8,11 @@ use std::fs;
 async fn account(bed: &Bed) -> Option<(String, String)> {
     let (_, desired) = bed.hear(1, Vec::new()).await.desired.expect("a plan is adopted");
     let machine = desired.config.machines.into_values().next().expect("one machine");
-    machine.bmc.map(|bmc| (bmc.username, bmc.password))
+    let sealed = machine.bmc?.sealed;
+    assert!(!sealed.contains("hunter2"));
+    let agent = bed.enrol("rackd-1").await;
+    let account = agent.keys.open(&sealed).expect("it is sealed to this agent");
+    Some((account.username, account.password))
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod adopt;
 mod append;
 mod bed;
 mod cluster;
+mod enrolment;
 mod fleet;
 mod fold;
 mod given_up;

@@ -110,16 +110,14 @@ impl World<'_> {
             .flatten()
             .map(|issued| issued.order.clone())
             .collect();
-        let secret = (
-            "bmc".parse().expect("a name"),
-            ("user".to_owned(), "pass".to_owned()),
-        );
+        let secret = ("bmc".parse().expect("a name"), "sealed".to_owned());
         let inputs = Inputs {
             plan: &self.store.plan,
             incarnation: self.store.incarnation,
             orders: &orders,
-            written: &store::written(&self.store),
+            written: &store::written(&self.store).into_keys().collect(),
             secrets: &BTreeMap::from([secret]),
+            bmc_times: reconciler_core::roles::BmcTimes::DEFAULT,
             token_key: "00112233445566778899aabbccddeeff",
         };
         let desired = self.code.desired(&inputs, agent);
