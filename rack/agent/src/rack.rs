@@ -134,6 +134,8 @@ pub(crate) struct Rack {
     pub(crate) settings: Settings,
     pub(crate) daemon: Daemon,
     pub(crate) netlink: Netlink,
+    /// Threads that send artefacts, and may wait for the disk.
+    pub(crate) senders: tokio::runtime::Handle,
     pub(crate) cache: Cache,
     /// The in-machine agent as an initrd archive.
     pub(crate) agent_archive: Bytes,

@@ -35,6 +35,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    runtime::Handle,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinSet,
@@ -88,8 +89,8 @@ struct Agent {
     interfaces: watch::Sender<BTreeMap<String, Interface>>,
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub(crate) async fn run(settings: Settings, identity: Identity) -> Result<(), StartError> {
+/// Runs until SIGTERM or SIGINT. Artefacts are sent by the threads of `senders`.
+pub(crate) async fn run(settings: Settings, identity: Identity, senders: Handle) -> Result<(), StartError> {
     let stop = stop_on_signal()?;
     let (netlink, connection) = Netlink::open().map_err(StartError::Netlink)?;
     let carrier = tokio::spawn(connection);
@@ -99,7 +100,7 @@ pub(crate) async fn run(settings: Settings, identity: Identity) -> Result<(), St
         leases,
         writers,
         interfaces,
-    } = assemble(settings, &identity, netlink)?;
+    } = assemble(settings, &identity, netlink, senders)?;
     tracing::info!(rack = %rack.settings.name, daemon = %rack.settings.daemon, "rack agent starts");
 
     // The sync stops after the others, so that their last facts reach the disk.
@@ -142,7 +143,12 @@ pub(crate) async fn run(settings: Settings, identity: Identity) -> Result<(), St
 }
 
 /// Reads what was kept and makes all that the tasks share.
-fn assemble(settings: Settings, identity: &Identity, netlink: Netlink) -> Result<Agent, StartError> {
+fn assemble(
+    settings: Settings,
+    identity: &Identity,
+    netlink: Netlink,
+    senders: Handle,
+) -> Result<Agent, StartError> {
     let state = StateDir::open(&settings.state_dir).map_err(StartError::State)?;
     let word = state.read_word().map_err(StartError::State)?;
     let daemon = Daemon::new(settings.daemon.clone(), identity).map_err(StartError::Client)?;
@@ -186,6 +192,7 @@ fn assemble(settings: Settings, identity: &Identity, netlink: Netlink) -> Result
         cache: Cache::new(state.artefacts(), daemon.clone()),
         daemon,
         netlink,
+        senders,
         agent_archive: agent_archive(&settings.agent_binary)?.into(),
         loaders: loaders(&settings.ipxe_dir),
         served,

@@ -9,11 +9,12 @@ use crate::{
     http::{Connection, boot},
     rack::Rack,
 };
+use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
 use rack_api::{RACK_HTTP_PORT, rack_path};
 use rack_proto::{
     boot::{GRUB_SCRIPT, Sign, TFTP_ARTEFACT},
     dhcp::subnet_of,
-    tftp::{ErrorCode, Outcome, ReadRequest, Step, Transfer, error},
+    tftp::{ErrorCode, Outcome, Packets, ReadRequest, Step, Transfer, error},
 };
 use schema_ids::Mac;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -35,6 +36,8 @@ const PACKET_MAX: usize = 1024;
 const TRANSFERS_MAX: usize = 512;
 /// Per client; UEFI begins the second before the first is over.
 const PER_CLIENT_MAX: usize = 4;
+/// The kernel takes no longer datagram to cut apart (udp(7)); its own limit of 64 packets is our largest window.
+const RUN_MAX: usize = 65_507;
 /// A socket that fails is tried again after this.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -149,12 +152,14 @@ async fn transfer(
     };
     note("begun");
     let (mut transfer, mut step) = Transfer::start(&request, content, clock::now());
+    let mut sender = Sender {
+        socket: &socket,
+        cuts: Cuts::Untried,
+    };
     let mut packet = vec![0; PACKET_MAX];
     loop {
         let Step { send, outcome } = step;
-        for packet in send {
-            socket.send(&packet).await?;
-        }
+        sender.send(&send).await?;
         match outcome {
             Outcome::Running(due) => {
                 step = match tokio::time::timeout(clock::until(due), socket.recv(&mut packet)).await {
@@ -211,6 +216,58 @@ async fn content(
         .await
         .inspect_err(|error| tracing::warn!(%digest, %client, error = %Chain(error), "artefact not served"))
         .ok()
+}
+
+/// Sends windows in as few calls as it can.
+struct Sender<'a> {
+    socket: &'a UdpSocket,
+    cuts: Cuts,
+}
+
+/// Whether the kernel cuts a run of packets apart for this transfer. It does not where the interface computes
+/// no checksums, or where a block is longer than its frames.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cuts {
+    Untried,
+    Packets,
+    Nothing,
+}
+
+impl Sender<'_> {
+    async fn send(&mut self, packets: &Packets) -> io::Result<()> {
+        if packets.len() > 1 && self.cuts == Cuts::Untried {
+            self.cuts = match self.cut_at(packets.each()) {
+                Ok(()) => Cuts::Packets,
+                Err(_) => Cuts::Nothing,
+            };
+        }
+        if packets.len() > 1 && self.cuts == Cuts::Packets {
+            match self.send_runs(packets, RUN_MAX / packets.each()).await {
+                Ok(()) => return Ok(()),
+                // The client is gone.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "TFTP windows go out packet by packet");
+                    self.cuts = Cuts::Nothing;
+                    self.cut_at(0)?;
+                }
+            }
+        }
+        self.send_runs(packets, 1).await
+    }
+
+    async fn send_runs(&self, packets: &Packets, packets_max: usize) -> io::Result<()> {
+        for run in packets.runs(packets_max) {
+            self.socket.send(run).await?;
+        }
+        Ok(())
+    }
+
+    /// Says at which length the kernel cuts what it is given; 0 for not at all.
+    fn cut_at(&self, bytes: usize) -> io::Result<()> {
+        let bytes = i32::try_from(bytes).map_err(io::Error::other)?;
+        setsockopt(self.socket, UdpGsoSegment, &bytes).map_err(io::Error::from)
+    }
 }
 
 fn open(interface: &str, address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {

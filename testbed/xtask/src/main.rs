@@ -3,11 +3,13 @@
 //! Written with std and a JSON reader only, so that it builds in seconds on a fresh machine. Builds run as the
 //! caller; packages, test programs and the virtual rack ask for root, each through sudo.
 
+mod bench;
 mod bill;
 mod cargo;
 mod demo;
 mod long;
 mod packages;
+mod peers;
 mod report;
 mod rig;
 mod sudo;
@@ -30,6 +32,8 @@ cargo xtask VERB
                     lives of machines that cost too much for every change: storage, network, kernels
   vrack once [--life LIFE] [--from MOMENT] [--keep] [--rebuild]
                     one machine from a commit to a running system; `muster-vrack once --help` names lives and moments
+  bench [dhcp] [tftp] [http] [--rounds N]
+                    muster-rackd beside other servers, as in docs/benchmarks.md
   vrack bench       the virtual rack's hardware alone
   inmachine         the static program that runs in machines
   clean             end and remove whatever a killed run left behind, of virtual racks and of tests
@@ -42,10 +46,12 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["demo", words @ ..] => demo::run(words),
         ["packages"] => packages::install(),
+        ["peers"] => peers::unpack(),
         ["check"] => suite::check(),
         ["tidy"] => tidy::run(),
         ["test"] => suite::test(true),
         ["test", "--no-vm"] => suite::test(false),
+        ["bench", words @ ..] => bench::run(words),
         ["test", "--long", only @ ..] => names(only).and_then(|only| long::test(&only)),
         ["vrack", "once", flags @ ..] => rig::once(flags),
         ["vrack", "bench"] => rig::bench(),

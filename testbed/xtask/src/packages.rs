@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and reason.
-const PACKAGES: [(&str, &str); 26] = [
+const PACKAGES: [(&str, &str); 31] = [
     (
         "build-essential",
         "links Rust programs and builds the C parts of libgit2, zstd and ring",
@@ -32,6 +32,11 @@ const PACKAGES: [(&str, &str); 26] = [
     ("ipmitool", "an IPMI client that is not ours"),
     ("busybox-static", "udhcpc, a DHCP client that is not ours"),
     ("curl", "an HTTP and TFTP client that is not ours"),
+    ("isc-dhcp-client", "dhclient, a DHCP client that is not ours"),
+    ("dhcpcd-base", "dhcpcd, a DHCP client that is not ours"),
+    ("nmap", "looks for DHCP servers as a stranger does"),
+    ("tftp-hpa", "a TFTP client that is not ours"),
+    ("atftp", "a TFTP client that knows windows"),
     ("strace", "shows in which order muster-rackd syncs and sends"),
     ("iproute2", "namespaces, bridges and taps"),
     ("nftables", "cuts a rack's HTTP off while the rest of it works"),
@@ -104,6 +109,16 @@ pub(crate) fn missing_with_reasons() -> Result<Vec<(&'static str, &'static str)>
     let installed = PACKAGES.into_iter().filter(|(name, _)| missing.contains(name));
     let unpacked = packed().into_iter().map(|(name, _, reason)| (name, reason));
     Ok(installed.chain(unpacked).collect())
+}
+
+/// Fetches packages into a directory and installs none of them.
+pub(crate) fn download(names: &[&str], directory: &Path) -> Result<(), String> {
+    if !lists_know(names) {
+        update()?;
+    }
+    // `_apt` may not write where only root does; root fetches then, and apt says so.
+    let fetch = || cargo::succeed(apt(&["download", "-q"]).args(names).current_dir(directory));
+    fetch().or_else(|_| update().and_then(|()| fetch()))
 }
 
 /// Those that are not unpacked.

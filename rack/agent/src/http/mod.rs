@@ -6,6 +6,7 @@
 mod artefact;
 pub(crate) mod boot;
 mod job;
+mod plain;
 
 use crate::rack::Rack;
 use axum::{
@@ -149,6 +150,14 @@ async fn connection(
         link,
         client: client.ip(),
         server,
+    };
+    let stream = tokio::select! {
+        stream = plain::serve(stream, rack, &connection) => stream,
+        // What is being sent gets its time to end, and then the connection does.
+        () = async { stop.cancelled().await; tokio::time::sleep(STOP_MAX).await } => None,
+    };
+    let Some(stream) = stream else {
+        return;
     };
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);

@@ -250,6 +250,7 @@ fn answer_known(terms: &Terms<'_>, request: &Request) -> Answer {
             None => silent(Silence::NotOurs),
         },
         Kind::Decline { address } => decline(terms, address),
+        Kind::Release { address } if !terms.holds(address) => silent(Silence::NotOurs),
         Kind::Release { address } => Answer {
             changes: vec![terms.change(address, Holding::Free { mac: terms.mac })],
             ..silent(Silence::NoAnswerDue)

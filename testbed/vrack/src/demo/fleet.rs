@@ -153,6 +153,30 @@ fn fit(folder: &Path, known: &MachineSpec, found: &MachineSpec, built: &[Built; 
             "\"6m\" # a translated machine on a busy host is slow",
         )],
     )?;
+    fit_layouts(folder, known.firmware, found.firmware)?;
+    let machines = folder.join(MACHINES);
+    let text = read(&machines)?;
+    let (first, _) = split(&text, MACHINES, "\n[machine.ams1-r07-u13]")?;
+    write(&machines, first)?;
+    let mode = match known.firmware {
+        Firmware::Bios | Firmware::Scripted => "bios",
+        Firmware::Uefi(_) => "uefi",
+    };
+    edit(
+        folder,
+        MACHINES,
+        &[
+            (
+                "position = 12\n",
+                &format!("position = 12\nboot.mode = \"{mode}\"\n"),
+            ),
+            ("nic.p1 = { mac = \"b8:59:9f:00:0c:02\" }\n", ""),
+        ],
+    )
+}
+
+/// Disks that a virtual rack has, and the partition that each firmware starts from.
+fn fit_layouts(folder: &Path, known: Firmware, found: Firmware) -> Result<()> {
     let nvme = "type = \"nvme\", ";
     edit(
         folder,
@@ -181,27 +205,8 @@ fn fit(folder: &Path, known: &MachineSpec, found: &MachineSpec, built: &[Built; 
             ("16GiB", "256MiB"),
         ],
     )?;
-    boot_partition(folder, known.firmware, ROOT_ESP)?;
-    boot_partition(folder, found.firmware, DATABASE_ESP)?;
-    let machines = folder.join(MACHINES);
-    let text = read(&machines)?;
-    let (first, _) = split(&text, MACHINES, "\n[machine.ams1-r07-u13]")?;
-    write(&machines, first)?;
-    let mode = match known.firmware {
-        Firmware::Bios | Firmware::Scripted => "bios",
-        Firmware::Uefi(_) => "uefi",
-    };
-    edit(
-        folder,
-        MACHINES,
-        &[
-            (
-                "position = 12\n",
-                &format!("position = 12\nboot.mode = \"{mode}\"\n"),
-            ),
-            ("nic.p1 = { mac = \"b8:59:9f:00:0c:02\" }\n", ""),
-        ],
-    )
+    boot_partition(folder, known, ROOT_ESP)?;
+    boot_partition(folder, found, DATABASE_ESP)
 }
 
 /// A layout's EFI system partition, as the example has it, and its filesystem.
