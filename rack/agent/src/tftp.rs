@@ -9,8 +9,8 @@ use crate::{
     http::{Connection, boot},
     rack::Rack,
 };
-use rack_api::{RACK_HTTP_PORT, rack_path};
 use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
+use rack_api::{RACK_HTTP_PORT, rack_path};
 use rack_proto::{
     boot::{GRUB_SCRIPT, Sign, TFTP_ARTEFACT},
     dhcp::subnet_of,

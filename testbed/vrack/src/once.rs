@@ -102,12 +102,9 @@ fn machine(kind: Kind) -> MachineSpec {
         bytes: 6 << 30,
     };
     let disks = match kind {
-        Kind::Plain
-        | Kind::Faults
-        | Kind::Network
-        | Kind::Uefi
-        | Kind::UefiHttp
-        | Kind::SecureBoot => vec![os],
+        Kind::Plain | Kind::Faults | Kind::Network | Kind::Uefi | Kind::UefiHttp | Kind::SecureBoot => {
+            vec![os]
+        }
         Kind::Disks => vec![os, disks::data()],
         Kind::Mirror | Kind::KernelUpgrade | Kind::UefiMirror => vec![os.clone(), mirror::other(&os)],
         Kind::UsedDisks => {

@@ -66,7 +66,7 @@ impl Name {
     fn doubles(self) -> &'static [&'static str] {
         match self {
             Self::Power => power::DOUBLES,
-            Self::Conditions | Self::DaemonStopped | Self::Contents | Self::Count | Self::Restored => &[],
+            Self::Conditions | Self::DaemonStopped | Self::Contents | Self::Restored | Self::Count => &[],
         }
     }
 }
