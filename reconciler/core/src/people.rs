@@ -3,12 +3,13 @@
 //! HTTP with JSON. An answer that is not 2xx carries a [`Refusal`].
 
 use crate::condition::Condition;
+use crate::facts::{Erasure, Seen};
 use crate::observed::Discovered;
 use crate::phase::Mark;
 use crate::plan::{MachinePlan, Plan};
 use crate::status::MachineStatus;
 use rack_api::inventory::Inventory;
-use schema_ids::{Digest, Incarnation, Mac, MachineId, Name, Timestamp};
+use schema_ids::{Digest, DiskId, Incarnation, Mac, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -135,6 +136,9 @@ pub struct MachineDetail {
     pub plan: MachinePlan,
     /// What it is made of.
     pub inventory: Option<Inventory>,
+    /// The newest erasure of each of its disks, the record of which is kept for ever.
+    #[serde(default)]
+    pub erased: BTreeMap<DiskId, Seen<Erasure>>,
     /// Why it is where it is, as text.
     pub why: String,
 }

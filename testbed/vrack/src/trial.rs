@@ -8,6 +8,7 @@ mod conditions;
 mod contents;
 mod daemon_stopped;
 mod fleet;
+mod release;
 mod restored;
 mod traces;
 mod vanished;
@@ -39,6 +40,8 @@ enum Name {
     DaemonStopped,
     /// Contents that no plan named are not written over without a person's consent.
     Contents,
+    /// Released machines are erased, on record, and retired ones are left alone.
+    Release,
     /// After an older database was put back nothing is ordered before `muster recover`.
     Restored,
 }
@@ -50,6 +53,7 @@ impl Name {
             Self::Conditions => conditions::MACHINES,
             Self::DaemonStopped => daemon_stopped::MACHINES,
             Self::Contents => contents::MACHINES,
+            Self::Release => release::MACHINES,
             Self::Restored => restored::MACHINES,
         }
     }
@@ -65,6 +69,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         Name::Conditions => conditions::run(&bed),
         Name::DaemonStopped => daemon_stopped::run(&bed),
         Name::Contents => contents::run(&bed),
+        Name::Release => release::run(&bed),
         Name::Restored => restored::run(&bed),
     };
     if let Err(error) = &tried {

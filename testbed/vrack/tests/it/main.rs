@@ -63,3 +63,8 @@ fn contents_that_no_plan_named_stay_until_a_person_gives_them_away() {
 fn after_a_restore_nothing_is_ordered_until_recover_and_no_disk_is_written_again() {
     hold("restored");
 }
+
+#[test]
+fn a_released_machine_is_erased_on_record_and_a_retired_one_left_alone() {
+    hold("release");
+}
