@@ -25,6 +25,8 @@ impl Dice {
     }
 }
 
+const DISKS: [&str; 2] = ["serial:d1", "serial:d2"];
+
 /// Any fact of machine 1, with few different values, so that they repeat, alternate and overlap.
 fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
     let job = job(1, 1 + dice.below(3), 1 + u32::from(dice.small(2)));
@@ -62,7 +64,14 @@ fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
             job,
             binding: schema_ids::BindingId(uuid(dice.small(2))),
             spec: Digest([0; 32]),
-            disks: Vec::new(),
+            disks: vec![DISKS[usize::from(dice.small(2))].parse().unwrap()],
+        },
+        12 => FactBody::Erased {
+            job,
+            binding: schema_ids::BindingId(uuid(dice.small(2))),
+            disk: DISKS[usize::from(dice.small(2))].parse().unwrap(),
+            method: "quick".to_owned(),
+            sample: format!("sample {}", dice.below(9)),
         },
         10 => FactBody::PhonedHome {
             machine: machine(1),
