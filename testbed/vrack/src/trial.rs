@@ -70,7 +70,12 @@ impl Name {
     fn doubles(self) -> &'static [&'static str] {
         match self {
             Self::Power => power::DOUBLES,
-            Self::Conditions | Self::DaemonStopped | Self::Contents | Self::Restored | Self::Count | Self::Release => &[],
+            Self::Conditions
+            | Self::DaemonStopped
+            | Self::Contents
+            | Self::Restored
+            | Self::Count
+            | Self::Release => &[],
         }
     }
 }

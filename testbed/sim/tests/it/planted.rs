@@ -55,11 +55,10 @@ struct EndsEarly;
 impl Code for EndsEarly {
     fn plan(&self, desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
         let mut plan = plan::plan(desired, observed, parent, now);
-        let leaves = |id| {
+        plan.bindings.retain(|id, _| {
             let before = parent.bindings.get(id);
-            before.is_some_and(|binding| binding.state == BindingState::Leaving)
-        };
-        plan.bindings.retain(|id, _| !leaves(id));
+            before.is_none_or(|binding| binding.state != BindingState::Leaving)
+        });
         plan
     }
 }
@@ -247,7 +246,7 @@ impl Code for Restless {
 }
 
 /// Each bug with the invariant that must find it.
-const BUGS: [(&str, &(dyn Code + Sync), Invariant); 16] = [
+const BUGS: [(&str, &(dyn Code + Sync), Invariant); 17] = [
     ("shared disk", &SharedDisk, Invariant::OneBinding),
     ("no parent", &NoParent, Invariant::PlanStands),
     ("ends early", &EndsEarly, Invariant::ReleasedErased),
