@@ -11,7 +11,7 @@ use rack_api::config::{
     AddressRange, BmcAccess, Desired, Enlist, Known, Link, RackConfig, RackMachine, RackNic, Subnet,
 };
 use rack_api::order::{Lane, Order};
-use schema_ids::{Incarnation, Mac, MachineId, Name};
+use schema_ids::{Digest, Incarnation, Mac, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
