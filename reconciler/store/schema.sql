@@ -10,6 +10,32 @@ TABLE agent
     PRIMARY KEY (name)
     CREATE UNIQUE INDEX agent_pkey ON public.agent USING btree (name)
 
+TABLE agent_key
+    key text NOT NULL
+    agent text NOT NULL
+    recipient text NOT NULL
+    enrolled_ms bigint NOT NULL DEFAULT now_ms()
+    root text NOT NULL
+    ends_ms bigint NOT NULL
+    ended_ms bigint
+    ended text
+    CHECK (((ended IS NULL) = (ended_ms IS NULL)))
+    CHECK ((ended = ANY (ARRAY['replaced'::text, 'revoked'::text])))
+    PRIMARY KEY (key)
+    CREATE UNIQUE INDEX agent_key_once ON public.agent_key USING btree (agent) WHERE (ended IS NULL)
+    CREATE UNIQUE INDEX agent_key_pkey ON public.agent_key USING btree (key)
+
+TABLE agent_token
+    digest text NOT NULL
+    agent text NOT NULL
+    made_ms bigint NOT NULL DEFAULT now_ms()
+    ends_ms bigint NOT NULL
+    used_by text
+    used_ms bigint
+    CHECK (((used_by IS NULL) = (used_ms IS NULL)))
+    PRIMARY KEY (digest)
+    CREATE UNIQUE INDEX agent_token_pkey ON public.agent_token USING btree (digest)
+
 TABLE approval
     plan_id text NOT NULL
     wipe_set text NOT NULL
@@ -68,6 +94,15 @@ TABLE binding_disk
     PRIMARY KEY (binding, disk)
     CREATE UNIQUE INDEX binding_disk_once ON public.binding_disk USING btree (disk) WHERE (NOT ended)
     CREATE UNIQUE INDEX binding_disk_pkey ON public.binding_disk USING btree (binding, disk)
+
+TABLE bmc_role
+    rack text NOT NULL
+    agent text
+    epoch bigint NOT NULL
+    since_ms bigint NOT NULL DEFAULT now_ms()
+    CHECK ((epoch > 0))
+    PRIMARY KEY (rack)
+    CREATE UNIQUE INDEX bmc_role_pkey ON public.bmc_role USING btree (rack)
 
 TABLE fact
     position bigint NOT NULL IDENTITY

@@ -1,15 +1,22 @@
 //! TFTP on one link: a listening socket, and one connected socket per transfer.
 //!
-//! Serves the two loaders from memory. A client gets a handful of transfers at a time, the link a
+//! Serves the loaders from memory, and what signed GRUB reads, which has no HTTP. A client gets a handful of transfers at a time, the link a
 //! bounded number; the protocol itself is in [`rack_proto::tftp`].
 
-use crate::{clock, rack::Rack};
+use crate::{
+    clock,
+    error_chain::Chain,
+    http::{Connection, boot},
+    rack::Rack,
+};
+use rack_api::{RACK_HTTP_PORT, rack_path};
 use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
 use rack_proto::{
-    boot::Sign,
+    boot::{GRUB_SCRIPT, Sign, TFTP_ARTEFACT},
     dhcp::subnet_of,
     tftp::{ErrorCode, Outcome, Packets, ReadRequest, Step, Transfer, error},
 };
+use schema_ids::Mac;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     collections::BTreeMap,
@@ -109,7 +116,7 @@ async fn serve(rack: &Arc<Rack>, link: &str, stop: &CancellationToken) -> io::Re
 }
 
 async fn transfer(
-    rack: &Rack,
+    rack: &Arc<Rack>,
     link: &str,
     interface: &str,
     client: SocketAddr,
@@ -138,13 +145,13 @@ async fn transfer(
             rack.note_boot(mac, Sign::Tftp(format!("{}: {words}", request.file)));
         }
     };
-    let Some(content) = rack.loaders.get(request.file.as_str()) else {
+    let Some(content) = content(rack, (link, own), (client, mac), &request.file).await else {
         note("not found");
         let refusal = error(ErrorCode::NotFound, "no such file");
         return socket.send(&refusal).await.map(drop);
     };
     note("begun");
-    let (mut transfer, mut step) = Transfer::start(&request, Arc::clone(content), clock::now());
+    let (mut transfer, mut step) = Transfer::start(&request, content, clock::now());
     let mut sender = Sender {
         socket: &socket,
         cuts: Cuts::Untried,
@@ -175,6 +182,40 @@ async fn transfer(
             }
         }
     }
+}
+
+/// What a file's name stands for. Loaders are everybody's; the rest is what signed GRUB asks for, and only of a
+/// machine that we know by its address.
+async fn content(
+    rack: &Arc<Rack>,
+    (link, own): (&str, Ipv4Addr),
+    (client, mac): (SocketAddr, Option<Mac>),
+    file: &str,
+) -> Option<Arc<[u8]>> {
+    if let Some(loader) = rack.loaders.get(file) {
+        return Some(Arc::clone(loader));
+    }
+    let mac = mac?;
+    if file == GRUB_SCRIPT {
+        let connection = Connection {
+            link: link.to_owned(),
+            client: client.ip(),
+            server: SocketAddr::from((own, RACK_HTTP_PORT)),
+        };
+        return Some(boot::grub(rack, &connection, mac).await.into_bytes().into());
+    }
+    if file == rack_path::AGENT.trim_start_matches('/') {
+        return Some(rack.agent_archive.to_vec().into());
+    }
+    let digest = file.strip_prefix(TFTP_ARTEFACT)?.parse().ok()?;
+    if !rack.served().is_ephemeral(digest) {
+        return None;
+    }
+    rack.cache
+        .bytes(digest)
+        .await
+        .inspect_err(|error| tracing::warn!(%digest, %client, error = %Chain(error), "artefact not served"))
+        .ok()
 }
 
 /// Sends windows in as few calls as it can.

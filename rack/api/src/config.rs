@@ -137,6 +137,9 @@ pub struct RackMachine {
     /// Whether it boots by legacy BIOS or UEFI; decides the form of the local-boot answer where the
     /// client did not say.
     pub firmware: crate::inventory::FirmwareKind,
+    /// Whether its firmware starts signed loaders only.
+    #[serde(default)]
+    pub secure_boot: bool,
     /// Its BMC, for the agent that drives it.
     pub bmc: Option<BmcAccess>,
     /// Set when the machine must be refused, with the reason for its console.

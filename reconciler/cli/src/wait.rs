@@ -160,6 +160,7 @@ mod tests {
             source: None,
             restored: None,
             machines: (1..).zip(waits).map(machine).collect(),
+            deployments: Vec::new(),
             agents: BTreeMap::new(),
         }
     }

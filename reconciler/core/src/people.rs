@@ -9,7 +9,7 @@ use crate::next::PowerWish;
 use crate::observed::Discovered;
 use crate::phase::Mark;
 use crate::plan::{MachinePlan, Plan};
-use crate::status::MachineStatus;
+use crate::status::{DeploymentStatus, MachineStatus};
 use rack_api::inventory::Inventory;
 use rack_api::order::OrderRef;
 use schema_ids::{Digest, Incarnation, Mac, MachineId, Name, Timestamp};
@@ -68,6 +68,9 @@ pub struct Status {
     pub restored: Option<String>,
     /// Machines by name.
     pub machines: Vec<MachineStatus>,
+    /// Deployments that have machines, or lack some, by name.
+    #[serde(default)]
+    pub deployments: Vec<DeploymentStatus>,
     /// Rack agents and when they were last heard.
     pub agents: BTreeMap<Name, Timestamp>,
 }

@@ -2,10 +2,12 @@
 
 mod addresses;
 pub mod adoption;
+pub mod allocate;
 mod changes;
 mod claim;
 mod compose;
 mod contents;
+mod counted;
 mod deployment;
 mod digest;
 mod guards;
@@ -14,8 +16,10 @@ mod interfaces;
 mod layout;
 mod links;
 mod machines;
+mod moved;
 mod network;
 mod release;
+mod required;
 mod slots;
 
 use crate::condition::Condition;
@@ -97,6 +101,9 @@ pub struct MachinePlan {
     /// What its firmware shall try first: `boot.order`.
     #[serde(default)]
     pub boot_order: BootOrder,
+    /// Whether its firmware starts signed loaders only: `boot.secure-boot`.
+    #[serde(default)]
+    pub secure_boot: bool,
     /// The longest time without news while it starts: `boot.timeout`. Plans stored before there was one
     /// have the default.
     #[serde(default = "boot_timeout_default")]

@@ -77,6 +77,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
             hostname: Some(hostname(machine)),
             installed: inputs.written.contains(id),
             firmware: machine.firmware,
+            secure_boot: machine.secure_boot,
             bmc,
             refuse: refused(machine),
         };

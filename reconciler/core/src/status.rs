@@ -3,18 +3,19 @@
 //! Made anew for each question from plan, facts and decision; nothing here decides.
 
 use crate::boot_order;
-use crate::condition::Wait;
+use crate::condition::{Condition, Wait};
 use crate::facts::{Erasure, MachineFacts, OrderSeen, Seen, StepSeen, WriteStart};
 use crate::intent::Intent;
 use crate::log;
 use crate::next::Decision;
+use crate::observed::BindingState;
 use crate::phase::{self, Mark, Phase};
 use crate::plan::{MachinePlan, Origin, Plan};
 use rack_api::fact::{BootEvidence, PowerSeen, StepState};
 use rack_api::order::{Lane, PowerWanted};
 use schema_ids::{BindingId, Generation, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// One machine as `muster status` shows it.
@@ -78,6 +79,72 @@ pub enum OrderEnd {
     Done,
     /// It was given up, for this reason.
     Failed(String),
+}
+
+/// One deployment as `muster status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentStatus {
+    /// Its name.
+    pub name: Name,
+    /// The machine in each slot that is filled.
+    pub slots: BTreeMap<u32, Name>,
+    /// The code of what it waits on, and why, machine by machine, if it lacks some.
+    pub lacks: Option<(String, String)>,
+}
+
+/// All deployments that have machines, or lack some.
+pub fn deployments(plan: &Plan) -> Vec<DeploymentStatus> {
+    let mut all: BTreeMap<&str, DeploymentStatus> = BTreeMap::new();
+    let new = |name: &Name| DeploymentStatus {
+        name: name.clone(),
+        slots: BTreeMap::new(),
+        lacks: None,
+    };
+    for binding in plan
+        .bindings
+        .values()
+        .filter(|binding| binding.state == BindingState::Active)
+    {
+        let name = &binding.deployment;
+        let machine = plan.machines.get(&binding.machine);
+        let status = all.entry(name.as_str()).or_insert_with(|| new(name));
+        status
+            .slots
+            .extend(machine.map(|machine| (binding.slot, machine.name.clone())));
+    }
+    for note in &plan.notes {
+        let name = note
+            .object
+            .strip_prefix("deployment.")
+            .and_then(|name| name.parse::<Name>().ok());
+        let Some((name, text)) = name.zip(note.object.strip_prefix("deployment.")) else {
+            continue;
+        };
+        let status = all.entry(text).or_insert_with(|| new(&name));
+        status.lacks = Some((note.code.clone(), note.text.clone()));
+    }
+    all.into_values().collect()
+}
+
+/// Everything that explains one deployment, as text: its slots, and why it lacks machines.
+pub fn why_deployment(status: &DeploymentStatus) -> String {
+    let DeploymentStatus { name, slots, lacks } = status;
+    let mut lines = vec![format!("deployment.{name} has {} machines", slots.len())];
+    lines.extend(
+        slots
+            .iter()
+            .map(|(slot, machine)| format!("  slot {slot:<5} {machine}")),
+    );
+    if let Some((code, text)) = lacks {
+        lines.push(format!("  waits on   {code}"));
+        if let Ok(condition) = code.parse::<Condition>() {
+            let row = condition.row();
+            lines.push(format!("  evidence   {text}"));
+            lines.push(format!("  by itself  {}", row.by_itself));
+            lines.push(format!("  next step  {}", row.person));
+        }
+    }
+    lines.iter().map(|entry| indented(entry)).collect()
 }
 
 /// The status of one machine; `None` if the plan does not know it.

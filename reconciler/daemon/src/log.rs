@@ -81,6 +81,11 @@ fn done(what: &str, subject: &str, by: &By) -> String {
         "order-issued" => format!("ordered: {why} ({subject})"),
         "approval" => format!("approved {subject}: {why}"),
         "recovered" => format!("incarnation {subject} begins: {why}"),
+        "token-minted" => format!("a token that enrols {subject} minted: {why}"),
+        "agent-enrolled" => why.clone(),
+        "agent-revoked" => format!("{subject} revoked: {why}"),
+        "bmcs-handed-over" => format!("the BMCs of {subject}: {why}"),
+        "authority-changed" => format!("{why}: {subject}"),
         _ => format!("{what} {subject}: {why}"),
     }
 }

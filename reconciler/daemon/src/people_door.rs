@@ -110,6 +110,7 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
         source: daemon.source_trouble(),
         restored: daemon.store.restored().await?,
         machines: Vec::new(),
+        deployments: Vec::new(),
         agents: std::collections::BTreeMap::new(),
     };
     let Some(loaded) = loaded else {
@@ -131,6 +132,7 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
         })
         .collect();
     status.machines.sort_by(|a, b| a.name.cmp(&b.name));
+    status.deployments = status::deployments(&loaded.plan);
     status.agents = loaded
         .agents
         .iter()

@@ -36,6 +36,10 @@ struct Wish {
     retired: Vec<bool>,
     /// Disks of which a person agrees to lose the contents.
     consent: Vec<(usize, String, String)>,
+    /// Whether machines are counted, as many as are to be deployed, instead of named.
+    counted: bool,
+    /// The deployment's names, the newest last.
+    names: Vec<String>,
 }
 
 /// What a commit changes.
@@ -59,6 +63,10 @@ pub(crate) enum Change {
     Retired(usize),
     /// Someone looked at a disk that waits, and agrees.
     Consent,
+    /// Machines are counted, or named again.
+    Counted,
+    /// The deployment has another name.
+    Moved,
 }
 
 impl People {
@@ -72,6 +80,8 @@ impl People {
             reinstall: 0,
             hostname: "web-{slot}".to_owned(),
             consent: Vec::new(),
+            counted: dice.chance(300),
+            names: vec!["web".to_owned()],
         };
         Self {
             wish,
@@ -105,7 +115,7 @@ impl World<'_> {
 
     fn draw_change(&mut self) -> Change {
         let machine = self.dice.between(0, self.machines.len() as u64) as usize;
-        match self.dice.between(0, 15) {
+        match self.dice.between(0, 17) {
             0..4 => Change::Image,
             4..6 => Change::Reinstall,
             6 => Change::Hostname,
@@ -113,6 +123,8 @@ impl World<'_> {
             9 => Change::Declared(machine),
             10 => Change::Removed,
             11..13 => Change::Retired(machine),
+            13 => Change::Counted,
+            14 => Change::Moved,
             _ => Change::Consent,
         }
     }
@@ -158,6 +170,8 @@ impl World<'_> {
             Change::Hostname => wish.hostname.push('x'),
             Change::Deployed(at) => wish.deployed[at] = !wish.deployed[at],
             Change::Declared(at) => wish.declared[at] = !wish.declared[at],
+            Change::Counted => wish.counted = !wish.counted,
+            Change::Moved => wish.names.push(format!("web-{}", wish.names.len())),
             Change::Removed => wish.removed = !wish.removed,
             Change::Retired(at) => {
                 wish.retired[at] = !wish.retired[at];
@@ -234,15 +248,21 @@ fn text(wish: &Wish, machines: &[Machine]) -> String {
         // A deployment of no machines is none; what it had is left alone.
         return text;
     }
+    let machines = match wish.counted {
+        true => format!("count = {}", names.len()),
+        false => format!("machines = [{}]", names.join(", ")),
+    };
+    let (name, old) = wish.names.split_last().expect("a deployment has a name");
     writeln!(
         text,
-        "[deployment.web]\nmachines = [{}]\nhostname = \"{}\"\nimage = \"debian-{}\"\nstorage = \"disk\"\n\
+        "[deployment.{name}]\n{machines}\nhostname = \"{}\"\nimage = \"debian-{}\"\nstorage = \"disk\"\n\
          network = \"auto\"\nreinstall = {}",
-        names.join(", "),
-        wish.hostname,
-        wish.image,
-        wish.reinstall
+        wish.hostname, wish.image, wish.reinstall
     )
     .expect("writing into a String never fails");
+    for (old, new) in old.iter().zip(&wish.names[1..]) {
+        writeln!(text, "[moved.deployment.{old}]\nto = \"{new}\"")
+            .expect("writing into a String never fails");
+    }
     text
 }

@@ -34,6 +34,8 @@ pub(crate) enum NetworkBoot {
     Pxe,
     /// HTTP boot; PXE is switched off in the firmware's setup.
     Http,
+    /// PXE with Secure Boot, with the keys that boards come with.
+    SecurePxe,
 }
 
 /// A virtio disk on a sparse raw file.

@@ -78,6 +78,8 @@ pub(crate) enum Kind {
     Uefi,
     /// The same by HTTP boot.
     UefiHttp,
+    /// A UEFI machine with Secure Boot, as far as the in-machine agent: shim, signed GRUB, signed kernel.
+    SecureBoot,
     /// A UEFI machine with two mirrored disks; then it boots from the second alone.
     UefiMirror,
     /// Two ports, with a bond, tagged VLANs and a bridge on them.
@@ -100,7 +102,12 @@ fn machine(kind: Kind) -> MachineSpec {
         bytes: 6 << 30,
     };
     let disks = match kind {
-        Kind::Plain | Kind::Faults | Kind::Network | Kind::Uefi | Kind::UefiHttp => vec![os],
+        Kind::Plain
+        | Kind::Faults
+        | Kind::Network
+        | Kind::Uefi
+        | Kind::UefiHttp
+        | Kind::SecureBoot => vec![os],
         Kind::Disks => vec![os, disks::data()],
         Kind::Mirror | Kind::KernelUpgrade | Kind::UefiMirror => vec![os.clone(), mirror::other(&os)],
         Kind::UsedDisks => {
@@ -111,6 +118,7 @@ fn machine(kind: Kind) -> MachineSpec {
     let firmware = match kind {
         Kind::Uefi | Kind::UefiMirror => Firmware::Uefi(NetworkBoot::Pxe),
         Kind::UefiHttp => Firmware::Uefi(NetworkBoot::Http),
+        Kind::SecureBoot => Firmware::Uefi(NetworkBoot::SecurePxe),
         Kind::Plain
         | Kind::Faults
         | Kind::Disks
@@ -152,8 +160,8 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     preflight::check()?;
     let kind = wish.from.map_or(wish.life, Point::kind);
     let spec = machine(kind);
-    if matches!(spec.firmware, Firmware::Uefi(_)) {
-        preflight::check_uefi()?;
+    if let Firmware::Uefi(network) = spec.firmware {
+        preflight::check_uefi(network)?;
     }
     let built = images::build(&wish.programs, &wish.images)?;
     let accelerator = Accelerator::choose(built[0].file("kernel")?)?;
@@ -197,6 +205,7 @@ fn live(
         }
         Kind::Network => Fleet::create(rack, spec, &example, built)?.with(network::layout)?,
         Kind::Uefi | Kind::UefiHttp => Fleet::create(rack, spec, &example, built)?.with(uefi::layout)?,
+        Kind::SecureBoot => Fleet::create(rack, spec, &example, built)?.with(uefi::secure_layout)?,
         Kind::UefiMirror => Fleet::create(rack, spec, &example, built)?.with(uefi::mirror_layout)?,
     };
     if wish.from.is_none() {
@@ -217,6 +226,7 @@ fn live(
         Kind::Disks => disks::live(&life),
         Kind::Mirror => mirror::live(&life),
         Kind::Uefi | Kind::UefiHttp => uefi::live(&life),
+        Kind::SecureBoot => uefi::live_secure(&life),
         Kind::UefiMirror => uefi::live_mirrored(&life),
         Kind::Network => network::live(&life),
         Kind::UsedDisks => used_disks::live(&life, wish.from),

@@ -2,6 +2,7 @@
 
 use crate::bmc;
 use crate::error::{Result, RigError};
+use crate::machine::NetworkBoot;
 use crate::program;
 use crate::qemu;
 use std::path::Path;
@@ -22,8 +23,16 @@ pub(crate) fn check() -> Result<()> {
 }
 
 /// For a rack with machines that start by UEFI.
-pub(crate) fn check_uefi() -> Result<()> {
-    require(qemu::OVMF_CODE, "ovmf")
+pub(crate) fn check_uefi(network: NetworkBoot) -> Result<()> {
+    require(qemu::code(network), "ovmf")?;
+    if network == NetworkBoot::SecurePxe {
+        require("/usr/lib/shim/shimx64.efi.signed", "shim-signed")?;
+        require(
+            "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+            "grub-efi-amd64-signed",
+        )?;
+    }
+    Ok(())
 }
 
 /// For a rack of scripted machines, which need less.

@@ -8,8 +8,11 @@ use std::path::Path;
 pub(crate) const PROGRAM: &str = "/usr/bin/qemu-system-x86_64";
 
 /// OVMF's code and the template of its variables; Debian package `ovmf`.
-pub(crate) const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-pub(crate) const OVMF_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+const OVMF_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+/// The same with Secure Boot, and variables with Microsoft's keys in them.
+const OVMF_SECURE_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd";
+const OVMF_SECURE_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd";
 
 /// SeaBIOS tries again after this long when nothing booted, as servers do. By default it stops for ever.
 const REBOOT_TIMEOUT_MS: u32 = 3000;
@@ -21,6 +24,22 @@ pub(crate) enum First {
     Network,
     /// The disk, then the network: a one-shot override by the BMC.
     Disk,
+}
+
+/// The firmware's program.
+pub(crate) fn code(network: NetworkBoot) -> &'static str {
+    match network {
+        NetworkBoot::Pxe | NetworkBoot::Http => OVMF_CODE,
+        NetworkBoot::SecurePxe => OVMF_SECURE_CODE,
+    }
+}
+
+/// What a machine's own variables begin as.
+pub(crate) fn variables(network: NetworkBoot) -> &'static str {
+    match network {
+        NetworkBoot::Pxe | NetworkBoot::Http => OVMF_VARIABLES,
+        NetworkBoot::SecurePxe => OVMF_SECURE_VARIABLES,
+    }
 }
 
 /// Flags with their values, in order.
@@ -53,7 +72,14 @@ fn add_board(words: &mut Words, spec: &MachineSpec, directory: &Path, accelerato
     } = spec;
     words.add("-name", name.as_str());
     // Without graphics SeaBIOS and iPXE talk on the serial console.
-    words.add("-machine", "q35,graphics=off");
+    let is_secure = spec.firmware == Firmware::Uefi(NetworkBoot::SecurePxe);
+    if is_secure {
+        // The variables are written in system management mode only, or nothing would be secure.
+        words.add("-machine", "q35,graphics=off,smm=on");
+        words.add("-global", "driver=cfi.pflash01,property=secure,value=on");
+    } else {
+        words.add("-machine", "q35,graphics=off");
+    }
     words.add("-accel", accelerator.argument());
     if accelerator == Accelerator::Kvm {
         words.add("-cpu", "host");
@@ -82,7 +108,7 @@ fn add_board(words: &mut Words, spec: &MachineSpec, directory: &Path, accelerato
         }
         words.add(
             "-drive",
-            format!("if=pflash,format=raw,readonly=on,file={OVMF_CODE}"),
+            format!("if=pflash,format=raw,readonly=on,file={}", code(network)),
         );
         words.add(
             "-drive",
@@ -99,10 +125,9 @@ fn add_nics_and_disks(words: &mut Words, spec: &MachineSpec, directory: &Path, f
     // UEFI keeps its own boot order, which is what muster sets. OVMF would write an index into it at each
     // start; so a BMC's one-shot wish is lost on it, as it is on many a board.
     let is_uefi = matches!(spec.firmware, Firmware::Uefi(_));
-    let index = |order: usize| {
-        (!is_uefi)
-            .then(|| format!(",bootindex={order}"))
-            .unwrap_or_default()
+    let index = |order: usize| match spec.firmware {
+        Firmware::Bios | Firmware::Scripted => format!(",bootindex={order}"),
+        Firmware::Uefi(_) => String::new(),
     };
     for (at, NicSpec { mac, tap }) in spec.nics.iter().enumerate() {
         // An empty ROM leaves network boot to OVMF itself, as on real boards; SeaBIOS has only the card's iPXE.

@@ -6,6 +6,7 @@
 mod bed;
 mod conditions;
 mod contents;
+mod count;
 mod daemon_stopped;
 mod fleet;
 mod power;
@@ -42,6 +43,8 @@ enum Name {
     Contents,
     /// Power by hand stands, drift is shown, and fought where git says so; nothing under way is cut.
     Power,
+    /// Machines are counted, more of them and fewer, and renamed, and whoever runs is left alone.
+    Count,
     /// After an older database was put back nothing is ordered before `muster recover`.
     Restored,
 }
@@ -54,6 +57,7 @@ impl Name {
             Self::DaemonStopped => daemon_stopped::MACHINES,
             Self::Contents => contents::MACHINES,
             Self::Power => power::MACHINES,
+            Self::Count => count::MACHINES,
             Self::Restored => restored::MACHINES,
         }
     }
@@ -62,7 +66,7 @@ impl Name {
     fn doubles(self) -> &'static [&'static str] {
         match self {
             Self::Power => power::DOUBLES,
-            Self::Conditions | Self::DaemonStopped | Self::Contents | Self::Restored => &[],
+            Self::Conditions | Self::DaemonStopped | Self::Contents | Self::Count | Self::Restored => &[],
         }
     }
 }
@@ -78,6 +82,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         Name::DaemonStopped => daemon_stopped::run(&bed),
         Name::Contents => contents::run(&bed),
         Name::Power => power::run(&bed),
+        Name::Count => count::run(&bed),
         Name::Restored => restored::run(&bed),
     };
     if let Err(error) = &tried {

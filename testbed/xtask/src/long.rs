@@ -30,6 +30,9 @@ const LIVES: &[Life] = &[
     life("used-disks", &["--life", "used-disks"], "one disk, a mirror over it, and apart again; a stranger's disk stays as it is"),
     life("kernel-upgrade", &["--life", "kernel-upgrade"], "the distribution's next kernel on a mirror; boots from the second disk alone"),
     life("power-cut", &["--life", "faults"], "power cut in mid-write, programs and database killed, reboots without muster"),
+    life("uefi", &["--life", "uefi"], "UEFI by PXE; its boot order is ours; reboots with the rack and without"),
+    life("uefi-http", &["--life", "uefi-http"], "UEFI by HTTP boot, the same"),
+    life("uefi-mirror", &["--life", "uefi-mirror"], "UEFI with an EFI partition on each of two mirrored disks; boots from the second alone"),
     life("mirror", &["--life", "mirror"], "RAID1, LVM, ext4, xfs and swap on two disks"),
     life("network", &["--life", "network"], "bond, tagged VLANs and a bridge; a cable pulled; frames seen outside"),
 ];

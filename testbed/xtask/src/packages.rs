@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and reason.
-const PACKAGES: [(&str, &str); 28] = [
+const PACKAGES: [(&str, &str); 31] = [
     (
         "build-essential",
         "links Rust programs and builds the C parts of libgit2, zstd and ring",
@@ -20,8 +20,14 @@ const PACKAGES: [(&str, &str); 28] = [
     ("postgresql", "musterd's private cluster"),
     ("qemu-system-x86", "machines"),
     ("seabios", "their BIOS"),
+    ("ovmf", "their UEFI"),
     ("ipxe-qemu", "their network cards' boot ROM"),
     ("ipxe", "boot files that muster-rackd serves"),
+    (
+        "shim-signed",
+        "the first loader that muster-rackd serves where Secure Boot is on",
+    ),
+    ("grub-efi-amd64-signed", "the second"),
     ("openipmi", "ipmi_sim, their BMCs"),
     ("ipmitool", "an IPMI client that is not ours"),
     ("busybox-static", "udhcpc, a DHCP client that is not ours"),

@@ -36,6 +36,11 @@ const LIVES: [&[Life]; 2] = [
             flags: &["--life", "disks"],
         },
         Life {
+            stage: "life with UEFI",
+            line: "uefi",
+            flags: &["--life", "uefi"],
+        },
+        Life {
             stage: "plain life",
             line: "plain",
             flags: &[],

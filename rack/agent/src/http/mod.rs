@@ -4,7 +4,7 @@
 //! not be altered carries a digest. Connections, headers, bodies and time are limited.
 
 mod artefact;
-mod boot;
+pub(crate) mod boot;
 mod job;
 mod plain;
 
@@ -59,7 +59,7 @@ pub(crate) struct Connection {
 }
 
 /// What every handler has at hand.
-type App = Arc<Rack>;
+pub(crate) type App = Arc<Rack>;
 
 /// Serves a link until told to stop.
 pub(crate) async fn run(rack: Arc<Rack>, link: String, stop: CancellationToken) {

@@ -352,3 +352,28 @@ fn a_machine_that_git_knows_is_no_stranger_with_another_interface() {
     assert!(!answer("uuid=none&serial="));
     assert!(!answer(""));
 }
+
+#[test]
+fn a_boot_that_one_agent_began_goes_on_with_the_other() {
+    let mut first = rack_with_job(|_| {});
+    let second = first.beside(desired(Enlist::Known, RANGE));
+    let wanted = with_job(desired(Enlist::Known, RANGE), &second.daemon);
+    second.daemon.state.lock().unwrap().boot_go = true;
+    second.daemon.want(wanted);
+    second.await_fact("the boot order is in force there too", |fact| match fact {
+        FactBody::OrderTaken { order } => Some(*order),
+        _ => None,
+    });
+    let token = argument(&script(&first), "muster.token");
+    first.kill_agent();
+    // Between its script and its job the machine finds the other agent: it takes the token that it did not mint.
+    let gone = first.client("ip", &["addr", "flush", "dev", "nic0"]);
+    assert!(gone.status.success());
+    assert!(matches!(hello(&second, &token, 5), HelloAnswer::Job { .. }));
+    let started = FactBody::JobStarted {
+        job: job(),
+        boot_id: Uuid::from_bytes([5; 16]),
+    };
+    assert_eq!(report(&second, &token, started.clone()), 200);
+    second.await_true("it is told", |rack| rack.daemon.facts().contains(&started));
+}

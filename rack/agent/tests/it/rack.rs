@@ -39,6 +39,9 @@ pub(crate) struct Rack {
     runner: Vec<String>,
     directory: Scratch,
     server: Namespace,
+    /// The agent's address, and the clients' end of its cable.
+    address: &'static str,
+    far: &'static str,
     /// Shared by agents that stand on one link.
     client: Arc<Namespace>,
 }
@@ -206,7 +209,7 @@ impl Rack {
     }
 
     /// An agent's namespace with this address, cabled to this interface of the clients' namespace.
-    fn cabled(address: &str, far: &str, clients: Option<Arc<Namespace>>) -> Self {
+    fn cabled(address: &'static str, far: &'static str, clients: Option<Arc<Namespace>>) -> Self {
         testbed_scratch::assert_root("network namespaces");
         let directory = Scratch::new();
         let server = Namespace::make(&directory, "server");
@@ -214,8 +217,8 @@ impl Rack {
         ip(&[
             "-n", &server.0, "link", "add", "rack0", "type", "veth", "peer", "name", far, "netns", &client.0,
         ]);
-        let address = format!("{address}/24");
-        ip(&["-n", &server.0, "addr", "add", &address, "dev", "rack0"]);
+        let on_link = format!("{address}/24");
+        ip(&["-n", &server.0, "addr", "add", &on_link, "dev", "rack0"]);
         ip(&["-n", &server.0, "link", "set", "rack0", "up"]);
         ip(&["-n", &client.0, "link", "set", far, "up"]);
         make_certificates(directory.path());
@@ -229,6 +232,8 @@ impl Rack {
             runner: Vec::new(),
             directory,
             server,
+            address,
+            far,
             client,
         }
     }
@@ -351,8 +356,8 @@ impl Rack {
     pub(crate) fn curl(&self, arguments: &[&str]) -> Output {
         let (path, options) = arguments.split_first().unwrap();
         // An address outside all ranges, so that a client without a lease can be one.
-        self.client("ip", &["addr", "replace", "10.77.0.250/24", "dev", "nic0"]);
-        let url = format!("http://{SERVER}:8080{path}");
+        self.client("ip", &["addr", "replace", "10.77.0.250/24", "dev", self.far]);
+        let url = format!("http://{}:8080{path}", self.address);
         let mut all = vec!["-sS", "--max-time", "20", "--fail-with-body", "--globoff", &url];
         all.extend(options);
         self.client("curl", &all)
@@ -486,6 +491,7 @@ pub(crate) fn desired(enlist: Enlist, range: (&str, &str)) -> Desired {
         hostname: Some("node-01".to_owned()),
         installed: false,
         firmware: FirmwareKind::Bios,
+        secure_boot: false,
         bmc: None,
         refuse: None,
     };

@@ -12,7 +12,7 @@ mod reply;
 mod request;
 mod terms;
 
-pub use client::{Bootstrap, LOADER_BIOS, LOADER_UEFI};
+pub use client::{Bootstrap, LOADER_BIOS, LOADER_GRUB, LOADER_SHIM, LOADER_UEFI};
 pub use leases::{Holding, LeaseChange, Leases, OFFER_LIFE, QUARANTINE};
 
 use rack_api::{

@@ -10,7 +10,7 @@ use rack_api::{
 use rack_proto::{
     boot::{
         Answer, BootLog, Client, Decision, Hardware, LiveGo, Question, Sign, System, decide, first_script,
-        script,
+        grub_script, script,
     },
     dhcp::{Bootstrap, Seen},
 };
@@ -225,6 +225,7 @@ fn all_scripts() -> String {
         for client in [Client::BiosIpxe, Client::UefiIpxe] {
             write!(out, "──── {title} {client:?}\n{}", script(client, &answer)).unwrap();
         }
+        write!(out, "──── {title} signed GRUB\n{}", grub_script(&answer)).unwrap();
     }
     out
 }

@@ -29,6 +29,9 @@ struct Case {
     /// Reserved addresses by MAC; an empty address declares the machine without one.
     #[serde(default)]
     machines: BTreeMap<Mac, String>,
+    /// Whether their firmware starts signed loaders only.
+    #[serde(default)]
+    secure_boot: bool,
     step: Vec<Step>,
 }
 
@@ -77,6 +80,9 @@ fn conversations() {
 
 fn run(case: &Case) -> String {
     let mut config = config(case.enlist, &case.dynamic, &case.machines);
+    for machine in config.machines.values_mut() {
+        machine.secure_boot = case.secure_boot;
+    }
     let mut leases = Leases::default();
     let mut addresses: BTreeMap<Mac, Ipv4Addr> = BTreeMap::new();
     let mut out = String::new();
@@ -184,6 +190,7 @@ fn machine(index: usize, mac: Mac, address: &str) -> (MachineId, RackMachine) {
         hostname: Some(format!("node-{index:02}")),
         installed: false,
         firmware: rack_api::inventory::FirmwareKind::Bios,
+        secure_boot: false,
         bmc: None,
         refuse: None,
     };

@@ -48,6 +48,7 @@ pub(crate) fn desired(orders: Vec<Order>) -> Desired {
         hostname: None,
         installed: false,
         firmware: FirmwareKind::Bios,
+        secure_boot: false,
         bmc: None,
         refuse: None,
     };

@@ -306,6 +306,20 @@ conditions! {
         limit: Limit::None,
         under_way: false,
     }
+    TooFewMachines TOO_FEW_MACHINES {
+        meaning: "A deployment counts more machines than can be had. Its other slots are filled.",
+        person: "Read why each machine is refused; declare more machines, require less, or count fewer.",
+        by_itself: "Planned again with each new inventory and each commit; a free slot goes to the first machine that does.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    NoLongerFits NO_LONGER_FITS {
+        meaning: "The machine has a slot of a deployment that counts, and is no longer what that requires. It is left where it is.",
+        person: "Nothing, or have another machine take its place: name it in the deployment's `release`.",
+        by_itself: "Nothing: requirements are read when a slot is filled.",
+        limit: Limit::None,
+        under_way: false,
+    }
     NoImageForJobs NO_IMAGE_FOR_JOBS {
         meaning: "The fleet names no ephemeral system, so that no job can run.",
         person: "Add the image with `muster image add` and name it as the fleet's `ephemeral`.",

@@ -39,6 +39,8 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::StateRestored
         | Condition::Budget
         | Condition::Orphaned
+        | Condition::TooFewMachines
+        | Condition::NoLongerFits
         | Condition::NoImageForJobs
         | Condition::DisksKept
         | Condition::ReinstallLowered

@@ -1,10 +1,11 @@
 //! What differs between a plan and its parent, destructive first.
 
+use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::observed::{Binding, Observed};
 use crate::plan::deployment::{differences, erased, last_deploy};
 use crate::plan::release::erased as erased_by_release;
-use crate::plan::{Change, ChangeAction, LinkPlan, MachinePlan, Plan};
+use crate::plan::{Change, ChangeAction, LinkPlan, MachinePlan, Note, Plan};
 use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, ContentId, DiskId, MachineId};
 use std::collections::BTreeMap;
@@ -34,8 +35,9 @@ pub(super) fn changes(
     new: &Plan,
     observed: &Observed,
     ending: &BTreeMap<BindingId, Binding>,
+    renamed: Vec<Change>,
 ) -> Vec<Change> {
-    let mut changes = Vec::new();
+    let mut changes = renamed;
     for (id, machine) in &new.machines {
         let compared = Compared {
             id: *id,
@@ -109,7 +111,8 @@ impl Compared<'_> {
 
     fn renamed(&self) -> Option<Change> {
         let old = &self.before?.name;
-        (*old != self.machine.name).then(|| self.change(ChangeAction::Rename, format!("it was {old}")))
+        let why = format!("it was {old}; nothing is done to it");
+        (*old != self.machine.name).then(|| self.change(ChangeAction::Rename, why))
     }
 
     fn intent(&self) -> Option<Change> {
@@ -120,8 +123,11 @@ impl Compared<'_> {
         match &self.machine.wanted.intent {
             Intent::Deployed(deploy) => Some(self.deployed(deploy)),
             Intent::Orphaned { .. } => {
-                let why = "git no longer names it in a deployment; it keeps running".to_owned();
-                Some(self.change(ChangeAction::Orphan, why))
+                let object = format!("machine.{}", self.machine.name);
+                let orphaned =
+                    |note: &&Note| note.object == object && note.code == Condition::Orphaned.code();
+                let said = self.new.notes.iter().find(orphaned).map(|note| note.text.clone());
+                Some(self.change(ChangeAction::Orphan, said.unwrap_or_default()))
             }
             Intent::Observe { why } if self.machine.declared => {
                 Some(self.change(ChangeAction::Update, format!("only observed: {why}")))
@@ -136,7 +142,7 @@ impl Compared<'_> {
             Intent::Ready { .. } => {
                 match self.ending.iter().find(|(_, binding)| binding.machine == self.id) {
                     Some((_, binding)) => {
-                        let why = "its deployment is removed; its disks keep their contents".to_owned();
+                        let why = "its slot ends; its disks keep their contents".to_owned();
                         let object = format!("deployment.{}[{}]", binding.deployment, binding.slot);
                         let keeps = disks(self.observed, self.id);
                         Some(Change {
@@ -254,6 +260,7 @@ impl Compared<'_> {
             ),
             ("boot.mode", before.firmware != now.firmware),
             ("boot.order", before.boot_order != now.boot_order),
+            ("boot.secure-boot", before.secure_boot != now.secure_boot),
             (
                 "boot.timeout",
                 before.boot_timeout_seconds != now.boot_timeout_seconds,

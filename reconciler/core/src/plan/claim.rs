@@ -3,6 +3,7 @@
 use crate::observed::Observed;
 use crate::plan::digest::machine_id;
 use crate::plan::identity::{Evidence, Match};
+use crate::plan::moved::Moves;
 use crate::plan::release::{self, InGit, Turn};
 use crate::plan::{MachinePlan, Plan};
 use schema_fleet::{Fleet, Machine};
@@ -24,11 +25,8 @@ pub(super) fn claims(fleet: &Fleet, observed: &Observed, parent: &Plan) -> Claim
         .iter()
         .map(|(id, machine)| (&machine.name, *id))
         .collect();
-    let moved: BTreeMap<&Name, &Name> = fleet
-        .moved_machines
-        .iter()
-        .map(|(old, moved)| (&moved.to.name, old))
-        .collect();
+    let moves = Moves::of_machines(fleet);
+    let moved = moves.origins(known.keys().copied());
     let mut claims = Claims {
         by_name: BTreeMap::new(),
         ambiguous: BTreeMap::new(),
@@ -97,7 +95,9 @@ struct Unnamed<'a> {
 
 impl<'a> Unnamed<'a> {
     fn of(fleet: &Fleet, observed: &Observed, parent: &'a Plan, taken: &BTreeSet<MachineId>) -> Self {
-        let is_removed = |machine: &MachinePlan| fleet.removed_machines.contains_key(&machine.name);
+        let moves = Moves::of_machines(fleet);
+        let is_removed =
+            |machine: &MachinePlan| fleet.removed_machines.contains_key(moves.last(&machine.name).0);
         let ground = release::Ground {
             fleet,
             observed,

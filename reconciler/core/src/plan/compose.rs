@@ -6,9 +6,10 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::claim::Claims;
 use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
+use crate::plan::moved::Moves;
 use crate::plan::slots::Slots;
 use crate::plan::{Blocked, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
-use crate::plan::{changes, claim, digest, guards, links, machines, release, slots};
+use crate::plan::{changes, claim, counted, digest, guards, links, machines, moved, release, slots};
 use rack_api::config::Ephemeral;
 use rack_api::job::Deploy;
 use schema_fleet::Fleet;
@@ -18,6 +19,8 @@ use std::net::IpAddr;
 
 pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
     let fleet = desired.fleet;
+    let (parent, renamed) = moved::deployments(fleet, parent);
+    let parent = parent.as_ref();
     let claims = claim::claims(fleet, observed, parent);
     let mut addresses = Addresses::new(
         fleet,
@@ -35,20 +38,22 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
             same_commit,
         },
         claims: &claims,
-        slots: &slots,
+        bindings: kept_bindings(parent, &slots),
+        slots,
         addresses: &mut addresses,
         owners: BTreeMap::new(),
-        bindings: kept_bindings(parent, &slots),
         hurt: BTreeSet::new(),
     };
     filling.own();
     for (id, machine) in &mut machines {
         filling.fill(*id, machine);
     }
+    let unfilled = counted::fill(&mut filling, &mut machines);
     let Filling {
         context,
         bindings,
         hurt,
+        slots,
         ..
     } = filling;
     machines.extend(undeclared(&context, &claims, &slots));
@@ -62,7 +67,7 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         links: links::links(fleet),
         ephemeral: ephemeral(fleet),
         wipe_set: wipe_set(&machines, observed),
-        notes: notes(fleet, observed, &machines, &bindings),
+        notes: [notes(fleet, observed, &machines, &bindings), unfilled].concat(),
         machines,
         bindings,
         ended: parent
@@ -76,7 +81,7 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         changes: Vec::new(),
         guards: Vec::new(),
     };
-    plan.changes = changes::changes(parent, &plan, observed, &slots.ending);
+    plan.changes = changes::changes(parent, &plan, observed, &slots.ending, renamed);
     let ground = guards::Ground {
         fleet,
         parent,
@@ -110,18 +115,18 @@ fn kept_bindings(parent: &Plan, slots: &Slots<'_>) -> BTreeMap<BindingId, Bindin
 }
 
 /// Gives machines their intents, one after the other.
-struct Filling<'a, 'b> {
-    context: Context<'a>,
-    claims: &'b Claims,
-    slots: &'b Slots<'a>,
-    addresses: &'b mut Addresses<'a>,
+pub(super) struct Filling<'a, 'b> {
+    pub(super) context: Context<'a>,
+    pub(super) claims: &'b Claims,
+    pub(super) slots: Slots<'a>,
+    pub(super) addresses: &'b mut Addresses<'a>,
     bindings: BTreeMap<BindingId, Binding>,
     /// Whose each disk is.
     owners: BTreeMap<DiskId, BindingId>,
     hurt: BTreeSet<MachineId>,
 }
 
-impl Filling<'_, '_> {
+impl<'a> Filling<'a, '_> {
     fn own(&mut self) {
         for (id, binding) in &self.bindings {
             self.owners
@@ -130,13 +135,9 @@ impl Filling<'_, '_> {
     }
 
     fn fill(&mut self, id: MachineId, machine: &mut MachinePlan) {
-        let before = self.context.parent.machines.get(&id);
         let slot = self.slots.by_machine.get(&id);
         let leaving = self.slots.leaving.get(&id);
         let bound = self.slots.bound.get(&id).or(leaving);
-        if let Some(protect) = slot.and_then(|slot| slot.deployment.protect) {
-            machine.protect = machine.protect.max(Some(Protect::of(protect)));
-        }
         let decided = if let Some(why) = self.claims.ambiguous.get(&id) {
             let blocked = Blocked {
                 condition: Condition::IdentityAmbiguous,
@@ -148,13 +149,25 @@ impl Filling<'_, '_> {
         {
             decided
         } else if let Some(slot) = slot {
+            let (name, number) = (slot.name, slot.number);
             let decided = decide(&self.context, id, machine, slot, self.addresses);
-            self.bind(id, slot.name, slot.number, decided)
+            self.bind(id, name, number, decided)
         } else if let Some(binding) = bound {
             plain(Intent::Orphaned { binding: *binding }, None)
         } else {
             plain(Intent::IDLE, None)
         };
+        self.settle(id, machine, decided);
+    }
+
+    /// Writes what was decided into the machine's plan.
+    pub(super) fn settle(&mut self, id: MachineId, machine: &mut MachinePlan, decided: Decided) {
+        let before = self.context.parent.machines.get(&id);
+        let slot = self.slots.by_machine.get(&id);
+        let bound = self.slots.bound.get(&id).or(self.slots.leaving.get(&id));
+        if let Some(protect) = slot.and_then(|slot| slot.deployment.protect) {
+            machine.protect = machine.protect.max(Some(Protect::of(protect)));
+        }
         let intent = match decided.intent {
             Intent::Ready { .. } => Intent::Ready {
                 look: look(before, machine.inspect),
@@ -180,7 +193,13 @@ impl Filling<'_, '_> {
     }
 
     /// Records what a deployment takes; a disk that another binding has is not taken.
-    fn bind(&mut self, id: MachineId, name: &schema_ids::Name, slot: u32, decided: Decided) -> Decided {
+    pub(super) fn bind(
+        &mut self,
+        id: MachineId,
+        name: &schema_ids::Name,
+        slot: u32,
+        decided: Decided,
+    ) -> Decided {
         let Intent::Deployed(deploy) = &decided.intent else {
             return decided;
         };
@@ -276,8 +295,10 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
     let Context { fleet, parent, .. } = context;
     let claimed: BTreeSet<&MachineId> = claims.by_name.values().collect();
     let gone = parent.machines.iter().filter(|(id, _)| !claimed.contains(id));
+    let moves = Moves::of_machines(fleet);
     let row = |(id, before): (&MachineId, &MachinePlan)| {
-        let removed = fleet.removed_machines.contains_key(&before.name);
+        let (last, _) = moves.last(&before.name);
+        let removed = fleet.removed_machines.contains_key(last);
         let leaving = slots.leaving.get(id).copied();
         let binding = slots.bound.get(id).copied().or(leaving);
         let decided = leaving.and_then(|binding| release::decide(context, *id, &before.name, binding));
@@ -301,6 +322,8 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
             false => before.clone(),
         };
         let machine = MachinePlan {
+            // What is removed is called as its entry calls it.
+            name: if removed { last.clone() } else { base.name },
             wanted,
             kept,
             declared: false,
@@ -397,6 +420,10 @@ fn notes(
                 "git no longer names it, it keeps running {}",
                 place.unwrap_or_default()
             );
+            let too_many = bindings.get(binding).filter(|_| machine.declared);
+            let text = too_many
+                .and_then(|binding| counted::one_too_many(fleet, binding, &machine.name))
+                .unwrap_or(text);
             note(object.clone(), Condition::Orphaned, text, origin.clone());
         } else if matches!(machine.wanted.intent, Intent::Observe { .. }) && !machine.declared {
             note(

@@ -47,6 +47,7 @@ pub(super) fn declared<'a>(
                 schema_fleet::BootOrder::NetworkFirst => BootOrder::NetworkFirst,
                 schema_fleet::BootOrder::DiskFirst => BootOrder::DiskFirst,
             },
+            secure_boot: machine.boot.secure_boot,
             boot_timeout_seconds: machine.boot.timeout.duration().as_secs(),
             keep_on: machine.power == Some(Power::On),
             inspect: machine.inspect.max(before.map_or(0, |before| before.inspect)),

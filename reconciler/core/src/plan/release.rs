@@ -9,7 +9,9 @@ use crate::facts::erased_for;
 use crate::intent::Intent;
 use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::contents::Question;
+use crate::plan::counted;
 use crate::plan::deployment::{Context, Decided, last_deploy, unshown};
+use crate::plan::moved::Moves;
 use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan, digest};
 use rack_api::job::{Deploy, DiskErase, DiskPlan, Erase, EraseMethod};
 use schema_fleet::{DiskFate, Fleet};
@@ -62,13 +64,18 @@ impl Ground<'_> {
 
     /// The word on a machine counts before that on its deployment.
     fn fate(&self, binding: &Binding, removed: bool) -> Option<DiskFate> {
+        let moves = Moves::of_machines(self.fleet);
         let machine = self.parent.machines.get(&binding.machine);
-        let machine = machine.filter(|_| removed);
-        let of_machine = machine.and_then(|machine| self.fleet.removed_machines.get(&machine.name));
+        let name = machine.map(|machine| moves.last(&machine.name).0);
+        let removed = name.filter(|_| removed);
+        let of_machine = removed.and_then(|name| self.fleet.removed_machines.get(name));
         let of_deployment = self.fleet.removed_deployments.get(&binding.deployment);
+        let counted = self.fleet.deployments.get(&binding.deployment).zip(name);
+        let given_back = counted.and_then(|(deployment, name)| counted::released(deployment, name));
         of_machine
             .map(|gone| gone.disks.value)
             .or(of_deployment.map(|gone| gone.disks.value))
+            .or(given_back)
     }
 
     fn erase(&self, id: &BindingId, machine: &MachineId) -> Option<(&MachinePlan, &Erase)> {

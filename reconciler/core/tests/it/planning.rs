@@ -75,6 +75,15 @@ pub(crate) struct SeenMachine {
     disks: Vec<SeenDisk>,
     #[serde(default)]
     uefi: bool,
+    /// Cores; threads are twice as many.
+    #[serde(default = "one")]
+    cores: u32,
+    #[serde(default = "one")]
+    memory_gib: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 #[derive(Deserialize)]
@@ -83,6 +92,8 @@ struct SeenDisk {
     id: String,
     gb: u64,
     holds: Option<String>,
+    #[serde(default)]
+    nvme: bool,
 }
 
 impl SeenMachine {
@@ -101,7 +112,7 @@ impl SeenMachine {
             model: "disk".to_owned(),
             serial: disk.id.split(':').next_back().unwrap_or_default().to_owned(),
             size_bytes: disk.gb * 1_000_000_000,
-            kind: DiskKind::Ssd,
+            kind: if disk.nvme { DiskKind::Nvme } else { DiskKind::Ssd },
             local: true,
             content: content(disk.holds.as_deref().unwrap_or("blank")),
             holds: String::new(),
@@ -129,10 +140,11 @@ impl SeenMachine {
             cpu: Cpu {
                 arch: "amd64".to_owned(),
                 model: String::new(),
-                cores: 1,
-                threads: 1,
+                cores: self.cores,
+                threads: 2 * self.cores,
             },
-            memory_bytes: 1 << 30,
+            // A little is the kernel's.
+            memory_bytes: u64::from(self.memory_gib) * 1_040_000_000,
             disks: disks.collect(),
             nics: nics.collect(),
             bmc: None,

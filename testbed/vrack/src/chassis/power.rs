@@ -52,8 +52,10 @@ impl Machine {
             }
         }
         let variables = directory.join("variables.fd");
-        if matches!(spec.firmware, Firmware::Uefi(_)) && !variables.exists() {
-            fs::copy(qemu::OVMF_VARIABLES, variables).map_err(failed("copy the firmware's variables"))?;
+        if let Firmware::Uefi(network) = spec.firmware
+            && !variables.exists()
+        {
+            fs::copy(qemu::variables(network), variables).map_err(failed("copy the firmware's variables"))?;
         }
         if spec.firmware == Firmware::Scripted {
             scripted::make(run, &spec, &directory)?;

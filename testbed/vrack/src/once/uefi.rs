@@ -6,14 +6,18 @@
 use crate::error::{Result, RigError, failed};
 use crate::machine::{Firmware, NetworkBoot};
 use crate::once::faults::Faults;
+use crate::once::inside::Inside;
 use crate::once::life::Life;
-use crate::once::reboots::{reboot, start_until};
+use crate::once::reboots::{boot, reboot, start_until};
 use crate::once::{disks, mirror, proof};
 use crate::rack;
 use std::fs;
 
 /// What iPXE says when the rack sends a machine to its own disk.
 const SENT_ON: &str = "muster: local boot";
+
+/// What the kernel says where the firmware checks signatures.
+const ENFORCED: &str = "secureboot: Secure boot enabled";
 
 /// What the system on the disk says as soon as it has its root, long before a login prompt.
 const GREETING: &str = "Debian GNU/Linux 12 (bookworm)";
@@ -26,6 +30,12 @@ pub(crate) fn layout(text: &str) -> Result<String> {
 /// The example on a UEFI machine with two mirrored disks.
 pub(crate) fn mirror_layout(text: &str) -> Result<String> {
     uefi(&mirror::replaced(text, MIRROR_LAYOUT)?)
+}
+
+/// The example on a UEFI machine that starts signed loaders only.
+pub(crate) fn secure_layout(text: &str) -> Result<String> {
+    let line = "boot.mode = \"uefi\"";
+    layout(text).map(|text| text.replacen(line, &format!("{line}\nboot.secure-boot = true"), 1))
 }
 
 fn uefi(text: &str) -> Result<String> {
@@ -92,10 +102,22 @@ pub(crate) fn live_mirrored(life: &Life<'_>) -> Result<()> {
     let aside = life.rack.run.path("disk0-aside.raw");
     fs::rename(life.disk(0), aside).map_err(failed("take the first disk out"))?;
     disks::blank(&life.disk(0), life.spec.disks[0].bytes)?;
-    let prompt = format!("{} login:", life.spec.name);
-    start_until(life, "power 1", "the first disk blank", &prompt)?;
-    let address = life.programs.address(&life.spec.name)?;
-    proof::ssh(life.rack, &life.fleet.key, &address)
+    boot(life, "power 1", "the first disk blank")?;
+    proof::ssh(&Inside::of(life)?)
+}
+
+/// Inspected, by a kernel that found Secure Boot in force.
+pub(crate) fn live_secure(life: &Life<'_>) -> Result<()> {
+    life.begin(&mut Faults::default())?;
+    ordered(life, &["network"])?;
+    let console = rack::console(&life.rack.machine(&life.spec.name));
+    if !console.contains(ENFORCED) {
+        return Err(RigError::Disproved(format!(
+            "the kernel did not say {ENFORCED:?}"
+        )));
+    }
+    println!("the kernel: {ENFORCED}");
+    life.prove_nothing_left()
 }
 
 fn deployed(life: &Life<'_>) -> Result<()> {
@@ -115,7 +137,7 @@ fn ordered(life: &Life<'_>, begins: &[&str]) -> Result<()> {
     let why = life.programs.muster(&["why", &life.spec.name])?;
     let network = match life.spec.firmware {
         Firmware::Uefi(NetworkBoot::Http) => "UEFI HTTPv4 (MAC:525400770001)",
-        Firmware::Uefi(NetworkBoot::Pxe) | Firmware::Bios | Firmware::Scripted => {
+        Firmware::Uefi(NetworkBoot::Pxe | NetworkBoot::SecurePxe) | Firmware::Bios | Firmware::Scripted => {
             "UEFI PXEv4 (MAC:525400770001)"
         }
     };

@@ -158,7 +158,7 @@ impl Stage {
         self.runs(life)
     }
 
-    /// The plan erases exactly these, and says what they hold.
+    /// The plan erases exactly these, says what they hold, and keeps what is somebody's.
     fn names_its_disks(&self, shown: &str) -> Result<()> {
         let lines = shown.lines().map(str::trim);
         let erased: Vec<&str> = lines.filter(|line| line.starts_with("erase ")).collect();
@@ -166,11 +166,12 @@ impl Stage {
             let beginning = format!("erase  serial:{serial}  ({holds}");
             erased.iter().any(|line| line.starts_with(&beginning))
         };
-        if erased.len() == self.erases.len() && self.erases.iter().all(says) {
+        let keeps = shown.contains(&format!("keep   serial:{THEIRS}"));
+        if erased.len() == self.erases.len() && self.erases.iter().all(says) && keeps {
             return Ok(());
         }
         disproved(format!(
-            "the plan shall erase {:?}, and names {erased:?}",
+            "the plan shall erase {:?} and keep {THEIRS}, and names {erased:?}",
             self.erases
         ))
     }

@@ -218,6 +218,13 @@ impl<'a> Fleet<'a> {
         self
     }
 
+    /// Whatever else it says.
+    #[must_use]
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        line(&mut self.text, more);
+        self
+    }
+
     pub(crate) fn text(&self) -> String {
         self.text.clone()
     }

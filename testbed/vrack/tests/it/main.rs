@@ -65,6 +65,11 @@ fn power_by_hand_stands_and_drift_is_fought_only_where_git_says_so() {
 }
 
 #[test]
+fn machines_that_are_counted_keep_their_slots_through_more_fewer_and_new_names() {
+    hold("count");
+}
+
+#[test]
 fn after_a_restore_nothing_is_ordered_until_recover_and_no_disk_is_written_again() {
     hold("restored");
 }
