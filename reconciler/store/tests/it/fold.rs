@@ -82,18 +82,7 @@ fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
         },
         11 => FactBody::Boot {
             machine: Some(machine(1)),
-            boot: BootEvidence {
-                mac: "52:54:00:00:00:01".parse().unwrap(),
-                link: "lab/boot".to_owned(),
-                began: Timestamp::from_unix_ms(0),
-                client: format!("client {}", dice.below(9)),
-                uuid: None,
-                address: None,
-                tftp: None,
-                answer: None,
-                http: None,
-                last: Timestamp::from_unix_ms(0),
-            },
+            boot: boot(dice),
         },
         _ => FactBody::Step {
             job,
@@ -112,6 +101,22 @@ fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
                 },
             },
         },
+    }
+}
+
+/// What a machine did on its way up.
+fn boot(dice: &mut Dice) -> BootEvidence {
+    BootEvidence {
+        mac: "52:54:00:00:00:01".parse().unwrap(),
+        link: "lab/boot".to_owned(),
+        began: Timestamp::from_unix_ms(0),
+        client: format!("client {}", dice.below(9)),
+        uuid: None,
+        address: None,
+        tftp: None,
+        answer: None,
+        http: None,
+        last: Timestamp::from_unix_ms(0),
     }
 }
 
