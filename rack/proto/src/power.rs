@@ -31,7 +31,7 @@ pub struct PowerLane {
     working: Option<Working>,
     /// What was told last; absent before the first reading and after a fault.
     told: Option<PowerSeen>,
-    fault: Option<BmcFaultKind>,
+    fault: Option<PowerFault>,
     /// A command is under way.
     busy: bool,
     read: Option<Timestamp>,
@@ -185,8 +185,8 @@ impl PowerLane {
     fn faulted(&mut self, fault: PowerFault, effects: &mut Vec<PowerEffect>) {
         // Told again after the fault is over, so that the daemon sees that it is.
         self.told = None;
-        if self.fault != Some(fault.kind) {
-            self.fault = Some(fault.kind);
+        if self.fault.as_ref().map(|before| before.kind) != Some(fault.kind) {
+            self.fault = Some(fault.clone());
             effects.push(PowerEffect::Tell(FactBody::BmcFault {
                 machine: self.machine,
                 fault: fault.kind,
@@ -210,11 +210,15 @@ impl PowerLane {
     }
 
     fn go_on(&mut self, now: Timestamp, effects: &mut Vec<PowerEffect>) {
-        let locked = self.fault == Some(BmcFaultKind::Credentials);
+        let refusal = self
+            .fault
+            .as_ref()
+            .filter(|fault| fault.kind == BmcFaultKind::Credentials);
+        let locked = refusal.is_some();
         if let Some(working) = &self.working
             && (locked || working.deadline <= now)
         {
-            effects.extend(working.give_up(locked));
+            effects.extend(working.give_up(refusal));
             self.working = None;
         }
         if self.busy {
@@ -277,16 +281,16 @@ impl Working {
         Some(PowerEffect::Command(self.wanted))
     }
 
-    fn give_up(&self, locked: bool) -> [PowerEffect; 2] {
+    fn give_up(&self, refusal: Option<&PowerFault>) -> [PowerEffect; 2] {
         let (what, order) = (self.wanted, self.reference);
         let step = match (self.read, self.commanded) {
             (None, _) => "read power".to_owned(),
             (Some(_), _) => format!("power {}", word(what)),
         };
-        let error = match (&self.error, locked) {
+        let error = match (&self.error, refusal) {
             (Some(error), _) => error.clone(),
-            (None, true) => "the BMC refuses the account".to_owned(),
-            (None, false) => format!("its time is over and the machine is not {}", word(what)),
+            (None, Some(refusal)) => format!("the BMC refuses the account: {}", refusal.detail),
+            (None, None) => format!("its time is over and the machine is not {}", word(what)),
         };
         [
             PowerEffect::Tell(FactBody::OrderFailed { order, step, error }),

@@ -23,6 +23,11 @@ pub fn line(text: &str) -> String {
     }
 }
 
+/// What a BMC's driver said, for a line that says already that it is of the BMC.
+pub(crate) fn of_the_bmc(detail: &str) -> &str {
+    detail.strip_prefix("BMC ").unwrap_or(detail)
+}
+
 /// A fact in words.
 pub fn fact(body: &FactBody) -> String {
     line(&match body {
@@ -44,7 +49,7 @@ pub fn fact(body: &FactBody) -> String {
                 BmcFaultKind::Refused => "refuses",
                 BmcFaultKind::Garbled => "answers what nobody can read",
             };
-            format!("BMC {how}: {detail}")
+            format!("BMC {how}: {}", of_the_bmc(detail))
         }
         FactBody::OrderTaken { order } => format!("{} taken", place(order)),
         FactBody::OrderRefused { order, why } => format!("{} refused: {why}", place(order)),

@@ -264,7 +264,10 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
         lines.push(format!("  because    {why}"));
     }
     match (&status.wait, &status.proposed) {
-        (Some(wait), _) => lines.extend(wait_lines(wait)),
+        (Some(wait), _) => {
+            lines.extend(wait_lines(wait));
+            lines.extend(console_line(plan, id, wait.condition));
+        }
         (None, Some(proposed)) => lines.push(format!("  about to   {proposed}")),
         (None, None) => lines.push("  waits on   nothing: it is as wanted".to_owned()),
     }
@@ -280,7 +283,8 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
         lines.push(format!("  power      {power:?} since {since}{as_of}"));
     }
     if let Some(fault) = &facts.bmc_fault {
-        lines.push(format!("  BMC        {} since {}", fault.value.1, fault.since));
+        let detail = log::of_the_bmc(&fault.value.1);
+        lines.push(format!("  BMC        {detail} since {}", fault.since));
     }
     if let Some(machine) = plan.machines.get(&id) {
         lines.extend(boot_order::lines(machine, facts));
@@ -346,6 +350,24 @@ fn wait_lines(wait: &Wait) -> Vec<String> {
     lines.push(format!("  by itself  {}", condition.row().by_itself));
     lines.push(format!("  next step  {next_step}"));
     lines
+}
+
+/// Where only the machine's own console tells more: how to look at it, since nobody else does.
+fn console_line(plan: &Plan, id: MachineId, condition: Condition) -> Option<String> {
+    use Condition::{Booting, FirstBoot, JobStalled, NoBoot, NotSeenAfterInstall};
+    if !matches!(
+        condition,
+        NoBoot | Booting | JobStalled | FirstBoot | NotSeenAfterInstall
+    ) {
+        return None;
+    }
+    let bmc = plan.machines.get(&id).and_then(|machine| machine.bmc.as_ref());
+    let how = bmc.map_or("at the machine".to_owned(), |bmc| {
+        format!("`ipmitool -I lanplus -H {} -U USER -a sol activate`", bmc.address)
+    });
+    Some(format!(
+        "  console    not read by muster; look {how}; `muster explain` knows the codes that it shows"
+    ))
 }
 
 /// The last boot from the network, stage by stage. A machine's console is not read: what it shows is in

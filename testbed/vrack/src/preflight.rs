@@ -40,7 +40,7 @@ pub(crate) fn for_scripted_machines() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         return unmet(
             "a virtual rack needs root",
-            "run it through `cargo xtask vrack`, which asks sudo",
+            "run it through `cargo xtask demo` or `cargo xtask vrack once`, which ask sudo",
         );
     }
     require(bmc::PROGRAM, "openipmi")?;
@@ -60,7 +60,9 @@ fn require(program: &str, package: &str) -> Result<()> {
     }
     unmet(
         &format!("{program} is missing"),
-        &format!("install the package {package}: cargo xtask packages"),
+        &format!(
+            "the package {package} has it; `cargo xtask test` and `cargo xtask demo` install all that is needed"
+        ),
     )
 }
 

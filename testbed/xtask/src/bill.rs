@@ -44,6 +44,12 @@ pub(crate) fn run(command: &mut Command) -> Result<Ran, String> {
     finish(child, began, Vec::new())
 }
 
+/// The same, with our input as its own.
+pub(crate) fn run_with_input(command: &mut Command) -> Result<Ran, String> {
+    let (child, began) = spawn(command)?;
+    finish(child, began, Vec::new())
+}
+
 /// Runs it and passes its output on line by line with a prefix, keeping the lines that `wanted` picks. Its
 /// standard input is a pipe that ends when this process does.
 pub(crate) fn relay(command: &mut Command, prefix: &str, wanted: fn(&str) -> bool) -> Result<Ran, String> {

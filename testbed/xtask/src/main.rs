@@ -6,6 +6,7 @@
 mod bench;
 mod bill;
 mod cargo;
+mod demo;
 mod long;
 mod packages;
 mod peers;
@@ -21,6 +22,8 @@ use std::process::ExitCode;
 const VERBS: &str = "\
 cargo xtask VERB
 
+  demo [--yes] [--keep] [--json]
+                    a rack of two virtual machines, from an empty repository to both deployed
   packages          install what building, testing and virtual racks need
   check             formatting, borders and house rules, clippy
   tidy              borders and house rules alone
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
+        ["demo", words @ ..] => demo::run(words),
         ["packages"] => packages::install(),
         ["peers"] => peers::unpack(),
         ["check"] => suite::check(),

@@ -103,6 +103,14 @@ pub(crate) fn install() -> Result<(), String> {
     fetch_and_install(&wanted)
 }
 
+/// Those that are not there, each with its reason.
+pub(crate) fn missing_with_reasons() -> Result<Vec<(&'static str, &'static str)>, String> {
+    let missing = missing()?;
+    let installed = PACKAGES.into_iter().filter(|(name, _)| missing.contains(name));
+    let unpacked = packed().into_iter().map(|(name, _, reason)| (name, reason));
+    Ok(installed.chain(unpacked).collect())
+}
+
 /// Fetches packages into a directory and installs none of them.
 pub(crate) fn download(names: &[&str], directory: &Path) -> Result<(), String> {
     if !lists_know(names) {

@@ -123,6 +123,36 @@ fn run(case: &Case) -> String {
     out
 }
 
+/// What a machine with this client is told to load when it asks for an address; nothing if it is told none.
+pub(crate) fn loader(client: &str) -> Option<String> {
+    let mac = Mac::new([0x52, 0x54, 0, 0x77, 0, 1]).unwrap();
+    let step = Step {
+        client: client.to_owned(),
+        mac: vec![mac],
+        send: "discover".to_owned(),
+        at: 0,
+        address: None,
+        server: None,
+        relay: None,
+        broadcast: false,
+        machines: None,
+    };
+    let config = config(known(), &[], &[(mac, "10.77.0.11".to_owned())].into());
+    let bytes = packet(&step, mac, None);
+    let ingress = Ingress {
+        link: LINK,
+        server: SERVER,
+        bytes: &bytes,
+    };
+    let answer = answer(&config, &Leases::default(), &ingress, Timestamp::from_unix_ms(0));
+    let reply = answer.reply.unwrap();
+    let message = Message::decode(&mut Decoder::new(&reply.bytes)).unwrap();
+    match message.opts().get(OptionCode::BootfileName) {
+        Some(DhcpOption::BootfileName(file)) => Some(String::from_utf8(file.clone()).unwrap()),
+        Some(_) | None => None,
+    }
+}
+
 pub(crate) fn config(enlist: Enlist, dynamic: &[String], machines: &BTreeMap<Mac, String>) -> RackConfig {
     let range = |text: &String| {
         let (from, to) = text.split_once('-').unwrap();

@@ -250,13 +250,12 @@ impl Stage {
 
     /// What a person is told of it.
     pub(crate) fn why(&self) -> String {
-        let step = self.tick();
-        reconciler_core::status::why(
-            &self.planning.parent,
-            self.id,
-            &self.folded(),
-            &step.decisions[&self.id],
-        )
+        self.why_of(&self.tick().decisions[&self.id])
+    }
+
+    /// What a person would be told if this were decided.
+    pub(crate) fn why_of(&self, decision: &Decision) -> String {
+        reconciler_core::status::why(&self.planning.parent, self.id, &self.folded(), decision)
     }
 
     fn write_down(&mut self, step: &Tick) {
@@ -463,13 +462,14 @@ impl Stage {
                 self.tell(FactBody::BmcFault {
                     machine,
                     fault,
-                    detail: rest.to_owned(),
+                    // As drivers begin what they say.
+                    detail: format!("BMC 10.77.0.11:623 {rest}"),
                 });
                 let order = self.reference(Lane::Power);
                 self.tell(FactBody::OrderFailed {
                     order,
                     step: "power".to_owned(),
-                    error: rest.to_owned(),
+                    error: format!("BMC 10.77.0.11:623 {rest}"),
                 });
             }
             _ => panic!("a BMC does no such thing as {verb}"),

@@ -36,7 +36,7 @@ async fn sync(bed: &Bed, agent: &Enrolled, name: &str) -> Result<SyncResponse, S
     agent.post(bed, daemon_path::SYNC, &request).await
 }
 
-fn refused<T>(answer: Result<T, String>, status: &str, why: &str) {
+fn refused<T: std::fmt::Debug>(answer: Result<T, String>, status: &str, why: &str) {
     let told = answer.expect_err("it is refused");
     assert!(told.starts_with(status) && told.contains(why), "{told}");
 }

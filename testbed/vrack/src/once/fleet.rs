@@ -123,7 +123,7 @@ fn adapt(text: &str, secret: &Path, public: &str, built: &[Built; 2]) -> Result<
             out.push_str(&ephemeral.block);
             out.push('\n');
             out.push_str(&debian.block);
-            out.push_str("kernel-args = [\"console=ttyS0,115200n8\"]\n\n");
+            out.push_str("kernel-args = [\"console=ttyS0,115200n8\", \"no_timer_check\"]\n\n");
         }
         out.push_str(&replaced);
         out.push('\n');

@@ -30,14 +30,21 @@ pub(crate) struct Inside<'a> {
 }
 
 impl<'a> Inside<'a> {
+    /// At this address.
+    pub(crate) fn at(rack: &'a Rack, key: &'a Path, address: String, scale: u32) -> Self {
+        Self {
+            rack,
+            key,
+            address,
+            scale,
+        }
+    }
+
     /// At the first address that muster has for it.
     pub(crate) fn of(life: &'a Life<'_>) -> Result<Self> {
-        Ok(Self {
-            rack: life.rack,
-            key: &life.fleet.key,
-            address: life.programs.address(&life.spec.name)?,
-            scale: life.accelerator.timeout_scale(),
-        })
+        let address = life.programs.address(&life.spec.name)?;
+        let scale = life.accelerator.timeout_scale();
+        Ok(Self::at(life.rack, &life.fleet.key, address, scale))
     }
 
     pub(crate) fn address(&self) -> &str {

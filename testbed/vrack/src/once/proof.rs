@@ -69,7 +69,8 @@ pub(crate) fn taken_up(cut: &Path, disk: &Path) -> Result<()> {
     disproved(format!("at the power cut {before:?}, at the end {after:?}"))
 }
 
-fn marker(path: &Path, at: u64) -> Result<Option<Marker>> {
+/// The marker at this byte of a disk's file.
+pub(crate) fn marker(path: &Path, at: u64) -> Result<Option<Marker>> {
     Ok(Marker::decode(&block(path, at)?))
 }
 
