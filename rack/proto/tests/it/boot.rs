@@ -230,7 +230,13 @@ fn all_scripts() -> String {
             let script = script(client, &answer);
             write!(out, "──── {} {client:?}\n{script}", answer.name()).unwrap();
         }
-        write!(out, "──── {title} signed GRUB\n{}", grub_script(&answer)).unwrap();
+        write!(
+            out,
+            "──── {} signed GRUB\n{}",
+            answer.name(),
+            grub_script(&answer)
+        )
+        .unwrap();
     }
     out
 }

@@ -134,6 +134,7 @@ pub(crate) fn loader(client: &str) -> Option<String> {
         address: None,
         server: None,
         relay: None,
+        link_selection: None,
         broadcast: false,
         machines: None,
     };
