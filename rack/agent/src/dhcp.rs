@@ -93,7 +93,7 @@ async fn serve(
                 tracing::warn!(link, "no lease is acknowledged while it cannot be kept on disk");
                 return;
             }
-            if is_durable {
+            if is_durable && reply.is_some() {
                 failpoint::reach("ack");
             }
             if let Some(reply) = reply

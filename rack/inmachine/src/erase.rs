@@ -246,6 +246,3 @@ fn chosen(size: u64, spec: &Digest, disk: &DiskId) -> impl Iterator<Item = u64> 
 fn forget(file: &File) -> io::Result<()> {
     Ok(fadvise(file, 0, None, Advice::DontNeed)?)
 }
-
-#[cfg(test)]
-mod tests;

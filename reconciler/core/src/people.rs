@@ -5,6 +5,7 @@
 pub mod agents;
 
 use crate::condition::Condition;
+use crate::facts::{Erasure, Seen};
 use crate::next::PowerWish;
 use crate::observed::Discovered;
 use crate::phase::Mark;
@@ -12,7 +13,7 @@ use crate::plan::{MachinePlan, Plan};
 use crate::status::{DeploymentStatus, MachineStatus};
 use rack_api::inventory::Inventory;
 use rack_api::order::OrderRef;
-use schema_ids::{Digest, Incarnation, Mac, MachineId, Name, Timestamp};
+use schema_ids::{Digest, DiskId, Incarnation, Mac, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -144,6 +145,9 @@ pub struct MachineDetail {
     pub plan: MachinePlan,
     /// What it is made of.
     pub inventory: Option<Inventory>,
+    /// The newest erasure of each of its disks, the record of which is kept for ever.
+    #[serde(default)]
+    pub erased: BTreeMap<DiskId, Seen<Erasure>>,
     /// Why it is where it is, as text.
     pub why: String,
 }

@@ -11,7 +11,7 @@ use rack_api::config::{
     AddressRange, BmcAccess, Desired, Enlist, Known, Link, RackConfig, RackMachine, RackNic, Subnet,
 };
 use rack_api::order::{Lane, Order};
-use schema_ids::{Incarnation, Mac, MachineId, Name};
+use schema_ids::{Digest, Incarnation, Mac, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -86,14 +86,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
     // What is still to be installed here, and what every job runs in.
     let images = mine()
         .filter(|(id, _)| plan.wipe_set.entries.contains_key(id))
-        .filter_map(|(_, machine)| match &machine.wanted.intent {
-            Intent::Deployed(deploy) => Some(deploy.image.digest),
-            Intent::Observe { .. }
-            | Intent::Ready { .. }
-            | Intent::Orphaned { .. }
-            | Intent::Released(_)
-            | Intent::Retired => None,
-        });
+        .filter_map(|(_, machine)| installed(&machine.wanted.intent));
     let ephemeral = plan
         .ephemeral
         .iter()
@@ -120,6 +113,18 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
         incarnation: inputs.incarnation,
         config,
         orders: orders.cloned().collect(),
+    }
+}
+
+/// The image that an intent installs.
+fn installed(intent: &Intent) -> Option<Digest> {
+    match intent {
+        Intent::Deployed(deploy) => Some(deploy.image.digest),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => None,
     }
 }
 

@@ -178,6 +178,7 @@ async fn get_machine(
         status: status::machine_status(&loaded.plan, id, facts, decision).ok_or_else(unknown)?,
         plan: machine.clone(),
         inventory: facts.inventory.as_ref().map(|seen| seen.value.clone()),
+        erased: facts.erased.clone(),
         why: status::why(&loaded.plan, id, facts, decision),
     };
     Ok(Json(detail))

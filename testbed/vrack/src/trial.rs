@@ -10,6 +10,7 @@ mod count;
 mod daemon_stopped;
 mod fleet;
 mod power;
+mod release;
 mod restored;
 mod traces;
 mod vanished;
@@ -45,6 +46,8 @@ enum Name {
     Power,
     /// Machines are counted, more of them and fewer, and renamed, and whoever runs is left alone.
     Count,
+    /// Released machines are erased, on record, and retired ones are left alone.
+    Release,
     /// After an older database was put back nothing is ordered before `muster recover`.
     Restored,
 }
@@ -58,6 +61,7 @@ impl Name {
             Self::Contents => contents::MACHINES,
             Self::Power => power::MACHINES,
             Self::Count => count::MACHINES,
+            Self::Release => release::MACHINES,
             Self::Restored => restored::MACHINES,
         }
     }
@@ -66,7 +70,12 @@ impl Name {
     fn doubles(self) -> &'static [&'static str] {
         match self {
             Self::Power => power::DOUBLES,
-            Self::Conditions | Self::DaemonStopped | Self::Contents | Self::Count | Self::Restored => &[],
+            Self::Conditions
+            | Self::DaemonStopped
+            | Self::Contents
+            | Self::Restored
+            | Self::Count
+            | Self::Release => &[],
         }
     }
 }
@@ -83,6 +92,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         Name::Contents => contents::run(&bed),
         Name::Power => power::run(&bed),
         Name::Count => count::run(&bed),
+        Name::Release => release::run(&bed),
         Name::Restored => restored::run(&bed),
     };
     if let Err(error) = &tried {

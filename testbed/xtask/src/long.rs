@@ -33,6 +33,7 @@ const LIVES: &[Life] = &[
     life("uefi", &["--life", "uefi"], "UEFI by PXE; its boot order is ours; reboots with the rack and without"),
     life("uefi-http", &["--life", "uefi-http"], "UEFI by HTTP boot, the same"),
     life("uefi-mirror", &["--life", "uefi-mirror"], "UEFI with an EFI partition on each of two mirrored disks; boots from the second alone"),
+    life("secure-boot", &["--life", "secure-boot"], "Secure Boot by shim and signed GRUB, as far as the in-machine agent"),
     life("mirror", &["--life", "mirror"], "RAID1, LVM, ext4, xfs and swap on two disks"),
     life("network", &["--life", "network"], "bond, tagged VLANs and a bridge; a cable pulled; frames seen outside"),
 ];

@@ -369,6 +369,9 @@ fn a_boot_that_one_agent_began_goes_on_with_the_other() {
     // Between its script and its job the machine finds the other agent: it takes the token that it did not mint.
     let gone = first.client("ip", &["addr", "flush", "dev", "nic0"]);
     assert!(gone.status.success());
+    second.await_true("the other agent answers HTTP", |rack| {
+        rack.curl(&["/boot.ipxe"]).status.success()
+    });
     assert!(matches!(hello(&second, &token, 5), HelloAnswer::Job { .. }));
     let started = FactBody::JobStarted {
         job: job(),

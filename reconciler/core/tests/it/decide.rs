@@ -420,38 +420,24 @@ impl Stage {
                 self.stopped = Some(Wait::of_stop(code, reason, self.now));
             }
             "plannable" => self.stopped = None,
-            "reinstall" => {
-                self.in_git.epoch += 1;
-                self.case_fleet = fleet(&self.in_git);
-                self.planning.next_commit();
-                self.replan();
-            }
-            "removed" => {
-                self.in_git.removed = Some(rest.to_owned()).filter(|rest| !rest.is_empty());
-                self.case_fleet = fleet(&self.in_git);
-                self.planning.next_commit();
-                self.replan();
-            }
-            "inspect" => {
-                self.in_git.inspect += 1;
-                self.case_fleet = fleet(&self.in_git);
-                self.planning.next_commit();
-                self.replan();
-            }
-            "boot-timeout" => {
-                self.in_git.boot_timeout = Some(rest.to_owned());
-                self.case_fleet = fleet(&self.in_git);
-                self.planning.next_commit();
-                self.replan();
-            }
-            "deploy" => {
-                self.in_git.deployed = true;
-                self.case_fleet = fleet(&self.in_git);
-                self.planning.next_commit();
-                self.replan();
-            }
+            "reinstall" | "removed" | "inspect" | "boot-timeout" | "deploy" => self.commit(verb, rest),
             _ => panic!("the script says {verb:?}, which nobody knows"),
         }
+    }
+
+    /// What a person changes in git.
+    fn commit(&mut self, verb: &str, rest: &str) {
+        match verb {
+            "reinstall" => self.in_git.epoch += 1,
+            "removed" => self.in_git.removed = Some(rest.to_owned()).filter(|rest| !rest.is_empty()),
+            "inspect" => self.in_git.inspect += 1,
+            "boot-timeout" => self.in_git.boot_timeout = Some(rest.to_owned()),
+            "deploy" => self.in_git.deployed = true,
+            _ => panic!("nobody commits {verb}"),
+        }
+        self.case_fleet = fleet(&self.in_git);
+        self.planning.next_commit();
+        self.replan();
     }
 
     /// What the BMC does.

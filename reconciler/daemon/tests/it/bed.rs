@@ -266,7 +266,9 @@ impl Bed {
 
     /// Every table of musterd's database.
     pub(crate) fn tables(&self) -> Vec<String> {
-        self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        let listed = self.sql("\\dt public.*");
+        let names = listed.iter().filter_map(|row| row.split('|').nth(1));
+        names.map(str::to_owned).collect()
     }
 
     /// What a table of musterd's database holds, a line for each row.

@@ -225,6 +225,16 @@ impl<'a> Fleet<'a> {
         self
     }
 
+    /// Says that a deployment or a machine is removed, and what becomes of its disks.
+    #[must_use]
+    pub(crate) fn removing(mut self, object: &str, disks: &str) -> Self {
+        line(
+            &mut self.text,
+            &format!("[removed.{object}]\ndisks = \"{disks}\"\nreason = \"the trial\""),
+        );
+        self
+    }
+
     pub(crate) fn text(&self) -> String {
         self.text.clone()
     }

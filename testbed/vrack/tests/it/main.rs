@@ -73,3 +73,8 @@ fn machines_that_are_counted_keep_their_slots_through_more_fewer_and_new_names()
 fn after_a_restore_nothing_is_ordered_until_recover_and_no_disk_is_written_again() {
     hold("restored");
 }
+
+#[test]
+fn a_released_machine_is_erased_on_record_and_a_retired_one_left_alone() {
+    hold("release");
+}
