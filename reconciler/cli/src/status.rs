@@ -39,9 +39,10 @@ pub(crate) fn line(machine: &MachineStatus) -> String {
 }
 
 fn doing(machine: &MachineStatus) -> String {
-    let percent = machine
-        .percent
-        .map_or(String::new(), |percent| format!(" {percent} %"));
+    // A step's evidence says how far it is itself.
+    let says = |percent: &str| matches!(&machine.wait, Some(wait) if wait.evidence.ends_with(percent));
+    let percent = machine.percent.map(|percent| format!(" {percent} %"));
+    let percent = percent.filter(|percent| !says(percent)).unwrap_or_default();
     match (&machine.wait, &machine.proposed) {
         (Some(wait), _) => format!("{}  {}{percent}", wait.condition.code(), wait.evidence),
         (None, Some(proposed)) => proposed.clone(),

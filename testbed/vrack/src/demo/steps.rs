@@ -168,7 +168,7 @@ fn redeploy(demo: &Demo<'_>) -> Result<()> {
     answers(
         demo,
         found,
-        "hostname; findmnt -no SOURCE / /srv/data; grep -o 'raid1.*' /proc/mdstat",
+        "hostname; findmnt -no SOURCE /; findmnt -no SOURCE /srv/data; grep -o 'raid1.*' /proc/mdstat",
         &["db-primary", "vg0-root", "vg0-data", "raid1"],
     )
 }
