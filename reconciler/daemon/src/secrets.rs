@@ -134,7 +134,7 @@ mod tests {
             ),
         ];
         for (file, key, why) in bad {
-            let error = read(file, key).err().expect("refused");
+            let error = read(file, key).expect_err("refused");
             let told = format!("{error} {error:?}");
             assert!(!told.contains("hunter2") && told.contains(why), "{file}: {told}");
         }

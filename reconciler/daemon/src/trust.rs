@@ -135,9 +135,10 @@ impl Current {
         let check = |at| self.ours.verify_client_cert(certificate, &[], at);
         // Expiry is found before the signature is looked at: so its end is asked for first, and then the
         // rest as of that moment.
-        let end = match check(UnixTime::since_unix_epoch(BEYOND)) {
-            Err(Error::InvalidCertificate(Fault::ExpiredContext { not_after, .. })) => not_after,
-            Ok(_) | Err(_) => return None,
+        let Err(Error::InvalidCertificate(Fault::ExpiredContext { not_after: end, .. })) =
+            check(UnixTime::since_unix_epoch(BEYOND))
+        else {
+            return None;
         };
         check(end).ok()?;
         Some(Timestamp::from_unix_ms(0).plus(Duration::from_secs(end.as_secs())))

@@ -266,7 +266,9 @@ impl Bed {
 
     /// Every table of musterd's database.
     pub(crate) fn tables(&self) -> Vec<String> {
-        self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        let known = self.sql(r"\dt");
+        let names = known.iter().filter_map(|line| line.split('|').nth(1));
+        names.map(str::to_owned).collect()
     }
 
     /// What a table of musterd's database holds, a line for each row.

@@ -36,8 +36,8 @@ async fn sync(bed: &Bed, agent: &Enrolled, name: &str) -> Result<SyncResponse, S
     agent.post(bed, daemon_path::SYNC, &request).await
 }
 
-fn refused<T>(answer: Result<T, String>, status: &str, why: &str) {
-    let told = answer.err().expect("it is refused");
+fn refused<T: std::fmt::Debug>(answer: Result<T, String>, status: &str, why: &str) {
+    let told = answer.expect_err("it is refused");
     assert!(told.starts_with(status) && told.contains(why), "{told}");
 }
 
@@ -215,7 +215,6 @@ async fn two_authorities_are_trusted_until_every_agent_has_the_new_one() {
         .expect("the renewed certificate is of the new authority");
     let told = sync(&bed, &former, "rackd-1")
         .await
-        .err()
-        .expect("the daemon is not known by the old one");
+        .expect_err("the daemon is not known by the old one");
     assert!(told.contains("UnknownIssuer"), "{told}");
 }
