@@ -14,7 +14,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -24,6 +24,8 @@ use tokio::{
 
 /// An artefact that nothing names is kept this long, for a revision that comes back.
 const UNNAMED_KEEP: Duration = Duration::from_secs(24 * 3600);
+/// A kernel or a small initrd; anything longer goes by HTTP.
+const WHOLE_MAX: u64 = 256 << 20;
 /// Read at a time while a file is verified.
 const BLOCK: usize = 1 << 20;
 
@@ -35,6 +37,8 @@ pub(crate) struct Cache {
     /// One lock per digest, so that it is fetched by one and awaited by the others; true once verified
     /// since the start.
     entries: Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<bool>>>>,
+    /// Files in memory, for as long as somebody reads them: many machines that boot at once share them.
+    whole: tokio::sync::Mutex<BTreeMap<Digest, Weak<[u8]>>>,
 }
 
 /// Why an artefact is not there.
@@ -68,6 +72,7 @@ impl Cache {
             directory,
             daemon,
             entries: Mutex::default(),
+            whole: tokio::sync::Mutex::default(),
         }
     }
 
@@ -91,6 +96,26 @@ impl Cache {
             *verified = true;
         }
         Ok(path)
+    }
+
+    /// An artefact's bytes, for a protocol that reads them from memory.
+    ///
+    /// Cancel safety: as [`Cache::ready`].
+    pub(crate) async fn bytes(&self, digest: Digest) -> Result<Arc<[u8]>, CacheError> {
+        let path = self.ready(digest).await?;
+        let mut whole = self.whole.lock().await;
+        whole.retain(|_, file| file.strong_count() > 0);
+        if let Some(file) = whole.get(&digest).and_then(Weak::upgrade) {
+            return Ok(file);
+        }
+        let failed = |source| CacheError::Disk { digest, source };
+        let length = tokio::fs::metadata(&path).await.map_err(failed)?.len();
+        if length > WHOLE_MAX {
+            return Err(failed(io::Error::other("it is too long to be kept in memory")));
+        }
+        let file: Arc<[u8]> = tokio::fs::read(&path).await.map_err(failed)?.into();
+        whole.insert(digest, Arc::downgrade(&file));
+        Ok(file)
     }
 
     /// Has every file verified once more before it is served next. One that is just being fetched is.

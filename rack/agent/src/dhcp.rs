@@ -74,9 +74,10 @@ async fn serve(
                 Err(error) => break Err(error),
             },
         };
-        let Some((reply, lines)) = respond(rack, link, &packet[..length]) else {
+        let (reply, lines) = respond(rack, link, &packet[..length]);
+        if reply.is_none() && lines.is_empty() {
             continue;
-        };
+        }
         let Ok(permit) = Arc::clone(&limit).try_acquire_owned() else {
             tracing::warn!(link, "too many DHCP replies wait for the disk");
             continue;
@@ -92,10 +93,12 @@ async fn serve(
                 tracing::warn!(link, "no lease is acknowledged while it cannot be kept on disk");
                 return;
             }
-            if is_durable {
+            if is_durable && reply.is_some() {
                 failpoint::reach("ack");
             }
-            if let Err(error) = send(&rack, &socket, index, &reply).await {
+            if let Some(reply) = reply
+                && let Err(error) = send(&rack, &socket, index, &reply).await
+            {
                 tracing::warn!(link, to = ?reply.to, error = %Chain(&error), "DHCP reply not sent");
             }
             drop(permit);
@@ -105,9 +108,12 @@ async fn serve(
     result
 }
 
-/// Decides and applies; gives what to send and what must be on disk before.
-fn respond(rack: &Rack, link: &str, packet: &[u8]) -> Option<(Reply, Vec<u8>)> {
-    let server = rack.own_address(link)?;
+/// Decides and applies; gives what to send and what must be on disk before. An address that is given
+/// back, or found in use, is worth a line on disk too, though nobody waits for an answer.
+fn respond(rack: &Rack, link: &str, packet: &[u8]) -> (Option<Reply>, Vec<u8>) {
+    let Some(server) = rack.own_address(link) else {
+        return (None, Vec::new());
+    };
     let served = rack.served();
     let ingress = Ingress {
         link,
@@ -143,7 +149,7 @@ fn respond(rack: &Rack, link: &str, packet: &[u8]) -> Option<(Reply, Vec<u8>)> {
         .filter(|change| change.is_durable())
         .flat_map(kept::lease_line)
         .collect();
-    Some((reply?, lines))
+    (reply, lines)
 }
 
 /// Why a reply did not go out.

@@ -31,6 +31,10 @@ use error_chain::Chain;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+/// Threads that send artefacts. Two keep a fast network full from the page cache; more would wait for the
+/// same disk.
+const SENDERS: usize = 2;
+
 fn main() -> ExitCode {
     let words = settings::Words::parse();
     let filter = EnvFilter::try_from_env("MUSTER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
@@ -56,6 +60,11 @@ fn run(words: settings::Words) -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let (settings, identity) = words.flags.complete()?;
-    runtime.block_on(start::run(settings, identity))?;
+    let senders = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(SENDERS)
+        .thread_name("senders")
+        .enable_all()
+        .build()?;
+    runtime.block_on(start::run(settings, identity, senders.handle().clone()))?;
     Ok(())
 }

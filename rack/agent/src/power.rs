@@ -20,7 +20,10 @@ use rack_bmc::{
 use rack_proto::power::{PowerEffect, PowerEvent, PowerFault, PowerLane};
 use schema_ids::{MachineId, Timestamp};
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 /// What one machine's task is to do.
@@ -32,6 +35,10 @@ struct Wish {
     order: Option<(Order, bool)>,
 }
 
+/// BMCs read at once on the schedule: after a start all of them are due, and an agent with a thousand machines
+/// shall neither fill its network nor its table of sockets. What an order needs does not wait for it.
+const READS_MAX: usize = 64;
+
 struct Worker {
     wish: watch::Sender<Wish>,
     stop: CancellationToken,
@@ -42,6 +49,7 @@ pub(crate) async fn run(rack: Arc<Rack>, stop: CancellationToken) {
     let mut served = rack.served.clone();
     let mut workers: BTreeMap<MachineId, Worker> = BTreeMap::new();
     let mut tasks = JoinSet::new();
+    let places = Arc::new(Semaphore::new(READS_MAX));
     loop {
         let word = Arc::clone(&served.borrow_and_update());
         refuse_without_bmc(&rack, &word);
@@ -65,7 +73,8 @@ pub(crate) async fn run(rack: Arc<Rack>, stop: CancellationToken) {
                 None => {
                     let (sender, receiver) = watch::channel(wish);
                     let stop = stop.child_token();
-                    tasks.spawn(drive(Arc::clone(&rack), machine, receiver, stop.clone()));
+                    let (rack, places) = (Arc::clone(&rack), Arc::clone(&places));
+                    tasks.spawn(drive(rack, places, machine, receiver, stop.clone()));
                     workers.insert(machine, Worker { wish: sender, stop });
                 }
             }
@@ -121,11 +130,12 @@ fn wishes(served: &Served) -> BTreeMap<MachineId, Wish> {
 /// One machine's BMC.
 async fn drive(
     rack: Arc<Rack>,
+    places: Arc<Semaphore>,
     machine: MachineId,
     mut wish: watch::Receiver<Wish>,
     stop: CancellationToken,
 ) {
-    let mut lane = PowerLane::new(machine);
+    let mut lane = PowerLane::new(machine, rack.settings.power_every);
     let mut queue: Option<Arc<BmcQueue>> = None;
     let mut access: Option<BmcAccess> = None;
     let mut command: Option<Command> = None;
@@ -149,6 +159,7 @@ async fn drive(
                 }
             };
         }
+        let ordered = now.order.is_some();
         events.push(PowerEvent::Order(now.order));
         for event in events.drain(..) {
             for effect in lane.handle(event, clock::now()) {
@@ -157,7 +168,11 @@ async fn drive(
                     PowerEffect::Tell(fact) => rack.tell(vec![fact]),
                     PowerEffect::Ended(order) => rack.send(ToSync::OrderEnded(order)),
                     PowerEffect::Read | PowerEffect::Command(_) | PowerEffect::BootFromNetwork => {
-                        command = Some(perform(machine, queue.clone(), effect, now.firmware));
+                        let doing = perform(machine, queue.clone(), effect, now.firmware);
+                        command = Some(match ordered {
+                            true => doing,
+                            false => in_place(Arc::clone(&places), doing),
+                        });
                     }
                 }
             }
@@ -231,6 +246,15 @@ fn perform(
                 PowerEvent::Read(seen.map_err(|fault| told(&fault)))
             }
         }
+    })
+}
+
+/// The command, once there is a place for it.
+fn in_place(places: Arc<Semaphore>, command: Command) -> Command {
+    Box::pin(async move {
+        // It is never closed; if it were, the limit would be gone and nothing else.
+        let _place = places.acquire().await;
+        command.await
     })
 }
 

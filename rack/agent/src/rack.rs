@@ -80,7 +80,7 @@ impl Served {
         named.extend(self.boot.values().filter_map(|order| match &order.action {
             Action::Boot(NextBoot::Job(job)) => match &job.kind {
                 JobKind::Deploy(deploy) => Some(deploy.image.digest),
-                JobKind::Inspect => None,
+                JobKind::Inspect | JobKind::Erase(_) => None,
             },
             Action::Boot(NextBoot::Local) | Action::Power(_) => None,
         }));
@@ -134,6 +134,8 @@ pub(crate) struct Rack {
     pub(crate) settings: Settings,
     pub(crate) daemon: Daemon,
     pub(crate) netlink: Netlink,
+    /// Threads that send artefacts, and may wait for the disk.
+    pub(crate) senders: tokio::runtime::Handle,
     pub(crate) cache: Cache,
     /// The in-machine agent as an initrd archive.
     pub(crate) agent_archive: Bytes,

@@ -9,9 +9,10 @@ use crate::{
     identity::{Identity, IdentityError},
 };
 use clap::{Args, Parser, Subcommand};
+use rack_proto::power::READ_EVERY;
 use schema_ids::Name;
 use serde::Deserialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// The rack agent of muster: DHCP, TFTP, HTTP boot and power for one rack, as its daemon says.
 #[derive(Debug, Parser)]
@@ -54,6 +55,9 @@ pub(crate) struct Flags {
     /// Directory with snponly.efi and undionly.kpxe [default: /usr/lib/ipxe].
     #[arg(long)]
     ipxe_dir: Option<PathBuf>,
+    /// Seconds between two readings of a machine's power while nothing is ordered of it, 1 to 3600 [default: 60].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600))]
+    power_every: Option<u16>,
     /// A word added to the ephemeral kernel's command line; repeatable.
     #[arg(long = "kernel-argument", value_name = "WORD")]
     kernel_arguments: Vec<String>,
@@ -69,6 +73,7 @@ pub(crate) struct Settings {
     pub(crate) links: BTreeMap<String, String>,
     pub(crate) agent_binary: PathBuf,
     pub(crate) ipxe_dir: PathBuf,
+    pub(crate) power_every: Duration,
     pub(crate) kernel_arguments: Vec<String>,
 }
 
@@ -131,6 +136,11 @@ impl Flags {
                 .ipxe_dir
                 .or(file.ipxe_dir)
                 .unwrap_or_else(|| "/usr/lib/ipxe".into()),
+            power_every: self
+                .power_every
+                .or(file.power_every)
+                .filter(|seconds| *seconds > 0)
+                .map_or(READ_EVERY, |seconds| Duration::from_secs(seconds.into())),
             kernel_arguments,
         };
         Ok((settings, identity))

@@ -22,7 +22,7 @@ use crate::{
 use rack_proto::{
     boot::BootLog,
     cpio::{Executable, archive},
-    dhcp::{LOADER_BIOS, LOADER_UEFI},
+    dhcp::{LOADER_BIOS, LOADER_GRUB, LOADER_SHIM, LOADER_UEFI},
     session::{Kept, Session},
 };
 use schema_ids::Uuid;
@@ -35,12 +35,16 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    runtime::Handle,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
+/// Where Debian's packages put the loaders that firmware with Secure Boot starts.
+const SIGNED_SHIM: &str = "/usr/lib/shim/shimx64.efi.signed";
+const SIGNED_GRUB: &str = "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed";
 /// Interfaces come and go with cables and drivers; clients wait longer than this.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Boot summaries that are due are told this often; each boot's own pace is slower.
@@ -85,8 +89,8 @@ struct Agent {
     interfaces: watch::Sender<BTreeMap<String, Interface>>,
 }
 
-/// Runs until SIGTERM or SIGINT.
-pub(crate) async fn run(settings: Settings, identity: Identity) -> Result<(), StartError> {
+/// Runs until SIGTERM or SIGINT. Artefacts are sent by the threads of `senders`.
+pub(crate) async fn run(settings: Settings, identity: Identity, senders: Handle) -> Result<(), StartError> {
     let stop = stop_on_signal()?;
     let (netlink, connection) = Netlink::open().map_err(StartError::Netlink)?;
     let carrier = tokio::spawn(connection);
@@ -96,7 +100,7 @@ pub(crate) async fn run(settings: Settings, identity: Identity) -> Result<(), St
         leases,
         writers,
         interfaces,
-    } = assemble(settings, &identity, netlink)?;
+    } = assemble(settings, &identity, netlink, senders)?;
     tracing::info!(rack = %rack.settings.name, daemon = %rack.settings.daemon, "rack agent starts");
 
     // The sync stops after the others, so that their last facts reach the disk.
@@ -139,7 +143,12 @@ pub(crate) async fn run(settings: Settings, identity: Identity) -> Result<(), St
 }
 
 /// Reads what was kept and makes all that the tasks share.
-fn assemble(settings: Settings, identity: &Identity, netlink: Netlink) -> Result<Agent, StartError> {
+fn assemble(
+    settings: Settings,
+    identity: &Identity,
+    netlink: Netlink,
+    senders: Handle,
+) -> Result<Agent, StartError> {
     let state = StateDir::open(&settings.state_dir).map_err(StartError::State)?;
     let word = state.read_word().map_err(StartError::State)?;
     let daemon = Daemon::new(settings.daemon.clone(), identity).map_err(StartError::Client)?;
@@ -183,6 +192,7 @@ fn assemble(settings: Settings, identity: &Identity, netlink: Netlink) -> Result
         cache: Cache::new(state.artefacts(), daemon.clone()),
         daemon,
         netlink,
+        senders,
         agent_archive: agent_archive(&settings.agent_binary)?.into(),
         loaders: loaders(&settings.ipxe_dir),
         served,
@@ -250,14 +260,25 @@ fn agent_archive(path: &Path) -> Result<Vec<u8>, StartError> {
 
 /// A missing loader is no reason not to serve the clients that need none.
 fn loaders(directory: &Path) -> BTreeMap<&'static str, Arc<[u8]>> {
-    let read = |name: &'static str| match std::fs::read(directory.join(name)) {
+    let files = [
+        (LOADER_BIOS, directory.join(LOADER_BIOS), "ipxe"),
+        (LOADER_UEFI, directory.join(LOADER_UEFI), "ipxe"),
+        (LOADER_SHIM, PathBuf::from(SIGNED_SHIM), "shim-signed"),
+        (LOADER_GRUB, PathBuf::from(SIGNED_GRUB), "grub-efi-amd64-signed"),
+    ];
+    let read = |(name, path, package): (&'static str, PathBuf, &str)| match std::fs::read(&path) {
         Ok(contents) => Some((name, contents.into())),
+        // Few racks have machines that start signed loaders only.
+        Err(error) if package != "ipxe" => {
+            tracing::info!(loader = name, path = %path.display(), %error, package, "no loader for Secure Boot");
+            None
+        }
         Err(error) => {
-            tracing::warn!(loader = name, directory = %directory.display(), %error, "loader missing (package ipxe)");
+            tracing::warn!(loader = name, path = %path.display(), %error, package, "loader missing");
             None
         }
     };
-    [LOADER_BIOS, LOADER_UEFI].into_iter().filter_map(read).collect()
+    files.into_iter().filter_map(read).collect()
 }
 
 async fn watch_interfaces(

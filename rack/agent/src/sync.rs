@@ -37,6 +37,11 @@ use tokio_util::sync::CancellationToken;
 
 /// A spool that could not be written is tried again after this.
 const SPOOL_RETRY: Duration = Duration::from_secs(2);
+/// Facts that nobody waits for are held this long for others: each spooling costs a sync of the disk, and each telling
+/// may cost a connection. Whoever reads them reads seconds.
+const HOLD: Duration = Duration::from_millis(50);
+/// More facts than this are not held back: a request takes as many.
+const HELD_MAX: usize = rack_api::sync::FACTS_MAX;
 /// More facts than this wait in no spool: older boots and powers matter less than the disk.
 const FACTS_MAX: usize = 200_000;
 
@@ -66,8 +71,20 @@ struct Underway {
     /// Who waits for which sequence to be on disk.
     waiting: VecDeque<(u64, oneshot::Sender<()>)>,
     wake: Option<Timestamp>,
+    /// Facts that nobody waits for, and until when they are held.
+    held: Vec<Fact>,
+    held_until: Option<Instant>,
     /// The daemon did not answer last time; said once.
     silent: bool,
+}
+
+impl Underway {
+    /// Lets go of the facts that are held.
+    fn release(&mut self) -> Option<Event> {
+        self.held_until = None;
+        let facts = std::mem::take(&mut self.held);
+        (!facts.is_empty()).then_some(Event::Facts(facts))
+    }
 }
 
 impl Sync {
@@ -79,6 +96,8 @@ impl Sync {
             appends: JoinSet::new(),
             waiting: VecDeque::new(),
             wake: None,
+            held: Vec::new(),
+            held_until: None,
             silent: false,
         };
         self.take(Event::Started, &mut underway).await;
@@ -106,10 +125,14 @@ impl Sync {
                     underway.wake = None;
                     Some(Event::Timer)
                 }
+                () = released(underway.held_until) => underway.release(),
             };
             if let Some(event) = event {
                 self.take(event, &mut underway).await;
             }
+        }
+        if let Some(event) = underway.release() {
+            self.take(event, &mut underway).await;
         }
         // What was told before the stop still reaches the disk.
         while underway.appends.join_next().await.is_some() {}
@@ -120,20 +143,24 @@ impl Sync {
             ToSync::OrderEnded(order) => Some(Event::OrderEnded(order)),
             ToSync::Facts(facts, waiter) => {
                 let session = lock(&self.session);
-                if session.pending() + facts.len() > FACTS_MAX {
+                if session.pending() + underway.held.len() + facts.len() > FACTS_MAX {
                     tracing::warn!(
                         pending = session.pending(),
                         "the spool is full, facts are dropped"
                     );
                     return None;
                 }
+                underway.held.extend(facts);
                 // The sequence that the last of them will get.
-                let last = session.next_sequence() + facts.len() as u64 - 1;
+                let last = session.next_sequence() + underway.held.len() as u64 - 1;
                 drop(session);
                 if let Some(waiter) = waiter {
                     underway.waiting.push_back((last, waiter));
+                } else if underway.held.len() < HELD_MAX {
+                    underway.held_until.get_or_insert_with(|| Instant::now() + HOLD);
+                    return None;
                 }
-                Some(Event::Facts(facts))
+                underway.release()
             }
         }
     }
@@ -302,6 +329,14 @@ async fn answered(request: &mut Option<Request>) -> Result<Synced, CallError> {
 async fn woken(wake: Option<Timestamp>) {
     match wake {
         Some(then) => sleep_until(Instant::now() + clock::until(then)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Cancel safety: nothing is lost.
+async fn released(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
         None => std::future::pending().await,
     }
 }

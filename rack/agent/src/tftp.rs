@@ -1,13 +1,22 @@
 //! TFTP on one link: a listening socket, and one connected socket per transfer.
 //!
-//! Serves the two loaders from memory. A client gets a handful of transfers at a time, the link a
+//! Serves the loaders from memory, and what signed GRUB reads, which has no HTTP. A client gets a handful of transfers at a time, the link a
 //! bounded number; the protocol itself is in [`rack_proto::tftp`].
 
-use crate::{clock, rack::Rack};
-use rack_proto::{
-    boot::Sign,
-    tftp::{ErrorCode, Outcome, ReadRequest, Step, Transfer, error},
+use crate::{
+    clock,
+    error_chain::Chain,
+    http::{Connection, boot},
+    rack::Rack,
 };
+use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
+use rack_api::{RACK_HTTP_PORT, rack_path};
+use rack_proto::{
+    boot::{GRUB_SCRIPT, Sign, TFTP_ARTEFACT},
+    dhcp::subnet_of,
+    tftp::{ErrorCode, Outcome, Packets, ReadRequest, Step, Transfer, error},
+};
+use schema_ids::Mac;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     collections::BTreeMap,
@@ -27,6 +36,8 @@ const PACKET_MAX: usize = 1024;
 const TRANSFERS_MAX: usize = 512;
 /// Per client; UEFI begins the second before the first is over.
 const PER_CLIENT_MAX: usize = 4;
+/// The kernel takes no longer datagram to cut apart (udp(7)); its own limit of 64 packets is our largest window.
+const RUN_MAX: usize = 65_507;
 /// A socket that fails is tried again after this.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -105,7 +116,7 @@ async fn serve(rack: &Arc<Rack>, link: &str, stop: &CancellationToken) -> io::Re
 }
 
 async fn transfer(
-    rack: &Rack,
+    rack: &Arc<Rack>,
     link: &str,
     interface: &str,
     client: SocketAddr,
@@ -121,7 +132,12 @@ async fn transfer(
         Err(Some(refusal)) => return socket.send(&refusal).await.map(drop),
     };
     let mac = match client.ip() {
-        IpAddr::V4(address) => rack.client(link, address),
+        // Of another link where a router is between.
+        IpAddr::V4(address) => {
+            let served = rack.served();
+            let link = subnet_of(&served.config, client.ip()).map_or(link, |(name, _)| name);
+            rack.client(link, address)
+        }
         IpAddr::V6(_) => None,
     };
     let note = |words: &str| {
@@ -129,19 +145,21 @@ async fn transfer(
             rack.note_boot(mac, Sign::Tftp(format!("{}: {words}", request.file)));
         }
     };
-    let Some(content) = rack.loaders.get(request.file.as_str()) else {
+    let Some(content) = content(rack, (link, own), (client, mac), &request.file).await else {
         note("not found");
         let refusal = error(ErrorCode::NotFound, "no such file");
         return socket.send(&refusal).await.map(drop);
     };
     note("begun");
-    let (mut transfer, mut step) = Transfer::start(&request, Arc::clone(content), clock::now());
+    let (mut transfer, mut step) = Transfer::start(&request, content, clock::now());
+    let mut sender = Sender {
+        socket: &socket,
+        cuts: Cuts::Untried,
+    };
     let mut packet = vec![0; PACKET_MAX];
     loop {
         let Step { send, outcome } = step;
-        for packet in send {
-            socket.send(&packet).await?;
-        }
+        sender.send(&send).await?;
         match outcome {
             Outcome::Running(due) => {
                 step = match tokio::time::timeout(clock::until(due), socket.recv(&mut packet)).await {
@@ -163,6 +181,92 @@ async fn transfer(
                 return Ok(());
             }
         }
+    }
+}
+
+/// What a file's name stands for. Loaders are everybody's; the rest is what signed GRUB asks for, and only of a
+/// machine that we know by its address.
+async fn content(
+    rack: &Arc<Rack>,
+    (link, own): (&str, Ipv4Addr),
+    (client, mac): (SocketAddr, Option<Mac>),
+    file: &str,
+) -> Option<Arc<[u8]>> {
+    if let Some(loader) = rack.loaders.get(file) {
+        return Some(Arc::clone(loader));
+    }
+    let mac = mac?;
+    if file == GRUB_SCRIPT {
+        let connection = Connection {
+            link: link.to_owned(),
+            client: client.ip(),
+            server: SocketAddr::from((own, RACK_HTTP_PORT)),
+        };
+        return Some(boot::grub(rack, &connection, mac).await.into_bytes().into());
+    }
+    if file == rack_path::AGENT.trim_start_matches('/') {
+        return Some(rack.agent_archive.to_vec().into());
+    }
+    let digest = file.strip_prefix(TFTP_ARTEFACT)?.parse().ok()?;
+    if !rack.served().is_ephemeral(digest) {
+        return None;
+    }
+    rack.cache
+        .bytes(digest)
+        .await
+        .inspect_err(|error| tracing::warn!(%digest, %client, error = %Chain(error), "artefact not served"))
+        .ok()
+}
+
+/// Sends windows in as few calls as it can.
+struct Sender<'a> {
+    socket: &'a UdpSocket,
+    cuts: Cuts,
+}
+
+/// Whether the kernel cuts a run of packets apart for this transfer. It does not where the interface computes
+/// no checksums, or where a block is longer than its frames.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cuts {
+    Untried,
+    Packets,
+    Nothing,
+}
+
+impl Sender<'_> {
+    async fn send(&mut self, packets: &Packets) -> io::Result<()> {
+        if packets.len() > 1 && self.cuts == Cuts::Untried {
+            self.cuts = match self.cut_at(packets.each()) {
+                Ok(()) => Cuts::Packets,
+                Err(_) => Cuts::Nothing,
+            };
+        }
+        if packets.len() > 1 && self.cuts == Cuts::Packets {
+            match self.send_runs(packets, RUN_MAX / packets.each()).await {
+                Ok(()) => return Ok(()),
+                // The client is gone.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "TFTP windows go out packet by packet");
+                    self.cuts = Cuts::Nothing;
+                    self.cut_at(0)?;
+                }
+            }
+        }
+        self.send_runs(packets, 1).await
+    }
+
+    async fn send_runs(&self, packets: &Packets, packets_max: usize) -> io::Result<()> {
+        for run in packets.runs(packets_max) {
+            self.socket.send(run).await?;
+        }
+        Ok(())
+    }
+
+    /// Says at which length the kernel cuts what it is given; 0 for not at all.
+    fn cut_at(&self, bytes: usize) -> io::Result<()> {
+        let bytes = i32::try_from(bytes).map_err(io::Error::other)?;
+        setsockopt(self.socket, UdpGsoSegment, &bytes).map_err(io::Error::from)
     }
 }
 

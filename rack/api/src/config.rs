@@ -62,7 +62,7 @@ pub struct Ephemeral {
     pub rootfs: Digest,
 }
 
-/// One VLAN as seen by an agent that stands on it.
+/// One VLAN as seen by an agent that stands on it, or that a relay passes its DHCP requests to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// Whether this agent answers DHCP here.
@@ -71,6 +71,17 @@ pub struct Link {
     pub enlist: Enlist,
     /// The subnets on it.
     pub subnets: Vec<Subnet>,
+    /// Set where the agent does not stand on it: everything comes through a router.
+    #[serde(default)]
+    pub relay: Option<Relay>,
+}
+
+/// How requests of a link come to agents that do not stand on it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Relay {
+    /// The addresses that its relays put into requests (RFC 2131 §2, giaddr). Others are not answered; empty for
+    /// any address on the link.
+    pub giaddr: BTreeSet<Ipv4Addr>,
 }
 
 /// What is done with a machine that no file declares.
@@ -126,6 +137,9 @@ pub struct RackMachine {
     /// Whether it boots by legacy BIOS or UEFI; decides the form of the local-boot answer where the
     /// client did not say.
     pub firmware: crate::inventory::FirmwareKind,
+    /// Whether its firmware starts signed loaders only.
+    #[serde(default)]
+    pub secure_boot: bool,
     /// Its BMC, for the agent that drives it.
     pub bmc: Option<BmcAccess>,
     /// Set when the machine must be refused, with the reason for its console.

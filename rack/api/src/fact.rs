@@ -1,6 +1,6 @@
 //! Facts: what was seen or done, stored and never edited.
 
-use crate::{inventory::Inventory, job::JobRef, order::OrderRef};
+use crate::{boot_order::BootOrderSeen, inventory::Inventory, job::JobRef, order::OrderRef};
 use schema_ids::{BindingId, ContentId, Digest, DiskId, Mac, MachineId, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -106,6 +106,13 @@ pub enum FactBody {
         /// What the machine is made of.
         inventory: Box<Inventory>,
     },
+    /// In which order the firmware starts things.
+    BootOrder {
+        /// The job that looked, and put it right.
+        job: JobRef,
+        /// Before and after.
+        order: BootOrderSeen,
+    },
     /// A step of a job.
     Step {
         /// Which job.
@@ -117,15 +124,17 @@ pub enum FactBody {
         /// How it goes.
         state: StepState,
     },
-    /// A disk was erased.
+    /// A disk was erased: a record that is kept for ever.
     Erased {
         /// Which job.
         job: JobRef,
+        /// The binding whose disk it was.
+        binding: BindingId,
         /// Which disk.
         disk: DiskId,
-        /// How: `quick`.
+        /// How, in words: `quick, discarded`.
         method: String,
-        /// What was read back.
+        /// What was read back, in words.
         sample: String,
     },
     /// The system is on the disk and the final marker is written. After this no limit and no retry
@@ -215,6 +224,9 @@ pub enum BmcFaultKind {
 
 /// The code of a step that got other bytes than its image has. The rack agent that served them acts on it.
 pub const IMAGE_DIGEST_MISMATCH: &str = "IMAGE_DIGEST_MISMATCH";
+
+/// The code of a step that could not erase a disk, or found data where it had erased.
+pub const ERASE_FAILED: &str = "ERASE_FAILED";
 
 /// How a step goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

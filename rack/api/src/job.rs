@@ -1,5 +1,6 @@
 //! Jobs of the in-machine agent, with every choice already made by the plan.
 
+use crate::boot_order::BootOrder;
 use crate::inventory::FirmwareKind;
 use crate::network::Network;
 use crate::volume::{Array, Device, VolumeGroup};
@@ -13,6 +14,9 @@ pub struct Job {
     pub job: JobRef,
     /// The machine's name, for its console.
     pub name: Name,
+    /// What the machine's firmware shall try first; set by every job where the firmware lets itself be told.
+    #[serde(default)]
+    pub boot_order: BootOrder,
     /// What to do.
     pub kind: JobKind,
 }
@@ -36,6 +40,8 @@ pub enum JobKind {
     Inspect,
     /// Install a system.
     Deploy(Box<Deploy>),
+    /// Erase the disks of a binding that ends.
+    Erase(Box<Erase>),
 }
 
 impl JobKind {
@@ -44,6 +50,7 @@ impl JobKind {
         match self {
             Self::Inspect => "inspect",
             Self::Deploy(_) => "deploy",
+            Self::Erase(_) => "erase",
         }
     }
 }
@@ -83,6 +90,50 @@ pub struct Deploy {
     pub user_data: Option<String>,
     /// Added to the installed kernel's command line.
     pub kernel_args: Vec<String>,
+}
+
+/// The erasure of a binding's disks, these and no others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erase {
+    /// The binding whose disks they are.
+    pub binding: BindingId,
+    /// The control plane's life that made it; written into the marker.
+    pub incarnation: Incarnation,
+    /// Digest of everything below; it also chooses the blocks that are read back.
+    pub spec: Digest,
+    /// How thoroughly.
+    pub method: EraseMethod,
+    /// The wipe-set, with the contents that may be erased.
+    pub disks: Vec<DiskErase>,
+}
+
+/// How thoroughly disks are erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EraseMethod {
+    /// All that says what is where: both ends of the disk and of each partition, and samples between them.
+    /// What a disk can discard is discarded; what it cannot stays between, unnamed.
+    Quick,
+}
+
+impl EraseMethod {
+    /// The name people see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+        }
+    }
+}
+
+/// One disk that will be erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskErase {
+    /// The disk.
+    pub disk: DiskId,
+    /// The contents that the plan agreed to erase.
+    pub agreed: ContentId,
+    /// Its size when planned, in bytes.
+    pub size_bytes: u64,
 }
 
 /// An image, by content.

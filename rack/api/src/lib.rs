@@ -9,6 +9,7 @@
 //! Every message is a whole statement of what is wanted or what was seen, so that sending it twice
 //! changes nothing. No clock, no I/O, no decisions.
 
+pub mod boot_order;
 pub mod config;
 pub mod enrol;
 pub mod fact;
@@ -19,6 +20,7 @@ pub mod network;
 pub mod order;
 pub mod sync;
 pub mod volume;
+pub mod writes;
 
 /// Paths served by musterd to rack agents.
 pub mod daemon_path {

@@ -19,8 +19,22 @@ pub struct Order {
     pub deadline: Timestamp,
     /// Why, for people.
     pub cause: String,
+    /// Set where a person asked for it, apart from what git wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<ByHand>,
     /// What is wanted.
     pub action: Action,
+}
+
+/// A person's own order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByHand {
+    /// Who.
+    pub who: String,
+    /// Why, in that person's words; may be empty.
+    pub why: String,
+    /// Whether it is part of a power cycle: off, seen off, then on.
+    pub cycle: bool,
 }
 
 /// What an order wants.

@@ -1,9 +1,11 @@
 //! PID 1's one loop: ask what to do, do it, ask again.
 
+use crate::boot_entries::{self, Wish};
 use crate::console::chain;
 use crate::content;
 use crate::deploy;
 use crate::early;
+use crate::erase;
 use crate::inventory;
 use crate::job::{Hands, carry_out};
 use crate::kernel_arguments::{ArgumentError, KernelArguments};
@@ -13,9 +15,10 @@ use crate::rack::Rack;
 use crate::say;
 use crate::step::{StepFailed, Steps};
 use crate::sysfs::Sysfs;
+use rack_api::boot_order::BootOrderSeen;
 use rack_api::fact::FactBody;
 use rack_api::inventory::Inventory;
-use rack_api::job::{Deploy, JobRef};
+use rack_api::job::{Deploy, Erase, JobRef};
 use rack_api::machine::HelloAnswer;
 use schema_ids::{ContentId, Mac, Uuid};
 use std::time::Duration;
@@ -66,7 +69,14 @@ pub fn run() -> ! {
                 phone_home_token,
             } => {
                 ended = Some(job.job);
-                carry_out(&mut Own(&sysfs), &mut rack, boot_id, *job, phone_home_token);
+                let mut own = Own {
+                    sysfs: &sysfs,
+                    wish: Wish {
+                        order: job.boot_order,
+                        mac: arguments.mac,
+                    },
+                };
+                carry_out(&mut own, &mut rack, boot_id, *job, phone_home_token);
             }
             HelloAnswer::Enlist { link } => enlist(&sysfs, &mut rack, arguments.mac, link),
             HelloAnswer::Wait { seconds, reason } => {
@@ -92,12 +102,19 @@ fn start(sysfs: &Sysfs) -> Result<(KernelArguments, Uuid), StartError> {
 }
 
 /// This machine itself.
-struct Own<'a>(&'a Sysfs);
+struct Own<'a> {
+    sysfs: &'a Sysfs,
+    wish: Wish,
+}
 
 impl Hands for Own<'_> {
     fn inspect(&mut self) -> Inventory {
-        inventory::raise_links(self.0);
-        inspect(self.0)
+        inventory::raise_links(self.sysfs);
+        inspect(self.sysfs)
+    }
+
+    fn boot_order(&mut self) -> Option<BootOrderSeen> {
+        boot_entries::put_right(self.wish)
     }
 
     fn deploy(
@@ -106,7 +123,11 @@ impl Hands for Own<'_> {
         plan: &Deploy,
         phone_home_token: String,
     ) -> Result<(), StepFailed> {
-        deploy::run(self.0, steps, plan, phone_home_token)
+        deploy::run(self.sysfs, steps, plan, phone_home_token, self.wish)
+    }
+
+    fn erase(&mut self, steps: &mut Steps<'_>, plan: &Erase) -> Result<(), StepFailed> {
+        erase::run(self.sysfs, steps, plan)
     }
 }
 

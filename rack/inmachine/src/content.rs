@@ -23,10 +23,10 @@ pub const END_BYTES: u64 = 1 << 20;
 
 /// So many blocks between the ends are looked at before a disk counts as blank, at equal distances: a
 /// spinning disk reads them in a second, and one lies within whatever takes a sixty-fourth of the disk.
-const SAMPLES: u64 = 64;
+pub(crate) const SAMPLES: u64 = 64;
 
 /// The size of a sample: a block of all common filesystems.
-const SAMPLE_BYTES: u64 = 4096;
+pub(crate) const SAMPLE_BYTES: u64 = 4096;
 
 /// A dying disk takes a minute per bad sector; beyond this its contents count as unreadable.
 const BLKID_LIMIT: Duration = Duration::from_secs(120);
@@ -177,7 +177,7 @@ fn read_open(file: &File, size_bytes: u64) -> io::Result<Ends> {
 }
 
 /// Where the samples of a disk of this size begin, each at a multiple of its size.
-fn sample_offsets(size_bytes: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn sample_offsets(size_bytes: u64) -> impl Iterator<Item = u64> {
     // Not `size_bytes * number`, which the largest sizes would overflow.
     let distance = size_bytes / SAMPLE_BYTES / (SAMPLES + 1);
     (1..=SAMPLES).map(move |number| distance * number * SAMPLE_BYTES)

@@ -3,13 +3,12 @@
 //! Every step begins anew what it does, so that a power cut anywhere and the same job again end in
 //! the same place. Before the marker is written nothing is, and nothing beyond the plan's disks ever.
 
-mod boot_entries;
 mod bootloader;
-mod error;
-mod fence_step;
+pub(crate) mod error;
+pub(crate) mod fence_step;
 mod filesystems;
 mod mounts;
-mod owned_disk;
+pub(crate) mod owned_disk;
 mod partition;
 mod reaching_out;
 mod sfdisk;
@@ -26,10 +25,13 @@ pub(crate) use volume_commands::md_uuid;
 pub use volume_commands::{CommandLine, array as array_command, group as group_commands, mapper_name};
 
 use crate::artefact::Download;
+use crate::boot_entries::Wish;
 use crate::early;
 use crate::family::{EntryBody, Family};
 use crate::fence::Standing;
+use crate::inventory;
 use crate::phone_home::{PROGRAM, PhoneHomeConfig};
+use crate::plan_check;
 use crate::step::{StepFailed, Steps};
 use crate::sysfs::Sysfs;
 use crate::target::Target;
@@ -52,11 +54,19 @@ pub fn run(
     steps: &mut Steps<'_>,
     deploy: &Deploy,
     phone_home_token: String,
+    wish: Wish,
 ) -> Result<(), StepFailed> {
     let job = steps.job;
     let standing = steps.run("fence", |progress| {
         let boot_id = progress.boot_id();
-        fence_step::ask(sysfs, progress.rack, (job, boot_id), deploy)
+        plan_check::check(deploy, inventory::firmware_kind(sysfs)).map_err(DeployError::Plan)?;
+        fence_step::ask(
+            sysfs,
+            progress.rack,
+            (job, boot_id),
+            &deploy.writes(),
+            &deploy.groups,
+        )
     })?;
     match standing {
         Standing::MayWrite => {
@@ -66,7 +76,7 @@ pub fn run(
                 machine: job.machine,
                 binding: deploy.binding,
             };
-            let written = write(sysfs, steps, deploy, &home);
+            let written = write(sysfs, steps, deploy, &home, wish);
             if written.is_err() {
                 // A disk still mounted would be in the way of the next attempt; the next fence looks
                 // again.
@@ -99,9 +109,10 @@ fn write(
     steps: &mut Steps<'_>,
     deploy: &Deploy,
     home: &PhoneHomeConfig,
+    wish: Wish,
 ) -> Result<(), StepFailed> {
     let job = steps.job;
-    let disks = steps.run("marker", |_| owned_disk::claim(sysfs, &job, deploy))?;
+    let disks = steps.run("marker", |_| owned_disk::claim(sysfs, &job, &deploy.writes()))?;
     steps.run("partition", |_| {
         disks.iter().try_for_each(partition::partition)?;
         early::settle();
@@ -138,7 +149,12 @@ fn write(
         }
     })?;
     let target = steps.run("configure", |_| configure(deploy, home))?;
-    steps.run("bootloader", |_| bootloader::install(&target, &disks, deploy))?;
+    let order = steps.run("bootloader", |_| {
+        bootloader::install(&target, &disks, deploy, wish)
+    })?;
+    if let Some(order) = order {
+        steps.rack.report(vec![FactBody::BootOrder { job, order }]);
+    }
     drop(target);
     steps.run("finish", |_| {
         mounts::unmount_all(TARGET).map_err(doing("unmount the new system"))?;

@@ -6,7 +6,8 @@
 //! `rack/api/tests/cases/fence.toml`.
 
 use rack_api::fact::DiskSeen;
-use rack_api::job::{Deploy, DiskPlan, JobRef};
+use rack_api::job::JobRef;
+use rack_api::writes::{Agreed, Leaves, Writes};
 use schema_ids::{ContentId, DiskId};
 use std::cmp::Ordering;
 
@@ -95,23 +96,27 @@ impl Refusal {
 ///
 /// # Errors
 /// The first disk of the wipe-set that may not be written.
-pub fn may_write(job: &JobRef, deploy: &Deploy, seen: &[DiskSeen]) -> Result<Standing, Refusal> {
+pub fn may_write<D: Agreed>(
+    job: &JobRef,
+    writes: &Writes<'_, D>,
+    seen: &[DiskSeen],
+) -> Result<Standing, Refusal> {
     let mut holds = Vec::new();
-    for plan in &deploy.disks {
-        let mut matches = seen.iter().filter(|seen| seen.disk == plan.disk);
+    for plan in writes.disks {
+        let mut matches = seen.iter().filter(|seen| seen.disk == *plan.disk());
         let (Some(found), None) = (matches.next(), matches.next()) else {
             return Err(Refusal::Missing {
-                disk: plan.disk.clone(),
+                disk: plan.disk().clone(),
             });
         };
-        if found.size_bytes != plan.size_bytes {
+        if found.size_bytes != plan.size_bytes() {
             return Err(Refusal::Size {
-                disk: plan.disk.clone(),
+                disk: plan.disk().clone(),
                 size_bytes: found.size_bytes,
-                planned_bytes: plan.size_bytes,
+                planned_bytes: plan.size_bytes(),
             });
         }
-        holds.push((plan, found, holds_of(job, deploy, plan, &found.content)));
+        holds.push((plan, found, holds_of(job, writes, plan, &found.content)));
     }
     let finished = holds.iter().filter(|(.., holds)| *holds == Some(Holds::Finished));
     let standing = match finished.count() {
@@ -120,13 +125,13 @@ pub fn may_write(job: &JobRef, deploy: &Deploy, seen: &[DiskSeen]) -> Result<Sta
         _ => Standing::Finish,
     };
     for (plan, found, holds) in holds {
-        let (disk, found) = (plan.disk.clone(), found.content.clone());
+        let (disk, found) = (plan.disk().clone(), found.content.clone());
         match holds {
             Some(Holds::Finished | Holds::Begun) => {}
             Some(Holds::MayGo) if standing == Standing::MayWrite => {}
             Some(Holds::MayGo) => return Err(Refusal::HalfFinished { disk, found }),
             None => {
-                let agreed = plan.agreed.clone();
+                let agreed = plan.agreed().clone();
                 return Err(Refusal::Contents { disk, found, agreed });
             }
         }
@@ -145,27 +150,29 @@ enum Holds {
     MayGo,
 }
 
-fn holds_of(job: &JobRef, deploy: &Deploy, plan: &DiskPlan, content: &ContentId) -> Option<Holds> {
+fn holds_of<D: Agreed>(job: &JobRef, writes: &Writes<'_, D>, plan: &D, content: &ContentId) -> Option<Holds> {
     if let ContentId::Marker {
         incarnation,
         binding,
         generation,
         installed,
     } = content
-        && *binding == deploy.binding
+        && *binding == writes.binding
     {
         let (written, wanted) = (
             (*incarnation, *generation),
-            (deploy.incarnation.number, job.generation),
+            (writes.incarnation.number, job.generation),
         );
         match written.cmp(&wanted) {
-            Ordering::Equal if *installed => return Some(Holds::Finished),
-            Ordering::Equal => return Some(Holds::Begun),
+            Ordering::Equal if !*installed => return Some(Holds::Begun),
+            Ordering::Equal if writes.leaves == Leaves::System => return Some(Holds::Finished),
             Ordering::Less if !*installed => return Some(Holds::MayGo),
             // A finished system may go if that was agreed; and an order from before what is on the
             // disk is an order that should no longer be about.
-            Ordering::Less | Ordering::Greater => {}
+            Ordering::Less | Ordering::Equal | Ordering::Greater => {}
         }
     }
-    (*content == plan.agreed).then_some(Holds::MayGo)
+    // Where nothing is left, a disk that holds nothing is as it shall be.
+    let erased = writes.leaves == Leaves::Nothing && *content == ContentId::Blank;
+    (erased || content == plan.agreed()).then_some(Holds::MayGo)
 }

@@ -3,15 +3,19 @@
 use crate::rack::Rack;
 use crate::say;
 use crate::step::{StepFailed, Steps};
+use rack_api::boot_order::BootOrderSeen;
 use rack_api::fact::FactBody;
 use rack_api::inventory::Inventory;
-use rack_api::job::{Deploy, Job, JobKind};
+use rack_api::job::{Deploy, Erase, Job, JobKind};
 use schema_ids::Uuid;
 
 /// What looks at a machine and writes it.
 pub trait Hands {
     /// The machine's inventory; what cannot be read is said in it.
     fn inspect(&mut self) -> Inventory;
+
+    /// Puts the firmware's boot order right and tells it, where the firmware has one.
+    fn boot_order(&mut self) -> Option<BootOrderSeen>;
 
     /// Carries out a deployment, step by step. The installed system keeps the token for its word.
     ///
@@ -23,6 +27,12 @@ pub trait Hands {
         plan: &Deploy,
         phone_home_token: String,
     ) -> Result<(), StepFailed>;
+
+    /// Erases disks, step by step, and reports a record of each.
+    ///
+    /// # Errors
+    /// A step failed and was reported.
+    fn erase(&mut self, steps: &mut Steps<'_>, plan: &Erase) -> Result<(), StepFailed>;
 }
 
 /// Carries out one job and reports it; a failed one is reported by its step.
@@ -42,11 +52,35 @@ pub fn carry_out(hands: &mut impl Hands, rack: &mut Rack, boot_id: Uuid, job: Jo
     let done = match job.kind {
         JobKind::Inspect => {
             let inventory = Box::new(hands.inspect());
-            rack.report(vec![FactBody::Inventory {
+            let order = hands.boot_order();
+            let inventory = FactBody::Inventory {
                 job: reference,
                 inventory,
-            }]);
+            };
+            let order = order.map(|order| FactBody::BootOrder {
+                job: reference,
+                order,
+            });
+            // The order first: whoever acts on the inventory finds it there.
+            rack.report(order.into_iter().chain([inventory]).collect());
             Ok(())
+        }
+        JobKind::Erase(plan) => {
+            let mut steps = Steps {
+                rack: &mut *rack,
+                job: reference,
+                boot_id,
+            };
+            let erased = hands.erase(&mut steps, &plan);
+            if erased.is_ok() {
+                // What the plan goes on with is what is there now.
+                let inventory = Box::new(hands.inspect());
+                rack.report(vec![FactBody::Inventory {
+                    job: reference,
+                    inventory,
+                }]);
+            }
+            erased
         }
         JobKind::Deploy(plan) => {
             let mut steps = Steps {

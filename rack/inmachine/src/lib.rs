@@ -4,16 +4,18 @@
 //! the plan; what is here looks, compares and carries out. It is small and blocking on purpose, since
 //! it travels to each machine on each boot.
 //!
-//! What it never does: write a disk outside a deployment, write one in a deployment before the
+//! What it never does: write a disk outside a deployment or an erasure, write one in it before the
 //! daemon's go for this boot, assemble or mount anything it did not make, set up a network.
 
 pub mod agent;
 pub mod artefact;
+pub mod boot_entries;
 pub mod console;
 pub mod content;
 pub mod deploy;
 pub mod disk;
 pub mod early;
+pub mod erase;
 pub mod family;
 pub mod fence;
 pub mod inventory;

@@ -67,13 +67,20 @@ pub fn phone_home(sysfs: &Sysfs) -> Result<(), PhoneHomeError> {
         }),
         root_device: root.map(|(_, source)| source).unwrap_or_default(),
     };
+    // Who is called deployed survives a power cut: host keys and settings of the first boot are on the disk.
+    rustix::fs::sync();
     Rack::new(&config.server, "")
         .phone_home(&word)
         .map_err(PhoneHomeError::Call)
 }
 
 /// The same for `main`: the exit status, with the reason on standard error for the journal.
+///
+/// First all that the system has written so far goes to the disk. From the word on somebody counts on the
+/// system, and a power cut soon after its first boot would leave it with empty host keys, which cloud-init
+/// makes once: ext4 and xfs may keep a new file's bytes in memory for half a minute.
 pub fn run() -> std::process::ExitCode {
+    rustix::fs::sync();
     match phone_home(&Sysfs::live()) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {

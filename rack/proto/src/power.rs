@@ -1,6 +1,7 @@
 //! One machine's BMC as a state machine: one command at a time until the state wanted is seen.
 //!
-//! The power state is read on a schedule and told on change. An order is carried out by reading first,
+//! The power state is read on a schedule and told on change; each machine has its own moment of the interval, so
+//! that the BMCs of a rack are not all asked at once. An order is carried out by reading first,
 //! commanding where the state differs, and reading again; commands are repeated, since BMCs forget. It
 //! ends when the state is seen, or at its deadline. A wrong credential is not tried again until the
 //! configuration changes: accounts lock.
@@ -12,8 +13,9 @@ use rack_api::{
 use schema_ids::{MachineId, Timestamp};
 use std::time::Duration;
 
-/// How often the state is read when nothing is ordered.
-const READ_EVERY: Duration = Duration::from_secs(15);
+/// How often the state is read when nothing is ordered, unless an agent is told otherwise: a machine switched by
+/// hand is seen within a minute, and a BMC has a minute's rest between two sessions.
+pub const READ_EVERY: Duration = Duration::from_secs(60);
 /// How often while an order is carried out.
 const READ_EVERY_BUSY: Duration = Duration::from_secs(3);
 /// A command that had no effect for this long is given again.
@@ -25,10 +27,11 @@ const SOFT_OFF_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct PowerLane {
     machine: MachineId,
+    read_every: Duration,
     working: Option<Working>,
     /// What was told last; absent before the first reading and after a fault.
     told: Option<PowerSeen>,
-    fault: Option<BmcFaultKind>,
+    fault: Option<PowerFault>,
     /// A command is under way.
     busy: bool,
     read: Option<Timestamp>,
@@ -91,10 +94,11 @@ pub enum PowerEffect {
 }
 
 impl PowerLane {
-    /// Nothing is known yet.
-    pub fn new(machine: MachineId) -> Self {
+    /// Nothing is known yet; the state is read at once, and then once in each `read_every`.
+    pub fn new(machine: MachineId, read_every: Duration) -> Self {
         Self {
             machine,
+            read_every,
             working: None,
             told: None,
             fault: None,
@@ -181,8 +185,8 @@ impl PowerLane {
     fn faulted(&mut self, fault: PowerFault, effects: &mut Vec<PowerEffect>) {
         // Told again after the fault is over, so that the daemon sees that it is.
         self.told = None;
-        if self.fault != Some(fault.kind) {
-            self.fault = Some(fault.kind);
+        if self.fault.as_ref().map(|before| before.kind) != Some(fault.kind) {
+            self.fault = Some(fault.clone());
             effects.push(PowerEffect::Tell(FactBody::BmcFault {
                 machine: self.machine,
                 fault: fault.kind,
@@ -194,12 +198,27 @@ impl PowerLane {
         }
     }
 
+    /// The machine's moment after a reading: at least half an interval later.
+    fn scheduled(&self, read: Timestamp) -> Timestamp {
+        let every = i64::try_from(self.read_every.as_millis())
+            .unwrap_or(i64::MAX)
+            .max(1);
+        let phase = i64::from(spread(self.machine)) % every;
+        let earliest = read.plus(self.read_every / 2);
+        let wait = (phase - earliest.unix_ms()).rem_euclid(every);
+        earliest.plus(Duration::from_millis(wait.unsigned_abs()))
+    }
+
     fn go_on(&mut self, now: Timestamp, effects: &mut Vec<PowerEffect>) {
-        let locked = self.fault == Some(BmcFaultKind::Credentials);
+        let refusal = self
+            .fault
+            .as_ref()
+            .filter(|fault| fault.kind == BmcFaultKind::Credentials);
+        let locked = refusal.is_some();
         if let Some(working) = &self.working
             && (locked || working.deadline <= now)
         {
-            effects.extend(working.give_up(locked));
+            effects.extend(working.give_up(refusal));
             self.working = None;
         }
         if self.busy {
@@ -209,15 +228,15 @@ impl PowerLane {
         if locked {
             return;
         }
-        let (every, command) = match &self.working {
-            None => (READ_EVERY, None),
-            Some(working) => (READ_EVERY_BUSY, working.next(now)),
-        };
+        let command = self.working.as_ref().and_then(|working| working.next(now));
         let unread = self
             .working
             .as_ref()
             .is_some_and(|working| working.read.is_none());
-        let read_due = self.read.map(|read| read.plus(every));
+        let read_due = self.read.map(|read| match &self.working {
+            None => self.scheduled(read),
+            Some(_) => read.plus(READ_EVERY_BUSY),
+        });
         let soon_enough = read_due.is_some_and(|due| due > now);
         // An order's first reading does not wait for the schedule, unless the last one just failed.
         let read_now = !soon_enough || (unread && self.fault.is_none());
@@ -262,22 +281,29 @@ impl Working {
         Some(PowerEffect::Command(self.wanted))
     }
 
-    fn give_up(&self, locked: bool) -> [PowerEffect; 2] {
+    fn give_up(&self, refusal: Option<&PowerFault>) -> [PowerEffect; 2] {
         let (what, order) = (self.wanted, self.reference);
         let step = match (self.read, self.commanded) {
             (None, _) => "read power".to_owned(),
             (Some(_), _) => format!("power {}", word(what)),
         };
-        let error = match (&self.error, locked) {
+        let error = match (&self.error, refusal) {
             (Some(error), _) => error.clone(),
-            (None, true) => "the BMC refuses the account".to_owned(),
-            (None, false) => format!("its time is over and the machine is not {}", word(what)),
+            (None, Some(refusal)) => format!("the BMC refuses the account: {}", refusal.detail),
+            (None, None) => format!("its time is over and the machine is not {}", word(what)),
         };
         [
             PowerEffect::Tell(FactBody::OrderFailed { order, step, error }),
             PowerEffect::Ended(order),
         ]
     }
+}
+
+/// FNV-1a over the id: machines that were claimed one after the other shall not be read one upon the other.
+fn spread(machine: MachineId) -> u32 {
+    machine.0.bytes().iter().fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 fn is_wanted(wanted: PowerWanted, seen: PowerSeen) -> bool {

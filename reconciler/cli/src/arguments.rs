@@ -226,6 +226,40 @@ pub(crate) enum MachineCommand {
         #[arg(long)]
         patch: bool,
     },
+    /// Switch a machine, or say whether it has power.
+    Power(Power),
+}
+
+/// Switch a machine, or say whether it has power. What a person switched is not fought; a commit that wants
+/// something else of the machine takes over.
+#[derive(Debug, Args)]
+pub(crate) struct Power {
+    /// The machine's name or id.
+    pub(crate) machine: String,
+    /// What to do.
+    #[arg(value_enum)]
+    pub(crate) action: PowerAction,
+    /// Why, for whoever reads the log.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// Stay until the machine is seen as ordered; exit with 1 if the BMC does not bring it about.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// What can be done to a machine's power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PowerAction {
+    /// On.
+    On,
+    /// Off at once, as if the plug were pulled.
+    Off,
+    /// Off by asking the operating system.
+    SoftOff,
+    /// Off, seen off, then on.
+    Cycle,
+    /// Say whether it has power, since when, and how fresh that is.
+    Status,
 }
 
 /// Rack agents.

@@ -6,8 +6,9 @@ use crate::plan;
 use crate::plan_text;
 use crate::say::{say, say_json};
 use crate::status::line;
-use reconciler_core::people::{self, DiscoveredMachine, MachineDetail, RecoverAnswer};
+use reconciler_core::people::{self, DiscoveredMachine, MachineDetail, RecoverAnswer, Status};
 use reconciler_core::plan::Plan;
+use reconciler_core::status;
 use serde::Serialize;
 
 fn pretty(value: &impl Serialize) -> String {
@@ -74,20 +75,39 @@ pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn detail(client: &Client, name: &str) -> Result<MachineDetail, Failure> {
+pub(crate) fn detail(client: &Client, name: &str) -> Result<MachineDetail, Failure> {
     if name.contains(['/', '?', '#', '%']) {
         return Err(Failure::Usage(format!("{name:?} is no machine's name")));
     }
     client.get(&format!("{}{name}", people::MACHINES))
 }
 
-/// Why a machine is where it is.
+/// Why a machine is where it is, or a deployment lacks machines.
 pub(crate) fn why(client: &Client, name: &str, json: bool) -> Result<Exit, Failure> {
+    if let Some(name) = name.strip_prefix("deployment.") {
+        return why_deployment(client, name, json);
+    }
     let detail = detail(client, name)?;
     if json {
         say_json(pretty(&detail.status))?;
     } else {
         say(format_args!("{}", detail.why.trim_end()))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn why_deployment(client: &Client, name: &str, json: bool) -> Result<Exit, Failure> {
+    let status: Status = client.get(people::STATUS)?;
+    let mut deployments = status.deployments.iter();
+    let Some(found) = deployments.find(|deployment| deployment.name.as_str() == name) else {
+        return Err(Failure::Usage(format!(
+            "no deployment {name:?} has machines, or lacks some"
+        )));
+    };
+    if json {
+        say_json(pretty(found))?;
+    } else {
+        say(format_args!("{}", status::why_deployment(found).trim_end()))?;
     }
     Ok(Exit::Done)
 }

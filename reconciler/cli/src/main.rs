@@ -23,6 +23,7 @@ mod machine;
 mod manual;
 mod plan;
 mod plan_text;
+mod power;
 mod removed;
 mod say;
 mod status;
@@ -97,6 +98,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Machine(MachineCommand::Discovered { patch }) => {
             machine::discovered(&online()?, *patch, json)
         }
+        Command::Machine(MachineCommand::Power(wish)) => power::run(&online()?, wish, json),
         Command::Agent(wish) => agent::run(&online()?, wish, json),
         Command::Removed(wish) => removed::run(wish, json),
         Command::Image(ImageCommand::Build(wish)) => image_command::build(wish, json),

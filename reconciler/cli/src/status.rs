@@ -89,6 +89,16 @@ pub(crate) fn render(status: &Status) -> String {
         ));
         say(format!("{}: {}", stopped.code, stopped.message));
     }
+    let short = status
+        .deployments
+        .iter()
+        .filter_map(|deployment| Some((&deployment.name, deployment.lacks.as_ref()?)));
+    for (name, (code, text)) in short {
+        let first = text.lines().next().unwrap_or_default();
+        say(format!(
+            "\ndeployment.{name}  {code}: {first}\nSee `muster why deployment.{name}`."
+        ));
+    }
     if status.machines.is_empty() {
         return out;
     }

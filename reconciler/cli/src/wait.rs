@@ -141,6 +141,9 @@ mod tests {
             wait: condition.map(|condition| Wait::new(condition, now(), "evidence")),
             proposed: None,
             power: None,
+            power_as_of: None,
+            power_order: None,
+            bmc_fault: None,
             percent: None,
             addresses: Vec::new(),
             origin: "fleet.toml:1".to_owned(),
@@ -157,6 +160,7 @@ mod tests {
             source: None,
             restored: None,
             machines: (1..).zip(waits).map(machine).collect(),
+            deployments: Vec::new(),
             agents: BTreeMap::new(),
         }
     }

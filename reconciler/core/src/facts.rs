@@ -6,9 +6,10 @@
 
 mod fold;
 
+use rack_api::boot_order::BootOrderSeen;
 use rack_api::fact::{BmcFaultKind, BootEvidence, Fact, PowerSeen, StepState};
 use rack_api::inventory::Inventory;
-use rack_api::job::{Deploy, Job, JobRef};
+use rack_api::job::{Deploy, Erase, Job, JobRef};
 use rack_api::order::{Action, Lane, NextBoot, Order, PowerWanted};
 use schema_ids::{BindingId, Digest, DiskId, Generation, Name, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,8 @@ pub struct MachineFacts {
     pub inventory: Option<Seen<Inventory>>,
     /// The generation of the job that took it.
     pub inspected_in: Option<Generation>,
+    /// The firmware's boot order around the newest job that could read it.
+    pub boot_order: Option<Seen<BootOrderSeen>>,
     /// The newest boot from the network; `since` is when it was last added to.
     pub boot: Option<Seen<BootEvidence>>,
     /// When that boot began, by the store's clock; later than it did by as long as its word was under way.
@@ -124,10 +127,12 @@ pub struct MachineFacts {
     /// The newest job of an earlier generation, if it is newer than any of this one: its in-machine
     /// agent may still be up and ask for more.
     pub earlier_job: Option<JobSeen>,
-    /// The newest finished installation, of any generation.
+    /// The newest finished installation, of any generation, unless a disk of it was erased since.
     pub installed: Option<Seen<Installed>>,
     /// The newest word from an installed system.
     pub phoned_home: Option<Seen<PhonedHome>>,
+    /// The newest erasure of each disk, of any generation.
+    pub erased: BTreeMap<DiskId, Seen<Erasure>>,
     /// Answers to "may I write?", oldest first, of the current generation.
     pub starts: Vec<WriteStart>,
     /// The rack agents that serve it.
@@ -188,6 +193,29 @@ pub struct Installed {
     pub spec: Digest,
     /// The disks written.
     pub disks: Vec<DiskId>,
+}
+
+/// The record of a disk's erasure, kept for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// The job that did it.
+    pub job: JobRef,
+    /// The binding whose disk it was.
+    pub binding: BindingId,
+    /// How, in words.
+    pub method: String,
+    /// What was read back, in words.
+    pub sample: String,
+}
+
+/// Since when every disk of a release is on record as erased for it; `None` while one is missing.
+pub fn erased_for(erase: &Erase, records: &BTreeMap<DiskId, Seen<Erasure>>) -> Option<Timestamp> {
+    let of = |disk: &DiskId| {
+        let record = records.get(disk)?;
+        (record.value.binding == erase.binding).then_some(record.since)
+    };
+    let times: Option<Vec<Timestamp>> = erase.disks.iter().map(|erased| of(&erased.disk)).collect();
+    times?.into_iter().max()
 }
 
 /// An installed system's word.
@@ -251,6 +279,11 @@ impl MachineFacts {
                 "a system phoned home that could not tell the disk of {root_device}"
             )),
         }
+    }
+
+    /// Since when a release is over: every disk of it is on record as erased.
+    pub fn erased_for(&self, erase: &Erase) -> Option<Timestamp> {
+        erased_for(erase, &self.erased)
     }
 
     /// The newest order of a lane, of the current generation.

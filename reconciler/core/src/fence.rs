@@ -11,10 +11,11 @@ use crate::intent::Intent;
 use crate::plan::MachinePlan;
 use crate::plan::identity::{Evidence, Match};
 use rack_api::fact::DiskSeen;
-use rack_api::job::{Deploy, DiskPlan};
+use rack_api::job::{Deploy, Erase};
 use rack_api::machine::{GoRequest, Verdict};
 use rack_api::order::{Action, Lane, NextBoot};
 use rack_api::sync::BootGoRequest;
+use rack_api::writes::{Agreed, Leaves, Writes};
 use schema_ids::{ContentId, Generation, Incarnation, MachineId};
 
 /// What a question is judged by.
@@ -37,9 +38,17 @@ type Refusal = (Condition, String);
 
 /// "May I write?"
 pub fn judge(ground: &Ground<'_>, request: &GoRequest) -> Verdict {
-    let judged = wanted(ground, request)
-        .and_then(|deploy| same_machine(ground, request).map(|()| deploy))
-        .and_then(|deploy| disks(deploy, ground.machine.wanted.generation, &request.disks));
+    let judged = ordered(ground, request).and_then(|()| match &ground.machine.wanted.intent {
+        Intent::Deployed(deploy) => {
+            not_installed(ground, deploy).and_then(|()| may_write(ground, request, &deploy.writes()))
+        }
+        Intent::Released(erase) => {
+            not_erased(ground, erase).and_then(|()| may_write(ground, request, &erase.writes()))
+        }
+        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } | Intent::Retired => {
+            Err((Condition::StepFailed, "nothing is to be written".to_owned()))
+        }
+    });
     match judged {
         Ok(()) => Verdict::Go,
         Err((condition, reason)) => Verdict::Refuse {
@@ -57,8 +66,8 @@ pub fn may_boot(ground: &Ground<'_>, request: &BootGoRequest) -> bool {
         && ordered_attempt(ground) == Some(request.attempt)
 }
 
-/// The job is the one that is wanted, and its installation has not been done.
-fn wanted<'a>(ground: &Ground<'a>, request: &GoRequest) -> Result<&'a Deploy, Refusal> {
+/// The job is the one that is wanted.
+fn ordered(ground: &Ground<'_>, request: &GoRequest) -> Result<(), Refusal> {
     let stale = |why: String| Err((Condition::StepFailed, why));
     if let Some(held) = ground.held {
         return Err((Condition::Held, held.to_owned()));
@@ -76,21 +85,46 @@ fn wanted<'a>(ground: &Ground<'a>, request: &GoRequest) -> Result<&'a Deploy, Re
             request.job.attempt
         ));
     }
-    let Intent::Deployed(deploy) = &ground.machine.wanted.intent else {
-        return stale("no installation is wanted".to_owned());
-    };
-    if deploy.binding != request.binding {
-        return stale(format!(
+    Ok(())
+}
+
+/// Its installation has not been done.
+fn not_installed(ground: &Ground<'_>, deploy: &Deploy) -> Result<(), Refusal> {
+    match ground.facts.installed_as(deploy) {
+        None => Ok(()),
+        Some(_) => {
+            let why = "this installation is already done; nothing may be written again".to_owned();
+            Err((Condition::NotSeenAfterInstall, why))
+        }
+    }
+}
+
+/// Its disks have not been erased, all of them.
+fn not_erased(ground: &Ground<'_>, erase: &Erase) -> Result<(), Refusal> {
+    match ground.facts.erased_for(erase) {
+        None => Ok(()),
+        Some(_) => Err((
+            Condition::StepFailed,
+            "every disk is erased already; nothing may be written again".to_owned(),
+        )),
+    }
+}
+
+/// The binding, the machine and its disks are those of the plan.
+fn may_write<D: Agreed>(
+    ground: &Ground<'_>,
+    request: &GoRequest,
+    writes: &Writes<'_, D>,
+) -> Result<(), Refusal> {
+    if writes.binding != request.binding {
+        let why = format!(
             "the job is for binding {}, wanted is {}",
-            request.binding, deploy.binding
-        ));
+            request.binding, writes.binding
+        );
+        return Err((Condition::StepFailed, why));
     }
-    let done = ground.facts.installed.as_ref().map(|seen| &seen.value);
-    if done.is_some_and(|done| done.binding == deploy.binding && done.spec == deploy.spec) {
-        let why = "this installation is already done; nothing may be written again".to_owned();
-        return Err((Condition::NotSeenAfterInstall, why));
-    }
-    Ok(deploy)
+    same_machine(ground, request)?;
+    disks(writes, ground.machine.wanted.generation, &request.disks)
 }
 
 /// The attempt of the job that the standing boot order names.
@@ -139,20 +173,24 @@ enum Holds {
 
 /// Every disk may be written; or, where some carry the final marker, all others carry the first: final
 /// markers are written when everything is on all disks, so the missing ones may follow, and nothing else.
-fn disks(deploy: &Deploy, generation: Generation, seen: &[DiskSeen]) -> Result<(), Refusal> {
-    let held = deploy
+fn disks<D: Agreed>(
+    writes: &Writes<'_, D>,
+    generation: Generation,
+    seen: &[DiskSeen],
+) -> Result<(), Refusal> {
+    let held = writes
         .disks
         .iter()
-        .map(|plan| holds(plan, deploy, generation, seen))
+        .map(|plan| holds(plan, writes, generation, seen))
         .collect::<Result<Vec<Holds>, Refusal>>()?;
     if !held.contains(&Holds::Finished) {
         return Ok(());
     }
-    let mut disks = deploy.disks.iter().zip(&held);
+    let mut disks = writes.disks.iter().zip(&held);
     if let Some((plan, _)) = disks.find(|(_, holds)| **holds == Holds::MayGo) {
         let why = format!(
             "{} was not written by the installation that other disks say is done",
-            plan.disk
+            plan.disk()
         );
         return Err((Condition::UnexpectedContents, why));
     }
@@ -164,23 +202,25 @@ fn disks(deploy: &Deploy, generation: Generation, seen: &[DiskSeen]) -> Result<(
 }
 
 /// The disk is there, and holds nothing that is somebody else's.
-fn holds(
-    plan: &DiskPlan,
-    deploy: &Deploy,
+fn holds<D: Agreed>(
+    plan: &D,
+    writes: &Writes<'_, D>,
     generation: Generation,
     seen: &[DiskSeen],
 ) -> Result<Holds, Refusal> {
-    let mut found = seen.iter().filter(|seen| seen.disk == plan.disk);
+    let mut found = seen.iter().filter(|seen| seen.disk == *plan.disk());
     let (Some(disk), None) = (found.next(), found.next()) else {
         return Err((
             Condition::DiskMissing,
-            format!("{} is not there exactly once", plan.disk),
+            format!("{} is not there exactly once", plan.disk()),
         ));
     };
-    if disk.size_bytes != plan.size_bytes {
+    if disk.size_bytes != plan.size_bytes() {
         let why = format!(
             "{} has {} bytes, planned were {}",
-            plan.disk, disk.size_bytes, plan.size_bytes
+            plan.disk(),
+            disk.size_bytes,
+            plan.size_bytes()
         );
         return Err((Condition::DiskMissing, why));
     }
@@ -190,22 +230,27 @@ fn holds(
         generation: written,
         installed,
     } = &disk.content
-        && *binding == deploy.binding
+        && *binding == writes.binding
     {
-        let (written, wanted) = ((*incarnation, *written), (deploy.incarnation.number, generation));
-        if written == wanted {
+        let (written, wanted) = ((*incarnation, *written), (writes.incarnation.number, generation));
+        let finishes = writes.leaves == Leaves::System;
+        if written == wanted && (!*installed || finishes) {
             return Ok(if *installed { Holds::Finished } else { Holds::Begun });
         }
         if !*installed && written < wanted {
             return Ok(Holds::MayGo);
         }
     }
-    if disk.content == plan.agreed {
+    // Where nothing is left, a disk that holds nothing is as it shall be.
+    let erased = writes.leaves == Leaves::Nothing && disk.content == ContentId::Blank;
+    if erased || disk.content == *plan.agreed() {
         return Ok(Holds::MayGo);
     }
     let why = format!(
         "{} holds {}, agreed to erase was {}",
-        plan.disk, disk.content, plan.agreed
+        plan.disk(),
+        disk.content,
+        plan.agreed()
     );
     Err((Condition::UnexpectedContents, why))
 }

@@ -1,6 +1,6 @@
 //! What the adopted plan wants of one machine.
 
-use rack_api::job::Deploy;
+use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, Generation};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,10 @@ pub enum Intent {
         /// The binding that stays.
         binding: BindingId,
     },
+    /// Leaves its slot: what its binding wrote is erased, and until then the binding keeps disks and addresses.
+    Released(Box<Erase>),
+    /// No longer ours to manage: switched off, then no order is given any more.
+    Retired,
 }
 
 impl Intent {

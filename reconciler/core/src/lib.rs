@@ -10,6 +10,7 @@
 //! line, CI and the simulator run the same functions. Phases are derived here and stored nowhere.
 
 pub mod admit;
+mod boot_order;
 pub mod condition;
 pub mod discovered;
 pub mod facts;

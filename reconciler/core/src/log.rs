@@ -3,6 +3,7 @@
 //! Text of machines, firmware and strangers ends up here, and then on someone's terminal: [`line`] lets no
 //! control character through and cuts what is too long. Nothing here decides.
 
+use crate::boot_order;
 use rack_api::fact::{BmcFaultKind, BootEvidence, FactBody, PowerSeen, StepState};
 use rack_api::inventory::Inventory;
 use rack_api::order::OrderRef;
@@ -20,6 +21,11 @@ pub fn line(text: &str) -> String {
         None => whole,
         Some((end, _)) => format!("{} ...", &whole[..end]),
     }
+}
+
+/// What a BMC's driver said, for a line that says already that it is of the BMC.
+pub(crate) fn of_the_bmc(detail: &str) -> &str {
+    detail.strip_prefix("BMC ").unwrap_or(detail)
 }
 
 /// A fact in words.
@@ -43,7 +49,7 @@ pub fn fact(body: &FactBody) -> String {
                 BmcFaultKind::Refused => "refuses",
                 BmcFaultKind::Garbled => "answers what nobody can read",
             };
-            format!("BMC {how}: {detail}")
+            format!("BMC {how}: {}", of_the_bmc(detail))
         }
         FactBody::OrderTaken { order } => format!("{} taken", place(order)),
         FactBody::OrderRefused { order, why } => format!("{} refused: {why}", place(order)),
@@ -56,13 +62,18 @@ pub fn fact(body: &FactBody) -> String {
             format!("job begun: generation {}, try {}", job.generation, job.attempt)
         }
         FactBody::Inventory { inventory, .. } => format!("inspected: {}", made_of(inventory)),
+        FactBody::BootOrder { order, .. } => {
+            format!("the firmware starts {}", boot_order::words(&order.left))
+        }
         FactBody::Step { step, state, .. } => match state {
             StepState::Started => format!("{step}: begun"),
             StepState::Progress { done, .. } => format!("{step}: {} MiB", done >> 20),
             StepState::Done => format!("{step}: done"),
             StepState::Failed { code, error } => format!("{step} FAILED, {code}: {error}"),
         },
-        FactBody::Erased { disk, method, .. } => format!("disk {disk} erased ({method})"),
+        FactBody::Erased {
+            disk, method, sample, ..
+        } => format!("disk {disk} erased ({method}): {sample}"),
         FactBody::Installed { disks, .. } => {
             let disks: Vec<_> = disks.iter().map(DiskId::as_str).collect();
             format!("installed on {}", disks.join(", "))

@@ -5,13 +5,18 @@
 //! nothing: asked again with the same values it says the same. It never grants itself anything; see
 //! [`crate::admit`].
 
+mod by_hand;
 mod clock;
 mod commission;
 mod deploy;
+mod drift;
 mod job;
 mod orders;
 mod power;
+mod release;
 mod retry;
+
+pub use by_hand::{PowerWish, Refused, Wish};
 
 use crate::condition::{Condition, Wait};
 use crate::facts::MachineFacts;
@@ -85,6 +90,9 @@ pub fn next(machine: &MachinePlan, facts: &MachineFacts, around: &Around<'_>, no
     if let Some(why) = around.restored {
         return Decision::Wait(Wait::new(Condition::StateRestored, around.planned, why));
     }
+    if let Some(decision) = by_hand::standing(&case) {
+        return decision;
+    }
     match &machine.wanted.intent {
         Intent::Observe { .. } => case.rest(),
         Intent::Orphaned { .. } => {
@@ -93,6 +101,8 @@ pub fn next(machine: &MachinePlan, facts: &MachineFacts, around: &Around<'_>, no
         }
         Intent::Ready { look } => commission::ready(&case, *look),
         Intent::Deployed(deploy) => deploy::deployed(&case, deploy),
+        Intent::Released(erase) => release::released(&case, erase),
+        Intent::Retired => release::retired(&case),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What planning reads of the world: one snapshot, with its time.
 
+use crate::facts::{Erasure, Seen};
 use rack_api::inventory::Inventory;
 use schema_ids::{
     BindingId, ContentId, DiskId, Generation, Incarnation, Mac, MachineId, Name, Timestamp, Uuid,
@@ -40,8 +41,14 @@ pub struct ObservedMachine {
     pub inspected: Option<Timestamp>,
     /// Whether an installation by us ever began on it.
     pub ever_written: bool,
-    /// The newest finished installation.
+    /// The newest finished installation, unless a disk of it was erased since.
     pub installed: Option<InstalledBinding>,
+    /// The latest generation whose job was told that it may write. Snapshots of before it was kept have none.
+    #[serde(default)]
+    pub written_in: Option<Generation>,
+    /// The newest erasure of each disk.
+    #[serde(default)]
+    pub erased: BTreeMap<DiskId, Seen<Erasure>>,
 }
 
 /// A finished installation.

@@ -5,12 +5,15 @@
 pub mod agents;
 
 use crate::condition::Condition;
+use crate::facts::{Erasure, Seen};
+use crate::next::PowerWish;
 use crate::observed::Discovered;
 use crate::phase::Mark;
 use crate::plan::{MachinePlan, Plan};
-use crate::status::MachineStatus;
+use crate::status::{DeploymentStatus, MachineStatus};
 use rack_api::inventory::Inventory;
-use schema_ids::{Digest, Incarnation, Mac, MachineId, Name, Timestamp};
+use rack_api::order::OrderRef;
+use schema_ids::{Digest, DiskId, Incarnation, Mac, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,6 +21,8 @@ use std::collections::BTreeMap;
 pub const STATUS: &str = "/v1/status";
 /// `GET` [`MachineDetail`]: this and the machine's name or id.
 pub const MACHINES: &str = "/v1/machines/";
+/// After a machine's name: `POST` [`PowerRequest`], answered by [`PowerAnswer`].
+pub const POWER: &str = "/power";
 /// `GET` a list of [`DiscoveredMachine`].
 pub const DISCOVERED: &str = "/v1/discovered";
 /// `POST` [`PlanRequest`], answered by [`PlanAnswer`].
@@ -64,6 +69,9 @@ pub struct Status {
     pub restored: Option<String>,
     /// Machines by name.
     pub machines: Vec<MachineStatus>,
+    /// Deployments that have machines, or lack some, by name.
+    #[serde(default)]
+    pub deployments: Vec<DeploymentStatus>,
     /// Rack agents and when they were last heard.
     pub agents: BTreeMap<Name, Timestamp>,
 }
@@ -137,6 +145,9 @@ pub struct MachineDetail {
     pub plan: MachinePlan,
     /// What it is made of.
     pub inventory: Option<Inventory>,
+    /// The newest erasure of each of its disks, the record of which is kept for ever.
+    #[serde(default)]
+    pub erased: BTreeMap<DiskId, Seen<Erasure>>,
     /// Why it is where it is, as text.
     pub why: String,
 }
@@ -191,6 +202,25 @@ pub struct ApproveRequest {
     pub plan: String,
     /// The wipe-set's digest, `w-…`.
     pub wipe_set: String,
+}
+
+/// "Switch this machine." `POST` to [`MACHINES`], the machine's name and [`POWER`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerRequest {
+    /// What.
+    pub power: PowerWish,
+    /// Why, for the audit.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// The order that was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerAnswer {
+    /// Which.
+    pub order: OrderRef,
+    /// In words.
+    pub cause: String,
 }
 
 /// The new life.
@@ -299,7 +329,9 @@ pub fn standing(status: &MachineStatus) -> Standing {
         };
     };
     match wait.condition {
-        Condition::Orphaned | Condition::PowerDrift | Condition::DisksKept => Standing::AsWanted,
+        Condition::Orphaned | Condition::PowerDrift | Condition::PowerOrdered | Condition::DisksKept => {
+            Standing::AsWanted
+        }
         Condition::Held => Standing::Held,
         Condition::Budget => Standing::Queued,
         Condition::RackSilent => Standing::Unseen,

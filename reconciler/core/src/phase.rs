@@ -4,6 +4,7 @@ mod table;
 
 pub use table::{PhaseRow, page};
 
+use crate::boot_order;
 use crate::condition::Condition;
 use crate::facts::MachineFacts;
 use crate::intent::Intent;
@@ -72,6 +73,8 @@ pub enum Mark {
     Orphaned,
     /// Holds what is not ours.
     Foreign,
+    /// Its firmware starts something else before the rack or its own system.
+    Misordered,
     /// Waits with no end in sight without a person.
     Stalled,
 }
@@ -93,9 +96,15 @@ pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -
         Intent::Observe { .. } if facts.inventory.is_none() => Phase::New,
         Intent::Observe { .. } => Phase::Ready,
         Intent::Orphaned { .. } => Phase::Deployed,
+        Intent::Retired => Phase::Retired,
+        Intent::Released(_) => failed.unwrap_or(match facts.job.is_some() || !facts.starts.is_empty() {
+            true => Phase::Erasing,
+            false => Phase::Releasing,
+        }),
         Intent::Ready { .. } => {
             failed.unwrap_or(match (&facts.inventory, decision, facts.orders.is_empty()) {
                 (Some(_), Decision::Settled, _) => Phase::Ready,
+                (Some(_), Decision::Wait(wait), _) if switched(wait.condition) => Phase::Ready,
                 (None, _, true) => Phase::New,
                 _ => Phase::Commissioning,
             })
@@ -143,8 +152,14 @@ fn needs_person(condition: Condition) -> bool {
                 | Condition::Held
                 | Condition::Orphaned
                 | Condition::PowerDrift
+                | Condition::PowerOrdered
                 | Condition::DisksKept
         )
+}
+
+/// Conditions of a machine that is as wanted but for its power.
+fn switched(condition: Condition) -> bool {
+    matches!(condition, Condition::PowerDrift | Condition::PowerOrdered)
 }
 
 fn failed_step(facts: &MachineFacts) -> Option<String> {
@@ -167,6 +182,7 @@ fn marks(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -> BT
             Mark::Orphaned,
             matches!(machine.wanted.intent, Intent::Orphaned { .. }),
         ),
+        (Mark::Misordered, boot_order::fault(machine, facts).is_some()),
         (Mark::Foreign, waits == Some(Condition::UnexpectedContents)),
     ]
     .into_iter()

@@ -2,10 +2,12 @@
 
 mod addresses;
 pub mod adoption;
+pub mod allocate;
 mod changes;
 mod claim;
 mod compose;
 mod contents;
+mod counted;
 mod deployment;
 mod digest;
 mod guards;
@@ -14,13 +16,17 @@ mod interfaces;
 mod layout;
 mod links;
 mod machines;
+mod moved;
 mod network;
+mod release;
+mod required;
 mod slots;
 
 use crate::condition::Condition;
 use crate::intent::Wanted;
 use crate::observed::{Binding, DiskContents, Observed};
-use rack_api::config::{Enlist, Ephemeral, Subnet};
+use rack_api::boot_order::BootOrder;
+use rack_api::config::{Enlist, Ephemeral, Relay, Subnet};
 use rack_api::inventory::FirmwareKind;
 use rack_api::job::Deploy;
 use schema_fleet::BootTimeout;
@@ -47,7 +53,7 @@ pub struct Plan {
     pub links: BTreeMap<String, LinkPlan>,
     /// The system that jobs run in.
     pub ephemeral: Option<Ephemeral>,
-    /// Every machine that is or was declared and has not been retired.
+    /// Every machine that is or was declared; a retired one for as long as its `removed` entry stands.
     pub machines: BTreeMap<MachineId, MachinePlan>,
     /// Bindings that this plan keeps or makes.
     pub bindings: BTreeMap<BindingId, Binding>,
@@ -72,8 +78,11 @@ pub struct LinkPlan {
     pub enlist: Enlist,
     /// Subnets, with whole dynamic ranges: the daemon splits them among the link's agents.
     pub subnets: Vec<Subnet>,
-    /// The rack agents that stand on it.
+    /// The rack agents that stand on it, or that its relays lead to.
     pub agents: BTreeSet<Name>,
+    /// Set where they do not stand on it.
+    #[serde(default)]
+    pub relay: Option<Relay>,
 }
 
 /// A machine as planned.
@@ -89,10 +98,19 @@ pub struct MachinePlan {
     pub nics: Vec<NicPlan>,
     /// Firmware, from git or the inventory.
     pub firmware: FirmwareKind,
+    /// What its firmware shall try first: `boot.order`.
+    #[serde(default)]
+    pub boot_order: BootOrder,
+    /// Whether its firmware starts signed loaders only: `boot.secure-boot`.
+    #[serde(default)]
+    pub secure_boot: bool,
     /// The longest time without news while it starts: `boot.timeout`. Plans stored before there was one
     /// have the default.
     #[serde(default = "boot_timeout_default")]
     pub boot_timeout_seconds: u64,
+    /// Whether git says `power = "on"`: found off while deployed, it is switched on again.
+    #[serde(default)]
+    pub keep_on: bool,
     /// The highest `inspect` that git ever said.
     #[serde(default)]
     pub inspect: u64,

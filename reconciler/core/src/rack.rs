@@ -11,7 +11,7 @@ use rack_api::config::{
     AddressRange, BmcAccess, Desired, Enlist, Known, Link, RackConfig, RackMachine, RackNic, Subnet,
 };
 use rack_api::order::{Lane, Order};
-use schema_ids::{Incarnation, Mac, MachineId, Name};
+use schema_ids::{Digest, Incarnation, Mac, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -77,6 +77,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
             hostname: Some(hostname(machine)),
             installed: inputs.written.contains(id),
             firmware: machine.firmware,
+            secure_boot: machine.secure_boot,
             bmc,
             refuse: refused(machine),
         };
@@ -85,10 +86,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
     // What is still to be installed here, and what every job runs in.
     let images = mine()
         .filter(|(id, _)| plan.wipe_set.entries.contains_key(id))
-        .filter_map(|(_, machine)| match &machine.wanted.intent {
-            Intent::Deployed(deploy) => Some(deploy.image.digest),
-            Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
-        });
+        .filter_map(|(_, machine)| installed(&machine.wanted.intent));
     let ephemeral = plan
         .ephemeral
         .iter()
@@ -118,6 +116,18 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
     }
 }
 
+/// The image that an intent installs.
+fn installed(intent: &Intent) -> Option<Digest> {
+    match intent {
+        Intent::Deployed(deploy) => Some(deploy.image.digest),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => None,
+    }
+}
+
 /// Whose each interface is. Where an entry has an interface of a machine that git no longer names, it
 /// is still that machine's: the entry is only observed until a person has said which is which.
 fn owners(plan: &Plan) -> BTreeMap<Mac, MachineId> {
@@ -126,7 +136,8 @@ fn owners(plan: &Plan) -> BTreeMap<Mac, MachineId> {
         blocked != Some(Condition::IdentityAmbiguous)
     };
     let mut machines: Vec<_> = plan.machines.iter().collect();
-    machines.sort_by_key(|(_, machine)| certain(machine));
+    // The last one has it: a retired machine's is anybody's.
+    machines.sort_by_key(|(_, machine)| (machine.wanted.intent != Intent::Retired, certain(machine)));
     let nics = machines
         .into_iter()
         .flat_map(|(id, machine)| machine.nics.iter().map(|nic| (nic.mac, *id)));
@@ -201,7 +212,11 @@ fn standing<'a>(inputs: &Inputs<'a>) -> BTreeMap<(MachineId, Lane), &'a Order> {
 fn hostname(machine: &MachinePlan) -> String {
     match &machine.wanted.intent {
         Intent::Deployed(deploy) => deploy.hostname.clone(),
-        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => machine.name.to_string(),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => machine.name.to_string(),
     }
 }
 
@@ -228,6 +243,7 @@ fn served_link(link: &LinkPlan, agent: &Name) -> Link {
         dhcp: link.dhcp,
         enlist: link.enlist,
         subnets: subnets.collect(),
+        relay: link.relay.clone(),
     }
 }
 

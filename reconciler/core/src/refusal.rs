@@ -69,6 +69,18 @@ refusals! {
         meaning: "An artefact could not be kept: its bytes are not those of its digest, the transfer broke off, it is too large, or the disk is full.",
         person: "The message says which. Free space below musterd's state folder, or send the file again: what was half sent is gone.",
     }
+    Busy BUSY {
+        meaning: "The machine is in the middle of something that is not cut: a job that may be writing, a boot, a power order.",
+        person: "Wait until it is over (`muster status --watch`), or change what is wanted of the machine in git. A job that hangs is given up by its own limit, and can be cut then.",
+    }
+    NoBmc NO_BMC {
+        meaning: "The machine has no BMC that muster could ask.",
+        person: "Switch it at its front, or give it a `bmc` in the fleet.",
+    }
+    Retired RETIRED {
+        meaning: "The machine was retired: it is nobody's of muster's to switch.",
+        person: "Switch it at its front, or take the `removed.machine` entry back and declare it again.",
+    }
     Unreachable UNREACHABLE {
         meaning: "musterd does not answer on its socket.",
         person: "Start it (`systemctl start musterd`), or name its socket with `--socket` or `MUSTER_SOCKET`; you must be allowed to open it.",

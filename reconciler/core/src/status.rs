@@ -2,17 +2,20 @@
 //!
 //! Made anew for each question from plan, facts and decision; nothing here decides.
 
-use crate::condition::Wait;
-use crate::facts::{MachineFacts, OrderSeen, Seen, StepSeen, WriteStart};
+use crate::boot_order;
+use crate::condition::{Condition, Wait};
+use crate::facts::{Erasure, MachineFacts, OrderSeen, Seen, StepSeen, WriteStart};
 use crate::intent::Intent;
 use crate::log;
 use crate::next::Decision;
+use crate::observed::BindingState;
 use crate::phase::{self, Mark, Phase};
-use crate::plan::{Origin, Plan};
+use crate::plan::{MachinePlan, Origin, Plan};
 use rack_api::fact::{BootEvidence, PowerSeen, StepState};
+use rack_api::order::{Lane, PowerWanted};
 use schema_ids::{BindingId, Generation, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// One machine as `muster status` shows it.
@@ -36,12 +39,112 @@ pub struct MachineStatus {
     pub proposed: Option<String>,
     /// The power state as last told, and since when.
     pub power: Option<(PowerSeen, Timestamp)>,
+    /// Up to when the agent that reads its BMC has told all that it knows: how fresh `power` is.
+    #[serde(default)]
+    pub power_as_of: Option<Timestamp>,
+    /// The newest power order of this generation.
+    #[serde(default)]
+    pub power_order: Option<PowerOrder>,
+    /// What is wrong with its BMC, and since when.
+    #[serde(default)]
+    pub bmc_fault: Option<(String, Timestamp)>,
     /// Progress of the running step, percent.
     pub percent: Option<u8>,
     /// The addresses of its installed system.
     pub addresses: Vec<IpAddr>,
     /// Where in git it stands: `file:line`.
     pub origin: String,
+}
+
+/// A power order and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerOrder {
+    /// Its number within the generation.
+    pub number: u32,
+    /// The state it wants.
+    pub wanted: PowerWanted,
+    /// Whether a person gave it.
+    pub by_hand: bool,
+    /// How it ended.
+    pub end: OrderEnd,
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderEnd {
+    /// It has not.
+    UnderWay,
+    /// The state was seen.
+    Done,
+    /// It was given up, for this reason.
+    Failed(String),
+}
+
+/// One deployment as `muster status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentStatus {
+    /// Its name.
+    pub name: Name,
+    /// The machine in each slot that is filled.
+    pub slots: BTreeMap<u32, Name>,
+    /// The code of what it waits on, and why, machine by machine, if it lacks some.
+    pub lacks: Option<(String, String)>,
+}
+
+/// All deployments that have machines, or lack some.
+pub fn deployments(plan: &Plan) -> Vec<DeploymentStatus> {
+    let mut all: BTreeMap<&str, DeploymentStatus> = BTreeMap::new();
+    let new = |name: &Name| DeploymentStatus {
+        name: name.clone(),
+        slots: BTreeMap::new(),
+        lacks: None,
+    };
+    for binding in plan
+        .bindings
+        .values()
+        .filter(|binding| binding.state == BindingState::Active)
+    {
+        let name = &binding.deployment;
+        let machine = plan.machines.get(&binding.machine);
+        let status = all.entry(name.as_str()).or_insert_with(|| new(name));
+        status
+            .slots
+            .extend(machine.map(|machine| (binding.slot, machine.name.clone())));
+    }
+    for note in &plan.notes {
+        let name = note
+            .object
+            .strip_prefix("deployment.")
+            .and_then(|name| name.parse::<Name>().ok());
+        let Some((name, text)) = name.zip(note.object.strip_prefix("deployment.")) else {
+            continue;
+        };
+        let status = all.entry(text).or_insert_with(|| new(&name));
+        status.lacks = Some((note.code.clone(), note.text.clone()));
+    }
+    all.into_values().collect()
+}
+
+/// Everything that explains one deployment, as text: its slots, and why it lacks machines.
+pub fn why_deployment(status: &DeploymentStatus) -> String {
+    let DeploymentStatus { name, slots, lacks } = status;
+    let mut lines = vec![format!("deployment.{name} has {} machines", slots.len())];
+    lines.extend(
+        slots
+            .iter()
+            .map(|(slot, machine)| format!("  slot {slot:<5} {machine}")),
+    );
+    if let Some((code, text)) = lacks {
+        lines.push(format!("  waits on   {code}"));
+        if let Ok(condition) = code.parse::<Condition>() {
+            let row = condition.row();
+            lines.push(format!("  evidence   {text}"));
+            lines.push(format!("  by itself  {}", row.by_itself));
+            lines.push(format!("  next step  {}", row.person));
+        }
+    }
+    lines.iter().map(|entry| indented(entry)).collect()
 }
 
 /// The status of one machine; `None` if the plan does not know it.
@@ -69,10 +172,36 @@ pub fn machine_status(
         wait,
         proposed,
         power: facts.power.as_ref().map(|seen| (seen.value, seen.since)),
+        power_as_of: power_as_of(machine, facts),
+        power_order: facts.newest(Lane::Power).and_then(power_order),
+        bmc_fault: facts
+            .bmc_fault
+            .as_ref()
+            .map(|fault| (log::line(&fault.value.1), fault.since)),
         percent: percent(facts),
         addresses: addresses(plan, &machine.wanted.intent),
         origin: format!("{file}:{line}"),
     })
+}
+
+fn power_order(seen: &OrderSeen) -> Option<PowerOrder> {
+    let end = match (&seen.failed, seen.done) {
+        (_, Some(_)) => OrderEnd::Done,
+        (Some((_, step, error)), None) => OrderEnd::Failed(log::line(&format!("{step}: {error}"))),
+        (None, None) => OrderEnd::UnderWay,
+    };
+    Some(PowerOrder {
+        number: seen.number(),
+        wanted: seen.power()?,
+        by_hand: seen.issued.order.by_hand.is_some(),
+        end,
+    })
+}
+
+/// The last moment for which the BMC's agent has told everything.
+fn power_as_of(machine: &MachinePlan, facts: &MachineFacts) -> Option<Timestamp> {
+    let agent = facts.agents.get(machine.bmc_agent.as_ref()?)?;
+    machine.bmc.as_ref().map(|_| agent.watermark)
 }
 
 /// An intent in words.
@@ -88,6 +217,14 @@ fn wanted(plan: &Plan, intent: &Intent) -> String {
         Intent::Ready { .. } => "ready".to_owned(),
         Intent::Deployed(deploy) => format!("{} {}", slot(&deploy.binding), deploy.image.name),
         Intent::Orphaned { binding } => format!("orphaned {}", slot(binding)),
+        Intent::Released(erase) => {
+            format!(
+                "released from {}, erased ({})",
+                slot(&erase.binding),
+                erase.method.name()
+            )
+        }
+        Intent::Retired => "retired".to_owned(),
     }
 }
 
@@ -95,7 +232,9 @@ fn addresses(plan: &Plan, intent: &Intent) -> Vec<IpAddr> {
     let binding = match intent {
         Intent::Deployed(deploy) => deploy.binding,
         Intent::Orphaned { binding } => *binding,
-        Intent::Observe { .. } | Intent::Ready { .. } => return Vec::new(),
+        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Released(_) | Intent::Retired => {
+            return Vec::new();
+        }
     };
     plan.bindings
         .get(&binding)
@@ -125,7 +264,10 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
         lines.push(format!("  because    {why}"));
     }
     match (&status.wait, &status.proposed) {
-        (Some(wait), _) => lines.extend(wait_lines(wait)),
+        (Some(wait), _) => {
+            lines.extend(wait_lines(wait));
+            lines.extend(console_line(plan, id, wait.condition));
+        }
         (None, Some(proposed)) => lines.push(format!("  about to   {proposed}")),
         (None, None) => lines.push("  waits on   nothing: it is as wanted".to_owned()),
     }
@@ -135,10 +277,17 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
         .filter(|note| note.object == format!("machine.{}", status.name));
     lines.extend(notes.map(|note| format!("  {}  {}", note.code, note.text)));
     if let Some((power, since)) = status.power {
-        lines.push(format!("  power      {power:?} since {since}"));
+        let as_of = status
+            .power_as_of
+            .map_or_else(String::new, |at| format!(", as of {at}"));
+        lines.push(format!("  power      {power:?} since {since}{as_of}"));
     }
     if let Some(fault) = &facts.bmc_fault {
-        lines.push(format!("  BMC        {} since {}", fault.value.1, fault.since));
+        let detail = log::of_the_bmc(&fault.value.1);
+        lines.push(format!("  BMC        {detail} since {}", fault.since));
+    }
+    if let Some(machine) = plan.machines.get(&id) {
+        lines.extend(boot_order::lines(machine, facts));
     }
     if let Some(boot) = &facts.boot {
         lines.extend(boot_lines(boot));
@@ -152,6 +301,11 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
             job.job.attempt, job.last
         ));
     }
+    let erased = facts.erased.iter();
+    lines.extend(erased.map(|(disk, seen)| {
+        let Erasure { method, sample, .. } = &seen.value;
+        format!("  erased     {disk} at {}: {method}; {sample}", seen.since)
+    }));
     if let Some(seen) = &facts.phoned_home {
         let disk = seen
             .value
@@ -196,6 +350,24 @@ fn wait_lines(wait: &Wait) -> Vec<String> {
     lines.push(format!("  by itself  {}", condition.row().by_itself));
     lines.push(format!("  next step  {next_step}"));
     lines
+}
+
+/// Where only the machine's own console tells more: how to look at it, since nobody else does.
+fn console_line(plan: &Plan, id: MachineId, condition: Condition) -> Option<String> {
+    use Condition::{Booting, FirstBoot, JobStalled, NoBoot, NotSeenAfterInstall};
+    if !matches!(
+        condition,
+        NoBoot | Booting | JobStalled | FirstBoot | NotSeenAfterInstall
+    ) {
+        return None;
+    }
+    let bmc = plan.machines.get(&id).and_then(|machine| machine.bmc.as_ref());
+    let how = bmc.map_or("at the machine".to_owned(), |bmc| {
+        format!("`ipmitool -I lanplus -H {} -U USER -a sol activate`", bmc.address)
+    });
+    Some(format!(
+        "  console    not read by muster; look {how}; `muster explain` knows the codes that it shows"
+    ))
 }
 
 /// The last boot from the network, stage by stage. A machine's console is not read: what it shows is in

@@ -10,7 +10,7 @@ use crate::intent::Intent;
 use crate::next::{Around, Decision, Proposal, next};
 use crate::plan::{MachinePlan, Plan};
 use schema_ids::{Generation, Incarnation, MachineId, Name, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Everything that a step decides on.
@@ -37,7 +37,8 @@ pub struct World<'a> {
 /// What to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Plan again with the same commit: these machines have an inventory newer than the plan's.
+    /// Plan again with the same commit: these machines have an inventory newer than the plan's, or their
+    /// release is over.
     Replan {
         /// Which.
         machines: Vec<MachineId>,
@@ -99,8 +100,12 @@ pub fn tick(world: &World<'_>, now: Timestamp) -> Tick {
             *decision = Decision::Wait(world.stopped.cloned().unwrap_or_else(again));
         }
     }
-    if !stale.is_empty() {
-        step.effects.push(Effect::Replan { machines: stale });
+    let over = over(world, &mut step);
+    if !stale.is_empty() || !over.is_empty() {
+        let machines: BTreeSet<MachineId> = stale.into_iter().chain(over).collect();
+        step.effects.push(Effect::Replan {
+            machines: machines.into_iter().collect(),
+        });
     }
     issue(world, &mut step, now);
     release(world, &mut step);
@@ -116,7 +121,11 @@ pub fn around<'a>(world: &World<'a>, id: MachineId, machine: &'a MachinePlan) ->
         .flat_map(|link| link.agents.iter().cloned());
     let binding = match &machine.wanted.intent {
         Intent::Deployed(deploy) => Some(deploy.binding),
-        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => None,
     };
     let deployment = binding.and_then(|binding| world.plan.bindings.get(&binding));
     Around {
@@ -134,6 +143,30 @@ pub fn around<'a>(world: &World<'a>, id: MachineId, machine: &'a MachinePlan) ->
 fn inspected_since(machine: &MachinePlan, facts: &MachineFacts) -> bool {
     let seen = facts.inventory.as_ref().map(|seen| seen.since);
     seen.is_some_and(|seen| machine.inspected.is_none_or(|planned| planned < seen))
+}
+
+/// Machines whose release is over: their binding ends with the next plan, which is all they wait for.
+fn over(world: &World<'_>, step: &mut Tick) -> Vec<MachineId> {
+    let mut over = Vec::new();
+    for (id, machine) in &world.plan.machines {
+        let (Intent::Released(erase), Some(facts)) = (&machine.wanted.intent, world.facts.get(id)) else {
+            continue;
+        };
+        let Some(since) = facts.erased_for(erase) else {
+            continue;
+        };
+        let again = || {
+            Wait::new(
+                Condition::Erasing,
+                since,
+                "every disk is erased; to be planned again",
+            )
+        };
+        let wait = world.stopped.cloned().unwrap_or_else(again);
+        step.decisions.insert(*id, Decision::Wait(wait));
+        over.push(*id);
+    }
+    over
 }
 
 /// Whether it is the plan's word rather than the machine's: an order, or what keeps git's wish out of it.

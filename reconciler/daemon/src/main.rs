@@ -16,6 +16,7 @@ mod listener;
 mod log;
 mod people_door;
 mod pipeline;
+mod power_door;
 mod rack_door;
 mod revision;
 mod roles;

@@ -6,6 +6,7 @@ use crate::images::ImageError;
 use crate::listener::Person;
 use crate::log;
 use crate::pipeline::{self, PipelineError};
+use crate::power_door;
 use crate::revision;
 use crate::world;
 use axum::body::Body;
@@ -16,7 +17,7 @@ use axum::routing::{get, post, put};
 use axum::{Extension, Json, Router};
 use reconciler_core::next::Decision;
 use reconciler_core::people::{self, Refusal};
-use reconciler_core::plan::Plan;
+use reconciler_core::plan::{MachinePlan, Plan};
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::{discovered, status};
 use reconciler_git::CommitInfo;
@@ -33,6 +34,10 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route(people::STATUS, get(get_status))
         .route(&format!("{}{{name}}", people::MACHINES), get(get_machine))
+        .route(
+            &format!("{}{{name}}{}", people::MACHINES, people::POWER),
+            post(power_door::post),
+        )
         .route(people::DISCOVERED, get(get_discovered))
         .route(people::PLAN, post(post_plan))
         .route(&format!("{}{{id}}", people::PLANS), get(get_plan))
@@ -105,6 +110,7 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
         source: daemon.source_trouble(),
         restored: daemon.store.restored().await?,
         machines: Vec::new(),
+        deployments: Vec::new(),
         agents: std::collections::BTreeMap::new(),
     };
     let Some(loaded) = loaded else {
@@ -126,6 +132,7 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
         })
         .collect();
     status.machines.sort_by(|a, b| a.name.cmp(&b.name));
+    status.deployments = status::deployments(&loaded.plan);
     status.agents = loaded
         .agents
         .iter()
@@ -161,31 +168,36 @@ async fn get_machine(
     State(daemon): State<Arc<Daemon>>,
     Path(name): Path<String>,
 ) -> Result<Json<people::MachineDetail>, Refused> {
-    let unknown = || {
-        refused(
-            StatusCode::NOT_FOUND,
-            RefusalCode::NotFound.code(),
-            format!("no machine is called {name:?}"),
-        )
-    };
+    let unknown = || no_machine(&name);
     let loaded = world::load(&daemon).await?.ok_or_else(unknown)?;
-    let by_id = name.parse::<MachineId>().ok();
-    let (id, machine) = loaded
-        .plan
-        .machines
-        .iter()
-        .find(|(id, machine)| Some(**id) == by_id || machine.name.as_str() == name)
-        .ok_or_else(unknown)?;
-    let facts = loaded.facts.get(id).ok_or_else(unknown)?;
+    let (id, machine) = find(&loaded.plan, &name).ok_or_else(unknown)?;
+    let facts = loaded.facts.get(&id).ok_or_else(unknown)?;
     let tick = loaded.tick();
-    let decision = tick.decisions.get(id).unwrap_or(&Decision::Settled);
+    let decision = tick.decisions.get(&id).unwrap_or(&Decision::Settled);
     let detail = people::MachineDetail {
-        status: status::machine_status(&loaded.plan, *id, facts, decision).ok_or_else(unknown)?,
+        status: status::machine_status(&loaded.plan, id, facts, decision).ok_or_else(unknown)?,
         plan: machine.clone(),
         inventory: facts.inventory.as_ref().map(|seen| seen.value.clone()),
-        why: status::why(&loaded.plan, *id, facts, decision),
+        erased: facts.erased.clone(),
+        why: status::why(&loaded.plan, id, facts, decision),
     };
     Ok(Json(detail))
+}
+
+/// The machine of this name or id.
+pub(crate) fn find<'a>(plan: &'a Plan, name: &str) -> Option<(MachineId, &'a MachinePlan)> {
+    let by_id = name.parse::<MachineId>().ok();
+    let mut machines = plan.machines.iter();
+    let found = machines.find(|(id, machine)| Some(**id) == by_id || machine.name.as_str() == name);
+    found.map(|(id, machine)| (*id, machine))
+}
+
+pub(crate) fn no_machine(name: &str) -> Refused {
+    refused(
+        StatusCode::NOT_FOUND,
+        RefusalCode::NotFound.code(),
+        format!("no machine is called {name:?}"),
+    )
 }
 
 async fn get_discovered(

@@ -393,7 +393,11 @@ async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result
 fn image_fault(daemon: &Daemon, ground: &Ground<'_>) -> Option<Fault> {
     match &ground.machine.wanted.intent {
         Intent::Deployed(deploy) => daemon.images.fault(deploy.image.digest),
-        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => None,
     }
 }
 

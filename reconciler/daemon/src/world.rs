@@ -86,7 +86,12 @@ pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, St
 impl Loaded {
     /// What the core makes of it.
     pub(crate) fn tick(&self) -> Tick {
-        let world = World {
+        tick(&self.world(), self.now)
+    }
+
+    /// All that a step decides on.
+    pub(crate) fn world(&self) -> World<'_> {
+        World {
             plan: &self.plan,
             incarnation: self.incarnation,
             facts: &self.facts,
@@ -95,7 +100,6 @@ impl Loaded {
             policy: &self.policy,
             restored: self.restored.as_deref(),
             stopped: self.stopped.as_ref(),
-        };
-        tick(&world, self.now)
+        }
     }
 }

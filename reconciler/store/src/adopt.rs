@@ -27,7 +27,7 @@ pub enum Adoption {
 
 impl Store {
     /// Makes `plan` the adopted one if its parent still is: machines are claimed and renamed, bindings
-    /// made, left and ended, and the audit written, all or nothing. A parent that is the empty plan
+    /// made, renamed, left and ended, and the audit written, all or nothing. A parent that is the empty plan
     /// counts as none. A binding that the plan does not name stays as it is.
     pub async fn adopt(&self, plan: &Plan, by: &By) -> Result<Adoption, StoreError> {
         let adoption = self
@@ -151,7 +151,8 @@ async fn write_bindings_in(
         "INSERT INTO binding (id, deployment, slot, machine, state, made_by)
          SELECT id, deployment, slot, machine, $5, $6
          FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS planned (id, deployment, slot, machine)
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state WHERE binding.state <> 'ended'
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, deployment = excluded.deployment
+             WHERE binding.state <> 'ended'
          RETURNING id",
         &ids,
         &deployments,

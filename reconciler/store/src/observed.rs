@@ -53,8 +53,9 @@ impl Store {
 async fn machines(connection: &mut PgConnection) -> Result<BTreeMap<MachineId, ObservedMachine>, Fault> {
     let mut facts = standing_facts(connection).await?;
     let rows = query!(
-        r#"SELECT id, name, generation, EXISTS (
-               SELECT FROM write_start WHERE write_start.machine = machine.id AND code IS NULL) AS "ever_written!"
+        r#"SELECT id, name, generation, (
+               SELECT max(write_start.generation) FROM write_start
+               WHERE write_start.machine = machine.id AND code IS NULL) AS "written_in?"
            FROM machine"#
     )
     .fetch_all(connection)
@@ -69,7 +70,12 @@ async fn machines(connection: &mut PgConnection) -> Result<BTreeMap<MachineId, O
                 name: read("machine", "name", &row.name)?,
                 inspected: folded.inventory.as_ref().map(|seen| seen.since),
                 inventory: folded.inventory.map(|seen| seen.value),
-                ever_written: row.ever_written,
+                ever_written: row.written_in.is_some(),
+                written_in: row
+                    .written_in
+                    .map(|number| count("write_start", "generation", number).map(Generation))
+                    .transpose()?,
+                erased: folded.erased,
                 installed: folded.installed.map(|seen| InstalledBinding {
                     binding: seen.value.binding,
                     spec: seen.value.spec,
@@ -83,7 +89,8 @@ async fn machines(connection: &mut PgConnection) -> Result<BTreeMap<MachineId, O
         .collect()
 }
 
-/// The inventory and installation that stand, each with the fact since which it does.
+/// The inventory and installation that stand, each with the fact since which it does, and the newest
+/// erasure of each disk.
 async fn standing_facts(
     connection: &mut PgConnection,
 ) -> Result<BTreeMap<MachineId, Vec<StoredFact>>, Fault> {
@@ -104,7 +111,8 @@ async fn standing_facts(
                 ORDER BY position LIMIT 1) AS began)
         SELECT fact.machine AS "machine!", agent, sequence, received_ms, fact.body, inventory.body AS "inventory?"
         FROM fact LEFT JOIN inventory ON inventory.digest = fact.inventory
-        WHERE position IN (SELECT first FROM standing UNION SELECT last FROM standing)
+        WHERE position IN (SELECT first FROM standing UNION SELECT last FROM standing
+            UNION SELECT max(position) FROM fact WHERE kind = 'erased' GROUP BY machine, slot)
         ORDER BY position"#
     )
     .fetch_all(connection)

@@ -59,6 +59,7 @@ impl Place {
             FactBody::Enlisted { mac, .. } => Self::new("enlisted", mac.to_string()).replan(),
             FactBody::JobStarted { job, boot_id } => Self::new("job-started", boot_id.to_string()).job(job),
             FactBody::Inventory { job, .. } => Self::new("inventory", content()).job(job).replan(),
+            FactBody::BootOrder { job, .. } => Self::new("boot-order", digest(body)).job(job),
             FactBody::Step {
                 job,
                 boot_id,
@@ -73,7 +74,7 @@ impl Place {
                 };
                 Self::new("step", format!("{boot_id}/{word}/{step}")).job(job)
             }
-            FactBody::Erased { job, disk, .. } => Self::new("erased", disk.to_string()).job(job),
+            FactBody::Erased { job, disk, .. } => Self::new("erased", disk.to_string()).job(job).replan(),
             FactBody::Installed { job, .. } => Self::new("installed", digest(body)).job(job).replan(),
             FactBody::PhonedHome { machine, .. } => {
                 Self::new("phoned-home", digest(body)).machine(Some(*machine))

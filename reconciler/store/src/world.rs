@@ -107,9 +107,13 @@ async fn facts(
             WHERE kind IN ('order-taken', 'order-refused', 'order-done', 'order-failed')
             GROUP BY machine, kind, agent, slot
             UNION ALL
+            -- The newest erasure of each disk.
+            SELECT max(position), max(position) FROM fact JOIN asked USING (machine)
+            WHERE kind = 'erased' GROUP BY machine, slot
+            UNION ALL
             -- What holds now, since when: the newest of a kind, and the first after something else.
             SELECT began.position, newest.position
-            FROM asked CROSS JOIN unnest('{boot,power,bmc-fault,inventory,installed,phoned-home}'::text[]) AS kinds (kind)
+            FROM asked CROSS JOIN unnest('{boot,power,bmc-fault,inventory,boot-order,installed,phoned-home}'::text[]) AS kinds (kind)
             CROSS JOIN LATERAL (
                 SELECT position, slot FROM fact WHERE machine = asked.machine AND kind = kinds.kind
                 ORDER BY position DESC LIMIT 1) AS newest

@@ -60,6 +60,8 @@ codes! {
     M0106,
     /// An object that is declared and removed or moved at once.
     M0107,
+    /// Renames that lead nowhere sensible: in a circle, or two to one name.
+    M0108,
     /// Two subnets overlap.
     M0201,
     /// A network with host bits.
@@ -130,10 +132,18 @@ codes! {
     M0511,
     /// User-data for an image that takes none.
     M0512,
+    /// Fewer machines in git than a deployment counts.
+    M0601,
     /// One machine deployed twice.
     M0602,
     /// A hostname that is not one, or that two machines would share.
     M0603,
+    /// A deployment that names machines and counts them at once.
+    M0605,
+    /// A count that is nothing, or more than can be.
+    M0606,
+    /// Requirements that no machine can meet.
+    M0608,
     /// A secret's file is not there.
     M0702,
     /// A secret in clear.

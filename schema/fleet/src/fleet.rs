@@ -4,9 +4,9 @@
 
 use crate::kinds::{
     deployment::Deployment, fabric::Fabric, fleet::FleetSettings, image::Image, machine::Machine,
-    moved_machine::MovedMachine, network::Network, pool::Pool, profile::Profile, rack::Rack,
-    removed_deployment::RemovedDeployment, removed_machine::RemovedMachine, secret::Secret, storage::Storage,
-    subnet::Subnet, zone::Zone,
+    moved_deployment::MovedDeployment, moved_machine::MovedMachine, network::Network, pool::Pool,
+    profile::Profile, rack::Rack, removed_deployment::RemovedDeployment, removed_machine::RemovedMachine,
+    secret::Secret, storage::Storage, subnet::Subnet, zone::Zone,
 };
 use crate::value::path::RepositoryPath;
 use schema_ids::Name;
@@ -76,4 +76,6 @@ objects! {
     removed_deployments: RemovedDeployment,
     /// Machines with a new name, by the old one.
     moved_machines: MovedMachine,
+    /// Deployments with a new name, by the old one.
+    moved_deployments: MovedDeployment,
 }

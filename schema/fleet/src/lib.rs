@@ -37,6 +37,7 @@ pub use kinds::{
     image::{Arch, Image, ImageFormat, Part, Proof, UserDataMechanism},
     kinds,
     machine::{Bmc, BmcDriver, Boot, BootMode, BootOrder, Consent, Machine, Nic, Power, Protect},
+    moved_deployment::MovedDeployment,
     moved_machine::MovedMachine,
     network::{
         Address, AddressMode, Bond, BondHash, BondMode, Bridge, LacpRate, Network, Route, VlanInterface,
@@ -44,8 +45,10 @@ pub use kinds::{
     pool::Pool,
     profile::{Profile, Tags},
     rack::Rack,
+    release::Release,
     removed_deployment::RemovedDeployment,
     removed_machine::RemovedMachine,
+    require::{Require, RequiredDisks},
     secret::{Secret, SecretKeys, SecretStore},
     storage::{
         DiskType, Filesystem, FilesystemType, OnRedeploy, Partition, PartitionType, Pick, Raid, RaidLevel,
@@ -59,6 +62,7 @@ pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
 pub use value::{
     BadValue,
+    at_least::{LeastNumber, LeastSize},
     boot_timeout::BootTimeout,
     extent::Extent,
     interval::Interval,

@@ -405,6 +405,7 @@ fn fact_words(body: &FactBody) -> String {
         FactBody::OrderFailed { order: of, step, .. } => format!("order failed, {}: {step}", order(of)),
         FactBody::JobStarted { job: of, .. } => format!("job started, {}", job(of)),
         FactBody::Inventory { job: of, .. } => format!("inventory, {}", job(of)),
+        FactBody::BootOrder { job: of, .. } => format!("boot order, {}", job(of)),
         FactBody::Step {
             job: of, step, state, ..
         } => format!("step {step} {state:?}, {}", job(of)),

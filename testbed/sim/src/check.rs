@@ -9,12 +9,13 @@ use crate::report::Violation;
 use crate::store::deploy_of;
 use crate::world::World;
 use rack_api::fact::Fact;
-use rack_api::job::{Deploy, Job};
+use rack_api::job::{Deploy, Erase, Job};
 use rack_api::sync::Spooled;
 use reconciler_core::condition::Condition;
 use reconciler_core::facts::WriteStart;
 use reconciler_core::intent::{Intent, Wanted};
 use reconciler_core::next::Decision;
+use reconciler_core::observed::BindingState;
 use reconciler_core::plan::Plan;
 use reconciler_core::tick::Tick;
 use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, MachineId, Name};
@@ -40,6 +41,8 @@ pub enum Invariant {
     AgreedContents,
     /// Once finished, an installation is not written again.
     InstalledOnce,
+    /// A release erases no disk but its binding's, and its binding ends when all of them are, on record.
+    ReleasedErased,
     /// No more machines boot, or are erased, at once than may.
     Limits,
     /// What an agent once had on disk is stored, as it was, before the agent forgets it.
@@ -54,7 +57,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::OneBinding,
         Self::OneIntent,
         Self::PlanStands,
@@ -63,6 +66,7 @@ impl Invariant {
         Self::GoOnRecord,
         Self::AgreedContents,
         Self::InstalledOnce,
+        Self::ReleasedErased,
         Self::Limits,
         Self::FactsKept,
         Self::HonestStatus,
@@ -82,6 +86,7 @@ impl fmt::Display for Invariant {
             Self::GoOnRecord => "nothing is written without a go on record",
             Self::AgreedContents => "nothing is written but what the plan agreed to erase",
             Self::InstalledOnce => "a finished installation is not written again",
+            Self::ReleasedErased => "a release erases its binding's disks, all of them and no others",
             Self::Limits => "no more machines boot or are erased at once than may",
             Self::FactsKept => "no fact is forgotten before it is stored",
             Self::HonestStatus => "what is said to run was seen to run",
@@ -101,6 +106,8 @@ pub(crate) struct Checker {
     ran: BTreeSet<(usize, BindingId, Digest)>,
     /// Installations that were finished.
     finished: BTreeSet<(MachineId, Generation)>,
+    /// Disks that releases have erased.
+    erased: BTreeSet<(BindingId, DiskId)>,
     /// Facts on agents' disks that the agents have not forgotten.
     spooled: BTreeMap<(Name, u64), Fact>,
 }
@@ -143,6 +150,17 @@ impl World<'_> {
                 return Err(self.violation(Invariant::OneIntent, what));
             }
         }
+        let leaving = self.store.plan.bindings.iter();
+        let leaving = leaving.filter(|(_, binding)| binding.state == BindingState::Leaving);
+        for (id, binding) in leaving.filter(|(id, _)| !plan.bindings.contains_key(*id)) {
+            for disk in &binding.disks {
+                let erased = self.check.erased.contains(&(*id, disk.clone()));
+                if !erased || !self.store.has_erased(binding.machine, *id, disk) {
+                    let what = format!("{id} ends, and {disk} was erased: {erased}, or is not on record");
+                    return Err(self.violation(Invariant::ReleasedErased, what));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -162,6 +180,12 @@ impl World<'_> {
             }
         }
         for (id, machine) in &plan.machines {
+            let place = (*id, machine.wanted.generation);
+            if let Intent::Released(erase) = &machine.wanted.intent {
+                let agreed = self.check.agreed.entry(place).or_default();
+                let disks = erase.disks.iter();
+                agreed.extend(disks.map(|disk| (disk.disk.clone(), disk.agreed.clone())));
+            }
             let Some(deploy) = deploy_of(&machine.wanted.intent) else {
                 continue;
             };
@@ -235,6 +259,44 @@ impl World<'_> {
         if last {
             self.check.finished.insert(place);
         }
+        Ok(())
+    }
+
+    /// Before `machine` erases `disk`.
+    pub(crate) fn check_erase(
+        &mut self,
+        machine: usize,
+        job: &Job,
+        erase: &Erase,
+        disk: &DiskId,
+    ) -> Result<(), Violation> {
+        let (reference, place) = (job.job, (job.job.machine, job.job.generation));
+        let gone = |start: &WriteStart| start.job == reference && start.refused.is_none();
+        if !self.store.starts.iter().any(gone) {
+            let what = format!("m{machine} erases {disk} for {reference:?}");
+            return Err(self.violation(Invariant::GoOnRecord, what));
+        }
+        let before = self.machines[machine].disks.get(disk);
+        let before = before.map(|disk| disk.content.clone());
+        let is_own = match &before {
+            Some(ContentId::Marker {
+                binding,
+                installed: false,
+                ..
+            }) => *binding == erase.binding,
+            before => *before == Some(ContentId::Blank),
+        };
+        let agreed = self.check.agreed.get(&place).into_iter().flatten();
+        let of_disk: Vec<&ContentId> = agreed
+            .filter(|(of, _)| of == disk)
+            .map(|(_, held)| held)
+            .collect();
+        if of_disk.is_empty() || !(is_own || of_disk.contains(&before.as_ref().unwrap_or(&ContentId::Blank)))
+        {
+            let what = format!("m{machine} erases {disk} for {reference:?}; it held {before:?}");
+            return Err(self.violation(Invariant::ReleasedErased, what));
+        }
+        self.check.erased.insert((erase.binding, disk.clone()));
         Ok(())
     }
 
@@ -417,6 +479,8 @@ fn words(wanted: &Wanted) -> String {
         Intent::Observe { .. } => "observed".to_owned(),
         Intent::Ready { .. } => "ready".to_owned(),
         Intent::Orphaned { .. } => "orphaned".to_owned(),
+        Intent::Released(erase) => format!("released, erased ({})", erase.spec),
+        Intent::Retired => "retired".to_owned(),
         Intent::Deployed(deploy) => format!("deployed with {} ({})", deploy.image.name, deploy.spec),
     };
     format!("generation {}, {intent}", wanted.generation)

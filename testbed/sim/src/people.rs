@@ -30,8 +30,16 @@ struct Wish {
     image: char,
     reinstall: u64,
     hostname: String,
+    /// Whether the deployment is removed, its disks erased.
+    removed: bool,
+    /// Machines that are removed, their disks erased.
+    retired: Vec<bool>,
     /// Disks of which a person agrees to lose the contents.
     consent: Vec<(usize, String, String)>,
+    /// Whether machines are counted, as many as are to be deployed, instead of named.
+    counted: bool,
+    /// The deployment's names, the newest last.
+    names: Vec<String>,
 }
 
 /// What a commit changes.
@@ -49,8 +57,16 @@ pub(crate) enum Change {
     Deployed(usize),
     /// Whether git has this machine at all.
     Declared(usize),
+    /// Whether the deployment is removed.
+    Removed,
+    /// Whether this machine is retired.
+    Retired(usize),
     /// Someone looked at a disk that waits, and agrees.
     Consent,
+    /// Machines are counted, or named again.
+    Counted,
+    /// The deployment has another name.
+    Moved,
 }
 
 impl People {
@@ -58,10 +74,14 @@ impl People {
         let wish = Wish {
             deployed: (0..machines).map(|_| dice.chance(700)).collect(),
             declared: vec![true; machines],
+            removed: false,
+            retired: vec![false; machines],
             image: 'a',
             reinstall: 0,
             hostname: "web-{slot}".to_owned(),
             consent: Vec::new(),
+            counted: dice.chance(300),
+            names: vec!["web".to_owned()],
         };
         Self {
             wish,
@@ -95,12 +115,16 @@ impl World<'_> {
 
     fn draw_change(&mut self) -> Change {
         let machine = self.dice.between(0, self.machines.len() as u64) as usize;
-        match self.dice.between(0, 12) {
+        match self.dice.between(0, 17) {
             0..4 => Change::Image,
             4..6 => Change::Reinstall,
             6 => Change::Hostname,
             7..9 => Change::Deployed(machine),
             9 => Change::Declared(machine),
+            10 => Change::Removed,
+            11..13 => Change::Retired(machine),
+            13 => Change::Counted,
+            14 => Change::Moved,
             _ => Change::Consent,
         }
     }
@@ -146,6 +170,14 @@ impl World<'_> {
             Change::Hostname => wish.hostname.push('x'),
             Change::Deployed(at) => wish.deployed[at] = !wish.deployed[at],
             Change::Declared(at) => wish.declared[at] = !wish.declared[at],
+            Change::Counted => wish.counted = !wish.counted,
+            Change::Moved => wish.names.push(format!("web-{}", wish.names.len())),
+            Change::Removed => wish.removed = !wish.removed,
+            Change::Retired(at) => {
+                wish.retired[at] = !wish.retired[at];
+                // What comes back is in git, or it would be forgotten.
+                wish.declared[at] = true;
+            }
             Change::Consent => {
                 let data = self.machines.iter().flat_map(|machine| {
                     machine.disks.iter().filter_map(|(id, disk)| match &disk.content {
@@ -180,7 +212,19 @@ fn text(wish: &Wish, machines: &[Machine]) -> String {
     let mut text = String::from(
         "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-destroyed = 1000\n",
     );
-    for machine in machines.iter().filter(|machine| wish.declared[machine.number]) {
+    for machine in machines.iter().filter(|machine| wish.retired[machine.number]) {
+        let number = machine.number;
+        writeln!(
+            text,
+            "[removed.machine.m{number}]\ndisks = \"quick\"\nreason = \"scrapped\""
+        )
+        .expect("writing into a String never fails");
+    }
+    if wish.removed {
+        text.push_str("[removed.deployment.web]\ndisks = \"quick\"\nreason = \"over\"\n");
+    }
+    let is_there = |at: usize| wish.declared[at] && !wish.retired[at];
+    for machine in machines.iter().filter(|machine| is_there(machine.number)) {
         let (number, serial, mac) = (machine.number, &machine.serial, machine.mac);
         let consents = wish.consent.iter().filter(|(at, ..)| *at == number);
         let consents: Vec<String> = consents
@@ -197,22 +241,28 @@ fn text(wish: &Wish, machines: &[Machine]) -> String {
         .expect("writing into a String never fails");
     }
     let names: Vec<String> = (0..machines.len())
-        .filter(|at| wish.deployed[*at] && wish.declared[*at])
+        .filter(|at| wish.deployed[*at] && is_there(*at) && !wish.removed)
         .map(|at| format!("\"m{at}\""))
         .collect();
     if names.is_empty() {
         // A deployment of no machines is none; what it had is left alone.
         return text;
     }
+    let machines = match wish.counted {
+        true => format!("count = {}", names.len()),
+        false => format!("machines = [{}]", names.join(", ")),
+    };
+    let (name, old) = wish.names.split_last().expect("a deployment has a name");
     writeln!(
         text,
-        "[deployment.web]\nmachines = [{}]\nhostname = \"{}\"\nimage = \"debian-{}\"\nstorage = \"disk\"\n\
+        "[deployment.{name}]\n{machines}\nhostname = \"{}\"\nimage = \"debian-{}\"\nstorage = \"disk\"\n\
          network = \"auto\"\nreinstall = {}",
-        names.join(", "),
-        wish.hostname,
-        wish.image,
-        wish.reinstall
+        wish.hostname, wish.image, wish.reinstall
     )
     .expect("writing into a String never fails");
+    for (old, new) in old.iter().zip(&wish.names[1..]) {
+        writeln!(text, "[moved.deployment.{old}]\nto = \"{new}\"")
+            .expect("writing into a String never fails");
+    }
     text
 }

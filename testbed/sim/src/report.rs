@@ -16,6 +16,8 @@ pub struct Report {
     pub orders: usize,
     /// First writes that were allowed.
     pub writes: usize,
+    /// Erasures that were finished and told.
+    pub erasures: usize,
     /// Faults that struck, by kind.
     pub faults: BTreeMap<&'static str, u32>,
     /// Places between effects at which somebody could have died.

@@ -11,7 +11,7 @@ use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact, W
 use reconciler_core::intent::Intent;
 use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::Plan;
-use schema_ids::{Generation, Incarnation, MachineId, Name, Timestamp, Uuid};
+use schema_ids::{BindingId, DiskId, Generation, Incarnation, MachineId, Name, Timestamp, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything stored.
@@ -170,8 +170,10 @@ impl Store {
                 name: machine.name.clone(),
                 inspected: known.inventory.as_ref().map(|seen| seen.since),
                 inventory: known.inventory.as_ref().map(|seen| seen.value.clone()),
-                ever_written: written.contains(id),
+                ever_written: written.contains_key(id),
                 installed,
+                written_in: written.get(id).copied(),
+                erased: known.erased.clone(),
             };
             (*id, machine)
         });
@@ -185,6 +187,14 @@ impl Store {
             addresses_in_use: BTreeMap::new(),
             restored: None,
         }
+    }
+
+    /// Whether there is a record that a disk was erased for a binding.
+    pub(crate) fn has_erased(&self, machine: MachineId, of: BindingId, of_disk: &DiskId) -> bool {
+        let facts = self.facts.get(&machine).into_iter().flatten();
+        facts.into_iter().any(|stored| {
+            matches!(&stored.fact.body, FactBody::Erased { binding, disk, .. } if *binding == of && disk == of_disk)
+        })
     }
 
     /// Adopts a plan whose parent is the adopted one.
@@ -259,6 +269,7 @@ pub(crate) fn about(body: &FactBody) -> Option<MachineId> {
         | FactBody::OrderFailed { order, .. } => Some(order.machine),
         FactBody::JobStarted { job, .. }
         | FactBody::Inventory { job, .. }
+        | FactBody::BootOrder { job, .. }
         | FactBody::Step { job, .. }
         | FactBody::Erased { job, .. }
         | FactBody::Installed { job, .. }
@@ -267,16 +278,24 @@ pub(crate) fn about(body: &FactBody) -> Option<MachineId> {
     }
 }
 
-/// Machines on which an installation of ours ever began.
-pub(crate) fn written(store: &Store) -> BTreeSet<MachineId> {
-    let gone = store.starts.iter().filter(|start| start.refused.is_none());
-    gone.map(|start| start.job.machine).collect()
+/// Machines that were ever told that they may write, with the latest generation of such a job.
+pub(crate) fn written(store: &Store) -> BTreeMap<MachineId, Generation> {
+    let mut written: BTreeMap<MachineId, Generation> = BTreeMap::new();
+    for start in store.starts.iter().filter(|start| start.refused.is_none()) {
+        let newest = written.entry(start.job.machine).or_insert(start.job.generation);
+        *newest = start.job.generation.max(*newest);
+    }
+    written
 }
 
 /// The deploy job that an intent wants.
 pub(crate) fn deploy_of(intent: &Intent) -> Option<&rack_api::job::Deploy> {
     match intent {
         Intent::Deployed(deploy) => Some(deploy),
-        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => None,
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => None,
     }
 }

@@ -5,7 +5,7 @@
 use crate::accelerator::Accelerator;
 use crate::child;
 use crate::error::{Result, RigError};
-use crate::machine::{BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
+use crate::machine::{BmcKind, BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
 use crate::preflight;
 use crate::program;
 use crate::rack::{self, Rack};
@@ -23,7 +23,7 @@ const BANNER_MAX: Duration = Duration::from_secs(20);
 /// What iPXE says once each time the firmware hands over to it.
 const BANNER: &str = "starting execution";
 
-/// The machine of a rack of one.
+/// The machine of a rack of one, with two cards.
 pub(crate) fn machine() -> MachineSpec {
     MachineSpec {
         name: "node-01".to_owned(),
@@ -35,11 +35,14 @@ pub(crate) fn machine() -> MachineSpec {
             serial: "muster-disk-0".to_owned(),
             bytes: 8 << 30,
         }],
-        nics: vec![NicSpec {
-            mac: "52:54:00:77:00:01".to_owned(),
-            tap: "tap0".to_owned(),
-        }],
+        nics: [("52:54:00:77:00:01", "tap0"), ("52:54:00:77:00:02", "tap1")]
+            .map(|(mac, tap)| NicSpec {
+                mac: mac.to_owned(),
+                tap: tap.to_owned(),
+            })
+            .to_vec(),
         bmc: BmcSpec {
+            kind: BmcKind::Simulator,
             address: Ipv4Addr::new(10, 77, 1, 1),
             kcs_port: 9231,
             user: "admin".to_owned(),

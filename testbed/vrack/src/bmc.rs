@@ -1,12 +1,14 @@
-//! `ipmi_sim` as a machine's BMC: its configuration, and the two programs that it calls back.
+//! A machine's BMC: `ipmi_sim` with its configuration and the two programs that it calls back, or the double.
 //!
-//! It speaks IPMI 1.5 and 2.0 on the network and KCS into the machine. Its power commands end in `chassis`.
+//! `ipmi_sim` speaks IPMI 1.5 and 2.0 on the network and KCS into the machine; `testbed/bmc` speaks cipher suite 17.
+//! The power commands of both end in `chassis`.
 
 use crate::chassis;
 use crate::child::{self, Launch};
 use crate::error::{Result, RigError, failed};
-use crate::machine::{BmcSpec, MachineSpec};
+use crate::machine::{BmcKind, BmcSpec, MachineSpec};
 use crate::run::Run;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -17,10 +19,51 @@ pub(crate) const PROGRAM: &str = "/usr/bin/ipmi_sim";
 /// Starts the BMC of a machine. It calls `own_program` for power and LAN settings.
 pub(crate) fn start(run: &Run, spec: &MachineSpec, socket: &Path) -> Result<Child> {
     let own_program = std::env::current_exe().map_err(failed("find our own program"))?;
+    match spec.bmc.kind {
+        BmcKind::Simulator => start_simulator(run, spec, socket, &own_program),
+        BmcKind::Double => start_double(run, spec, socket, &own_program),
+    }
+}
+
+fn start_double(run: &Run, spec: &MachineSpec, socket: &Path, own_program: &Path) -> Result<Child> {
+    let MachineSpec { name, bmc, .. } = spec;
+    let mut arguments: Vec<OsString> = Vec::new();
+    for (flag, value) in [
+        ("--listen", format!("{}:623", bmc.address)),
+        ("--user", bmc.user.clone()),
+        ("--password", bmc.password.clone()),
+        ("--suite", "17".to_owned()),
+        ("--chassis", chassis_command(own_program, socket, name)),
+    ] {
+        arguments.extend([flag.into(), value.into()]);
+    }
+    child::launch(
+        run,
+        &Launch {
+            name: format!("bmc-{name}"),
+            // Built into the same folder.
+            program: own_program.with_file_name("muster-bmc"),
+            arguments,
+            variables: Vec::new(),
+            log: run.path("m").join(name).join("bmc.log"),
+        },
+    )
+}
+
+/// What a BMC calls for each act; words are parted by spaces.
+fn chassis_command(own_program: &Path, socket: &Path, name: &str) -> String {
+    format!(
+        "{} chassis --socket {} {name}",
+        own_program.display(),
+        socket.display()
+    )
+}
+
+fn start_simulator(run: &Run, spec: &MachineSpec, socket: &Path, own_program: &Path) -> Result<Child> {
     let directory = run.path("m").join(&spec.name);
     let file = |name: &str| directory.join(name);
     fs::create_dir_all(file("bmc-state")).map_err(failed("make a BMC's directory"))?;
-    fs::write(file("lan.conf"), lan_configuration(spec, &own_program, socket))
+    fs::write(file("lan.conf"), lan_configuration(spec, own_program, socket))
         .map_err(failed("write lan.conf"))?;
     fs::write(file("bmc.emu"), EMULATION).map_err(failed("write bmc.emu"))?;
     let mut arguments = vec!["-n".into()];
@@ -53,10 +96,11 @@ fn lan_configuration(spec: &MachineSpec, own_program: &Path, socket: &Path) -> S
         kcs_port,
         user,
         password,
+        kind: _,
     } = bmc;
     let guid = uuid.replace('-', "");
     let own = own_program.display();
-    let socket = socket.display();
+    let chassis = chassis_command(own_program, socket, name);
     format!(
         "name \"{name}\"\n\
          set_working_mc 0x20\n\
@@ -67,7 +111,7 @@ fn lan_configuration(spec: &MachineSpec, own_program: &Path, socket: &Path) -> S
          \x20   guid {guid}\n\
          \x20   lan_config_program \"{own} lan {address}\"\n\
          \x20 endlan\n\
-         \x20 chassis_control \"{own} chassis --socket {socket} {name}\"\n\
+         \x20 chassis_control \"{chassis}\"\n\
          \x20 serial 15 127.0.0.1 {kcs_port} codec VM ipmb 0x20\n\
          \x20 startnow false\n\
          \x20 user 2 true \"{user}\" \"{password}\" admin 10 none md2 md5 straight\n"

@@ -49,13 +49,34 @@ impl Built {
 
 /// The two images of a life, built where they are not in the cache. Building shows its own progress.
 pub(crate) fn build(programs: &Path, cache: &Path) -> Result<[Built; 2]> {
-    Ok([
-        one(programs, cache, "ephemeral")?,
-        one(programs, cache, "debian-12")?,
-    ])
+    build_by(programs, cache, |command| {
+        let output = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(failed("start muster image build"))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if output.status.success() {
+            return Ok(text);
+        }
+        Err(RigError::Program {
+            line: "muster image build".to_owned(),
+            outcome: format!("ended with {}: {text}", output.status),
+        })
+    })
 }
 
-fn one(programs: &Path, cache: &Path, kind: &str) -> Result<Built> {
+/// The same; `run` runs the builder, hands back what it says on standard output and shows what it says beside.
+pub(crate) fn build_by(
+    programs: &Path,
+    cache: &Path,
+    run: impl Fn(&mut Command) -> Result<String>,
+) -> Result<[Built; 2]> {
+    let built = |kind| read(&run(&mut builder(programs, cache, kind)?)?);
+    Ok([built("ephemeral")?, built("debian-12")?])
+}
+
+fn builder(programs: &Path, cache: &Path, kind: &str) -> Result<Command> {
     let out = cache.join("out").join(kind);
     fs::create_dir_all(&out).map_err(failed("make the images' directory"))?;
     let mut command = Command::new(programs.join("muster"));
@@ -64,20 +85,11 @@ fn one(programs: &Path, cache: &Path, kind: &str) -> Result<Built> {
         .arg(&out)
         .arg("--cache")
         .arg(cache);
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(failed("start muster image build"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        let line = format!("muster image build {kind}");
-        return Err(RigError::Program {
-            line,
-            outcome: format!("ended with {}: {text}", output.status),
-        });
-    }
-    serde_json::from_str(&text).map_err(|error| RigError::Answer {
+    Ok(command)
+}
+
+fn read(said: &str) -> Result<Built> {
+    serde_json::from_str(said).map_err(|error| RigError::Answer {
         whom: "muster image build".to_owned(),
         found: error.to_string(),
     })

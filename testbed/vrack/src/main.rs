@@ -10,12 +10,14 @@ mod chassis;
 mod child;
 mod clear;
 mod copy;
+mod demo;
 mod error;
 mod images;
 mod keeper;
 mod machine;
 mod namespace;
 mod once;
+mod pcap;
 mod preflight;
 mod process_table;
 mod program;
@@ -68,6 +70,8 @@ enum Verb {
     },
     /// Takes one machine from a commit to a running system.
     Once(once::Wish),
+    /// Shows all of it on two machines, as `cargo xtask demo` does.
+    Demo(demo::Wish),
     /// Tries one promise on scripted machines: real musterd, muster-rackd, Postgres and BMCs.
     Trial(trial::Wish),
     /// Ends and removes whatever runs that are gone have left behind, kept files included.
@@ -128,6 +132,7 @@ fn perform(verb: Verb) -> Result<()> {
             images::build(&programs, &images).map(drop)
         }
         Verb::Once(wish) => once::run(&wish),
+        Verb::Demo(wish) => demo::run(&wish),
         Verb::Trial(wish) => trial::run(&wish),
         Verb::Clean => clear::stale().and_then(|()| run::Run::forget_kept(true)),
         Verb::Chassis { socket, words } => bmc::print_chassis(&socket, &words),

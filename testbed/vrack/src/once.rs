@@ -7,16 +7,21 @@ mod copies;
 mod disks;
 mod faults;
 pub(crate) mod fleet;
+pub(crate) mod inside;
+mod kernel_upgrade;
 mod life;
 mod mirror;
-mod proof;
+mod network;
+pub(crate) mod proof;
 mod reboots;
+mod uefi;
+mod used_disks;
 mod watch;
 
 use crate::accelerator::Accelerator;
 use crate::error::{Result, chain};
 use crate::images;
-use crate::machine::{BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
+use crate::machine::{BmcKind, BmcSpec, DiskSpec, Firmware, MachineSpec, NetworkBoot, NicSpec};
 use crate::preflight;
 use crate::programs::{self, Programs};
 use crate::rack::Rack;
@@ -50,7 +55,7 @@ pub(crate) struct Wish {
     /// What happens on the way.
     #[arg(long, value_enum, default_value_t = Kind::Plain)]
     life: Kind,
-    /// Goes on from the copy that the last plain life took at this moment.
+    /// Goes on from the copy that the last life of its kind took at this moment.
     #[arg(long, value_enum, conflicts_with = "life")]
     from: Option<Point>,
     /// Ends when standard input does.
@@ -69,6 +74,20 @@ pub(crate) enum Kind {
     Disks,
     /// Two disks mirrored, with volumes on them.
     Mirror,
+    /// A UEFI machine by PXE; then it is rebooted with the rack and without.
+    Uefi,
+    /// The same by HTTP boot.
+    UefiHttp,
+    /// A UEFI machine with Secure Boot, as far as the in-machine agent: shim, signed GRUB, signed kernel.
+    SecureBoot,
+    /// A UEFI machine with two mirrored disks; then it boots from the second alone.
+    UefiMirror,
+    /// Two ports, with a bond, tagged VLANs and a bridge on them.
+    Network,
+    /// Other layouts over disks that are in use, beside one that is somebody's.
+    UsedDisks,
+    /// The mirror, with the distribution's next kernel.
+    KernelUpgrade,
 }
 
 /// Programs are started from the run's own directory.
@@ -83,22 +102,45 @@ fn machine(kind: Kind) -> MachineSpec {
         bytes: 6 << 30,
     };
     let disks = match kind {
-        Kind::Plain | Kind::Faults => vec![os],
+        Kind::Plain | Kind::Faults | Kind::Network | Kind::Uefi | Kind::UefiHttp | Kind::SecureBoot => {
+            vec![os]
+        }
         Kind::Disks => vec![os, disks::data()],
-        Kind::Mirror => vec![os.clone(), mirror::other(&os)],
+        Kind::Mirror | Kind::KernelUpgrade | Kind::UefiMirror => vec![os.clone(), mirror::other(&os)],
+        Kind::UsedDisks => {
+            let [second, third] = used_disks::others(&os);
+            vec![os, second, third]
+        }
     };
+    let firmware = match kind {
+        Kind::Uefi | Kind::UefiMirror => Firmware::Uefi(NetworkBoot::Pxe),
+        Kind::UefiHttp => Firmware::Uefi(NetworkBoot::Http),
+        Kind::SecureBoot => Firmware::Uefi(NetworkBoot::SecurePxe),
+        Kind::Plain
+        | Kind::Faults
+        | Kind::Disks
+        | Kind::Mirror
+        | Kind::Network
+        | Kind::UsedDisks
+        | Kind::KernelUpgrade => Firmware::Bios,
+    };
+    let mut nics = vec![NicSpec {
+        mac: "52:54:00:77:00:01".to_owned(),
+        tap: "tap0".to_owned(),
+    }];
+    if kind == Kind::Network {
+        nics.push(network::other());
+    }
     MachineSpec {
         name: "node-01".to_owned(),
         uuid: "11111111-2222-3333-4444-555555555501".to_owned(),
         serial: "LAB-0001".to_owned(),
-        firmware: Firmware::Bios,
+        firmware,
         memory_mib: 1024,
         disks,
-        nics: vec![NicSpec {
-            mac: "52:54:00:77:00:01".to_owned(),
-            tap: "tap0".to_owned(),
-        }],
+        nics,
         bmc: BmcSpec {
+            kind: BmcKind::Simulator,
             address: Ipv4Addr::new(10, 77, 0, 11),
             kcs_port: 9231,
             user: "admin".to_owned(),
@@ -113,16 +155,20 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         tie::to_input();
     }
     preflight::check()?;
+    let kind = wish.from.map_or(wish.life, Point::kind);
+    let spec = machine(kind);
+    if let Firmware::Uefi(network) = spec.firmware {
+        preflight::check_uefi(network)?;
+    }
     let built = images::build(&wish.programs, &wish.images)?;
     let accelerator = Accelerator::choose(built[0].file("kernel")?)?;
     println!("machines run by {}", accelerator.argument());
-    let spec = machine(wish.life);
     let rack = Rack::open(std::slice::from_ref(&spec), accelerator, |run| match wish.from {
         Some(point) => copies::put(run, point, &built),
         None => Ok(()),
     })?;
     println!("run: {}", rack.run.directory().display());
-    let lived = live(wish, &rack, &spec, &built, accelerator);
+    let lived = live(wish, kind, &rack, &spec, &built, accelerator);
     if let Err(error) = &lived {
         println!("FAILED: {}", chain(error));
         programs::print_tails(&rack, &spec);
@@ -141,16 +187,23 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
 
 fn live(
     wish: &Wish,
+    kind: Kind,
     rack: &Rack,
     spec: &MachineSpec,
     built: &[images::Built; 2],
     accelerator: Accelerator,
 ) -> Result<()> {
     let example = wish.fleet.join("toml/fleet.toml");
-    let fleet = match wish.life {
-        Kind::Plain | Kind::Faults => Fleet::create(rack, spec, &example, built)?,
+    let fleet = match kind {
+        Kind::Plain | Kind::Faults | Kind::UsedDisks => Fleet::create(rack, spec, &example, built)?,
         Kind::Disks => Fleet::create(rack, spec, &example, built)?.with(disks::layout)?,
-        Kind::Mirror => Fleet::create(rack, spec, &example, built)?.with(mirror::layout)?,
+        Kind::Mirror | Kind::KernelUpgrade => {
+            Fleet::create(rack, spec, &example, built)?.with(mirror::layout)?
+        }
+        Kind::Network => Fleet::create(rack, spec, &example, built)?.with(network::layout)?,
+        Kind::Uefi | Kind::UefiHttp => Fleet::create(rack, spec, &example, built)?.with(uefi::layout)?,
+        Kind::SecureBoot => Fleet::create(rack, spec, &example, built)?.with(uefi::secure_layout)?,
+        Kind::UefiMirror => Fleet::create(rack, spec, &example, built)?.with(uefi::mirror_layout)?,
     };
     if wish.from.is_none() {
         fleet.declare()?;
@@ -164,11 +217,17 @@ fn live(
         built,
         accelerator,
     };
-    match wish.life {
+    match kind {
         Kind::Plain => plain(&life, wish.from),
         Kind::Faults => faults::live(&life),
         Kind::Disks => disks::live(&life),
         Kind::Mirror => mirror::live(&life),
+        Kind::Uefi | Kind::UefiHttp => uefi::live(&life),
+        Kind::SecureBoot => uefi::live_secure(&life),
+        Kind::UefiMirror => uefi::live_mirrored(&life),
+        Kind::Network => network::live(&life),
+        Kind::UsedDisks => used_disks::live(&life, wish.from),
+        Kind::KernelUpgrade => kernel_upgrade::live(&life, wish.from),
     }
 }
 

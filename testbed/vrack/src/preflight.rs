@@ -2,6 +2,7 @@
 
 use crate::bmc;
 use crate::error::{Result, RigError};
+use crate::machine::NetworkBoot;
 use crate::program;
 use crate::qemu;
 use std::path::Path;
@@ -21,12 +22,25 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
+/// For a rack with machines that start by UEFI.
+pub(crate) fn check_uefi(network: NetworkBoot) -> Result<()> {
+    require(qemu::code(network), "ovmf")?;
+    if network == NetworkBoot::SecurePxe {
+        require("/usr/lib/shim/shimx64.efi.signed", "shim-signed")?;
+        require(
+            "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+            "grub-efi-amd64-signed",
+        )?;
+    }
+    Ok(())
+}
+
 /// For a rack of scripted machines, which need less.
 pub(crate) fn for_scripted_machines() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         return unmet(
             "a virtual rack needs root",
-            "run it through `cargo xtask vrack`, which asks sudo",
+            "run it through `cargo xtask demo` or `cargo xtask vrack once`, which ask sudo",
         );
     }
     require(bmc::PROGRAM, "openipmi")?;
@@ -46,7 +60,9 @@ fn require(program: &str, package: &str) -> Result<()> {
     }
     unmet(
         &format!("{program} is missing"),
-        &format!("install the package {package}: cargo xtask packages"),
+        &format!(
+            "the package {package} has it; `cargo xtask test` and `cargo xtask demo` install all that is needed"
+        ),
     )
 }
 

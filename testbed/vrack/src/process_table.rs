@@ -12,6 +12,7 @@ const TICKS_PER_SECOND: u64 = 100;
 const STATE: usize = 0;
 const USER_TICKS: usize = 11;
 const SYSTEM_TICKS: usize = 12;
+const CHILDREN_TICKS: [usize; 2] = [13, 14];
 const START_TICKS: usize = 19;
 
 /// The numbers of `/proc/PID/stat` that matter here.
@@ -21,6 +22,8 @@ pub(crate) struct Status {
     pub(crate) started: u64,
     /// CPU time spent by the process itself, children apart.
     pub(crate) spent: Duration,
+    /// And by children that it has waited for, and theirs.
+    pub(crate) spent_by_children: Duration,
     /// Ended, but not yet waited for by its parent.
     pub(crate) zombie: bool,
 }
@@ -39,10 +42,12 @@ pub(crate) fn runs(pid: u32, started: u64) -> bool {
 fn parse(stat: &str) -> Option<Status> {
     let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect();
     let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
-    let ticks = number(USER_TICKS)? + number(SYSTEM_TICKS)?;
+    let time = |ticks: u64| Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND);
+    let [user, system] = CHILDREN_TICKS;
     Some(Status {
         started: number(START_TICKS)?,
-        spent: Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND),
+        spent: time(number(USER_TICKS)? + number(SYSTEM_TICKS)?),
+        spent_by_children: time(number(user)? + number(system)?),
         zombie: matches!(*fields.get(STATE)?, "Z" | "X"),
     })
 }
@@ -53,10 +58,11 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_moves_no_field() {
-        let stat = "42 (a) b (c) S 1 42 42 0 -1 4194304 1 0 0 0 150 50 0 0 20 0 1 0 7777 1 1";
+        let stat = "42 (a) b (c) S 1 42 42 0 -1 4194304 1 0 0 0 150 50 75 25 20 0 1 0 7777 1 1";
         let expected = Status {
             started: 7777,
             spent: Duration::from_secs(2),
+            spent_by_children: Duration::from_secs(1),
             zombie: false,
         };
         assert_eq!(parse(stat), Some(expected));

@@ -4,7 +4,7 @@
 
 use crate::error::{Result, RigError, failed};
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,6 +70,30 @@ pub(crate) fn outcome(command: &mut Command, deadline: Duration) -> Result<Said>
         output: output.join().unwrap_or_default(),
         errors: errors.join().unwrap_or_default(),
     })
+}
+
+/// Runs a program that takes its time: each line of its standard error is handed on as it comes, its standard output
+/// comes back. No deadline, since it shows what it is at; a bad end is an error.
+pub(crate) fn relay(command: &mut Command, told: impl Fn(&str)) -> Result<String> {
+    let line = line(command);
+    let spawned = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = spawned.map_err(failed(format!("start `{line}`")))?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        unreachable!("both were asked for as pipes");
+    };
+    let output = thread::spawn(move || read(stdout));
+    let mut last = String::new();
+    for said in BufReader::new(stderr).lines().map_while(io::Result::ok) {
+        told(&said);
+        last = said;
+    }
+    let status = child.wait().map_err(failed(format!("wait for `{line}`")))?;
+    let output = output.join().unwrap_or_default();
+    if status.success() {
+        return Ok(output);
+    }
+    let outcome = format!("ended with {status}: {last}{output}");
+    Err(RigError::Program { line, outcome })
 }
 
 fn read(mut from: impl Read) -> String {

@@ -1,12 +1,12 @@
 //! muster's own programs, started as an operator starts them.
 
-use crate::child;
+use crate::child::{self, Launch};
 use crate::error::{Result, RigError, failed};
 use crate::images::Built;
 use crate::machine::MachineSpec;
 use crate::namespace::BRIDGE;
 use crate::program::{self, Said};
-use crate::rack::{self, ADDRESS, Rack};
+use crate::rack::{self, Rack, Site};
 use crate::run::RUNS;
 use crate::service::Service;
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 
 /// musterd makes a database cluster at its first start: some CPU-seconds, more on a loaded host.
 const START_MAX: Duration = Duration::from_secs(120);
+/// A translated machine on a loaded host gets its timer interrupts so late that its kernel takes the timer for broken
+/// and panics; so it is not to look. One that panics all the same starts again, as a watchdog would have it.
+const KERNEL_ARGUMENTS: [&str; 2] = ["no_timer_check", "panic=10"];
 /// Any command of `muster` that does not wait for machines.
 const COMMAND_MAX: Duration = Duration::from_secs(120);
 /// The port that rack agents find musterd on.
 const PORT: u16 = 7443;
-/// The agent and the link, as the example fleet names them.
-const AGENT: &str = "rackd-1";
-const LINK: &str = "lab/pxe";
 /// The private database, and how it is asked.
 const DATABASE: [&str; 8] = [
     "--username=muster",
@@ -60,21 +60,25 @@ impl Programs {
         let runtime = rack.run.path("rt");
         let socket = runtime.join("musterd.sock");
         let musterd = folder.join("musterd");
-        let words = daemon_words(repository, &state, runtime);
+        let words = daemon_words(rack.site, repository, &state, runtime);
         let daemon = Service::start(rack, "musterd", musterd, words, None)?;
         await_file(&socket, "musterd's socket")?;
         let rackd = folder.join("muster-rackd");
         let mut muster = Command::new(folder.join("muster"));
         muster.arg("--socket").arg(&socket);
-        let token = program::run(muster.args(["agent", "token", AGENT]), COMMAND_MAX)?;
+        let token = program::run(muster.args(["agent", "token", rack.site.agent]), COMMAND_MAX)?;
         let mut enrol = child::enter_command(&rack.run)?;
         enrol
             .arg(&rackd)
-            .args(["enrol", "--daemon", &format!("https://{ADDRESS}:{PORT}")])
+            .args([
+                "enrol",
+                "--daemon",
+                &format!("https://{}:{PORT}", rack.site.address.0),
+            ])
             .args(["--token", token.trim(), "--state-dir"])
             .arg(rack.run.path("rackd"));
         program::run(&mut enrol, COMMAND_MAX)?;
-        let words = agent_words(rack.run.path("rackd"), inmachine);
+        let words = agent_words(rack.site, rack.run.path("rackd"), inmachine);
         let agent = Service::start(rack, "muster-rackd", rackd, words, None)?;
         let this = Self {
             folder: folder.to_owned(),
@@ -152,6 +156,21 @@ impl Programs {
         program::run(&mut self.command(words), COMMAND_MAX)
     }
 
+    /// Starts `muster status --watch` on a terminal of its own; what it draws is added to `status-watch.log`. It is
+    /// ended through the run's ledger.
+    pub(crate) fn watch(&self, rack: &Rack) -> Result<()> {
+        let (muster, socket) = (self.folder.join("muster"), self.socket.display());
+        let line = format!("{} --socket {socket} status --watch", muster.display());
+        let launch = Launch {
+            name: "status-watch".to_owned(),
+            program: PathBuf::from("script"),
+            arguments: ["-qfec", &line, "/dev/null"].map(OsString::from).to_vec(),
+            variables: vec![("TERM".to_owned(), "xterm".to_owned())],
+            log: rack.run.path("status-watch.log"),
+        };
+        child::launch(&rack.run, &launch).map(drop)
+    }
+
     /// Runs `muster` and hands back how it ended.
     pub(crate) fn ask(&self, words: &[&str]) -> Result<Said> {
         program::outcome(&mut self.command(words), COMMAND_MAX)
@@ -222,7 +241,7 @@ fn answer(found: &str) -> RigError {
     }
 }
 
-fn daemon_words(repository: &Path, state: &Path, runtime: PathBuf) -> Vec<OsString> {
+fn daemon_words(site: &Site, repository: &Path, state: &Path, runtime: PathBuf) -> Vec<OsString> {
     vec![
         "run".into(),
         "--repository".into(),
@@ -234,19 +253,26 @@ fn daemon_words(repository: &Path, state: &Path, runtime: PathBuf) -> Vec<OsStri
         "--secrets-dir".into(),
         RUNS.into(),
         "--listen".into(),
-        format!("{ADDRESS}:{PORT}").into(),
+        format!("{}:{PORT}", site.address.0).into(),
     ]
 }
 
-fn agent_words(state: PathBuf, inmachine: &Path) -> Vec<OsString> {
-    vec![
+fn agent_words(site: &Site, state: PathBuf, inmachine: &Path) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec![
         "--state-dir".into(),
         state.into(),
         "--link".into(),
-        format!("{LINK}={BRIDGE}").into(),
+        format!("{}={BRIDGE}", site.link).into(),
         "--agent-binary".into(),
         inmachine.into(),
-    ]
+        // A machine that someone switches is to be seen soon.
+        "--power-every".into(),
+        "5".into(),
+    ];
+    for argument in KERNEL_ARGUMENTS {
+        words.extend(["--kernel-argument".into(), argument.into()]);
+    }
+    words
 }
 
 fn await_file(path: &Path, what: &str) -> Result<()> {

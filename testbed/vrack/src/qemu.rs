@@ -1,7 +1,7 @@
 //! The QEMU command line of a machine. A function of values; starts nothing.
 
 use crate::accelerator::Accelerator;
-use crate::machine::{DiskSpec, Firmware, MachineSpec, NicSpec};
+use crate::machine::{DiskSpec, Firmware, MachineSpec, NetworkBoot, NicSpec};
 use std::path::Path;
 
 /// The program; Debian package `qemu-system-x86`.
@@ -9,7 +9,10 @@ pub(crate) const PROGRAM: &str = "/usr/bin/qemu-system-x86_64";
 
 /// OVMF's code and the template of its variables; Debian package `ovmf`.
 const OVMF_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-pub(crate) const OVMF_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+const OVMF_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+/// The same with Secure Boot, and variables with Microsoft's keys in them.
+const OVMF_SECURE_CODE: &str = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd";
+const OVMF_SECURE_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd";
 
 /// SeaBIOS tries again after this long when nothing booted, as servers do. By default it stops for ever.
 const REBOOT_TIMEOUT_MS: u32 = 3000;
@@ -21,6 +24,22 @@ pub(crate) enum First {
     Network,
     /// The disk, then the network: a one-shot override by the BMC.
     Disk,
+}
+
+/// The firmware's program.
+pub(crate) fn code(network: NetworkBoot) -> &'static str {
+    match network {
+        NetworkBoot::Pxe | NetworkBoot::Http => OVMF_CODE,
+        NetworkBoot::SecurePxe => OVMF_SECURE_CODE,
+    }
+}
+
+/// What a machine's own variables begin as.
+pub(crate) fn variables(network: NetworkBoot) -> &'static str {
+    match network {
+        NetworkBoot::Pxe | NetworkBoot::Http => OVMF_VARIABLES,
+        NetworkBoot::SecurePxe => OVMF_SECURE_VARIABLES,
+    }
 }
 
 /// Flags with their values, in order.
@@ -53,7 +72,14 @@ fn add_board(words: &mut Words, spec: &MachineSpec, directory: &Path, accelerato
     } = spec;
     words.add("-name", name.as_str());
     // Without graphics SeaBIOS and iPXE talk on the serial console.
-    words.add("-machine", "q35,graphics=off");
+    let is_secure = spec.firmware == Firmware::Uefi(NetworkBoot::SecurePxe);
+    if is_secure {
+        // The variables are written in system management mode only, or nothing would be secure.
+        words.add("-machine", "q35,graphics=off,smm=on");
+        words.add("-global", "driver=cfi.pflash01,property=secure,value=on");
+    } else {
+        words.add("-machine", "q35,graphics=off");
+    }
     words.add("-accel", accelerator.argument());
     if accelerator == Accelerator::Kvm {
         words.add("-cpu", "host");
@@ -74,10 +100,15 @@ fn add_board(words: &mut Words, spec: &MachineSpec, directory: &Path, accelerato
     words.add("-qmp", format!("unix:{},server=on,wait=off", file("qmp")));
     // Without it the installed system waits for entropy to make its ssh keys.
     words.add("-device", "virtio-rng-pci");
-    if spec.firmware == Firmware::Uefi {
+    if let Firmware::Uefi(network) = spec.firmware {
+        if network == NetworkBoot::Http {
+            for setting in ["IPv4PXESupport", "IPv6PXESupport"] {
+                words.add("-fw_cfg", format!("name=opt/org.tianocore/{setting},string=n"));
+            }
+        }
         words.add(
             "-drive",
-            format!("if=pflash,format=raw,readonly=on,file={OVMF_CODE}"),
+            format!("if=pflash,format=raw,readonly=on,file={}", code(network)),
         );
         words.add(
             "-drive",
@@ -91,21 +122,24 @@ fn add_nics_and_disks(words: &mut Words, spec: &MachineSpec, directory: &Path, f
         First::Network => (1, 1 + spec.nics.len()),
         First::Disk => (1 + spec.disks.len(), 1),
     };
+    // UEFI keeps its own boot order, which is what muster sets. OVMF would write an index into it at each
+    // start; so a BMC's one-shot wish is lost on it, as it is on many a board.
+    let is_uefi = matches!(spec.firmware, Firmware::Uefi(_));
+    let index = |order: usize| match spec.firmware {
+        Firmware::Bios | Firmware::Scripted => format!(",bootindex={order}"),
+        Firmware::Uefi(_) => String::new(),
+    };
     for (at, NicSpec { mac, tap }) in spec.nics.iter().enumerate() {
         // An empty ROM leaves network boot to OVMF itself, as on real boards; SeaBIOS has only the card's iPXE.
-        let rom = if spec.firmware == Firmware::Uefi {
-            ",romfile="
-        } else {
-            ""
-        };
+        let rom = if is_uefi { ",romfile=" } else { "" };
         words.add(
             "-netdev",
             format!("tap,id=net{at},ifname={tap},script=no,downscript=no"),
         );
-        let order = network + at;
+        let order = index(network + at);
         words.add(
             "-device",
-            format!("virtio-net-pci,id=nic{at},netdev=net{at},mac={mac},bootindex={order}{rom}"),
+            format!("virtio-net-pci,id=nic{at},netdev=net{at},mac={mac}{order}{rom}"),
         );
     }
     for (at, DiskSpec { serial, .. }) in spec.disks.iter().enumerate() {
@@ -116,10 +150,10 @@ fn add_nics_and_disks(words: &mut Words, spec: &MachineSpec, directory: &Path, f
             path.display()
         );
         words.add("-drive", drive);
-        let order = disk + at;
+        let order = index(disk + at);
         words.add(
             "-device",
-            format!("virtio-blk-pci,id=disk{at},drive=drive{at},serial={serial},bootindex={order}"),
+            format!("virtio-blk-pci,id=disk{at},drive=drive{at},serial={serial}{order}"),
         );
     }
 }

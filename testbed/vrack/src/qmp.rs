@@ -32,6 +32,28 @@ pub(crate) fn set_boot_index(socket: &Path, device: &str, index: usize) -> Resul
     execute(socket, &json!({ "execute": "qom-set", "arguments": arguments })).map(drop)
 }
 
+/// Plugs the cable of a network card in or pulls it out; the guest sees its carrier come and go.
+pub(crate) fn set_link(socket: &Path, nic: &str, is_up: bool) -> Result<()> {
+    let arguments = json!({ "name": nic, "up": is_up });
+    execute(socket, &json!({ "execute": "set_link", "arguments": arguments })).map(drop)
+}
+
+/// Writes every frame that passes a network card from now on, in both directions, to a file (pcap). It ends
+/// with QEMU.
+pub(crate) fn dump(socket: &Path, at: usize, file: &Path) -> Result<()> {
+    let arguments = json!({
+        "qom-type": "filter-dump",
+        "id": format!("dump{at}"),
+        "netdev": format!("net{at}"),
+        "file": file,
+    });
+    execute(
+        socket,
+        &json!({ "execute": "object-add", "arguments": arguments }),
+    )
+    .map(drop)
+}
+
 fn execute(socket: &Path, command: &Value) -> Result<Value> {
     let unreadable = |found: String| RigError::Answer {
         whom: format!("QEMU at {}", socket.display()),

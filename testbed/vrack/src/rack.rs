@@ -13,16 +13,31 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Address of everything we serve to the machines.
+/// Address of everything we serve to the machines, in the one-machine fleet.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
-const PREFIX: u8 = 24;
-const ADDRESS6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1);
-const PREFIX6: u8 = 64;
+
+/// What a fleet calls the rack's one agent and link, and where on that link everything is served.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) agent: &'static str,
+    pub(crate) link: &'static str,
+    pub(crate) address: (Ipv4Addr, u8),
+    pub(crate) address6: (Ipv6Addr, u8),
+}
+
+/// As `examples/one-machine` has it.
+static LAB: Site = Site {
+    agent: "rackd-1",
+    link: "lab/pxe",
+    address: (ADDRESS, 24),
+    address6: (Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1), 64),
+};
 
 /// A rack that runs until it is closed.
 #[derive(Debug)]
 pub(crate) struct Rack {
     pub(crate) run: Run,
+    pub(crate) site: &'static Site,
     keeper: Keeper,
 }
 
@@ -30,6 +45,16 @@ impl Rack {
     /// Clears away what dead runs left, then builds a rack of these machines. `prepare` may put files into the
     /// run before anything looks for them.
     pub(crate) fn open(
+        machines: &[MachineSpec],
+        accelerator: Accelerator,
+        prepare: impl FnOnce(&Run) -> Result<()>,
+    ) -> Result<Rack> {
+        Self::open_at(&LAB, machines, accelerator, prepare)
+    }
+
+    /// The same, at another fleet's site.
+    pub(crate) fn open_at(
+        site: &'static Site,
         machines: &[MachineSpec],
         accelerator: Accelerator,
         prepare: impl FnOnce(&Run) -> Result<()>,
@@ -43,7 +68,7 @@ impl Rack {
             let keeper = Keeper::start(&run)?;
             (run, keeper)
         };
-        let rack = Rack { run, keeper };
+        let rack = Rack { run, site, keeper };
         prepare(&rack.run)?;
         rack.fill(machines, accelerator)?;
         Ok(rack)
@@ -51,8 +76,8 @@ impl Rack {
 
     fn fill(&self, machines: &[MachineSpec], accelerator: Accelerator) -> Result<()> {
         let layout = Layout {
-            address: (ADDRESS, PREFIX),
-            address6: (ADDRESS6, PREFIX6),
+            address: self.site.address,
+            address6: self.site.address6,
             // A scripted machine plugs its cable in itself.
             taps: machines
                 .iter()

@@ -17,7 +17,7 @@ const PERSON: [&str; 3] = [
     "commit.gpgsign=false",
 ];
 
-/// A repository with one file, `fleet.toml`, on branch `main`.
+/// A repository whose branch `main` is carried out.
 #[derive(Debug)]
 pub(crate) struct Repository {
     path: PathBuf,
@@ -40,8 +40,7 @@ impl Repository {
     /// Commits the fleet to the branch that is checked out, `main` unless in between.
     pub(crate) fn commit(&self, text: &str, message: &str) -> Result<()> {
         fs::write(self.path.join("fleet.toml"), text).map_err(failed("write fleet.toml"))?;
-        self.git(&["add", "."])?;
-        self.git(&["commit", "-q", "-m", message])
+        self.commit_all(message)
     }
 
     /// Commits the fleet to a new branch, as for a pull request.
@@ -57,12 +56,40 @@ impl Repository {
         self.git(&["merge", "-q", "--no-ff", "-m", &message, branch])
     }
 
+    /// Has a person edit the files on a new branch, as for a pull request, and commits that.
+    pub(crate) fn propose_edit(
+        &self,
+        branch: &str,
+        message: &str,
+        edit: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
+        self.git(&["checkout", "-q", "-b", branch])?;
+        edit(&self.path)?;
+        self.commit_all(message)?;
+        self.git(&["checkout", "-q", "main"])
+    }
+
+    /// Commits whatever is in the folder to the branch that is checked out.
+    pub(crate) fn commit_all(&self, message: &str) -> Result<()> {
+        self.git(&["add", "--all", "."])?;
+        self.git(&["commit", "-q", "-m", message])
+    }
+
+    /// What a branch's newest commit changes, as git shows it.
+    pub(crate) fn shown(&self, branch: &str) -> Result<String> {
+        self.run(&["show", "--format=%h %s", "--unified=1", branch])
+    }
+
     fn git(&self, words: &[&str]) -> Result<()> {
+        self.run(words).map(drop)
+    }
+
+    fn run(&self, words: &[&str]) -> Result<String> {
         let mut command = Command::new("git");
         command.current_dir(&self.path);
         for setting in PERSON {
             command.args(["-c", setting]);
         }
-        program::run(command.args(words), SHORT).map(drop)
+        program::run(command.args(words), SHORT)
     }
 }

@@ -11,6 +11,7 @@
 mod behaviour;
 mod cable;
 mod disk;
+mod erase;
 mod firmware;
 mod install;
 mod system;

@@ -6,8 +6,11 @@
 mod bed;
 mod conditions;
 mod contents;
+mod count;
 mod daemon_stopped;
 mod fleet;
+mod power;
+mod release;
 mod restored;
 mod traces;
 mod vanished;
@@ -39,6 +42,12 @@ enum Name {
     DaemonStopped,
     /// Contents that no plan named are not written over without a person's consent.
     Contents,
+    /// Power by hand stands, drift is shown, and fought where git says so; nothing under way is cut.
+    Power,
+    /// Machines are counted, more of them and fewer, and renamed, and whoever runs is left alone.
+    Count,
+    /// Released machines are erased, on record, and retired ones are left alone.
+    Release,
     /// After an older database was put back nothing is ordered before `muster recover`.
     Restored,
 }
@@ -50,7 +59,23 @@ impl Name {
             Self::Conditions => conditions::MACHINES,
             Self::DaemonStopped => daemon_stopped::MACHINES,
             Self::Contents => contents::MACHINES,
+            Self::Power => power::MACHINES,
+            Self::Count => count::MACHINES,
+            Self::Release => release::MACHINES,
             Self::Restored => restored::MACHINES,
+        }
+    }
+
+    /// Those of them whose BMC is not `ipmi_sim`.
+    fn doubles(self) -> &'static [&'static str] {
+        match self {
+            Self::Power => power::DOUBLES,
+            Self::Conditions
+            | Self::DaemonStopped
+            | Self::Contents
+            | Self::Restored
+            | Self::Count
+            | Self::Release => &[],
         }
     }
 }
@@ -60,11 +85,14 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     preflight::for_scripted_machines()?;
     require_programs(wish)?;
     let began = Instant::now();
-    let bed = Bed::open(wish.name.machines(), &wish.programs)?;
+    let bed = Bed::open(wish.name.machines(), wish.name.doubles(), &wish.programs)?;
     let tried = match wish.name {
         Name::Conditions => conditions::run(&bed),
         Name::DaemonStopped => daemon_stopped::run(&bed),
         Name::Contents => contents::run(&bed),
+        Name::Power => power::run(&bed),
+        Name::Count => count::run(&bed),
+        Name::Release => release::run(&bed),
         Name::Restored => restored::run(&bed),
     };
     if let Err(error) = &tried {

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub(crate) struct Ran {
     pub(crate) bill: Bill,
     /// Lines of its standard output that the caller wanted to keep.
     pub(crate) kept: Vec<String>,
+    /// It was ended because its time was over.
+    pub(crate) overdue: bool,
 }
 
 /// Runs it with its output going straight to ours.
@@ -41,9 +44,29 @@ pub(crate) fn run(command: &mut Command) -> Result<Ran, String> {
     finish(child, began, Vec::new())
 }
 
+/// The same, with our input as its own.
+pub(crate) fn run_with_input(command: &mut Command) -> Result<Ran, String> {
+    let (child, began) = spawn(command)?;
+    finish(child, began, Vec::new())
+}
+
 /// Runs it and passes its output on line by line with a prefix, keeping the lines that `wanted` picks. Its
 /// standard input is a pipe that ends when this process does.
 pub(crate) fn relay(command: &mut Command, prefix: &str, wanted: fn(&str) -> bool) -> Result<Ran, String> {
+    relaying(command, prefix, wanted, Duration::MAX)
+}
+
+/// The same within a time, after which the pipe ends too: what is tied to its input ends with it.
+pub(crate) fn relay_within(command: &mut Command, prefix: &str, limit: Duration) -> Result<Ran, String> {
+    relaying(command, prefix, |_| false, limit)
+}
+
+fn relaying(
+    command: &mut Command,
+    prefix: &str,
+    wanted: fn(&str) -> bool,
+    limit: Duration,
+) -> Result<Ran, String> {
     let (mut child, began) = spawn(
         command
             .stdin(Stdio::piped())
@@ -55,6 +78,12 @@ pub(crate) fn relay(command: &mut Command, prefix: &str, wanted: fn(&str) -> boo
     else {
         unreachable!("all three were asked for as pipes");
     };
+    let (end, ended) = mpsc::channel::<()>();
+    let watch = thread::spawn(move || {
+        let overdue = ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+        drop(lifeline);
+        overdue
+    });
     let beside = {
         let prefix = prefix.to_owned();
         thread::spawn(move || pass_on(errors, &prefix, |_| false))
@@ -63,8 +92,9 @@ pub(crate) fn relay(command: &mut Command, prefix: &str, wanted: fn(&str) -> boo
     // Only a broken pipe or a panic in printing ends it early; what was said so far is printed either way.
     let _ = beside.join();
     let ran = finish(child, began, kept);
-    drop(lifeline);
-    ran
+    drop(end);
+    let overdue = watch.join().unwrap_or_default();
+    ran.map(|ran| Ran { overdue, ..ran })
 }
 
 fn pass_on(from: impl Read, prefix: &str, wanted: fn(&str) -> bool) -> Vec<String> {
@@ -114,6 +144,7 @@ fn finish(mut child: Child, began: Instant, kept: Vec<String>) -> Result<Ran, St
             cpu_seconds,
         },
         kept,
+        overdue: false,
     })
 }
 
@@ -148,6 +179,19 @@ mod tests {
         let ran = relay(Command::new("sh").args(["-c", script]), "", |line| line == "two").expect("sh runs");
         assert!(!ran.succeeded);
         assert_eq!(ran.kept, ["two"]);
+    }
+
+    #[test]
+    fn what_is_tied_to_its_input_ends_with_its_time() {
+        let ran = relay_within(
+            Command::new("sh").args(["-c", "cat; exit 1"]),
+            "",
+            Duration::from_millis(10),
+        );
+        let ran = ran.expect("sh runs");
+        assert!(ran.overdue && !ran.succeeded, "{ran:?}");
+        let ran = relay_within(&mut Command::new("true"), "", Duration::from_secs(60)).expect("true runs");
+        assert!(!ran.overdue && ran.succeeded, "{ran:?}");
     }
 
     #[test]

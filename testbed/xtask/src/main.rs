@@ -3,9 +3,14 @@
 //! Written with std and a JSON reader only, so that it builds in seconds on a fresh machine. Builds run as the
 //! caller; packages, test programs and the virtual rack ask for root, each through sudo.
 
+mod bench;
 mod bill;
 mod cargo;
+mod demo;
+mod long;
 mod packages;
+mod peers;
+mod report;
 mod rig;
 mod sudo;
 mod suite;
@@ -17,12 +22,18 @@ use std::process::ExitCode;
 const VERBS: &str = "\
 cargo xtask VERB
 
+  demo [--yes] [--keep] [--json]
+                    a rack of two virtual machines, from an empty repository to both deployed
   packages          install what building, testing and virtual racks need
   check             formatting, borders and house rules, clippy
   tidy              borders and house rules alone
   test [--no-vm]    everything: packages, build, all tests, a machine's lives
-  vrack once [--life faults|disks] [--from inventory|install] [--keep] [--rebuild]
-                    one machine from a commit to a running system
+  test --long [--only LIFE]…
+                    lives of machines that cost too much for every change: storage, network, kernels
+  vrack once [--life LIFE] [--from MOMENT] [--keep] [--rebuild]
+                    one machine from a commit to a running system; `muster-vrack once --help` names lives and moments
+  bench [dhcp] [tftp] [http] [--rounds N]
+                    muster-rackd beside other servers, as in docs/benchmarks.md
   vrack bench       the virtual rack's hardware alone
   inmachine         the static program that runs in machines
   clean             end and remove whatever a killed run left behind, of virtual racks and of tests
@@ -33,11 +44,15 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
+        ["demo", words @ ..] => demo::run(words),
         ["packages"] => packages::install(),
+        ["peers"] => peers::unpack(),
         ["check"] => suite::check(),
         ["tidy"] => tidy::run(),
         ["test"] => suite::test(true),
         ["test", "--no-vm"] => suite::test(false),
+        ["bench", words @ ..] => bench::run(words),
+        ["test", "--long", only @ ..] => names(only).and_then(|only| long::test(&only)),
         ["vrack", "once", flags @ ..] => rig::once(flags),
         ["vrack", "bench"] => rig::bench(),
         ["inmachine"] => cargo::build_inmachine(),
@@ -54,6 +69,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The names in `--only NAME --only NAME`.
+fn names<'w>(words: &[&'w str]) -> Result<Vec<&'w str>, String> {
+    let pairs = words.chunks(2).map(|pair| match pair {
+        ["--only", name] => Ok(*name),
+        _ => Err(VERBS.to_owned()),
+    });
+    pairs.collect()
 }
 
 /// Clears away what killed tests left, as root where root can be had.

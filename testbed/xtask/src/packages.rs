@@ -1,7 +1,8 @@
 //! The distribution's packages that building, testing and virtual racks need, each with its reason.
 //!
 //! Asks nothing, waits for other package managers, fetches lists only when they lack something, and does
-//! nothing at all when everything is there. Never makes or starts the distribution's own Postgres cluster.
+//! nothing at all when everything is there. Never makes or starts the distribution's own Postgres cluster, nor a
+//! service of a package that is wanted for its programs alone.
 
 use crate::cargo;
 use crate::sudo;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Package and reason.
-const PACKAGES: [(&str, &str); 23] = [
+const PACKAGES: [(&str, &str); 31] = [
     (
         "build-essential",
         "links Rust programs and builds the C parts of libgit2, zstd and ring",
@@ -19,12 +20,23 @@ const PACKAGES: [(&str, &str); 23] = [
     ("postgresql", "musterd's private cluster"),
     ("qemu-system-x86", "machines"),
     ("seabios", "their BIOS"),
+    ("ovmf", "their UEFI"),
     ("ipxe-qemu", "their network cards' boot ROM"),
     ("ipxe", "boot files that muster-rackd serves"),
+    (
+        "shim-signed",
+        "the first loader that muster-rackd serves where Secure Boot is on",
+    ),
+    ("grub-efi-amd64-signed", "the second"),
     ("openipmi", "ipmi_sim, their BMCs"),
     ("ipmitool", "an IPMI client that is not ours"),
     ("busybox-static", "udhcpc, a DHCP client that is not ours"),
     ("curl", "an HTTP and TFTP client that is not ours"),
+    ("isc-dhcp-client", "dhclient, a DHCP client that is not ours"),
+    ("dhcpcd-base", "dhcpcd, a DHCP client that is not ours"),
+    ("nmap", "looks for DHCP servers as a stranger does"),
+    ("tftp-hpa", "a TFTP client that is not ours"),
+    ("atftp", "a TFTP client that knows windows"),
     ("strace", "shows in which order muster-rackd syncs and sends"),
     ("iproute2", "namespaces, bridges and taps"),
     ("nftables", "cuts a rack's HTTP off while the rest of it works"),
@@ -39,6 +51,17 @@ const PACKAGES: [(&str, &str); 23] = [
     ("ca-certificates", "fetches from mirrors over TLS"),
 ];
 
+/// Packages whose programs are wanted and whose services are not: unpacked below [`UNPACKED_IN`], never installed, so
+/// that nothing of them starts, now or at the host's next boot. Package, a file of it, reason.
+const UNPACKED: [(&str, &str, &str); 1] = [(
+    "isc-dhcp-relay",
+    "usr/sbin/dhcrelay",
+    "a DHCP relay that is not ours",
+)];
+
+/// Each in a folder of its name; tests know the place.
+const UNPACKED_IN: &str = "/var/cache/muster/unpacked";
+
 /// Seconds to wait for another package manager.
 const LOCK_OPTION: &str = "DPkg::Lock::Timeout=300";
 
@@ -48,9 +71,13 @@ const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.d";
 /// Installs what is missing.
 pub(crate) fn install() -> Result<(), String> {
     let missing = missing()?;
-    if missing.is_empty() {
-        println!("all {} packages are installed", PACKAGES.len());
+    let packed = packed();
+    if missing.is_empty() && packed.is_empty() {
+        println!("all {} packages are there", PACKAGES.len() + UNPACKED.len());
         return Ok(());
+    }
+    for (name, _, reason) in &packed {
+        println!("unpacking {name}: {reason}");
     }
     for (name, reason) in PACKAGES.iter().filter(|(name, _)| missing.contains(name)) {
         println!("installing {name}: {reason}");
@@ -58,6 +85,12 @@ pub(crate) fn install() -> Result<(), String> {
     if !sudo::is_root() {
         let own = std::env::current_exe().map_err(|error| format!("cannot find our own program: {error}"))?;
         return cargo::succeed(sudo::as_root(own, &[]).arg("packages"));
+    }
+    for (name, _, _) in packed {
+        unpack(name)?;
+    }
+    if missing.is_empty() {
+        return Ok(());
     }
     if !lists_know(&missing) {
         update()?;
@@ -68,6 +101,55 @@ pub(crate) fn install() -> Result<(), String> {
         return without_cluster(|| fetch_and_install(&wanted));
     }
     fetch_and_install(&wanted)
+}
+
+/// Those that are not there, each with its reason.
+pub(crate) fn missing_with_reasons() -> Result<Vec<(&'static str, &'static str)>, String> {
+    let missing = missing()?;
+    let installed = PACKAGES.into_iter().filter(|(name, _)| missing.contains(name));
+    let unpacked = packed().into_iter().map(|(name, _, reason)| (name, reason));
+    Ok(installed.chain(unpacked).collect())
+}
+
+/// Fetches packages into a directory and installs none of them.
+pub(crate) fn download(names: &[&str], directory: &Path) -> Result<(), String> {
+    if !lists_know(names) {
+        update()?;
+    }
+    // `_apt` may not write where only root does; root fetches then, and apt says so.
+    let fetch = || cargo::succeed(apt(&["download", "-q"]).args(names).current_dir(directory));
+    fetch().or_else(|_| update().and_then(|()| fetch()))
+}
+
+/// Those that are not unpacked.
+fn packed() -> Vec<(&'static str, &'static str, &'static str)> {
+    let is_there = |name: &str, file: &str| Path::new(UNPACKED_IN).join(name).join(file).exists();
+    let all = UNPACKED.into_iter();
+    all.filter(|(name, file, _)| !is_there(name, file)).collect()
+}
+
+/// Fetches a package and puts its files into its folder.
+fn unpack(name: &str) -> Result<(), String> {
+    let folder = Path::new(UNPACKED_IN).join(name);
+    let failed = |error| format!("cannot make {}: {error}", folder.display());
+    // What an interrupted run left is no package.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(failed)?;
+    if !lists_know(&[name]) {
+        update()?;
+    }
+    // `_apt` may not write where only root does; root fetches then, and apt says so.
+    let fetch = || cargo::succeed(apt(&["download", "-q", name]).current_dir(&folder));
+    fetch().or_else(|_| update().and_then(|()| fetch()))?;
+    let files =
+        fs::read_dir(&folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+    let fetched = files.flatten().map(|file| file.path());
+    let mut fetched = fetched.filter(|path| path.extension().is_some_and(|end| end == "deb"));
+    let package = fetched
+        .next()
+        .ok_or_else(|| format!("apt fetched no package {name}"))?;
+    cargo::succeed(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&folder))?;
+    fs::remove_file(&package).map_err(|error| format!("cannot remove {}: {error}", package.display()))
 }
 
 /// Those that are not installed.

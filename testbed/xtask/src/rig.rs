@@ -12,6 +12,9 @@ const VARIABLES: [&str; 3] = ["RACK_ACCEL", "RACK_TIMEOUT_SCALE", "MUSTER_LOG"];
 /// The fleet that the life of a machine is taken from.
 const FLEET: &str = "examples/one-machine";
 
+/// The fleet that the demo begins with.
+const DEMO: &str = "examples/one-rack";
+
 /// Where images are kept between runs and clones.
 pub(crate) const IMAGES: &str = "/var/cache/muster/images";
 
@@ -53,16 +56,25 @@ pub(crate) fn images(flags: &[&str]) -> Result<Command, String> {
 
 /// The call that takes one machine through its life.
 pub(crate) fn life(flags: &[&str]) -> Result<Command, String> {
+    with_programs("once", FLEET, flags)
+}
+
+/// The call that shows two machines.
+pub(crate) fn demo(flags: &[&str]) -> Result<Command, String> {
+    with_programs("demo", DEMO, flags)
+}
+
+fn with_programs(verb: &str, fleet: &str, flags: &[&str]) -> Result<Command, String> {
     let mut command = vrack()?;
     command
-        .arg("once")
+        .arg(verb)
         .arg("--programs")
         .arg(cargo::target().join("debug"));
     command
         .arg("--inmachine")
         .arg(cargo::inmachine_program())
         .args(["--images", IMAGES]);
-    command.arg("--fleet").arg(cargo::root().join(FLEET)).args(flags);
+    command.arg("--fleet").arg(cargo::root().join(fleet)).args(flags);
     Ok(command)
 }
 

@@ -4,6 +4,7 @@
 //! shown to bite.
 
 mod borders;
+mod commands;
 mod docs;
 mod sources;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub(crate) fn run() -> Result<(), String> {
 /// Everything wrong in the tree at `root`, as `path:line: what`.
 fn findings(root: &Path) -> Result<Vec<String>, String> {
     let mut findings = borders::check(&metadata(root)?);
+    let mut for_people = Vec::new();
     for path in files(root) {
         let name = path.display().to_string();
         let extension = path.extension().and_then(|extension| extension.to_str());
@@ -43,10 +45,19 @@ fn findings(root: &Path) -> Result<Vec<String>, String> {
             || fs::read_to_string(root.join(&path)).map_err(|error| format!("cannot read {name}: {error}"));
         match extension {
             Some("rs") => findings.extend(sources::check(&name, &read()?)),
-            Some("md") => findings.extend(docs::check(&name, &read()?, |named| root.join(named).exists())),
+            Some("md") => {
+                let text = read()?;
+                findings.extend(docs::check(&name, &text, |named| root.join(named).exists()));
+                if commands::is_for_people(&name) {
+                    findings.extend(commands::check(&name, &text));
+                    for_people.push(text);
+                }
+            }
             Some(_) | None => {}
         }
     }
+    let read = |path: &str| fs::read_to_string(root.join(path)).ok();
+    findings.extend(commands::check_rows(&for_people, read));
     Ok(findings)
 }
 

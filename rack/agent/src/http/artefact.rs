@@ -59,19 +59,51 @@ fn counted(response: Response, rack: &App, mac: schema_ids::Mac, digest: Digest)
         .and_then(|value| value.to_str().ok())
         .unwrap_or("?")
         .to_owned();
-    let served = rack.served();
-    let (title, is_image) = (served.title(digest), !served.is_ephemeral(digest));
-    let (rack, mut done) = (rack.clone(), 0);
+    let mut progress = Progress::new(rack, Some(mac), digest, length);
     response.map(|body| {
         Body::from_stream(body.into_data_stream().inspect(move |block| {
             if let Ok(block) = block {
-                let before = done;
-                done += block.len();
-                if is_image && (before..done).contains(&STREAMING) {
-                    failpoint::reach("streaming");
-                }
-                rack.note_boot(mac, Sign::Http(format!("{title}: {done} of {length} bytes")));
+                progress.sent(block.len());
             }
         }))
     })
+}
+
+/// How much of an artefact has gone out, for the evidence of its client's boot.
+pub(super) struct Progress {
+    rack: App,
+    /// Absent where nobody knows whose address it is.
+    mac: Option<schema_ids::Mac>,
+    title: String,
+    is_image: bool,
+    done: usize,
+    length: String,
+}
+
+impl Progress {
+    pub(super) fn new(rack: &App, mac: Option<schema_ids::Mac>, digest: Digest, length: String) -> Self {
+        let served = rack.served();
+        Self {
+            title: served.title(digest),
+            is_image: !served.is_ephemeral(digest),
+            rack: rack.clone(),
+            mac,
+            done: 0,
+            length,
+        }
+    }
+
+    pub(super) fn sent(&mut self, bytes: usize) {
+        let Some(mac) = self.mac else {
+            return;
+        };
+        let before = self.done;
+        self.done += bytes;
+        if self.is_image && (before..self.done).contains(&STREAMING) {
+            failpoint::reach("streaming");
+        }
+        let (title, done, length) = (&self.title, self.done, &self.length);
+        self.rack
+            .note_boot(mac, Sign::Http(format!("{title}: {done} of {length} bytes")));
+    }
 }

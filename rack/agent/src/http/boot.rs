@@ -13,7 +13,8 @@ use bytes::Bytes;
 use rack_api::{config::Ephemeral, sync::BootGoRequest};
 use rack_proto::{
     boot::{
-        Answer, Client, Decision, Hardware, LiveGo, Question, Sign, System, decide, first_script, script,
+        Answer, Client, Decision, Hardware, LiveGo, Question, Sign, System, decide, first_script,
+        grub_script, script,
     },
     dhcp::{address_of, machine_of, subnet_of},
     token::{BootToken, Subject, TokenKey},
@@ -72,6 +73,14 @@ pub(super) async fn machine(
     );
     rack.note_boot(mac, Sign::Answered(answer.name()));
     text(script(Client::from_platform(&client.platform), &answer))
+}
+
+/// The script of a machine that has GRUB for iPXE, since its firmware starts signed loaders only.
+pub(crate) async fn grub(rack: &App, connection: &Connection, mac: Mac) -> String {
+    let answer = answer(rack, connection, mac, Hardware::default()).await;
+    tracing::info!(%mac, link = connection.link, answer = answer.name(), "GRUB script");
+    rack.note_boot(mac, Sign::Answered(answer.name()));
+    grub_script(&answer)
 }
 
 /// Decides, asking the daemon where its word is needed.

@@ -100,7 +100,7 @@ fn answer(rack: &App, hello: &Hello) -> Result<HelloAnswer, Refusal> {
     };
     let binding = match &job.kind {
         rack_api::job::JobKind::Deploy(deploy) => Some(deploy.binding),
-        rack_api::job::JobKind::Inspect => None,
+        rack_api::job::JobKind::Inspect | rack_api::job::JobKind::Erase(_) => None,
     };
     Ok(HelloAnswer::Job {
         job: job.clone(),
@@ -166,6 +166,7 @@ fn may_say(token: &BootToken, body: &FactBody) -> bool {
     match body {
         FactBody::JobStarted { job, .. }
         | FactBody::Inventory { job, .. }
+        | FactBody::BootOrder { job, .. }
         | FactBody::Step { job, .. }
         | FactBody::Erased { job, .. }
         | FactBody::Installed { job, .. }

@@ -4,8 +4,9 @@
 //! not be altered carries a digest. Connections, headers, bodies and time are limited.
 
 mod artefact;
-mod boot;
+pub(crate) mod boot;
 mod job;
+mod plain;
 
 use crate::rack::Rack;
 use axum::{
@@ -58,7 +59,7 @@ pub(crate) struct Connection {
 }
 
 /// What every handler has at hand.
-type App = Arc<Rack>;
+pub(crate) type App = Arc<Rack>;
 
 /// Serves a link until told to stop.
 pub(crate) async fn run(rack: Arc<Rack>, link: String, stop: CancellationToken) {
@@ -149,6 +150,14 @@ async fn connection(
         link,
         client: client.ip(),
         server,
+    };
+    let stream = tokio::select! {
+        stream = plain::serve(stream, rack, &connection) => stream,
+        // What is being sent gets its time to end, and then the connection does.
+        () = async { stop.cancelled().await; tokio::time::sleep(STOP_MAX).await } => None,
+    };
+    let Some(stream) = stream else {
+        return;
     };
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);

@@ -1,10 +1,11 @@
 //! The shipped binary in a network namespace of its own, against real clients: busybox's udhcpc and
-//! tftp, curl, SeaBIOS with iPXE, `ipmi_sim`, strace, and a daemon that this test plays with mutual TLS. Needs
+//! tftp, dhclient, dhcpcd, nmap, dhcrelay, tftp-hpa, atftp, curl, SeaBIOS with iPXE, `ipmi_sim`, strace, and a daemon that this test plays with mutual TLS. Needs
 //! root, as the agent does.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
 mod boot;
+mod clients;
 mod daemon;
 mod dhcp;
 mod failpoint;
@@ -13,6 +14,8 @@ mod group_commit;
 mod killed;
 mod power;
 mod rack;
+mod relay;
 mod spool;
 mod strace;
+mod transfer_clients;
 mod two_agents;

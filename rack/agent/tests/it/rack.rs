@@ -84,7 +84,23 @@ impl Drop for FullDisk {
 }
 
 /// A network namespace that goes away.
-struct Namespace(String);
+pub(crate) struct Namespace(pub(crate) String);
+
+impl Namespace {
+    fn make(directory: &Scratch, side: &str) -> Self {
+        let namespace = Self(directory.namespace(side));
+        ip(&["netns", "add", &namespace.0]);
+        ip(&["-n", &namespace.0, "link", "set", "lo", "up"]);
+        namespace
+    }
+
+    /// A program in it.
+    pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.0, program]).args(arguments);
+        command
+    }
+}
 
 impl Drop for Namespace {
     fn drop(&mut self) {
@@ -196,14 +212,8 @@ impl Rack {
     fn cabled(address: &'static str, far: &'static str, clients: Option<Arc<Namespace>>) -> Self {
         testbed_scratch::assert_root("network namespaces");
         let directory = Scratch::new();
-        let namespace = |side: &str| {
-            let namespace = Namespace(directory.namespace(side));
-            ip(&["netns", "add", &namespace.0]);
-            ip(&["-n", &namespace.0, "link", "set", "lo", "up"]);
-            namespace
-        };
-        let server = namespace("server");
-        let client = clients.unwrap_or_else(|| Arc::new(namespace("client")));
+        let server = Namespace::make(&directory, "server");
+        let client = clients.unwrap_or_else(|| Arc::new(Namespace::make(&directory, "client")));
         ip(&[
             "-n", &server.0, "link", "add", "rack0", "type", "veth", "peer", "name", far, "netns", &client.0,
         ]);
@@ -253,6 +263,8 @@ impl Rack {
                 &format!("{LINK}=rack0"),
                 "--kernel-argument",
                 "mitigations=off",
+                "--power-every",
+                "2",
             ])
             .arg("--state-dir")
             .arg(path("state"))
@@ -308,6 +320,11 @@ impl Rack {
         }
     }
 
+    /// One more namespace, which is to be dropped before the rack.
+    pub(crate) fn namespace(&self, side: &str) -> Namespace {
+        Namespace::make(&self.directory, side)
+    }
+
     /// A path in the test's own directory, where clients are run.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -315,11 +332,8 @@ impl Rack {
 
     /// A program beside the agent, in its namespace.
     pub(crate) fn server_command(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", &self.server.0, program])
-            .args(arguments)
-            .current_dir(self.directory.path());
+        let mut command = self.server.command(program, arguments);
+        command.current_dir(self.directory.path());
         command
     }
 
@@ -333,11 +347,8 @@ impl Rack {
     }
 
     pub(crate) fn client_command(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", &self.client.0, program])
-            .args(arguments)
-            .current_dir(self.directory.path());
+        let mut command = self.client.command(program, arguments);
+        command.current_dir(self.directory.path());
         command
     }
 
@@ -432,7 +443,7 @@ pub(crate) fn leased(output: &Output) -> Option<Ipv4Addr> {
     line.split("lease of ").nth(1)?.split(' ').next()?.parse().ok()
 }
 
-fn ip(arguments: &[&str]) {
+pub(crate) fn ip(arguments: &[&str]) {
     let output = Command::new("ip").args(arguments).output().unwrap();
     assert!(output.status.success(), "ip {arguments:?}: {output:?}");
 }
@@ -480,6 +491,7 @@ pub(crate) fn desired(enlist: Enlist, range: (&str, &str)) -> Desired {
         hostname: Some("node-01".to_owned()),
         installed: false,
         firmware: FirmwareKind::Bios,
+        secure_boot: false,
         bmc: None,
         refuse: None,
     };
@@ -492,6 +504,7 @@ pub(crate) fn desired(enlist: Enlist, range: (&str, &str)) -> Desired {
                     dhcp: true,
                     enlist,
                     subnets: vec![subnet],
+                    relay: None,
                 },
             )]
             .into(),
@@ -522,6 +535,7 @@ pub(crate) fn boot_order(generation: u64, attempt: u32) -> Order {
         number: attempt,
         deadline: Timestamp::from_unix_ms(i64::MAX),
         cause: "a test".to_owned(),
+        by_hand: None,
         action: Action::Boot(NextBoot::Job(Box::new(Job {
             job: JobRef {
                 machine: machine_id(),
@@ -529,6 +543,7 @@ pub(crate) fn boot_order(generation: u64, attempt: u32) -> Order {
                 attempt,
             },
             name: "node-01".parse().unwrap(),
+            boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
             kind: JobKind::Inspect,
         }))),
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use rack_bmc::{Bmc, Power, PowerWanted, Secret, ipmi};
 
 use super::relay::{Relay, Weather};
-use super::responder::{Manners, Responder};
+use testbed_bmc::{Double, Manners};
+
 use super::sim::{Sim, quick};
 
 fn bmc(address: SocketAddr) -> Arc<dyn Bmc> {
@@ -55,16 +56,16 @@ async fn late_and_doubled_packets_are_taken_once() {
 
 #[tokio::test]
 async fn damaged_answers_change_nothing() {
-    let responder = Responder::start(Manners::default());
-    let relay = Relay::start(responder.address, Weather::Fair, Weather::DamagesSessions);
+    let double = Double::start(Manners::default()).unwrap();
+    let relay = Relay::start(double.address(), Weather::Fair, Weather::DamagesSessions);
     on_and_off(&*bmc(relay.address)).await;
-    assert_eq!(responder.state().count(0x00, 0x02), 2);
+    assert_eq!(double.state().count(0x00, 0x02), 2);
 }
 
 #[tokio::test]
 async fn a_random_number_drawn_twice_costs_one_more_handshake() {
-    let responder = Responder::start(Manners::default());
-    let relay = Relay::start(responder.address, Weather::DoublesFirstRakp1, Weather::Fair);
+    let double = Double::start(Manners::default()).unwrap();
+    let relay = Relay::start(double.address(), Weather::DoublesFirstRakp1, Weather::Fair);
     assert_eq!(bmc(relay.address).power().await.unwrap(), Power::Off);
-    assert_eq!(responder.state().opened.len(), 1);
+    assert_eq!(double.state().opened.len(), 1);
 }

@@ -1,12 +1,11 @@
-//! BMCs over real sockets: `ipmi_sim` as an implementation that is not ours, `ipmitool` as the judge of our own
-//! responder, and a relay between that loses and repeats packets.
+//! BMCs over real sockets: `ipmi_sim` as an implementation that is not ours, `testbed-bmc` with suite 17 and faults,
+//! and a relay between that loses and repeats packets.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
 
-mod against_responder;
+mod against_double;
 mod against_sim;
 mod bad_network;
 mod queue;
 mod relay;
-mod responder;
 mod sim;

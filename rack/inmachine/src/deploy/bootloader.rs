@@ -2,16 +2,17 @@
 //! configuration.
 
 use super::TARGET;
-use super::boot_entries;
 use super::error::{DeployError, doing, running};
 use super::mounts;
 use super::owned_disk::OwnedDisk;
+use crate::boot_entries::{self, System, Wish};
 use crate::family::{EntryBody, Family, newest_kernel};
 use crate::plan_check::esp_mount;
 use crate::program;
 use crate::target::Target;
+use rack_api::boot_order::BootOrderSeen;
 use rack_api::inventory::FirmwareKind;
-use rack_api::job::Deploy;
+use rack_api::job::{Deploy, PartitionKind};
 use std::time::Duration;
 
 /// `grub-install` reads every device it can see; 2 s on a server, minutes under emulation.
@@ -20,11 +21,16 @@ const GRUB_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// What the new system's tools need to see of the running one.
 const SHARED: [&str; 4] = ["dev", "proc", "sys", "run"];
 
-/// Installs the boot loader on every disk that is to boot.
+/// Installs the boot loader on every disk that is to boot. Returns the firmware's boot order, where it has one.
 ///
 /// # Errors
 /// The image has no kernel, or a tool failed.
-pub(super) fn install(target: &Target, disks: &[OwnedDisk<'_>], deploy: &Deploy) -> Result<(), DeployError> {
+pub(super) fn install(
+    target: &Target,
+    disks: &[OwnedDisk<'_>],
+    deploy: &Deploy,
+    wish: Wish,
+) -> Result<Option<BootOrderSeen>, DeployError> {
     let family = Family::of(&deploy.image).expect("a checked deployment has a known family");
     for name in SHARED {
         let place = format!("{TARGET}/{name}");
@@ -72,9 +78,24 @@ pub(super) fn install(target: &Target, disks: &[OwnedDisk<'_>], deploy: &Deploy)
     for name in SHARED {
         mounts::unmount_all(&format!("{TARGET}/{name}")).map_err(doing(format!("take back /{name}")))?;
     }
-    if deploy.firmware == FirmwareKind::Uefi {
-        let disks: Vec<_> = bootable().collect();
-        boot_entries::set(&disks, family.loader_id());
+    match deploy.firmware {
+        FirmwareKind::Bios => Ok(None),
+        FirmwareKind::Uefi => {
+            let systems = bootable().map(system).collect::<Result<Vec<_>, _>>()?;
+            Ok(boot_entries::install(wish, &systems, family.loader_id()))
+        }
     }
-    Ok(())
+}
+
+/// Where the firmware finds the loader on this disk.
+fn system(disk: &OwnedDisk<'_>) -> Result<System, DeployError> {
+    let mut partitions = disk.plan().partitions.iter();
+    let esp = partitions
+        .find(|partition| partition.kind == PartitionKind::Esp)
+        .expect("a checked deployment has an EFI partition on each disk that boots");
+    Ok(System {
+        node: disk.node()?,
+        partition: esp.number,
+        uuid: esp.uuid,
+    })
 }

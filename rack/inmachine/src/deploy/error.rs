@@ -5,8 +5,8 @@ use crate::content::ContentError;
 use crate::fence::{Refusal, Standing};
 use crate::plan_check::PlanFault;
 use crate::program::ProgramError;
-use rack_api::fact::IMAGE_DIGEST_MISMATCH;
-use schema_ids::{Digest, DiskId};
+use rack_api::fact::{ERASE_FAILED, IMAGE_DIGEST_MISMATCH};
+use schema_ids::{ContentId, Digest, DiskId};
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,26 @@ pub enum DeployError {
         /// The kernel's name of it.
         by: String,
     },
+    /// A disk holds something where it was erased.
+    #[error("byte {offset} is not zero after it was erased")]
+    NotErased {
+        /// Where the first block begins that does.
+        offset: u64,
+    },
+    /// A disk holds something when all that was to be cleared is.
+    #[error("it still holds {0}")]
+    StillHolds(ContentId),
+    /// A disk was not erased.
+    #[error("the disk {disk} ({name}) is not erased")]
+    Erase {
+        /// Which.
+        disk: DiskId,
+        /// The kernel's name of it.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<DeployError>,
+    },
     /// The image did not come or did not unpack.
     #[error("cannot unpack the image")]
     Unpack(#[source] UnpackError),
@@ -107,6 +127,16 @@ impl DeployError {
         match self {
             Self::Fence(refusal) => refusal.code().to_owned(),
             Self::Verdict { code, .. } => code.clone(),
+            // A tool or the disk itself; anything else says what it is.
+            Self::Erase { source, .. } => match &**source {
+                Self::Io { .. }
+                | Self::Program { .. }
+                | Self::Content(_)
+                | Self::NotErased { .. }
+                | Self::StillHolds(_) => ERASE_FAILED.to_owned(),
+                other => other.code(),
+            },
+            Self::NotErased { .. } | Self::StillHolds(_) => ERASE_FAILED.to_owned(),
             Self::ImageDigest { .. } => IMAGE_DIGEST_MISMATCH.to_owned(),
             Self::Plan(_)
             | Self::Content(_)
@@ -126,7 +156,7 @@ impl DeployError {
 }
 
 /// Says what was being done when the system refused: for `map_err`.
-pub(super) fn doing(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> DeployError {
+pub(crate) fn doing(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> DeployError {
     |source| DeployError::Io {
         what: what.into(),
         source,
@@ -134,7 +164,7 @@ pub(super) fn doing(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> D
 }
 
 /// Says what a tool was to do: for `map_err`.
-pub(super) fn running(what: impl Into<String>) -> impl FnOnce(ProgramError) -> DeployError {
+pub(crate) fn running(what: impl Into<String>) -> impl FnOnce(ProgramError) -> DeployError {
     |source| DeployError::Program {
         what: what.into(),
         source,

@@ -7,13 +7,14 @@ use crate::content;
 use crate::disk;
 use crate::fence::{Standing, may_write};
 use crate::inventory;
-use crate::plan_check;
 use crate::rack::Rack;
 use crate::say;
 use crate::sysfs::Sysfs;
 use rack_api::fact::DiskSeen;
-use rack_api::job::{Deploy, DiskPlan, JobRef};
+use rack_api::job::JobRef;
 use rack_api::machine::{GoRequest, Verdict};
+use rack_api::volume::VolumeGroup;
+use rack_api::writes::{Agreed, Writes};
 use schema_ids::Uuid;
 use std::time::{Duration, Instant};
 
@@ -24,15 +25,15 @@ const DISKS_WAIT_MAX: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// The plan, the disks or the daemon forbid writing.
-pub(super) fn ask(
+pub(crate) fn ask<D: Agreed>(
     sysfs: &Sysfs,
     rack: &mut Rack,
     (job, boot_id): (JobRef, Uuid),
-    deploy: &Deploy,
+    writes: &Writes<'_, D>,
+    groups: &[VolumeGroup],
 ) -> Result<Standing, DeployError> {
-    plan_check::check(deploy, inventory::firmware_kind(sysfs)).map_err(DeployError::Plan)?;
     mounts::unmount_all(super::TARGET).map_err(doing("unmount what an earlier attempt left"))?;
-    wait_for_disks(sysfs, deploy);
+    wait_for_disks(sysfs, writes);
     let machine = inventory::take(sysfs, None, |disk| {
         content::look(sysfs, disk).unwrap_or_else(|error| {
             say!("{}", crate::console::chain(&error));
@@ -50,13 +51,13 @@ pub(super) fn ask(
             })
         })
         .collect();
-    let standing = may_write(&job, deploy, &disks).map_err(DeployError::Fence)?;
+    let standing = may_write(&job, writes, &disks).map_err(DeployError::Fence)?;
     if standing == Standing::Installed {
         say!("the disks carry this job's final marker; nothing is left to do");
         return Ok(standing);
     }
     if standing == Standing::MayWrite {
-        reaching_out::refuse(sysfs, deploy)?;
+        reaching_out::refuse(sysfs, writes.disks, groups)?;
     }
     let nonce = sysfs
         .number("proc/sys/kernel/random/uuid")
@@ -67,7 +68,7 @@ pub(super) fn ask(
         nonce,
         boot_id,
         job,
-        binding: deploy.binding,
+        binding: writes.binding,
         uuid: machine.uuid,
         serial: machine.serial,
         macs: machine.nics.iter().map(|nic| nic.mac).collect(),
@@ -79,15 +80,11 @@ pub(super) fn ask(
     }
 }
 
-fn wait_for_disks(sysfs: &Sysfs, deploy: &Deploy) {
+fn wait_for_disks<D: Agreed>(sysfs: &Sysfs, writes: &Writes<'_, D>) {
     let began = Instant::now();
     let missing = || {
-        let is_there = |plan: &&DiskPlan| disk::find(sysfs, &plan.disk).is_some();
-        deploy
-            .disks
-            .iter()
-            .find(|plan| !is_there(plan))
-            .map(|plan| plan.disk.clone())
+        let mut disks = writes.disks.iter().map(Agreed::disk);
+        disks.find(|disk| disk::find(sysfs, disk).is_none()).cloned()
     };
     while let Some(disk) = missing()
         && began.elapsed() < DISKS_WAIT_MAX

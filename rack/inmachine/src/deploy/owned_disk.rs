@@ -24,6 +24,7 @@ use crate::say;
 use crate::sysfs::Sysfs;
 use rack_api::fact::DiskSeen;
 use rack_api::job::{Deploy, DiskPlan, JobRef};
+use rack_api::writes::{Agreed, Writes};
 use rustix::fs::{Advice, OFlags, fadvise, major, minor};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -33,24 +34,24 @@ use std::path::{Path, PathBuf};
 
 /// A disk of the wipe-set with this job's first marker on it.
 #[derive(Debug)]
-pub(super) struct OwnedDisk<'a> {
-    held: HeldDisk<'a>,
+pub(crate) struct OwnedDisk<'a, D = DiskPlan> {
+    held: HeldDisk<'a, D>,
     marker: Marker,
 }
 
 /// Looks again at exactly the disks to be written and, if all may be, marks them as begun: the first
-/// write of a deployment.
+/// write of a job.
 ///
 /// # Errors
 /// A disk changed since the go, is in use, or cannot be written.
-pub(super) fn claim<'a>(
+pub(crate) fn claim<'a, D: Agreed>(
     sysfs: &'a Sysfs,
     job: &JobRef,
-    deploy: &'a Deploy,
-) -> Result<Vec<OwnedDisk<'a>>, DeployError> {
-    let disks = hold_all(sysfs, deploy)?;
+    writes: &Writes<'a, D>,
+) -> Result<Vec<OwnedDisk<'a, D>>, DeployError> {
+    let disks = hold_all(sysfs, writes)?;
     let seen = disks.iter().map(HeldDisk::look).collect::<Result<Vec<_>, _>>()?;
-    match may_write(job, deploy, &seen).map_err(DeployError::Fence)? {
+    match may_write(job, writes, &seen).map_err(DeployError::Fence)? {
         Standing::MayWrite => {}
         now @ (Standing::Finish | Standing::Installed) => return Err(DeployError::Overtaken(now)),
     }
@@ -58,7 +59,7 @@ pub(super) fn claim<'a>(
     disks.iter().try_for_each(|held| held.node().map(drop))?;
     let names: Vec<&str> = disks.iter().map(|held| held.disk.name.as_str()).collect();
     take_down(sysfs, &names)?;
-    let marker = marker_of(job, deploy, State::Writing);
+    let marker = marker_of(job, writes, State::Writing);
     write_marker(&disks, HeldDisk::open, &marker)?;
     let own = |held| OwnedDisk {
         held,
@@ -76,12 +77,13 @@ pub(super) fn unfinished<'a>(
     job: &JobRef,
     deploy: &'a Deploy,
 ) -> Result<Vec<OwnedDisk<'a>>, DeployError> {
+    let writes = deploy.writes();
     let (begun, done) = (
-        marker_of(job, deploy, State::Writing),
-        marker_of(job, deploy, State::Installed),
+        marker_of(job, &writes, State::Writing),
+        marker_of(job, &writes, State::Installed),
     );
     let mut disks = Vec::new();
-    for held in hold_all(sysfs, deploy)? {
+    for held in hold_all(sysfs, &writes)? {
         let found = held.marker_on(&held.file)?;
         if found.as_ref() == Some(&begun) {
             let marker = begun.clone();
@@ -106,19 +108,19 @@ pub(super) fn finish(disks: &[OwnedDisk<'_>]) -> Result<(), DeployError> {
     write_marker(disks, OwnedDisk::open, &marker)
 }
 
-impl<'a> OwnedDisk<'a> {
+impl<'a, D: Agreed> OwnedDisk<'a, D> {
     /// The kernel's name of it.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.held.disk.name
     }
 
     /// What shall be on it.
-    pub(super) fn plan(&self) -> &'a DiskPlan {
+    pub(crate) fn plan(&self) -> &'a D {
         self.held.plan
     }
 
     /// Its size.
-    pub(super) fn size_bytes(&self) -> u64 {
+    pub(crate) fn size_bytes(&self) -> u64 {
         self.held.disk.size_bytes
     }
 
@@ -131,12 +133,41 @@ impl<'a> OwnedDisk<'a> {
     ///
     /// # Errors
     /// It is not this job's disk any more.
-    pub(super) fn node(&self) -> Result<String, DeployError> {
+    pub(crate) fn node(&self) -> Result<String, DeployError> {
         let node = self.held.node()?;
         self.demand_marker(&self.held.file)?;
         Ok(node.display().to_string())
     }
 
+    /// Opens it for writing.
+    ///
+    /// # Errors
+    /// It is not this job's disk any more.
+    pub(crate) fn open(&self, flags: OFlags) -> Result<File, DeployError> {
+        let file = self.held.open(flags)?;
+        self.demand_marker(&file)?;
+        Ok(file)
+    }
+
+    fn demand_marker(&self, file: &File) -> Result<(), DeployError> {
+        if self.held.marker_on(file)?.as_ref() == Some(&self.marker) {
+            Ok(())
+        } else {
+            Err(self.held.not_ours())
+        }
+    }
+
+    /// What is on it now, whether it carries the marker or not.
+    ///
+    /// # Errors
+    /// It is not the disk that it was, or cannot be read.
+    pub(crate) fn look(&self) -> Result<DiskSeen, DeployError> {
+        self.held.node()?;
+        self.held.look()
+    }
+}
+
+impl OwnedDisk<'_> {
     /// The node of one of its partitions, for the tool that is run next.
     ///
     /// # Errors
@@ -184,24 +215,6 @@ impl<'a> OwnedDisk<'a> {
             .collect()
     }
 
-    /// Opens it for writing.
-    ///
-    /// # Errors
-    /// It is not this job's disk any more.
-    pub(super) fn open(&self, flags: OFlags) -> Result<File, DeployError> {
-        let file = self.held.open(flags)?;
-        self.demand_marker(&file)?;
-        Ok(file)
-    }
-
-    fn demand_marker(&self, file: &File) -> Result<(), DeployError> {
-        if self.held.marker_on(file)?.as_ref() == Some(&self.marker) {
-            Ok(())
-        } else {
-            Err(self.held.not_ours())
-        }
-    }
-
     fn no_partition(&self, number: u32) -> DeployError {
         DeployError::NoPartition {
             disk: self.held.disk.name.clone(),
@@ -212,27 +225,30 @@ impl<'a> OwnedDisk<'a> {
 
 /// A disk of the wipe-set, held open, whatever is on it.
 #[derive(Debug)]
-struct HeldDisk<'a> {
+struct HeldDisk<'a, D> {
     sysfs: &'a Sysfs,
-    plan: &'a DiskPlan,
+    plan: &'a D,
     disk: BlockDisk,
     /// Only for reading: udev looks at a disk anew when one that was open for writing is closed.
     file: File,
 }
 
-fn hold_all<'a>(sysfs: &'a Sysfs, deploy: &'a Deploy) -> Result<Vec<HeldDisk<'a>>, DeployError> {
-    deploy
+fn hold_all<'a, D: Agreed>(
+    sysfs: &'a Sysfs,
+    writes: &Writes<'a, D>,
+) -> Result<Vec<HeldDisk<'a, D>>, DeployError> {
+    writes
         .disks
         .iter()
         .map(|plan| HeldDisk::hold(sysfs, plan))
         .collect()
 }
 
-impl<'a> HeldDisk<'a> {
-    fn hold(sysfs: &'a Sysfs, plan: &'a DiskPlan) -> Result<Self, DeployError> {
-        let disk = disk::find(sysfs, &plan.disk).ok_or_else(|| {
+impl<'a, D: Agreed> HeldDisk<'a, D> {
+    fn hold(sysfs: &'a Sysfs, plan: &'a D) -> Result<Self, DeployError> {
+        let disk = disk::find(sysfs, plan.disk()).ok_or_else(|| {
             DeployError::Fence(Refusal::Missing {
-                disk: plan.disk.clone(),
+                disk: plan.disk().clone(),
             })
         })?;
         let node = sysfs.device(&disk.name);
@@ -252,7 +268,7 @@ impl<'a> HeldDisk<'a> {
     fn look(&self) -> Result<DiskSeen, DeployError> {
         let contents = content::look_through(self.sysfs, &self.disk, &self.file);
         Ok(DiskSeen {
-            disk: self.plan.disk.clone(),
+            disk: self.plan.disk().clone(),
             content: contents.map_err(DeployError::Content)?.id,
             size_bytes: self.disk.size_bytes,
         })
@@ -260,7 +276,7 @@ impl<'a> HeldDisk<'a> {
 
     /// Its node, if the plan's disk still has this name and the node is the device that is open.
     fn node(&self) -> Result<PathBuf, DeployError> {
-        let named = disk::find(self.sysfs, &self.plan.disk)
+        let named = disk::find(self.sysfs, self.plan.disk())
             .is_some_and(|now| (&now.name, now.size_bytes) == (&self.disk.name, self.disk.size_bytes));
         let node = self.sysfs.device(&self.disk.name);
         let directory = format!("sys/block/{}", self.disk.name);
@@ -309,23 +325,23 @@ impl<'a> HeldDisk<'a> {
 
     fn moved(&self) -> DeployError {
         DeployError::Moved {
-            disk: self.plan.disk.clone(),
+            disk: self.plan.disk().clone(),
             name: self.disk.name.clone(),
         }
     }
 
     fn not_ours(&self) -> DeployError {
         DeployError::NotOurs {
-            disk: self.plan.disk.clone(),
+            disk: self.plan.disk().clone(),
             name: self.disk.name.clone(),
         }
     }
 }
 
 /// Writes a marker on every disk, each opened by `open`.
-fn write_marker<D>(
-    disks: &[D],
-    open: impl Fn(&D, OFlags) -> Result<File, DeployError>,
+fn write_marker<H>(
+    disks: &[H],
+    open: impl Fn(&H, OFlags) -> Result<File, DeployError>,
     marker: &Marker,
 ) -> Result<(), DeployError> {
     // On a block device O_EXCL fails while it is mounted or part of something: all are opened before
@@ -352,14 +368,14 @@ fn write_marker<D>(
 }
 
 /// Everything in the marker follows from the job, so an equal one is this job's.
-fn marker_of(job: &JobRef, deploy: &Deploy, state: State) -> Marker {
+fn marker_of<D>(job: &JobRef, writes: &Writes<'_, D>, state: State) -> Marker {
     Marker {
         state,
-        incarnation: deploy.incarnation,
-        binding: deploy.binding,
+        incarnation: writes.incarnation,
+        binding: writes.binding,
         generation: job.generation,
-        spec: deploy.spec,
-        epoch: deploy.epoch,
+        spec: writes.spec,
+        epoch: writes.epoch,
         machine: job.machine,
     }
 }

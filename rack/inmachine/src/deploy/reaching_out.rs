@@ -11,7 +11,8 @@ use crate::disk::{self, BlockDisk};
 use crate::fence::Refusal;
 use crate::program;
 use crate::sysfs::Sysfs;
-use rack_api::job::Deploy;
+use rack_api::volume::VolumeGroup;
+use rack_api::writes::Agreed;
 use std::time::Duration;
 
 /// `pvs` reads the metadata of each device it is given.
@@ -45,20 +46,19 @@ struct Signed {
 ///
 /// # Errors
 /// Something does, or it could not be told.
-pub(super) fn refuse(sysfs: &Sysfs, deploy: &Deploy) -> Result<(), DeployError> {
-    if let Some(group) = deploy.groups.iter().find(|group| is_taken(sysfs, &group.name)) {
+pub(super) fn refuse<D: Agreed>(
+    sysfs: &Sysfs,
+    wipe_set: &[D],
+    groups: &[VolumeGroup],
+) -> Result<(), DeployError> {
+    if let Some(group) = groups.iter().find(|group| is_taken(sysfs, &group.name)) {
         return Err(DeployError::Fence(Refusal::GroupTaken {
             group: group.name.to_string(),
             place: sysfs.device(group.name.as_str()).display().to_string(),
         }));
     }
     let disks = disk::find_all(sysfs);
-    let is_ours = |disk: &BlockDisk| {
-        deploy
-            .disks
-            .iter()
-            .any(|plan| Some(&plan.disk) == disk.id.as_ref())
-    };
+    let is_ours = |disk: &BlockDisk| wipe_set.iter().any(|plan| Some(plan.disk()) == disk.id.as_ref());
     if disks.iter().all(is_ours) {
         return Ok(());
     }
@@ -97,9 +97,9 @@ pub(super) fn refuse(sysfs: &Sysfs, deploy: &Deploy) -> Result<(), DeployError> 
         ];
         let text = program::run("lvm", &arguments, "", PVS_LIMIT)
             .map_err(running("read which groups the physical volumes belong to"))?;
-        let found = groups(&text, &volumes);
+        let found = groups_of(&text, &volumes);
         let taken = |member: &&(Member, String)| {
-            !member.0.is_ours && deploy.groups.iter().any(|group| group.name.as_str() == member.1)
+            !member.0.is_ours && groups.iter().any(|group| group.name.as_str() == member.1)
         };
         if let Some((member, name)) = found.iter().find(taken) {
             return Err(DeployError::Fence(Refusal::GroupTaken {
@@ -141,7 +141,7 @@ fn signatures(sysfs: &Sysfs, disk: &BlockDisk, is_ours: bool) -> Vec<Signed> {
 }
 
 /// Reads what `pvs` printed: a device, the UUID of its group and the group's name, if it is in one.
-fn groups(text: &str, volumes: &[&Signed]) -> Vec<(Member, String)> {
+fn groups_of(text: &str, volumes: &[&Signed]) -> Vec<(Member, String)> {
     let member = |line: &str| {
         let mut parts = line.trim().split('|');
         let (node, uuid, name) = (parts.next()?, parts.next()?, parts.next()?);
@@ -211,7 +211,7 @@ mod tests {
         );
         let text =
             "  /dev/sda3|KFYiYw-78Pp|vg0\n  /dev/sdb|KFYiYw-78Pp|vg0\n  /dev/sdc||\n  [unknown]|x|vg1\n";
-        let found = groups(text, &[&a, &b, &c]);
+        let found = groups_of(text, &[&a, &b, &c]);
         let brief: Vec<_> = found
             .iter()
             .map(|(member, name)| (member.disk.as_str(), name.as_str()))

@@ -8,6 +8,7 @@
 )]
 
 mod conversation;
+mod erase;
 mod family;
 mod fence;
 mod inventory;

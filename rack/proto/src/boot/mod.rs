@@ -6,10 +6,12 @@
 
 mod decide;
 mod evidence;
+mod grub;
 mod script;
 
 pub use decide::{Decision, Hardware, LiveGo, Question, decide};
 pub use evidence::{BootLog, Sign};
+pub use grub::{GRUB_SCRIPT, TFTP_ARTEFACT, grub_script};
 pub use script::{Answer, Client, System, first_script, script};
 
 /// `GET` a loader over HTTP: this and its file name.

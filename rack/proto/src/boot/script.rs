@@ -7,6 +7,8 @@
 //!
 //! A plain `exit` on UEFI reports success and leaves OVMF in its setup; `exit 1` makes it try the next
 //! boot entry. Both work only in a script reached by `chain --replace`.
+//!
+//! A machine that starts signed loaders only has GRUB for iPXE; its scripts are in [`super::grub`].
 
 use rack_api::{config::Ephemeral, kernel_argument, rack_path};
 use schema_ids::Mac;
@@ -148,7 +150,7 @@ fn system_script(system: &System, next: &str) -> String {
 }
 
 /// The kernel's command line. `initrd=` names what UEFI's stub loads; BIOS ignores it.
-fn arguments(system: &System, rootfs: &str) -> Vec<String> {
+pub(super) fn arguments(system: &System, rootfs: &str) -> Vec<String> {
     let mut words = vec![
         "initrd=agent.cpio".to_owned(),
         "initrd=initrd".to_owned(),
@@ -175,7 +177,7 @@ fn arguments(system: &System, rootfs: &str) -> Vec<String> {
 }
 
 /// Text that iPXE neither expands nor takes for an operator.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let keep = |c: char| c.is_ascii_alphanumeric() || " .,:/_=+@%()-".contains(c);
     text.chars().map(|c| if keep(c) { c } else { '?' }).collect()
 }

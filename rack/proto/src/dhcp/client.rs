@@ -25,6 +25,10 @@ pub enum Bootstrap {
 pub const LOADER_BIOS: &str = "undionly.kpxe";
 /// The loader of UEFI clients: it uses the firmware's own network driver.
 pub const LOADER_UEFI: &str = "snponly.efi";
+/// The first loader of UEFI clients that start signed ones only; it fetches [`LOADER_GRUB`] from beside itself.
+pub const LOADER_SHIM: &str = "shimx64.efi";
+/// The second, by the name that shim asks for.
+pub const LOADER_GRUB: &str = "grubx64.efi";
 
 impl Bootstrap {
     /// Reads it from the options.

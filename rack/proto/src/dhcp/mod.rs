@@ -12,7 +12,7 @@ mod reply;
 mod request;
 mod terms;
 
-pub use client::{Bootstrap, LOADER_BIOS, LOADER_UEFI};
+pub use client::{Bootstrap, LOADER_BIOS, LOADER_GRUB, LOADER_SHIM, LOADER_UEFI};
 pub use leases::{Holding, LeaseChange, Leases, OFFER_LIFE, QUARANTINE};
 
 use rack_api::{
@@ -213,14 +213,23 @@ fn silent(why: Silence) -> Answer {
     }
 }
 
-/// A relayed packet belongs to the link of its relay's address; any other to the one it came in on.
+/// A relayed packet belongs to the link that its relay names, and one from a client that has its address already to
+/// the link of that: it sends by itself through the router (RFC 2131 §4.4.5). Any other came from the link's own wire.
 fn link_of<'a>(config: &'a RackConfig, request: &Request, ingress: &str) -> Option<(&'a str, &'a Link)> {
-    let name = match request.relay_subnet() {
-        None => ingress,
-        Some(relay) => subnet_of(config, IpAddr::V4(relay))?.0,
+    let relay = request.relay();
+    let from_afar = || {
+        let (name, _) = subnet_of(config, IpAddr::V4(request.has()?))?;
+        config.links.get(name)?.relay.as_ref().map(|_| name)
+    };
+    let name = match relay {
+        Some(relay) => subnet_of(config, IpAddr::V4(relay.subnet))?.0,
+        None => from_afar().unwrap_or(ingress),
     };
     let (name, link) = config.links.get_key_value(name)?;
-    link.dhcp.then_some((name, link))
+    // A relay that git does not name for this link may be anybody's.
+    let known = link.relay.as_ref().filter(|known| !known.giaddr.is_empty());
+    let is_ours = relay.is_none_or(|relay| known.is_none_or(|known| known.giaddr.contains(&relay.giaddr)));
+    (link.dhcp && is_ours).then_some((name.as_str(), link))
 }
 
 fn answer_known(terms: &Terms<'_>, request: &Request) -> Answer {
@@ -241,6 +250,7 @@ fn answer_known(terms: &Terms<'_>, request: &Request) -> Answer {
             None => silent(Silence::NotOurs),
         },
         Kind::Decline { address } => decline(terms, address),
+        Kind::Release { address } if !terms.holds(address) => silent(Silence::NotOurs),
         Kind::Release { address } => Answer {
             changes: vec![terms.change(address, Holding::Free { mac: terms.mac })],
             ..silent(Silence::NoAnswerDue)

@@ -5,7 +5,7 @@
 
 use super::{
     Destination, Reply,
-    client::{Bootstrap, LOADER_BIOS, LOADER_UEFI},
+    client::{Bootstrap, LOADER_BIOS, LOADER_SHIM, LOADER_UEFI},
     request::Request,
     terms::{Choice, Terms},
 };
@@ -42,7 +42,7 @@ pub(crate) fn inform(terms: &Terms<'_>, request: &Request, address: Ipv4Addr) ->
     if let Some(subnet) = terms.subnet(address) {
         network_options(message.opts_mut(), subnet);
     }
-    boot_options(&mut message, request.bootstrap, terms.server);
+    boot_options(&mut message, request.bootstrap, terms);
     finish(request, &message, Destination::Unicast(address))
 }
 
@@ -76,7 +76,7 @@ fn grant(terms: &Terms<'_>, request: &Request, choice: &Choice<'_>, kind: Messag
     if let Some(hostname) = terms.machine.and_then(|machine| machine.hostname.as_ref()) {
         options.insert(DhcpOption::Hostname(hostname.clone()));
     }
-    boot_options(&mut message, request.bootstrap, terms.server);
+    boot_options(&mut message, request.bootstrap, terms);
     let to = if !has.is_unspecified() {
         Destination::Unicast(has)
     } else if request.message.flags().broadcast() {
@@ -136,11 +136,16 @@ fn network_options(options: &mut DhcpOptions, subnet: &Subnet) {
 }
 
 /// What each kind of boot client needs. PXE clients get no option 60: with it some ROMs look for a
-/// boot server on port 4011; UEFI HTTP boot ignores an offer without it.
-fn boot_options(message: &mut Message, bootstrap: Bootstrap, server: Ipv4Addr) {
+/// boot server on port 4011; UEFI HTTP boot ignores an offer without it. A machine that starts signed loaders
+/// only gets nothing by HTTP: Debian's signed GRUB reads its files by TFTP.
+fn boot_options(message: &mut Message, bootstrap: Bootstrap, terms: &Terms<'_>) {
+    let server = terms.server;
+    let signed_only = terms.machine.is_some_and(|machine| machine.secure_boot);
     let file = match bootstrap {
         Bootstrap::None | Bootstrap::Foreign => return,
         Bootstrap::Ipxe => format!("http://{server}:{RACK_HTTP_PORT}{}", rack_path::BOOT_FIRST),
+        Bootstrap::HttpUefi if signed_only => return,
+        Bootstrap::PxeUefi if signed_only => LOADER_SHIM.to_owned(),
         Bootstrap::HttpUefi => format!("http://{server}:{RACK_HTTP_PORT}{LOADER_PATH}{LOADER_UEFI}"),
         Bootstrap::PxeBios => LOADER_BIOS.to_owned(),
         Bootstrap::PxeUefi => LOADER_UEFI.to_owned(),

@@ -34,6 +34,15 @@ pub(crate) struct Request {
     pub(crate) uuid: Option<Uuid>,
 }
 
+/// A relay, by its own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Relay {
+    /// Where it wants the answer.
+    pub(crate) giaddr: Ipv4Addr,
+    /// An address on the client's subnet: what it names (RFC 3527 §3), else its own.
+    pub(crate) subnet: Ipv4Addr,
+}
+
 /// What the client wants (RFC 2131 §4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -116,17 +125,22 @@ impl Request {
         })
     }
 
-    /// An address on the client's subnet, for a packet that came through a relay: what the relay names
-    /// (RFC 3527 §3), else its own.
-    pub(crate) fn relay_subnet(&self) -> Option<Ipv4Addr> {
-        let relay = host(self.message.giaddr())?;
-        match self.message.opts().get(OptionCode::RelayAgentInformation) {
+    /// The relay that the packet came through.
+    pub(crate) fn relay(&self) -> Option<Relay> {
+        let giaddr = host(self.message.giaddr())?;
+        let subnet = match self.message.opts().get(OptionCode::RelayAgentInformation) {
             Some(DhcpOption::RelayAgentInformation(info)) => match info.get(RelayCode::LinkSelection) {
-                Some(RelayInfo::LinkSelection(subnet)) => Some(*subnet),
-                _ => Some(relay),
+                Some(RelayInfo::LinkSelection(subnet)) => *subnet,
+                _ => giaddr,
             },
-            _ => Some(relay),
-        }
+            _ => giaddr,
+        };
+        Some(Relay { giaddr, subnet })
+    }
+
+    /// The address that the client has and uses.
+    pub(crate) fn has(&self) -> Option<Ipv4Addr> {
+        host(self.message.ciaddr())
     }
 
     /// How the client calls itself: its class, and its user class behind a `+`; printable characters

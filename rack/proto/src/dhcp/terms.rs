@@ -48,19 +48,23 @@ impl<'a> Terms<'a> {
         if let Some(choice) = self.reservation() {
             return Some(choice);
         }
-        let reserved = reserved_on(self.config, self.name);
-        [self.leases.last_of(self.name, self.mac), requested]
+        let mut likely = [self.leases.last_of(self.name, self.mac), requested]
             .into_iter()
-            .flatten()
-            .chain(self.probes())
-            .find_map(|address| self.dynamic(address, &reserved))
+            .flatten();
+        likely
+            .find_map(|address| self.dynamic(address, |address| self.is_reserved(address)))
+            .or_else(|| {
+                let reserved = reserved_on(self.config, self.name);
+                self.probes()
+                    .find_map(|address| self.dynamic(address, |address| reserved.contains(&address)))
+            })
     }
 
     /// The same for a client that names its address; `None` if it may not have it.
     pub(crate) fn entitled(&self, address: Ipv4Addr) -> Option<Choice<'a>> {
         match self.reservation() {
             Some(choice) => (choice.address == address).then_some(choice),
-            None => self.dynamic(address, &reserved_on(self.config, self.name)),
+            None => self.dynamic(address, |address| self.is_reserved(address)),
         }
     }
 
@@ -114,13 +118,18 @@ impl<'a> Terms<'a> {
             })
     }
 
-    fn dynamic(&self, address: Ipv4Addr, reserved: &BTreeSet<Ipv4Addr>) -> Option<Choice<'a>> {
+    /// Whether somebody's interface on this link has the address; a walk over all, for one address.
+    fn is_reserved(&self, address: Ipv4Addr) -> bool {
+        reserved_for(self.config, self.name, address).is_some()
+    }
+
+    fn dynamic(&self, address: Ipv4Addr, is_reserved: impl Fn(Ipv4Addr) -> bool) -> Option<Choice<'a>> {
         let subnet = self.in_our_range(address)?;
         let taken = address == self.server
             || subnet.gateway == Some(IpAddr::V4(address))
             || is_edge(subnet, address)
-            || reserved.contains(&address)
-            || !self.leases.is_free_for(self.name, address, self.mac, self.now);
+            || !self.leases.is_free_for(self.name, address, self.mac, self.now)
+            || is_reserved(address);
         (!taken).then_some(Choice {
             address,
             subnet,

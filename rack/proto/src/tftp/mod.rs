@@ -6,7 +6,9 @@
 //! written, and a file's name is only a key: there are no paths.
 
 mod packet;
+mod packets;
 mod transfer;
 
 pub use packet::{ErrorCode, ReadRequest, error};
+pub use packets::Packets;
 pub use transfer::{Outcome, Step, Transfer};

@@ -5,7 +5,10 @@
 //! acknowledgement. A repeated acknowledgement is answered once at most, so that two doubled packets
 //! never double each other for ever.
 
-use super::packet::{ACK, DATA, ERROR, OPTIONS, ReadRequest, opcode, word};
+use super::{
+    packet::{ACK, DATA, ERROR, OPTIONS, ReadRequest, opcode, word},
+    packets::Packets,
+};
 use schema_ids::Timestamp;
 use std::{sync::Arc, time::Duration};
 
@@ -13,6 +16,8 @@ use std::{sync::Arc, time::Duration};
 const BLOCK_SIZE: u16 = 512;
 /// An Ethernet frame without IP and UDP headers and TFTP's own; more would be fragmented.
 const BLOCK_SIZE_MAX: u16 = 1468;
+/// Of a DATA packet: opcode and number.
+const HEADER: usize = 4;
 /// More blocks in flight overrun the receive buffers of firmware.
 const WINDOW_MAX: u16 = 64;
 /// The pause before the first retransmission; doubled up to its limit.
@@ -43,7 +48,7 @@ pub struct Transfer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// Packets to send to the client, in order.
-    pub send: Vec<Vec<u8>>,
+    pub send: Packets,
     /// Whether it goes on.
     pub outcome: Outcome,
 }
@@ -112,7 +117,7 @@ impl Transfer {
                     .take(100)
                     .collect();
                 Step {
-                    send: Vec::new(),
+                    send: Packets::default(),
                     outcome: Outcome::Aborted(word(packet, 2).unwrap_or(0), words),
                 }
             }
@@ -127,7 +132,7 @@ impl Transfer {
         }
         if self.retransmissions >= RETRANSMISSIONS_MAX {
             return Step {
-                send: Vec::new(),
+                send: Packets::default(),
                 outcome: Outcome::Lost,
             };
         }
@@ -171,7 +176,7 @@ impl Transfer {
         self.repeated = false;
         if self.next > self.last_block() {
             return Step {
-                send: Vec::new(),
+                send: Packets::default(),
                 outcome: Outcome::Complete,
             };
         }
@@ -180,24 +185,24 @@ impl Transfer {
     }
 
     /// What is out and not acknowledged: the options, or the window from `next`.
-    fn pending(&mut self) -> Vec<Vec<u8>> {
+    fn pending(&mut self) -> Packets {
         if let Some(options) = &self.options {
-            return vec![options.clone()];
+            return Packets::one(options.clone());
         }
         let end = (self.next + self.window - 1).min(self.last_block());
         self.sent = self.sent.max(end);
-        (self.next..=end).map(|block| self.data(block)).collect()
-    }
-
-    fn data(&self, block: u64) -> Vec<u8> {
-        let from = self.offset(block).min(self.content.len());
-        let to = self.offset(block + 1).min(self.content.len());
-        let number = u16::try_from(block & 0xffff).unwrap_or(0);
-        let mut packet = Vec::with_capacity(4 + to - from);
-        packet.extend(DATA.to_be_bytes());
-        packet.extend(number.to_be_bytes());
-        packet.extend_from_slice(&self.content[from..to]);
-        packet
+        let mut packets = Packets::of(HEADER + self.block_size, self.next..=end);
+        for block in self.next..=end {
+            let from = self.offset(block).min(self.content.len());
+            let to = self.offset(block + 1).min(self.content.len());
+            let number = u16::try_from(block & 0xffff).unwrap_or(0);
+            packets.push(
+                &DATA.to_be_bytes(),
+                &number.to_be_bytes(),
+                &self.content[from..to],
+            );
+        }
+        packets
     }
 
     fn offset(&self, block: u64) -> usize {
@@ -211,7 +216,7 @@ impl Transfer {
         self.content.len() as u64 / self.block_size as u64 + 1
     }
 
-    fn running(&mut self, send: Vec<Vec<u8>>, now: Timestamp) -> Step {
+    fn running(&mut self, send: Packets, now: Timestamp) -> Step {
         let pause = self.timeout * 2_u32.pow(self.retransmissions);
         self.due = now.plus(pause.min(TIMEOUT_MAX.max(self.timeout)));
         Step {
@@ -222,7 +227,7 @@ impl Transfer {
 
     fn idle(&self) -> Step {
         Step {
-            send: Vec::new(),
+            send: Packets::default(),
             outcome: Outcome::Running(self.due),
         }
     }

@@ -10,13 +10,13 @@ use rack_api::{
 use rack_proto::{
     boot::{
         Answer, BootLog, Client, Decision, Hardware, LiveGo, Question, Sign, System, decide, first_script,
-        script,
+        grub_script, script,
     },
     dhcp::{Bootstrap, Seen},
 };
 use schema_ids::{Digest, Generation, Incarnation, Mac, MachineId, Timestamp, Uuid};
 use serde::Deserialize;
-use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, net::SocketAddr, time::Duration};
 
 fn mac(last: u8) -> Mac {
     Mac::new([0x52, 0x54, 0, 0x77, 0, last]).unwrap()
@@ -59,6 +59,7 @@ fn order(next: NextBoot) -> Order {
         number: 1,
         deadline: Timestamp::from_unix_ms(1000),
         cause: String::new(),
+        by_hand: None,
         action: Action::Boot(next),
     }
 }
@@ -71,6 +72,7 @@ fn job() -> NextBoot {
             attempt: 2,
         },
         name: "node-00".parse().unwrap(),
+        boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
         kind: JobKind::Inspect,
     }))
 }
@@ -185,11 +187,16 @@ fn decided(row: &Row) -> String {
     }
 }
 
-/// Every script that there is.
-fn all_scripts() -> String {
+/// The rack agent's HTTP server.
+pub(crate) fn server() -> SocketAddr {
+    "10.77.0.1:8080".parse().unwrap()
+}
+
+/// Every answer that there is.
+pub(crate) fn answers() -> [Answer; 4] {
     let system = System {
         title: "node-00: inspect (generation 4, attempt 2)".to_owned(),
-        server: "10.77.0.1:8080".parse().unwrap(),
+        server: server(),
         ephemeral: ephemeral(),
         token: "job:TOKEN".to_owned(),
         mac: mac(1),
@@ -203,26 +210,33 @@ fn all_scripts() -> String {
         kernel_arguments: Vec::new(),
         ..system.clone()
     };
-    let mut out = format!("──── first\n{}", first_script(system.server));
-    for (title, answer) in [
-        ("job", Answer::Job(Box::new(system))),
-        ("enlist", Answer::Enlist(Box::new(bare))),
-        (
-            "local",
-            Answer::Local {
-                why: "no job is ordered".to_owned(),
-            },
-        ),
-        (
-            "refuse",
-            Answer::Refuse {
-                reason: "two machines have its MAC && ${oops} || \n exit".to_owned(),
-            },
-        ),
-    ] {
+    [
+        Answer::Job(Box::new(system)),
+        Answer::Enlist(Box::new(bare)),
+        Answer::Local {
+            why: "no job is ordered".to_owned(),
+        },
+        Answer::Refuse {
+            reason: "two machines have its MAC && ${oops} || \n exit".to_owned(),
+        },
+    ]
+}
+
+/// Every script that there is.
+fn all_scripts() -> String {
+    let mut out = format!("──── first\n{}", first_script(server()));
+    for answer in answers() {
         for client in [Client::BiosIpxe, Client::UefiIpxe] {
-            write!(out, "──── {title} {client:?}\n{}", script(client, &answer)).unwrap();
+            let script = script(client, &answer);
+            write!(out, "──── {} {client:?}\n{script}", answer.name()).unwrap();
         }
+        write!(
+            out,
+            "──── {} signed GRUB\n{}",
+            answer.name(),
+            grub_script(&answer)
+        )
+        .unwrap();
     }
     out
 }

@@ -6,7 +6,7 @@ use dhcproto::v4::{
     OptionCode, UnknownOption,
     relay::{RelayAgentInformation, RelayInfo},
 };
-use rack_api::config::{AddressRange, Enlist, Link, RackConfig, RackMachine, RackNic, Subnet};
+use rack_api::config::{AddressRange, Enlist, Link, RackConfig, RackMachine, RackNic, Relay, Subnet};
 use rack_proto::dhcp::{Answer, Ingress, LeaseChange, Leases, answer};
 use schema_ids::{Mac, MachineId, Timestamp, Uuid};
 use serde::Deserialize;
@@ -29,6 +29,9 @@ struct Case {
     /// Reserved addresses by MAC; an empty address declares the machine without one.
     #[serde(default)]
     machines: BTreeMap<Mac, String>,
+    /// Whether their firmware starts signed loaders only.
+    #[serde(default)]
+    secure_boot: bool,
     step: Vec<Step>,
 }
 
@@ -49,6 +52,8 @@ struct Step {
     /// Option 54, instead of our own.
     server: Option<Ipv4Addr>,
     relay: Option<Ipv4Addr>,
+    /// What the relay says the client's subnet is, where that is not its own.
+    link_selection: Option<Ipv4Addr>,
     #[serde(default)]
     broadcast: bool,
     /// From here on the reservations are these.
@@ -75,6 +80,9 @@ fn conversations() {
 
 fn run(case: &Case) -> String {
     let mut config = config(case.enlist, &case.dynamic, &case.machines);
+    for machine in config.machines.values_mut() {
+        machine.secure_boot = case.secure_boot;
+    }
     let mut leases = Leases::default();
     let mut addresses: BTreeMap<Mac, Ipv4Addr> = BTreeMap::new();
     let mut out = String::new();
@@ -115,6 +123,37 @@ fn run(case: &Case) -> String {
     out
 }
 
+/// What a machine with this client is told to load when it asks for an address; nothing if it is told none.
+pub(crate) fn loader(client: &str) -> Option<String> {
+    let mac = Mac::new([0x52, 0x54, 0, 0x77, 0, 1]).unwrap();
+    let step = Step {
+        client: client.to_owned(),
+        mac: vec![mac],
+        send: "discover".to_owned(),
+        at: 0,
+        address: None,
+        server: None,
+        relay: None,
+        link_selection: None,
+        broadcast: false,
+        machines: None,
+    };
+    let config = config(known(), &[], &[(mac, "10.77.0.11".to_owned())].into());
+    let bytes = packet(&step, mac, None);
+    let ingress = Ingress {
+        link: LINK,
+        server: SERVER,
+        bytes: &bytes,
+    };
+    let answer = answer(&config, &Leases::default(), &ingress, Timestamp::from_unix_ms(0));
+    let reply = answer.reply.unwrap();
+    let message = Message::decode(&mut Decoder::new(&reply.bytes)).unwrap();
+    match message.opts().get(OptionCode::BootfileName) {
+        Some(DhcpOption::BootfileName(file)) => Some(String::from_utf8(file.clone()).unwrap()),
+        Some(_) | None => None,
+    }
+}
+
 pub(crate) fn config(enlist: Enlist, dynamic: &[String], machines: &BTreeMap<Mac, String>) -> RackConfig {
     let range = |text: &String| {
         let (from, to) = text.split_once('-').unwrap();
@@ -135,6 +174,7 @@ pub(crate) fn config(enlist: Enlist, dynamic: &[String], machines: &BTreeMap<Mac
         dhcp: true,
         enlist,
         subnets: vec![subnet],
+        relay: None,
     };
     let here = subnet("10.77.0.0", "10.77.0.254", dynamic.iter().map(range).collect());
     let far = subnet(
@@ -142,8 +182,24 @@ pub(crate) fn config(enlist: Enlist, dynamic: &[String], machines: &BTreeMap<Mac
         "10.78.0.254",
         vec![range(&"10.78.0.100-10.78.0.110".to_owned())],
     );
+    let farther = subnet(
+        "10.79.0.0",
+        "10.79.0.254",
+        vec![range(&"10.79.0.100-10.79.0.110".to_owned())],
+    );
+    let relayed = Link {
+        relay: Some(Relay {
+            giaddr: ["10.77.0.250".parse().unwrap(), "10.79.0.254".parse().unwrap()].into(),
+        }),
+        ..link(farther)
+    };
     RackConfig {
-        links: [(LINK.to_owned(), link(here)), ("lab/far".to_owned(), link(far))].into(),
+        links: [
+            (LINK.to_owned(), link(here)),
+            ("lab/far".to_owned(), link(far)),
+            ("lab/farther".to_owned(), relayed),
+        ]
+        .into(),
         machines: machines
             .iter()
             .enumerate()
@@ -165,6 +221,7 @@ fn machine(index: usize, mac: Mac, address: &str) -> (MachineId, RackMachine) {
         hostname: Some(format!("node-{index:02}")),
         installed: false,
         firmware: rack_api::inventory::FirmwareKind::Bios,
+        secure_boot: false,
         bmc: None,
         refuse: None,
     };
@@ -208,6 +265,9 @@ fn packet(step: &Step, mac: Mac, last: Option<Ipv4Addr>) -> Vec<u8> {
     if let Some(relay) = step.relay {
         let mut info = RelayAgentInformation::default();
         info.insert(RelayInfo::AgentCircuitId(b"port-7".to_vec()));
+        if let Some(subnet) = step.link_selection {
+            info.insert(RelayInfo::LinkSelection(subnet));
+        }
         message
             .set_giaddr(relay)
             .opts_mut()

@@ -5,6 +5,7 @@
 mod boot;
 mod dhcp;
 mod dhcp_properties;
+mod guide;
 mod orders;
 mod power;
 mod session;

@@ -28,6 +28,7 @@ pub(crate) fn order(generation: u64, number: u32, action: Action) -> Order {
         number,
         deadline: Timestamp::from_unix_ms(60_000),
         cause: String::new(),
+        by_hand: None,
         action,
     }
 }
@@ -47,6 +48,7 @@ pub(crate) fn desired(orders: Vec<Order>) -> Desired {
         hostname: None,
         installed: false,
         firmware: FirmwareKind::Bios,
+        secure_boot: false,
         bmc: None,
         refuse: None,
     };

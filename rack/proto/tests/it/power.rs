@@ -5,9 +5,13 @@ use rack_api::{
     fact::{BmcFaultKind, FactBody, PowerSeen},
     order::{Action, Order, PowerWanted},
 };
-use rack_proto::power::{PowerEffect, PowerEvent, PowerFault, PowerLane};
-use schema_ids::Timestamp;
-use std::{collections::VecDeque, fmt::Write as _, time::Duration};
+use rack_proto::power::{PowerEffect, PowerEvent, PowerFault, PowerLane, READ_EVERY};
+use schema_ids::{MachineId, Timestamp, Uuid};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt::Write as _,
+    time::Duration,
+};
 
 /// Plays the shell: time goes from wish to wish, each command takes a second.
 struct Bench {
@@ -22,7 +26,7 @@ struct Bench {
 impl Bench {
     fn new(readings: &[Result<PowerSeen, BmcFaultKind>]) -> Self {
         Self {
-            lane: PowerLane::new(machine()),
+            lane: PowerLane::new(machine(), READ_EVERY),
             now: Timestamp::from_unix_ms(0),
             wake: None,
             readings: readings.iter().copied().collect(),
@@ -102,14 +106,42 @@ use PowerSeen::{Off, On};
 fn nothing_ordered_is_read_slowly_and_told_on_change() {
     let mut bench = Bench::new(&[Ok(Off), Ok(Off), Ok(On)]);
     bench.give(PowerEvent::Order(None));
-    insta::assert_snapshot!(bench.until(60), @r"
+    insta::assert_snapshot!(bench.until(300), @r"
        0s Read
        1s tell power Off
-      16s Read
-      32s Read
-      33s tell power On
-      48s Read
+      88s Read
+     148s Read
+     149s tell power On
+     208s Read
+     268s Read
     ");
+}
+
+#[test]
+fn each_machine_has_its_own_moment_of_the_interval() {
+    let second = |machine: u8| {
+        let mut lane = PowerLane::new(MachineId(Uuid::from_bytes([machine; 16])), READ_EVERY);
+        let mut now = Timestamp::from_unix_ms(0);
+        assert_eq!(lane.handle(PowerEvent::Order(None), now), [PowerEffect::Read]);
+        let mut moments = Vec::new();
+        for _ in 0..3 {
+            let effects = lane.handle(PowerEvent::Read(Ok(Off)), now);
+            let Some(PowerEffect::WakeAt(then)) = effects.last() else {
+                panic!("{effects:?}");
+            };
+            moments.push(then.unix_ms());
+            now = *then;
+            assert_eq!(lane.handle(PowerEvent::Timer, now), [PowerEffect::Read]);
+        }
+        assert!((30_000..=90_000).contains(&moments[0]), "{moments:?}");
+        assert_eq!(
+            (moments[1] - moments[0], moments[2] - moments[1]),
+            (60_000, 60_000)
+        );
+        moments[0] / 1000
+    };
+    let moments: BTreeSet<i64> = (0..30).map(second).collect();
+    assert!(moments.len() > 15, "{moments:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod ascii;
 mod codes;
+mod guide;
 mod init;
 mod terminal;
 

@@ -132,9 +132,16 @@ conditions! {
         under_way: true,
     }
     PowerDrift POWER_DRIFT {
-        meaning: "The machine was switched by someone else: a deployed one is off, or an idle one is on. This is shown and not fought.",
-        person: "Switch it back, or leave it: nothing waits for it.",
-        by_itself: "Ends when the machine is seen as wanted.",
+        meaning: "The machine was switched by someone else: a deployed one is off, or an idle one is on. This is shown and not fought, unless git says `power = \"on\"`.",
+        person: "Switch it back (`muster machine power`), or leave it: nothing waits for it.",
+        by_itself: "Ends when the machine is seen as wanted. One with `power = \"on\"` is switched on again, ever less often, at most five times a day.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    PowerOrdered POWER_ORDERED {
+        meaning: "A person ordered the machine's power with `muster machine power`, and it stands as ordered; this is not fought.",
+        person: "Order it back when you are done: `muster machine power MACHINE on` (or `off` for an idle machine).",
+        by_itself: "Nothing. It ends with another such order, when the machine is switched some other way, and with a commit that wants something else of the machine.",
         limit: Limit::None,
         under_way: false,
     }
@@ -180,6 +187,20 @@ conditions! {
         limit: Limit::Minutes(10),
         under_way: true,
     }
+    Erasing ERASING {
+        meaning: "The disks of the machine's ended deployment are being erased.",
+        person: "Nothing; the evidence is the step and how far it is.",
+        by_itself: "Ends with a record for each disk; after the limit without news the machine is power-cycled and tried again.",
+        limit: Limit::Minutes(10),
+        under_way: true,
+    }
+    EraseFailed ERASE_FAILED {
+        meaning: "A disk could not be erased, or held data where it had been erased. Its machine is not Ready, and its binding keeps its slot, its disks and its addresses.",
+        person: "Read the evidence: it names the disk. Replace it, then say `disks = \"retain\"` in the `removed` entry, which ends the binding with whatever its disks hold.",
+        by_itself: "Tried again up to three times.",
+        limit: Limit::None,
+        under_way: false,
+    }
     JobStalled JOB_STALLED {
         meaning: "A job said nothing for longer than its limit and was given up.",
         person: "Look at the machine's console. A change of the machine's intent in git starts it anew.",
@@ -196,7 +217,7 @@ conditions! {
     }
     UnexpectedContents UNEXPECTED_CONTENTS {
         meaning: "A disk that was to be erased holds something that nobody agreed to erase, or part of an array or a volume group that is also on a disk which is not to be erased. Nothing was written.",
-        person: "Look at what is there. If it may go, add the `consent` line that the evidence names to the machine in git; otherwise choose other disks. Deleting a partition table does not make a disk blank, `blkdiscard` does. Take an array or a group apart, or have its other disks in the layout too; a group that only has the name of one in the layout can be renamed.",
+        person: "Look at what is there. If it may go, add the `consent` line that the evidence names to the machine in git; otherwise choose other disks, or, where a `removed` entry asks for it, say `disks = \"retain\"` there. Deleting a partition table does not make a disk blank, `blkdiscard` does. Take an array or a group apart, or have its other disks in the layout too; a group that only has the name of one in the layout can be renamed.",
         by_itself: "The machine is inspected again, once, and planned with what is found.",
         limit: Limit::None,
         under_way: false,
@@ -285,6 +306,20 @@ conditions! {
         limit: Limit::None,
         under_way: false,
     }
+    TooFewMachines TOO_FEW_MACHINES {
+        meaning: "A deployment counts more machines than can be had. Its other slots are filled.",
+        person: "Read why each machine is refused; declare more machines, require less, or count fewer.",
+        by_itself: "Planned again with each new inventory and each commit; a free slot goes to the first machine that does.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    NoLongerFits NO_LONGER_FITS {
+        meaning: "The machine has a slot of a deployment that counts, and is no longer what that requires. It is left where it is.",
+        person: "Nothing, or have another machine take its place: name it in the deployment's `release`.",
+        by_itself: "Nothing: requirements are read when a slot is filled.",
+        limit: Limit::None,
+        under_way: false,
+    }
     NoImageForJobs NO_IMAGE_FOR_JOBS {
         meaning: "The fleet names no ephemeral system, so that no job can run.",
         person: "Add the image with `muster image add` and name it as the fleet's `ephemeral`.",
@@ -293,8 +328,8 @@ conditions! {
         under_way: false,
     }
     DisksKept DISKS_KEPT {
-        meaning: "A `removed` entry asks for disks to be erased, which this version does not carry out. They keep their contents.",
-        person: "Erase them yourself if they must be, or deploy something else to the machine.",
+        meaning: "A `removed` entry asks for disks to be erased, and no deployment of ours stood on any disk of the machine. Only what a binding wrote is erased: they keep their contents.",
+        person: "Erase them yourself if they must be, or deploy something to the machine and remove that.",
         by_itself: "Nothing.",
         limit: Limit::None,
         under_way: false,

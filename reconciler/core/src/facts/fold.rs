@@ -3,7 +3,7 @@
 //! The result does not depend on the order in which facts are handed in, nor on how often.
 
 use super::{
-    AgentSeen, Installed, IssuedOrder, JobSeen, MachineFacts, OrderSeen, PhonedHome, Seen, StepSeen,
+    AgentSeen, Erasure, Installed, IssuedOrder, JobSeen, MachineFacts, OrderSeen, PhonedHome, Seen, StepSeen,
     StoredFact, WriteStart,
 };
 use rack_api::fact::{Fact, FactBody, StepState};
@@ -107,6 +107,7 @@ impl Folding {
                 self.facts.inspected_in = Some(job.generation);
                 renew(&mut self.facts.inventory, (**inventory).clone(), at)
             }
+            FactBody::BootOrder { order, .. } => renew(&mut self.facts.boot_order, order.clone(), at),
             FactBody::Step {
                 job,
                 boot_id,
@@ -146,16 +147,30 @@ impl Folding {
                 };
                 renew(&mut self.facts.phoned_home, word, at);
             }
+            FactBody::Erased {
+                job,
+                binding,
+                disk,
+                method,
+                sample,
+            } => {
+                let installed = self.facts.installed.take();
+                self.facts.installed = installed.filter(|seen| !seen.value.disks.contains(disk));
+                let value = Erasure {
+                    job: *job,
+                    binding: *binding,
+                    method: method.clone(),
+                    sample: sample.clone(),
+                };
+                self.facts.erased.insert(disk.clone(), Seen { value, since: at });
+            }
             FactBody::JobDone { job, boot_id } => {
                 if let Some(seen) = self.job(*job, *boot_id, at) {
                     seen.done.get_or_insert(at);
                 }
             }
-            // About links and disks, not about where this machine stands.
-            FactBody::Leased { .. }
-            | FactBody::AddressSeen { .. }
-            | FactBody::Enlisted { .. }
-            | FactBody::Erased { .. } => {}
+            // About links, not about where this machine stands.
+            FactBody::Leased { .. } | FactBody::AddressSeen { .. } | FactBody::Enlisted { .. } => {}
         }
     }
 

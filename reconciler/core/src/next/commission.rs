@@ -1,7 +1,7 @@
 //! Ready: inspected, then off and idle.
 
 use super::job::{AfterFailure, Wanted};
-use super::{Case, Decision, Need};
+use super::{Case, Decision, Need, by_hand};
 use crate::condition::{Condition, Wait};
 use rack_api::fact::PowerSeen;
 use rack_api::job::JobKind;
@@ -32,13 +32,15 @@ pub(super) fn ready(case: &Case<'_>, look: Generation) -> Decision {
     }
 }
 
+/// Whether the inventory that there is does.
+pub(super) fn is_inspected(case: &Case<'_>, look: Generation) -> bool {
+    let inspected = case.facts.inspected_in;
+    inspected.is_some_and(|generation| generation >= look)
+}
+
 /// There is an inventory, and no job under way.
 fn inspected(case: &Case<'_>, wanted: &Wanted<'_>, look: Generation) -> Result<(), Decision> {
-    if case
-        .facts
-        .inspected_in
-        .is_some_and(|generation| generation >= look)
-    {
+    if is_inspected(case, look) {
         case.let_end(case.facts.earlier_job.as_ref(), wanted)?;
         return case.let_end(case.facts.job.as_ref(), wanted);
     }
@@ -62,9 +64,12 @@ fn idle(case: &Case<'_>, need: &Need) -> Result<(), Decision> {
     if off || !case.has_bmc() {
         return Ok(());
     }
+    if let Some(wait) = by_hand::kept_on(case) {
+        return Err(Decision::Wait(wait));
+    }
     let switched = case
         .power_order_after(order.number())
-        .filter(|seen| seen.power() == Some(PowerWanted::Off));
+        .filter(|seen| seen.power() != Some(PowerWanted::On));
     let since = case
         .facts
         .power

@@ -5,10 +5,9 @@
 
 use super::commission::INSPECT_LIMIT;
 use super::job::{AfterFailure, Wanted};
-use super::{Case, Decision, Need};
+use super::{Case, Decision, Need, drift};
 use crate::condition::{Condition, Wait};
-use crate::facts::{Installed, OrderSeen, PhonedHome, Seen};
-use rack_api::fact::PowerSeen;
+use crate::facts::{Installed, OrderSeen, Seen};
 use rack_api::job::{Deploy, JobKind};
 use rack_api::order::{Action, NextBoot};
 use schema_ids::{ContentId, Timestamp};
@@ -99,22 +98,8 @@ fn running(
         }
     }
     match proof {
-        Ok(seen) => drift(case, seen),
+        Ok(seen) => drift::decide(case, seen, need),
         Err(missing) => first_boot(case, installed, local, need, &missing),
-    }
-}
-
-fn drift(case: &Case<'_>, seen: &Seen<PhonedHome>) -> Result<(), Decision> {
-    match &case.facts.power {
-        Some(power) if power.value == PowerSeen::Off && power.since > seen.since => {
-            let evidence = format!("off since {}; it ran before", power.since);
-            Err(Decision::Wait(Wait::new(
-                Condition::PowerDrift,
-                power.since,
-                evidence,
-            )))
-        }
-        _ => Ok(()),
     }
 }
 

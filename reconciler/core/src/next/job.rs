@@ -95,7 +95,7 @@ impl<'a> Case<'a> {
     }
 
     /// When the machine was switched off after the job's last word: it can say nothing more.
-    fn cut_since(&self, job: &JobSeen) -> Option<Timestamp> {
+    pub(super) fn cut_since(&self, job: &JobSeen) -> Option<Timestamp> {
         let power = self.facts.power.as_ref()?;
         (power.value == PowerSeen::Off && power.since > job.last).then_some(power.since)
     }
@@ -111,6 +111,7 @@ impl<'a> Case<'a> {
         let job = Job {
             job,
             name: self.machine.name.clone(),
+            boot_order: self.machine.boot_order,
             kind: kind.clone(),
         };
         self.propose(

@@ -3,7 +3,7 @@
 use super::{Case, Decision, Need, Proposal};
 use crate::condition::{Condition, Wait};
 use crate::facts::OrderSeen;
-use rack_api::order::{Action, Lane, Order};
+use rack_api::order::{Action, ByHand, Lane, Order};
 use schema_ids::Timestamp;
 use std::time::Duration;
 
@@ -38,26 +38,44 @@ impl<'a> Case<'a> {
             .rfind(|seen| seen.issued.order.lane() == Lane::Power && seen.number() > number)
     }
 
+    /// The newest power order of all.
+    pub(super) fn newest_power_order(&self) -> Option<&'a OrderSeen> {
+        self.orders()
+            .rfind(|seen| seen.issued.order.lane() == Lane::Power)
+    }
+
     /// Proposes the next order.
     pub(super) fn propose(&self, action: Action, cause: impl Into<String>, need: Option<Need>) -> Decision {
         let deadline = match action {
             Action::Power(_) => POWER_DEADLINE,
             Action::Boot(_) => BOOT_DEADLINE,
         };
-        let order = Order {
-            machine: self.around.id,
-            incarnation: self.around.incarnation,
-            generation: self.machine.wanted.generation,
-            number: self.facts.next_number(),
-            deadline: self.now.plus(deadline),
-            cause: cause.into(),
-            action,
-        };
+        let order = self.order(action, deadline, cause.into(), None);
         Decision::Propose(Proposal {
             order,
             need,
             since: self.latest(),
         })
+    }
+
+    /// The next order.
+    pub(super) fn order(
+        &self,
+        action: Action,
+        deadline: Duration,
+        cause: String,
+        by_hand: Option<ByHand>,
+    ) -> Order {
+        Order {
+            machine: self.around.id,
+            incarnation: self.around.incarnation,
+            generation: self.machine.wanted.generation,
+            number: self.facts.next_number(),
+            deadline: self.now.plus(deadline),
+            cause,
+            by_hand,
+            action,
+        }
     }
 
     /// Waits until every live boot agent has taken a boot order; repeats a refused one.
@@ -91,7 +109,7 @@ impl<'a> Case<'a> {
     }
 
     /// When something last happened to this machine: since then a next step could have been taken.
-    fn latest(&self) -> Timestamp {
+    pub(super) fn latest(&self) -> Timestamp {
         let facts = self.facts;
         [
             facts

@@ -64,7 +64,7 @@ impl Case<'_> {
         boot.filter(|_| began.is_some()).map(|seen| seen.since)
     }
 
-    fn switch(&self, wanted: PowerWanted, cause: &str, need: &Need) -> Decision {
+    pub(super) fn switch(&self, wanted: PowerWanted, cause: &str, need: &Need) -> Decision {
         if let Err(silent) = self.power_clock() {
             return Decision::Wait(silent);
         }
@@ -72,7 +72,12 @@ impl Case<'_> {
     }
 
     /// When the state that a power order wants was seen; repeats a failed order after a pause.
-    fn carried_out(&self, order: &OrderSeen, cause: &str, need: &Need) -> Result<Timestamp, Decision> {
+    pub(super) fn carried_out(
+        &self,
+        order: &OrderSeen,
+        cause: &str,
+        need: &Need,
+    ) -> Result<Timestamp, Decision> {
         let wanted = order.power().unwrap_or(PowerWanted::Off);
         let state = match wanted {
             PowerWanted::On => PowerSeen::On,
@@ -110,7 +115,7 @@ impl Case<'_> {
         Err(Decision::Wait(wait))
     }
 
-    fn bmc_condition(&self) -> Condition {
+    pub(super) fn bmc_condition(&self) -> Condition {
         match self.facts.bmc_fault.as_ref().map(|seen| seen.value.0) {
             Some(BmcFaultKind::Silent) => Condition::BmcSilent,
             Some(BmcFaultKind::Credentials) => Condition::BmcCredentials,
@@ -119,7 +124,7 @@ impl Case<'_> {
     }
 
     /// How many power orders for this state failed in a row.
-    fn failures(&self, wanted: PowerWanted) -> u32 {
+    pub(super) fn failures(&self, wanted: PowerWanted) -> u32 {
         let failed = self
             .orders()
             .rev()

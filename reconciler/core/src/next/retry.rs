@@ -12,6 +12,7 @@ pub(super) fn may_help(condition: Condition) -> bool {
         Condition::ImageUnavailable
         | Condition::StepFailed
         | Condition::JobStalled
+        | Condition::EraseFailed
         | Condition::NoBoot
         | Condition::Booting
         | Condition::Held
@@ -21,10 +22,12 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::BmcRefused
         | Condition::PowerByHand
         | Condition::PowerDrift
+        | Condition::PowerOrdered
         | Condition::WaitingForRack
         | Condition::Powering
         | Condition::Commissioning
         | Condition::JobRunning
+        | Condition::Erasing
         | Condition::UnexpectedContents
         | Condition::DiskMissing
         | Condition::ImageDigestMismatch
@@ -36,6 +39,8 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::StateRestored
         | Condition::Budget
         | Condition::Orphaned
+        | Condition::TooFewMachines
+        | Condition::NoLongerFits
         | Condition::NoImageForJobs
         | Condition::DisksKept
         | Condition::ReinstallLowered

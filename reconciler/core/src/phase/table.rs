@@ -52,17 +52,9 @@ impl Phase {
         match self {
             Self::New | Self::Commissioning | Self::Ready | Self::Allocated => self.row_before_deployment(),
             Self::Deploying | Self::Deployed | Self::Failed { .. } => self.row_since_deployment(),
+            Self::Releasing | Self::Erasing | Self::Retired => self.row_at_the_end(),
             Self::Testing => later("Testing", "Being tested: memory, disks, network."),
             Self::Reserved => later("Reserved", "Kept for someone."),
-            Self::Releasing => later(
-                "Releasing",
-                "Leaving its slot; until then a release keeps the disks and ends at once in Ready.",
-            ),
-            Self::Erasing => later("Erasing", "Its disks are being erased."),
-            Self::Retired => later(
-                "Retired",
-                "No longer ours to manage; until then `removed.machine` takes it out of the plan.",
-            ),
             Self::Rescue => later("Rescue", "Booted into a rescue system."),
         }
     }
@@ -101,7 +93,7 @@ impl Phase {
             Self::Ready => PhaseRow {
                 name: "Ready",
                 meaning: "Inspected and idle.",
-                waits: &[],
+                waits: &[Condition::PowerDrift, Condition::PowerOrdered],
                 failure: "none",
                 abort: NO_ABORT,
                 later: false,
@@ -145,8 +137,14 @@ impl Phase {
             Self::Deployed => PhaseRow {
                 name: "Deployed",
                 meaning: "Runs what is wanted, by its own word.",
-                waits: &[Condition::PowerDrift, Condition::Orphaned],
-                failure: "none: what is switched off or changed by hand is shown, not fought",
+                waits: &[
+                    Condition::PowerDrift,
+                    Condition::PowerOrdered,
+                    Condition::Powering,
+                    Condition::RackSilent,
+                    Condition::Orphaned,
+                ],
+                failure: "none: what is switched off or changed by hand is shown, and fought only where git says `power = \"on\"`",
                 abort: NO_ABORT,
                 later: false,
             },
@@ -156,6 +154,62 @@ impl Phase {
                 waits: &[],
                 failure: "none: there is no way to fail further",
                 abort: "a new intent: at once",
+                later: false,
+            },
+        }
+    }
+}
+
+impl Phase {
+    fn row_at_the_end(&self) -> PhaseRow {
+        match self {
+            Self::Releasing => PhaseRow {
+                name: "Releasing",
+                meaning: "Leaving its slot, which it keeps with disks and addresses until they are erased: switched off, then booted for that.",
+                waits: &[
+                    Condition::Budget,
+                    Condition::Held,
+                    Condition::NoImageForJobs,
+                    Condition::WaitingForRack,
+                    Condition::Powering,
+                    Condition::PowerByHand,
+                    Condition::NoBoot,
+                    Condition::Booting,
+                    Condition::RackSilent,
+                ],
+                failure: "tried again, ever less often; disks that hold what nobody agreed to erase: left alone as UNEXPECTED_CONTENTS",
+                abort: "the `removed` entry taken out of git: at once before the first write; or `disks = \"retain\"` in it, which ends the binding",
+                later: false,
+            },
+            Self::Erasing => PhaseRow {
+                name: "Erasing",
+                meaning: "Its disks are being erased, disk by disk, each with a record.",
+                waits: &[
+                    Condition::Erasing,
+                    Condition::Commissioning,
+                    Condition::WaitingForRack,
+                    Condition::Powering,
+                    Condition::PowerByHand,
+                    Condition::NoBoot,
+                    Condition::Booting,
+                    Condition::RackSilent,
+                ],
+                failure: "tried again up to three times, then Failed as ERASE_FAILED: not Ready, still bound",
+                abort: "`disks = \"retain\"` in the `removed` entry: the binding ends, the job under way ends first",
+                later: false,
+            },
+            _ => PhaseRow {
+                name: "Retired",
+                meaning: "No longer ours to manage: switched off, then no order is given any more.",
+                waits: &[
+                    Condition::Powering,
+                    Condition::BmcSilent,
+                    Condition::BmcCredentials,
+                    Condition::BmcRefused,
+                    Condition::RackSilent,
+                ],
+                failure: "none: switching off is tried again until the `removed` entry is taken out of git, which forgets the machine",
+                abort: "a machine of its name in git: at once",
                 later: false,
             },
         }
@@ -200,7 +254,7 @@ pub fn page() -> String {
             .expect("writing into a String never fails");
     }
     page.push_str(
-        "\nBeside the phase stand marks: Held, Outdated, Drifted, Orphaned, Foreign, Stalled. \
+        "\nBeside the phase stand marks: Held, Outdated, Drifted, Orphaned, Foreign, Misordered, Stalled. \
          A job's own limit grows with its disks: a minute for each TiB.\n",
     );
     page

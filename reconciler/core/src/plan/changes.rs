@@ -1,10 +1,12 @@
 //! What differs between a plan and its parent, destructive first.
 
+use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::observed::{Binding, Observed};
 use crate::plan::deployment::{differences, erased, last_deploy};
-use crate::plan::{Change, ChangeAction, LinkPlan, MachinePlan, Plan};
-use rack_api::job::Deploy;
+use crate::plan::release::erased as erased_by_release;
+use crate::plan::{Change, ChangeAction, LinkPlan, MachinePlan, Note, Plan};
+use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, ContentId, DiskId, MachineId};
 use std::collections::BTreeMap;
 
@@ -33,8 +35,9 @@ pub(super) fn changes(
     new: &Plan,
     observed: &Observed,
     ending: &BTreeMap<BindingId, Binding>,
+    renamed: Vec<Change>,
 ) -> Vec<Change> {
-    let mut changes = Vec::new();
+    let mut changes = renamed;
     for (id, machine) in &new.machines {
         let compared = Compared {
             id: *id,
@@ -56,12 +59,12 @@ pub(super) fn changes(
     {
         changes.push(Change {
             object: format!("machine.{}", gone.name),
-            action: ChangeAction::Release,
+            action: ChangeAction::Label,
             machine: Some(*id),
-            why: "it is removed; its disks keep their contents".to_owned(),
+            why: "it is retired, and forgotten with its removed entry".to_owned(),
             origin: None,
             erases: Vec::new(),
-            keeps: disks(observed, *id),
+            keeps: Vec::new(),
         });
     }
     changes.extend(links(parent, new));
@@ -108,7 +111,8 @@ impl Compared<'_> {
 
     fn renamed(&self) -> Option<Change> {
         let old = &self.before?.name;
-        (*old != self.machine.name).then(|| self.change(ChangeAction::Rename, format!("it was {old}")))
+        let why = format!("it was {old}; nothing is done to it");
+        (*old != self.machine.name).then(|| self.change(ChangeAction::Rename, why))
     }
 
     fn intent(&self) -> Option<Change> {
@@ -119,17 +123,26 @@ impl Compared<'_> {
         match &self.machine.wanted.intent {
             Intent::Deployed(deploy) => Some(self.deployed(deploy)),
             Intent::Orphaned { .. } => {
-                let why = "git no longer names it in a deployment; it keeps running".to_owned();
-                Some(self.change(ChangeAction::Orphan, why))
+                let object = format!("machine.{}", self.machine.name);
+                let orphaned =
+                    |note: &&Note| note.object == object && note.code == Condition::Orphaned.code();
+                let said = self.new.notes.iter().find(orphaned).map(|note| note.text.clone());
+                Some(self.change(ChangeAction::Orphan, said.unwrap_or_default()))
             }
             Intent::Observe { why } if self.machine.declared => {
                 Some(self.change(ChangeAction::Update, format!("only observed: {why}")))
             }
             Intent::Observe { why } => Some(self.change(ChangeAction::Orphan, why.clone())),
+            Intent::Released(erase) => Some(self.released(erase)),
+            Intent::Retired => Some(self.retired()),
+            Intent::Ready { .. } if self.was_released() => {
+                let why = "released, and its disks are erased: idle".to_owned();
+                Some(self.change(ChangeAction::Update, why))
+            }
             Intent::Ready { .. } => {
                 match self.ending.iter().find(|(_, binding)| binding.machine == self.id) {
                     Some((_, binding)) => {
-                        let why = "its deployment is removed; its disks keep their contents".to_owned();
+                        let why = "its slot ends; its disks keep their contents".to_owned();
                         let object = format!("deployment.{}[{}]", binding.deployment, binding.slot);
                         let keeps = disks(self.observed, self.id);
                         Some(Change {
@@ -150,6 +163,52 @@ impl Compared<'_> {
                     }),
                 }
             }
+        }
+    }
+
+    fn was_released(&self) -> bool {
+        let before = self.before.map(|before| &before.wanted.intent);
+        let ends = |binding| self.new.ended.contains(binding) && !self.ending.contains_key(binding);
+        matches!(before, Some(Intent::Released(erase)) if ends(&erase.binding))
+    }
+
+    fn released(&self, erase: &Erase) -> Change {
+        let newly = self.ending.contains_key(&erase.binding);
+        let then = match self.machine.declared {
+            true => "then it is Ready",
+            false => "then it is Retired",
+        };
+        let why = match newly {
+            true => format!("it is removed: erased ({}), {then}", erase.method.name()),
+            false => format!(
+                "what its disks hold is now known: erased ({}), {then}",
+                erase.method.name()
+            ),
+        };
+        let erases: Vec<_> = erased_by_release(erase).collect();
+        let mut keeps = disks(self.observed, self.id);
+        keeps.retain(|disk| erases.iter().all(|erased| erased.disk != *disk));
+        let binding = self.new.bindings.get(&erase.binding);
+        let object = binding.map(|binding| format!("deployment.{}[{}]", binding.deployment, binding.slot));
+        let change = self.change(ChangeAction::Release, why);
+        Change {
+            object: object.unwrap_or_else(|| change.object.clone()),
+            erases,
+            keeps,
+            ..change
+        }
+    }
+
+    fn retired(&self) -> Change {
+        if self.was_released() {
+            let why = "its disks are erased: retired, switched off and left alone".to_owned();
+            return self.change(ChangeAction::Update, why);
+        }
+        let why = "it is removed: retired, switched off and left alone; its disks keep their contents";
+        let keeps = disks(self.observed, self.id);
+        Change {
+            keeps,
+            ..self.change(ChangeAction::Release, why.to_owned())
         }
     }
 
@@ -200,10 +259,13 @@ impl Compared<'_> {
                     || before.bmc_standby != now.bmc_standby,
             ),
             ("boot.mode", before.firmware != now.firmware),
+            ("boot.order", before.boot_order != now.boot_order),
+            ("boot.secure-boot", before.secure_boot != now.secure_boot),
             (
                 "boot.timeout",
                 before.boot_timeout_seconds != now.boot_timeout_seconds,
             ),
+            ("power", before.keep_on != now.keep_on),
             ("serial", before.serial != now.serial),
             ("uuid", before.uuid != now.uuid),
             ("rack", before.rack != now.rack),

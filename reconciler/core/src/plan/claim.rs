@@ -3,6 +3,8 @@
 use crate::observed::Observed;
 use crate::plan::digest::machine_id;
 use crate::plan::identity::{Evidence, Match};
+use crate::plan::moved::Moves;
+use crate::plan::release::{self, InGit, Turn};
 use crate::plan::{MachinePlan, Plan};
 use schema_fleet::{Fleet, Machine};
 use schema_ids::{MachineId, Name};
@@ -23,11 +25,8 @@ pub(super) fn claims(fleet: &Fleet, observed: &Observed, parent: &Plan) -> Claim
         .iter()
         .map(|(id, machine)| (&machine.name, *id))
         .collect();
-    let moved: BTreeMap<&Name, &Name> = fleet
-        .moved_machines
-        .iter()
-        .map(|(old, moved)| (&moved.to.name, old))
-        .collect();
+    let moves = Moves::of_machines(fleet);
+    let moved = moves.origins(known.keys().copied());
     let mut claims = Claims {
         by_name: BTreeMap::new(),
         ambiguous: BTreeMap::new(),
@@ -89,19 +88,40 @@ enum Alike {
 
 /// Machines that git neither names nor removes any more, findable by their evidence.
 struct Unnamed<'a> {
-    evidence: BTreeMap<MachineId, (&'a Name, Evidence)>,
+    /// With the name, and whether it is being released.
+    evidence: BTreeMap<MachineId, (&'a Name, Evidence, bool)>,
     by_word: BTreeMap<String, BTreeSet<MachineId>>,
 }
 
 impl<'a> Unnamed<'a> {
     fn of(fleet: &Fleet, observed: &Observed, parent: &'a Plan, taken: &BTreeSet<MachineId>) -> Self {
-        let gone = |machine: &MachinePlan| fleet.removed_machines.contains_key(&machine.name);
+        let moves = Moves::of_machines(fleet);
+        let is_removed =
+            |machine: &MachinePlan| fleet.removed_machines.contains_key(moves.last(&machine.name).0);
+        let ground = release::Ground {
+            fleet,
+            observed,
+            parent,
+        };
+        let git = InGit {
+            removed: true,
+            named: false,
+        };
+        let is_leaving = |id: &MachineId| {
+            let mut bindings = parent
+                .bindings
+                .iter()
+                .filter(|(_, binding)| binding.machine == *id);
+            bindings.any(|(id, binding)| ground.turn(id, binding, git) == Turn::Leaves)
+        };
         let mut unnamed = Self {
             evidence: BTreeMap::new(),
             by_word: BTreeMap::new(),
         };
         for (id, machine) in parent.machines.iter().filter(|(id, _)| !taken.contains(id)) {
-            if gone(machine) {
+            // One that is released first is still there until it is retired.
+            let leaves = is_removed(machine) && is_leaving(id);
+            if is_removed(machine) && !leaves {
                 continue;
             }
             let inventory = observed.machines.get(id).and_then(|seen| seen.inventory.as_ref());
@@ -109,7 +129,7 @@ impl<'a> Unnamed<'a> {
             for word in words(&evidence) {
                 unnamed.by_word.entry(word).or_default().insert(*id);
             }
-            unnamed.evidence.insert(*id, (&machine.name, evidence));
+            unnamed.evidence.insert(*id, (&machine.name, evidence, leaves));
         }
         unnamed
     }
@@ -123,7 +143,7 @@ impl<'a> Unnamed<'a> {
             .collect();
         let mut answer = Alike::None;
         for id in near.into_iter().filter(|id| !taken.contains(id)) {
-            let Some((old, known)) = self.evidence.get(id) else {
+            let Some((old, known, leaves)) = self.evidence.get(id) else {
                 continue;
             };
             let advice = format!(
@@ -132,6 +152,9 @@ impl<'a> Unnamed<'a> {
             );
             answer = match (known.compare(evidence), answer) {
                 (Match::Other { .. }, answer) => answer,
+                (Match::Same | Match::Unclear { .. }, _) if *leaves => {
+                    return Alike::Perhaps(format!("it is like {old}, which is still being released"));
+                }
                 (Match::Same, Alike::One(_, _)) => {
                     return Alike::Perhaps(format!("it fits {old} and another machine, {advice}"));
                 }

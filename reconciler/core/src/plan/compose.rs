@@ -6,18 +6,21 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::claim::Claims;
 use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
+use crate::plan::moved::Moves;
 use crate::plan::slots::Slots;
-use crate::plan::{Blocked, Desired, MachinePlan, Note, Origin, Plan, Protect, WipeSet};
-use crate::plan::{changes, claim, digest, guards, links, machines, slots};
+use crate::plan::{Blocked, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
+use crate::plan::{changes, claim, counted, digest, guards, links, machines, moved, release, slots};
 use rack_api::config::Ephemeral;
 use rack_api::job::Deploy;
-use schema_fleet::{DiskFate, Fleet};
+use schema_fleet::Fleet;
 use schema_ids::{BindingId, DiskId, Generation, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
     let fleet = desired.fleet;
+    let (parent, renamed) = moved::deployments(fleet, parent);
+    let parent = parent.as_ref();
     let claims = claim::claims(fleet, observed, parent);
     let mut addresses = Addresses::new(
         fleet,
@@ -35,18 +38,25 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
             same_commit,
         },
         claims: &claims,
-        slots: &slots,
+        bindings: kept_bindings(parent, &slots),
+        slots,
         addresses: &mut addresses,
         owners: BTreeMap::new(),
-        bindings: kept_bindings(parent, &slots),
         hurt: BTreeSet::new(),
     };
     filling.own();
     for (id, machine) in &mut machines {
         filling.fill(*id, machine);
     }
-    let Filling { bindings, hurt, .. } = filling;
-    machines.extend(undeclared(fleet, parent, &claims, &slots));
+    let unfilled = counted::fill(&mut filling, &mut machines);
+    let Filling {
+        context,
+        bindings,
+        hurt,
+        slots,
+        ..
+    } = filling;
+    machines.extend(undeclared(&context, &claims, &slots));
 
     let mut plan = Plan {
         id: String::new(),
@@ -57,20 +67,21 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         links: links::links(fleet),
         ephemeral: ephemeral(fleet),
         wipe_set: wipe_set(&machines, observed),
-        notes: notes(fleet, &machines, &bindings),
+        notes: [notes(fleet, observed, &machines, &bindings), unfilled].concat(),
         machines,
         bindings,
         ended: parent
             .ended
             .iter()
-            .chain(slots.ending.keys())
+            .chain(slots.ending.keys().filter(|id| slots.ends(id)))
+            .chain(&slots.over)
             .chain(&slots.dropped)
             .copied()
             .collect(),
         changes: Vec::new(),
         guards: Vec::new(),
     };
-    plan.changes = changes::changes(parent, &plan, observed, &slots.ending);
+    plan.changes = changes::changes(parent, &plan, observed, &slots.ending, renamed);
     let ground = guards::Ground {
         fleet,
         parent,
@@ -85,22 +96,37 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
 
 fn kept_bindings(parent: &Plan, slots: &Slots<'_>) -> BTreeMap<BindingId, Binding> {
     let kept = parent.bindings.iter().filter(|(id, _)| !slots.ends(id));
-    kept.map(|(id, binding)| (*id, binding.clone())).collect()
+    let leaves = |id: &BindingId| slots.leaving.values().any(|leaving| leaving == id);
+    kept.map(|(id, binding)| {
+        let state = if leaves(id) {
+            BindingState::Leaving
+        } else {
+            BindingState::Active
+        };
+        (
+            *id,
+            Binding {
+                state,
+                ..binding.clone()
+            },
+        )
+    })
+    .collect()
 }
 
 /// Gives machines their intents, one after the other.
-struct Filling<'a, 'b> {
-    context: Context<'a>,
-    claims: &'b Claims,
-    slots: &'b Slots<'a>,
-    addresses: &'b mut Addresses<'a>,
+pub(super) struct Filling<'a, 'b> {
+    pub(super) context: Context<'a>,
+    pub(super) claims: &'b Claims,
+    pub(super) slots: Slots<'a>,
+    pub(super) addresses: &'b mut Addresses<'a>,
     bindings: BTreeMap<BindingId, Binding>,
     /// Whose each disk is.
     owners: BTreeMap<DiskId, BindingId>,
     hurt: BTreeSet<MachineId>,
 }
 
-impl Filling<'_, '_> {
+impl<'a> Filling<'a, '_> {
     fn own(&mut self) {
         for (id, binding) in &self.bindings {
             self.owners
@@ -109,31 +135,48 @@ impl Filling<'_, '_> {
     }
 
     fn fill(&mut self, id: MachineId, machine: &mut MachinePlan) {
-        let before = self.context.parent.machines.get(&id);
         let slot = self.slots.by_machine.get(&id);
-        let bound = self.slots.bound.get(&id);
-        if let Some(protect) = slot.and_then(|slot| slot.deployment.protect) {
-            machine.protect = machine.protect.max(Some(Protect::of(protect)));
-        }
+        let leaving = self.slots.leaving.get(&id);
+        let bound = self.slots.bound.get(&id).or(leaving);
         let decided = if let Some(why) = self.claims.ambiguous.get(&id) {
             let blocked = Blocked {
                 condition: Condition::IdentityAmbiguous,
                 evidence: why.clone(),
             };
             plain(Intent::Observe { why: why.clone() }, Some(blocked))
+        } else if let Some(decided) =
+            leaving.and_then(|binding| release::decide(&self.context, id, &machine.name, *binding))
+        {
+            decided
         } else if let Some(slot) = slot {
+            let (name, number) = (slot.name, slot.number);
             let decided = decide(&self.context, id, machine, slot, self.addresses);
-            self.bind(id, slot.name, slot.number, decided)
+            self.bind(id, name, number, decided)
         } else if let Some(binding) = bound {
             plain(Intent::Orphaned { binding: *binding }, None)
         } else {
             plain(Intent::IDLE, None)
         };
+        self.settle(id, machine, decided);
+    }
+
+    /// Writes what was decided into the machine's plan.
+    pub(super) fn settle(&mut self, id: MachineId, machine: &mut MachinePlan, decided: Decided) {
+        let before = self.context.parent.machines.get(&id);
+        let slot = self.slots.by_machine.get(&id);
+        let bound = self.slots.bound.get(&id).or(self.slots.leaving.get(&id));
+        if let Some(protect) = slot.and_then(|slot| slot.deployment.protect) {
+            machine.protect = machine.protect.max(Some(Protect::of(protect)));
+        }
         let intent = match decided.intent {
             Intent::Ready { .. } => Intent::Ready {
                 look: look(before, machine.inspect),
             },
-            intent @ (Intent::Observe { .. } | Intent::Deployed(_) | Intent::Orphaned { .. }) => intent,
+            intent @ (Intent::Observe { .. }
+            | Intent::Deployed(_)
+            | Intent::Orphaned { .. }
+            | Intent::Released(_)
+            | Intent::Retired) => intent,
         };
         machine.wanted = wanted(before, intent);
         machine.blocked = decided.blocked;
@@ -150,7 +193,13 @@ impl Filling<'_, '_> {
     }
 
     /// Records what a deployment takes; a disk that another binding has is not taken.
-    fn bind(&mut self, id: MachineId, name: &schema_ids::Name, slot: u32, decided: Decided) -> Decided {
+    pub(super) fn bind(
+        &mut self,
+        id: MachineId,
+        name: &schema_ids::Name,
+        slot: u32,
+        decided: Decided,
+    ) -> Decided {
         let Intent::Deployed(deploy) = &decided.intent else {
             return decided;
         };
@@ -240,44 +289,66 @@ fn kept(before: Option<&MachinePlan>, intent: &Intent, binding: Option<BindingId
         .map(Box::new)
 }
 
-/// Machines that git no longer names: a `removed` entry lets them go, nothing else does.
-fn undeclared(
-    fleet: &Fleet,
-    parent: &Plan,
-    claims: &Claims,
-    slots: &Slots<'_>,
-) -> BTreeMap<MachineId, MachinePlan> {
+/// Machines that git no longer names: a `removed` entry lets them go, nothing else does. One that is retired
+/// is forgotten with that entry.
+fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTreeMap<MachineId, MachinePlan> {
+    let Context { fleet, parent, .. } = context;
     let claimed: BTreeSet<&MachineId> = claims.by_name.values().collect();
     let gone = parent.machines.iter().filter(|(id, _)| !claimed.contains(id));
-    let stay = gone.filter(|(_, machine)| !fleet.removed_machines.contains_key(&machine.name));
-    stay.map(|(id, before)| {
-        let binding = slots.bound.get(id).copied();
-        let intent = match binding {
-            Some(binding) => Intent::Orphaned { binding },
-            None => Intent::Observe {
-                why: "git no longer names it".to_owned(),
-            },
+    let moves = Moves::of_machines(fleet);
+    let row = |(id, before): (&MachineId, &MachinePlan)| {
+        let (last, _) = moves.last(&before.name);
+        let removed = fleet.removed_machines.contains_key(last);
+        let leaving = slots.leaving.get(id).copied();
+        let binding = slots.bound.get(id).copied().or(leaving);
+        let decided = leaving.and_then(|binding| release::decide(context, *id, &before.name, binding));
+        let retired = removed && binding.is_none();
+        if !removed && before.wanted.intent == Intent::Retired {
+            return None;
+        }
+        let (intent, blocked) = match (decided, binding) {
+            (Some(decided), _) => (decided.intent, decided.blocked),
+            (None, Some(binding)) => (Intent::Orphaned { binding }, None),
+            (None, None) if retired => (Intent::Retired, None),
+            (None, None) => {
+                let why = "git no longer names it".to_owned();
+                (Intent::Observe { why }, None)
+            }
         };
         let wanted = wanted(Some(before), intent);
         let kept = kept(Some(before), &wanted.intent, binding);
+        let base = match retired {
+            true => release::retire(fleet, before),
+            false => before.clone(),
+        };
         let machine = MachinePlan {
+            // What is removed is called as its entry calls it.
+            name: if removed { last.clone() } else { base.name },
             wanted,
             kept,
             declared: false,
-            blocked: None,
-            ..before.clone()
+            blocked,
+            inspected: context.observed.machines.get(id).and_then(|seen| seen.inspected),
+            ..base
         };
-        (*id, machine)
-    })
-    .collect()
+        Some((*id, machine))
+    };
+    gone.filter_map(row).collect()
 }
 
 /// Disks that are still to be erased, with what may go.
 fn wipe_set(machines: &BTreeMap<MachineId, MachinePlan>, observed: &Observed) -> WipeSet {
     let mut entries: BTreeMap<MachineId, BTreeSet<DiskContents>> = BTreeMap::new();
     for (id, machine) in machines {
-        let Intent::Deployed(deploy) = &machine.wanted.intent else {
-            continue;
+        let deploy = match &machine.wanted.intent {
+            Intent::Deployed(deploy) => deploy,
+            Intent::Released(erase) => {
+                entries.insert(*id, release::erased(erase).collect());
+                continue;
+            }
+            Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } | Intent::Retired => {
+                continue;
+            }
         };
         let installed = observed.machines.get(id).and_then(|seen| seen.installed.as_ref());
         if installed.is_none_or(|done| done.binding != deploy.binding || done.spec != deploy.spec) {
@@ -301,6 +372,7 @@ fn ephemeral(fleet: &Fleet) -> Option<Ephemeral> {
 /// What was asked for and is not done.
 fn notes(
     fleet: &Fleet,
+    observed: &Observed,
     machines: &BTreeMap<MachineId, MachinePlan>,
     bindings: &BTreeMap<BindingId, Binding>,
 ) -> Vec<Note> {
@@ -348,8 +420,12 @@ fn notes(
                 "git no longer names it, it keeps running {}",
                 place.unwrap_or_default()
             );
+            let too_many = bindings.get(binding).filter(|_| machine.declared);
+            let text = too_many
+                .and_then(|binding| counted::one_too_many(fleet, binding, &machine.name))
+                .unwrap_or(text);
             note(object.clone(), Condition::Orphaned, text, origin.clone());
-        } else if !machine.declared {
+        } else if matches!(machine.wanted.intent, Intent::Observe { .. }) && !machine.declared {
             note(
                 object,
                 Condition::Orphaned,
@@ -358,30 +434,6 @@ fn notes(
             );
         }
     }
-    let deployments = fleet.removed_deployments.iter();
-    let deployments = deployments.map(|(name, gone)| {
-        (
-            format!("removed.deployment.{name}"),
-            gone.disks.value,
-            &gone.origin,
-        )
-    });
-    let removed = fleet.removed_machines.iter();
-    let removed =
-        removed.map(|(name, gone)| (format!("removed.machine.{name}"), gone.disks.value, &gone.origin));
-    for (object, _, origin) in deployments
-        .chain(removed)
-        .filter(|(_, fate, _)| *fate == DiskFate::Quick)
-    {
-        note(
-            object,
-            Condition::DisksKept,
-            DISKS_KEPT.to_owned(),
-            Some(Origin::of(origin)),
-        );
-    }
+    notes.extend(release::notes(fleet, observed, machines));
     notes
 }
-
-const DISKS_KEPT: &str =
-    "erasing at release is not carried out by this version: the disks keep their contents";

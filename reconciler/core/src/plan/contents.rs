@@ -14,7 +14,8 @@ pub(super) struct Question<'a> {
     pub(super) observed: &'a Observed,
     pub(super) parent: &'a Plan,
     pub(super) id: MachineId,
-    pub(super) machine: &'a Machine,
+    /// What git says of it, if it does.
+    pub(super) machine: Option<&'a Machine>,
     pub(super) binding: BindingId,
 }
 
@@ -66,9 +67,14 @@ impl Question<'_> {
         }
     }
 
-    /// What an installation of ours left, if one is newer than the last inspection; else what that saw.
-    fn content(&self, disk: &Disk, id: &DiskId) -> ContentId {
+    /// What an erasure or an installation of ours left, if one is newer than the last inspection; else what
+    /// that saw.
+    pub(super) fn content(&self, disk: &Disk, id: &DiskId) -> ContentId {
         let seen = self.observed.machines.get(&self.id);
+        let erased = seen.and_then(|seen| seen.erased.get(id).zip(seen.inspected));
+        if erased.is_some_and(|(erased, inspected)| inspected < erased.since) {
+            return ContentId::Blank;
+        }
         let installed = seen.and_then(|seen| {
             let installed = seen.installed.as_ref()?;
             let newer = seen.inspected.is_none_or(|inspected| inspected < installed.at);
@@ -83,9 +89,11 @@ impl Question<'_> {
             .get(&self.id)
             .and_then(|machine| match &machine.wanted.intent {
                 Intent::Deployed(deploy) => Some(deploy),
-                Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => {
-                    machine.kept.as_ref()
-                }
+                Intent::Observe { .. }
+                | Intent::Ready { .. }
+                | Intent::Orphaned { .. }
+                | Intent::Released(_)
+                | Intent::Retired => machine.kept.as_ref(),
             });
         let life = planned.filter(|deploy| deploy.binding == installed.binding);
         ContentId::Marker {
@@ -118,9 +126,9 @@ impl Question<'_> {
     }
 
     pub(super) fn consented(&self, id: &DiskId, content: &ContentId) -> bool {
-        self.machine
-            .consent
-            .iter()
+        let consents = self.machine.into_iter().flat_map(|machine| &machine.consent);
+        consents
+            .into_iter()
             .any(|consent| consent.disk.value == *id && consent.contents == *content)
     }
 

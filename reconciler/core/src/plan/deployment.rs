@@ -65,7 +65,7 @@ pub(super) fn decide<'a>(
         observed: context.observed,
         parent: context.parent,
         id,
-        machine,
+        machine: Some(machine),
         binding: slot.binding,
     };
     let candidate = match resolve(context, &question, plan, slot, inventory, before, addresses) {
@@ -89,7 +89,7 @@ pub(super) fn decide<'a>(
         Some(before) => before.clone(),
         None => candidate,
     };
-    if let Some(blocked) = unshown(context, &question, &deploy) {
+    if let Some(blocked) = unshown(context, &question, erased(&deploy)) {
         return keep(done, Some(blocked));
     }
     Decided {
@@ -100,13 +100,17 @@ pub(super) fn decide<'a>(
 
 /// New facts alone erase nothing that is neither blank nor consented to; whatever the plan that is carried
 /// out already erases stays.
-fn unshown(context: &Context<'_>, question: &Question<'_>, deploy: &Deploy) -> Option<Blocked> {
+pub(super) fn unshown(
+    context: &Context<'_>,
+    question: &Question<'_>,
+    erased: impl Iterator<Item = DiskContents>,
+) -> Option<Blocked> {
     if !context.same_commit {
         return None;
     }
     let shown = context.parent.wipe_set.entries.get(&question.id);
     let is_shown = |disk: &DiskContents| shown.is_some_and(|shown| shown.contains(disk));
-    let lines: Vec<String> = erased(deploy)
+    let lines: Vec<String> = erased
         .filter(|disk| question.hurts(disk) && !is_shown(disk))
         .map(|disk| question.consent(&disk))
         .collect();
@@ -120,7 +124,11 @@ fn unshown(context: &Context<'_>, question: &Question<'_>, deploy: &Deploy) -> O
 pub(super) fn last_deploy(machine: &MachinePlan) -> Option<&Deploy> {
     match &machine.wanted.intent {
         Intent::Deployed(deploy) => Some(deploy),
-        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } => machine.kept.as_deref(),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => machine.kept.as_deref(),
     }
 }
 
@@ -322,17 +330,18 @@ fn resolve<'a>(
         return Err(unfit(format!("storage {}: {again}", deployment.storage)));
     }
     agree_contents(question, inventory, &mut solved.disks)?;
-    let placeholders = placeholders(question.machine, slot, plan);
+    let machine = fleet
+        .machines
+        .get(&plan.name)
+        .ok_or_else(|| unfit("it is not in git".to_owned()))?;
+    let placeholders = placeholders(machine, slot, plan);
     let wish = network::Problem {
         fleet,
         layout: fleet
             .networks
             .get(&deployment.network.name)
             .ok_or_else(|| unfit(format!("there is no network layout {}", deployment.network)))?,
-        machine: fleet
-            .machines
-            .get(&plan.name)
-            .ok_or_else(|| unfit("it is not in git".to_owned()))?,
+        machine,
         nics: &plan.nics,
         placeholders,
         kept: binding.map_or(&no_addresses, |binding| &binding.addresses),

@@ -1,7 +1,7 @@
 //! Names made of what they name: plans, machines, bindings and everything with a UUID on a disk.
 
 use crate::plan::{Plan, WipeSet};
-use rack_api::job::Deploy;
+use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, ContentId, Digest, Incarnation, MachineId, Name, Timestamp, Uuid};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -98,6 +98,16 @@ pub(super) fn owned(binding: BindingId, what: &[&str]) -> Uuid {
     let mut parts: Vec<&[u8]> = vec![b"owned", &binding];
     parts.extend(what.iter().map(|word| word.as_bytes()));
     Uuid::from_digest(digest(&parts))
+}
+
+/// The digest of what a release carries out: which disks, how. Not what they hold.
+pub(super) fn erase_spec(erase: &Erase) -> Digest {
+    let disks: Vec<_> = erase
+        .disks
+        .iter()
+        .map(|disk| (&disk.disk, disk.size_bytes))
+        .collect();
+    of_value(&("erase", erase.binding, erase.method, disks))
 }
 
 /// The digest of what a deployment carries out: without itself, the control plane's life, what is erased

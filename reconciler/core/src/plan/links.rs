@@ -1,10 +1,11 @@
 //! Links: VLANs as rack agents serve them.
 
 use crate::plan::LinkPlan;
-use rack_api::config::{AddressRange, Enlist, Subnet};
-use schema_fleet::{DhcpMode, Fabric, Fleet, RangeUse, VlanRef};
+use rack_api::config::{AddressRange, Enlist, Relay, Subnet};
+use schema_fleet::{DhcpMode, Fleet, RangeUse, Vlan, VlanRef};
 use schema_ids::Name;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// Lease time. A job boots, runs and reboots well within an hour; a machine that left gives its address
 /// back within one.
@@ -19,20 +20,38 @@ pub(super) fn links(fleet: &Fleet) -> BTreeMap<String, LinkPlan> {
                 fabric: fabric_name.clone(),
                 vlan: vlan_name.clone(),
             };
+            // The agents of a relayed VLAN are those of the VLAN that its relays lead to.
+            let relayed = vlan
+                .relay_to
+                .as_ref()
+                .filter(|_| vlan.dhcp.value == DhcpMode::Relay);
+            let stands_on = relayed.map_or(&name, |to| &to.value);
             let plan = LinkPlan {
-                dhcp: vlan.dhcp.value == DhcpMode::Rack,
+                dhcp: vlan.dhcp.value != DhcpMode::Off,
                 enlist: match vlan.enlist {
                     schema_fleet::Enlist::Off => Enlist::Off,
                     schema_fleet::Enlist::Known => Enlist::Known,
                     schema_fleet::Enlist::On => Enlist::On,
                 },
                 subnets: subnets(fleet, &name),
-                agents: agents(fleet, fabric, &name),
+                agents: agents(fleet, stands_on),
+                relay: relayed.map(|_| relay(vlan)),
             };
             links.insert(name.to_string(), plan);
         }
     }
     links
+}
+
+fn relay(vlan: &Vlan) -> Relay {
+    let v4 = |address: &IpAddr| match address {
+        IpAddr::V4(v4) => Some(*v4),
+        IpAddr::V6(_) => None,
+    };
+    let giaddr = vlan.giaddr.iter().map(|address| &address.value);
+    Relay {
+        giaddr: giaddr.filter_map(v4).collect(),
+    }
 }
 
 fn subnets(fleet: &Fleet, link: &VlanRef) -> Vec<Subnet> {
@@ -62,7 +81,7 @@ fn subnets(fleet: &Fleet, link: &VlanRef) -> Vec<Subnet> {
 
 /// The agents that stand on a link: those of the racks whose machines have an interface on it. A link
 /// that no machine is on yet is served by the racks of its fabric's zone, so that machines can enlist.
-fn agents(fleet: &Fleet, fabric: &Fabric, link: &VlanRef) -> BTreeSet<Name> {
+fn agents(fleet: &Fleet, link: &VlanRef) -> BTreeSet<Name> {
     let of_machines = fleet
         .machines
         .values()
@@ -75,7 +94,8 @@ fn agents(fleet: &Fleet, fabric: &Fabric, link: &VlanRef) -> BTreeSet<Name> {
         .filter_map(|machine| machine.rack.as_ref());
     let mut racks: BTreeSet<&Name> = of_machines.map(|rack| &rack.name).collect();
     if racks.is_empty() {
-        let zone = fabric.zone.as_ref().map(|zone| &zone.name);
+        let fabric = fleet.fabrics.get(&link.fabric);
+        let zone = fabric.and_then(|fabric| Some(&fabric.zone.as_ref()?.name));
         let near = fleet
             .racks
             .iter()

@@ -5,8 +5,9 @@ use crate::observed::Observed;
 use crate::plan::addresses::{Addresses, may_be_given};
 use crate::plan::claim::Claims;
 use crate::plan::{BmcPlan, MachinePlan, NicPlan, Origin, Plan, Protect};
+use rack_api::boot_order::BootOrder;
 use rack_api::inventory::FirmwareKind;
-use schema_fleet::{BmcDriver, BootMode, DhcpMode, Fleet, Machine};
+use schema_fleet::{BmcDriver, BootMode, DhcpMode, Fleet, Machine, Power};
 use schema_ids::{Generation, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -42,7 +43,13 @@ pub(super) fn declared<'a>(
                 BootMode::Bios => FirmwareKind::Bios,
                 BootMode::Uefi => FirmwareKind::Uefi,
             },
+            boot_order: match machine.boot.order {
+                schema_fleet::BootOrder::NetworkFirst => BootOrder::NetworkFirst,
+                schema_fleet::BootOrder::DiskFirst => BootOrder::DiskFirst,
+            },
+            secure_boot: machine.boot.secure_boot,
             boot_timeout_seconds: machine.boot.timeout.duration().as_secs(),
+            keep_on: machine.power == Some(Power::On),
             inspect: machine.inspect.max(before.map_or(0, |before| before.inspect)),
             bmc: machine.bmc.as_ref().and_then(bmc),
             bmc_agent: rack
@@ -124,7 +131,7 @@ fn nics<'a>(
 fn boot_subnet<'a>(fleet: &'a Fleet, nic: &schema_fleet::Nic, kept: Option<Ipv4Addr>) -> Option<&'a Name> {
     let link = &nic.link.as_ref()?.value;
     let vlan = fleet.fabrics.get(&link.fabric)?.vlan.get(&link.vlan)?;
-    if vlan.dhcp.value != DhcpMode::Rack {
+    if vlan.dhcp.value == DhcpMode::Off {
         return None;
     }
     let on_link = || {

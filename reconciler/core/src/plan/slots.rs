@@ -1,13 +1,17 @@
 //! Slots: which machine fills which place of which deployment, and which bindings end.
 //!
-//! A binding is kept for as long as git names its machine in its deployment, wherever in the list. One
-//! that was ever written to a disk ends by a `removed` entry alone; what git merely stopped naming
-//! becomes an orphan. One that is only a plan ends with git's wish for it.
+//! A binding is kept for as long as git names its machine in its deployment, wherever in the list, or as the
+//! deployment's count has room for it. One that was ever written to a disk ends by a `removed` or `release`
+//! entry alone; what git merely stopped naming becomes an orphan. One that is only a plan ends with git's
+//! wish for it.
 
 use crate::observed::{Binding, BindingState, Observed};
 use crate::plan::Plan;
 use crate::plan::claim::Claims;
+use crate::plan::counted;
 use crate::plan::digest::binding_id;
+use crate::plan::moved::Moves;
+use crate::plan::release::{self, InGit, Turn};
 use schema_fleet::{Deployment, Fleet};
 use schema_ids::{BindingId, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,37 +30,70 @@ pub(super) struct Slots<'a> {
     pub(super) by_machine: BTreeMap<MachineId, Slot<'a>>,
     /// Active bindings by machine, without those that end.
     pub(super) bound: BTreeMap<MachineId, BindingId>,
-    /// Bindings that end with this plan.
+    /// Bindings that end with this plan, or newly leave.
     pub(super) ending: BTreeMap<BindingId, Binding>,
+    /// Bindings that leave, by machine.
+    pub(super) leaving: BTreeMap<MachineId, BindingId>,
+    /// Bindings that end with this plan, since what they left for is over.
+    pub(super) over: BTreeSet<BindingId>,
     /// Bindings that end and of which nothing was written yet.
     pub(super) dropped: BTreeSet<BindingId>,
+    /// Bindings that stay in their slots, by deployments that count.
+    pub(super) seated: BTreeMap<&'a Name, BTreeSet<BindingId>>,
+    /// Numbers that are taken, by deployment.
+    used: BTreeMap<Name, BTreeSet<u32>>,
 }
 
-impl Slots<'_> {
+impl<'a> Slots<'a> {
     /// Whether a binding ends with this plan.
     pub(super) fn ends(&self, binding: &BindingId) -> bool {
-        self.ending.contains_key(binding) || self.dropped.contains(binding)
+        let leaves = self.leaving.values().any(|leaving| leaving == binding);
+        let ends = self.ending.contains_key(binding) || self.over.contains(binding);
+        (ends && !leaves) || self.dropped.contains(binding)
+    }
+
+    /// The lowest free slot of a deployment, and the binding that this machine would have in it.
+    pub(super) fn free(
+        &self,
+        observed: &Observed,
+        parent: &Plan,
+        name: &'a Name,
+        machine: MachineId,
+    ) -> (u32, BindingId) {
+        let number = self.used.get(name).map_or(1, lowest_free);
+        (number, mint(observed, parent, name, number, machine))
+    }
+
+    /// Gives a machine its slot.
+    pub(super) fn seat(&mut self, machine: MachineId, slot: Slot<'a>) {
+        self.used
+            .entry(slot.name.clone())
+            .or_default()
+            .insert(slot.number);
+        self.by_machine.insert(machine, slot);
     }
 }
 
-/// Works out all places.
+/// Works out all places that are named or filled already.
 pub(super) fn slots<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
     let mut slots = standing(fleet, observed, parent, claims);
-    let mut used: BTreeMap<&Name, BTreeSet<u32>> = BTreeMap::new();
-    for binding in slots.bound.values().filter_map(|id| parent.bindings.get(id)) {
-        used.entry(&binding.deployment).or_default().insert(binding.slot);
+    let held = slots.bound.values().chain(slots.leaving.values());
+    for binding in held.filter_map(|id| parent.bindings.get(id)) {
+        let used = slots.used.entry(binding.deployment.clone()).or_default();
+        used.insert(binding.slot);
     }
     for (name, deployment) in &fleet.deployments {
-        let used = used.entry(name).or_default();
+        let mut used = slots.used.remove(name).unwrap_or_default();
         for (machine, ordinal) in machines(deployment, claims).zip(1..) {
             let kept = slots.bound.get(&machine);
             let (number, binding) = match kept.and_then(|id| Some((*id, parent.bindings.get(id)?))) {
                 Some((id, binding)) if binding.deployment == *name => (binding.slot, id),
-                // Bound elsewhere: it stays there until that ends.
+                // Bound elsewhere, or leaving: it stays there until that ends.
                 Some(_) => continue,
+                None if slots.leaving.contains_key(&machine) => continue,
                 None => {
                     let number = if used.contains(&ordinal) {
-                        lowest_free(used)
+                        lowest_free(&used)
                     } else {
                         ordinal
                     };
@@ -72,8 +109,33 @@ pub(super) fn slots<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, cl
             };
             slots.by_machine.insert(machine, slot);
         }
+        slots.used.insert(name.clone(), used);
     }
+    seat_counted(fleet, parent, claims, &mut slots);
     slots
+}
+
+/// Puts those that have a slot of a deployment that counts into it.
+fn seat_counted<'a>(fleet: &'a Fleet, parent: &Plan, claims: &Claims, slots: &mut Slots<'a>) {
+    let declared: BTreeSet<&MachineId> = claims.by_name.values().collect();
+    for (name, seated) in slots.seated.clone() {
+        for (id, binding) in seated
+            .into_iter()
+            .filter_map(|id| Some((id, parent.bindings.get(&id)?)))
+        {
+            if let Some(deployment) = fleet.deployments.get(name)
+                && declared.contains(&binding.machine)
+            {
+                let slot = Slot {
+                    name,
+                    deployment,
+                    number: binding.slot,
+                    binding: id,
+                };
+                slots.seat(binding.machine, slot);
+            }
+        }
+    }
 }
 
 /// The machines that git names in a deployment, in its order.
@@ -83,44 +145,92 @@ fn machines<'a>(deployment: &'a Deployment, claims: &'a Claims) -> impl Iterator
 }
 
 /// What becomes of the bindings there are; no place is filled yet.
-fn standing<'a>(fleet: &Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
+fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
     let declared: BTreeSet<&MachineId> = claims.by_name.values().collect();
-    let named: BTreeSet<(&Name, MachineId)> = fleet
-        .deployments
-        .iter()
-        .flat_map(|(name, deployment)| machines(deployment, claims).map(move |machine| (name, machine)))
-        .collect();
+    let named = all_named(fleet, claims);
+    let moves = Moves::of_machines(fleet);
     let removed = |machine: &MachineId| {
-        let name = parent.machines.get(machine).map(|machine| &machine.name);
+        let name = parent
+            .machines
+            .get(machine)
+            .map(|machine| moves.last(&machine.name).0);
         !declared.contains(machine) && name.is_some_and(|name| fleet.removed_machines.contains_key(name))
     };
-    let unwritten = |machine: &MachineId| {
-        let seen = observed.machines.get(machine);
-        seen.is_none_or(|seen| !seen.ever_written && seen.installed.is_none())
+    let ground = release::Ground {
+        fleet,
+        observed,
+        parent,
+    };
+    let is_written = |machine: &MachineId| !ground.is_unwritten(machine);
+    let seated = |(name, deployment): (&'a Name, &Deployment)| {
+        deployment.count.as_ref()?;
+        let may_stay = |(id, binding): &(&BindingId, &Binding)| {
+            let git = InGit {
+                removed: removed(&binding.machine),
+                named: true,
+            };
+            let is_active =
+                binding.state == BindingState::Active && ground.turn(id, binding, git) == Turn::Stays;
+            is_active && (declared.contains(&binding.machine) || is_written(&binding.machine))
+        };
+        let own = parent
+            .bindings
+            .iter()
+            .filter(|(_, binding)| binding.deployment == *name);
+        let own = own.filter(may_stay).map(|(id, binding)| (*id, binding)).collect();
+        Some((name, counted::seated(deployment, &own, parent, is_written)))
     };
     let mut slots = Slots {
         by_machine: BTreeMap::new(),
         bound: BTreeMap::new(),
         ending: BTreeMap::new(),
+        leaving: BTreeMap::new(),
+        over: BTreeSet::new(),
         dropped: BTreeSet::new(),
+        seated: fleet.deployments.iter().filter_map(seated).collect(),
+        used: BTreeMap::new(),
     };
-    for (id, binding) in parent
-        .bindings
-        .iter()
-        .filter(|(_, binding)| binding.state == BindingState::Active)
-    {
+    for (id, binding) in &parent.bindings {
         let Binding {
             deployment, machine, ..
         } = binding;
-        if fleet.removed_deployments.contains_key(deployment) || removed(machine) {
-            slots.ending.insert(*id, binding.clone());
-        } else if !named.contains(&(deployment, *machine)) && unwritten(machine) {
-            slots.dropped.insert(*id);
-        } else {
-            slots.bound.insert(*machine, *id);
+        let git = InGit {
+            removed: removed(machine),
+            named: match slots.seated.get(deployment) {
+                Some(seated) => seated.contains(id),
+                None => named.contains(&(deployment, *machine)),
+            },
+        };
+        match ground.turn(id, binding, git) {
+            Turn::Stays if !git.named && ground.is_unwritten(machine) => {
+                slots.dropped.insert(*id);
+            }
+            Turn::Stays => {
+                slots.bound.insert(*machine, *id);
+            }
+            Turn::Ends => {
+                slots.ending.insert(*id, binding.clone());
+            }
+            Turn::Leaves => {
+                slots.leaving.insert(*machine, *id);
+                if binding.state == BindingState::Active {
+                    slots.ending.insert(*id, binding.clone());
+                }
+            }
+            Turn::IsOver => {
+                slots.over.insert(*id);
+            }
         }
     }
     slots
+}
+
+/// Each machine that git names in a deployment, with that.
+fn all_named<'a>(fleet: &'a Fleet, claims: &Claims) -> BTreeSet<(&'a Name, MachineId)> {
+    let deployments = fleet.deployments.iter();
+    deployments
+        .flat_map(|(name, deployment)| machines(deployment, claims).map(move |machine| (name, machine)))
+        .collect()
 }
 
 fn lowest_free(used: &BTreeSet<u32>) -> u32 {

@@ -4,6 +4,8 @@
 //! shipped `tick` is asked until it orders nothing more. The snapshot is what was ordered and what is
 //! waited for.
 
+mod by_hand;
+mod firmware;
 mod in_git;
 
 use crate::planning;
@@ -37,9 +39,15 @@ pub(crate) struct Case {
     /// Whether a deployment names it.
     #[serde(default)]
     deployed: bool,
+    /// Whether its firmware is UEFI.
+    #[serde(default)]
+    uefi: bool,
     /// Whether it has a BMC.
     #[serde(default = "yes")]
     bmc: bool,
+    /// Whether git says `power = "on"`.
+    #[serde(default)]
+    keep_on: bool,
     /// Its `boot.timeout`, where git says one.
     boot_timeout: Option<String>,
     /// Held from the beginning, with the reason.
@@ -90,8 +98,11 @@ impl Stage {
             bmc: case.bmc,
             boot_timeout: case.boot_timeout.clone(),
             deployed: case.deployed,
+            uefi: case.uefi,
+            keep_on: case.keep_on,
             epoch: 0,
             inspect: 0,
+            removed: None,
         };
         let case_fleet = fleet(&in_git);
         planning.next_commit();
@@ -226,6 +237,11 @@ impl Stage {
             known.inspected = Some(seen.since);
             known.inventory = Some(seen.value);
         }
+        let known = self.planning.observed.machines.get_mut(&self.id).unwrap();
+        if facts.installed.is_none() {
+            known.installed = None;
+        }
+        known.erased = facts.erased;
         self.planning.observed.at = self.now;
         let new = self.planning.plan(&self.case_fleet);
         self.planning.adopt(&self.case_fleet, new);
@@ -234,13 +250,12 @@ impl Stage {
 
     /// What a person is told of it.
     pub(crate) fn why(&self) -> String {
-        let step = self.tick();
-        reconciler_core::status::why(
-            &self.planning.parent,
-            self.id,
-            &self.folded(),
-            &step.decisions[&self.id],
-        )
+        self.why_of(&self.tick().decisions[&self.id])
+    }
+
+    /// What a person would be told if this were decided.
+    pub(crate) fn why_of(&self, decision: &Decision) -> String {
+        reconciler_core::status::why(&self.planning.parent, self.id, &self.folded(), decision)
     }
 
     fn write_down(&mut self, step: &Tick) {
@@ -306,8 +321,8 @@ impl Stage {
 
     fn inventory(&mut self) {
         let seen: planning::SeenMachine = toml::from_str(&format!(
-            "serial = \"S1\"\nmacs = [\"{MAC}\"]\ndisks = [{{ id = \"serial:d1\", gb = 20, holds = \"{}\" }}]",
-            self.holds
+            "uefi = {}\nserial = \"S1\"\nmacs = [\"{MAC}\"]\ndisks = [{{ id = \"serial:d1\", gb = 20, holds = \"{}\" }}]",
+            self.in_git.uefi, self.holds
         ))
         .unwrap();
         let first = JobRef {
@@ -360,6 +375,7 @@ impl Stage {
                 });
             }
             "power" | "switched" | "bmc" => self.bmc(verb, rest),
+            "by-hand" => self.by_hand(rest),
             "boot" => self.tell(FactBody::Boot {
                 machine: Some(machine),
                 boot: self.boot(rest),
@@ -381,11 +397,17 @@ impl Stage {
                 }
                 self.inventory();
             }
+            "firmware" => self.firmware(rest),
             "job-done" => {
                 let (job, boot_id) = (self.job(), self.boot_id());
                 self.tell(FactBody::JobDone { job, boot_id });
             }
             "installed" => self.installed(),
+            "go" => {
+                let known = self.planning.observed.machines.get_mut(&machine).unwrap();
+                known.written_in = Some(self.planning.parent.machines[&machine].wanted.generation);
+            }
+            "erased" => self.erased(rest),
             "home" => self.home(rest),
             "hold" => {
                 self.policy.holds.insert(machine, rest.to_owned());
@@ -398,32 +420,24 @@ impl Stage {
                 self.stopped = Some(Wait::of_stop(code, reason, self.now));
             }
             "plannable" => self.stopped = None,
-            "reinstall" => {
-                self.in_git.epoch += 1;
-                self.case_fleet = fleet(&self.in_git);
-                self.planning.next_commit();
-                self.replan();
-            }
-            "inspect" => {
-                self.in_git.inspect += 1;
-                self.case_fleet = fleet(&self.in_git);
-                self.planning.next_commit();
-                self.replan();
-            }
-            "boot-timeout" => {
-                self.in_git.boot_timeout = Some(rest.to_owned());
-                self.case_fleet = fleet(&self.in_git);
-                self.planning.next_commit();
-                self.replan();
-            }
-            "deploy" => {
-                self.in_git.deployed = true;
-                self.case_fleet = fleet(&self.in_git);
-                self.planning.next_commit();
-                self.replan();
-            }
+            "reinstall" | "removed" | "inspect" | "boot-timeout" | "deploy" => self.commit(verb, rest),
             _ => panic!("the script says {verb:?}, which nobody knows"),
         }
+    }
+
+    /// What a person changes in git.
+    fn commit(&mut self, verb: &str, rest: &str) {
+        match verb {
+            "reinstall" => self.in_git.epoch += 1,
+            "removed" => self.in_git.removed = Some(rest.to_owned()).filter(|rest| !rest.is_empty()),
+            "inspect" => self.in_git.inspect += 1,
+            "boot-timeout" => self.in_git.boot_timeout = Some(rest.to_owned()),
+            "deploy" => self.in_git.deployed = true,
+            _ => panic!("nobody commits {verb}"),
+        }
+        self.case_fleet = fleet(&self.in_git);
+        self.planning.next_commit();
+        self.replan();
     }
 
     /// What the BMC does.
@@ -448,13 +462,14 @@ impl Stage {
                 self.tell(FactBody::BmcFault {
                     machine,
                     fault,
-                    detail: rest.to_owned(),
+                    // As drivers begin what they say.
+                    detail: format!("BMC 10.77.0.11:623 {rest}"),
                 });
                 let order = self.reference(Lane::Power);
                 self.tell(FactBody::OrderFailed {
                     order,
                     step: "power".to_owned(),
-                    error: rest.to_owned(),
+                    error: format!("BMC 10.77.0.11:623 {rest}"),
                 });
             }
             _ => panic!("a BMC does no such thing as {verb}"),
@@ -545,6 +560,20 @@ impl Stage {
         self.tell(body);
         self.planning.observed.at = self.now;
         self.planning.install(self.id);
+    }
+
+    fn erased(&mut self, disk: &str) {
+        let Intent::Released(erase) = &self.planning.parent.machines[&self.id].wanted.intent else {
+            panic!("nothing is to be erased");
+        };
+        let body = FactBody::Erased {
+            job: self.job(),
+            binding: erase.binding,
+            disk: disk.parse().unwrap(),
+            method: "quick, discarded".to_owned(),
+            sample: "zeros".to_owned(),
+        };
+        self.tell(body);
     }
 
     fn home(&mut self, disk: &str) {

@@ -3,14 +3,15 @@
 
 use crate::planning;
 use rack_api::fact::DiskSeen;
-use rack_api::job::{Deploy, Job, JobKind, JobRef};
+use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod, Job, JobKind, JobRef};
 use rack_api::machine::{GoRequest, Verdict};
 use rack_api::order::{Action, NextBoot, Order};
+use rack_api::writes::Agreed;
 use reconciler_core::facts::{IssuedOrder, MachineFacts, OrderSeen};
 use reconciler_core::fence::{Ground, judge};
 use reconciler_core::intent::Intent;
 use reconciler_core::plan::MachinePlan;
-use schema_ids::{Generation, Incarnation, MachineId, Timestamp, Uuid};
+use schema_ids::{Digest, Generation, Incarnation, MachineId, Timestamp, Uuid};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ const OTHER: &str = "cccccccc-0000-8000-8000-000000000001";
 #[serde(deny_unknown_fields)]
 struct Table {
     case: Vec<Case>,
+    erase: Vec<Case>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,27 +82,28 @@ fn content(text: &str) -> schema_ids::ContentId {
 }
 
 /// What the disks of a deployment show.
-fn seen(deploy: &Deploy, found: &[String]) -> Vec<DiskSeen> {
+fn seen<D: Agreed>(disks: &[D], found: &[String]) -> Vec<DiskSeen> {
     let mut seen = Vec::new();
-    for (plan, found) in deploy.disks.iter().zip(found) {
+    for (plan, found) in disks.iter().zip(found) {
         let disk = |size_bytes, content| DiskSeen {
-            disk: plan.disk.clone(),
+            disk: plan.disk().clone(),
             content,
             size_bytes,
         };
-        let agreed = || plan.agreed.clone();
+        let agreed = || plan.agreed().clone();
+        let size = plan.size_bytes();
         seen.extend(match found.as_str() {
             "absent" => vec![],
-            "twice" => vec![disk(plan.size_bytes, agreed()), disk(plan.size_bytes, agreed())],
-            "smaller" => vec![disk(plan.size_bytes - 512, agreed())],
-            found => vec![disk(plan.size_bytes, content(found))],
+            "twice" => vec![disk(size, agreed()), disk(size, agreed())],
+            "smaller" => vec![disk(size - 512, agreed())],
+            found => vec![disk(size, content(found))],
         });
     }
     seen
 }
 
 /// That this machine's first try is what it shall boot.
-fn ordered(id: MachineId, deploy: &Deploy, incarnation: Incarnation) -> OrderSeen {
+fn ordered(id: MachineId, kind: JobKind, incarnation: Incarnation) -> OrderSeen {
     let order = Order {
         machine: id,
         incarnation,
@@ -108,10 +111,12 @@ fn ordered(id: MachineId, deploy: &Deploy, incarnation: Incarnation) -> OrderSee
         number: 1,
         deadline: Timestamp::from_unix_ms(1_700_000_000_000),
         cause: "the test".to_owned(),
+        by_hand: None,
         action: Action::Boot(NextBoot::Job(Box::new(Job {
             job: job(id),
             name: "m1".parse().unwrap(),
-            kind: JobKind::Deploy(Box::new(deploy.clone())),
+            boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
+            kind,
         }))),
     };
     OrderSeen {
@@ -134,25 +139,61 @@ fn job(machine: MachineId) -> JobRef {
     }
 }
 
+/// An erasure of these contents, for generation 7 of incarnation 2.
+fn erase(agreed: &[String]) -> Erase {
+    let disks = agreed.iter().enumerate().map(|(at, agreed)| DiskErase {
+        disk: format!("serial:d{}", at + 1).parse().unwrap(),
+        agreed: content(agreed),
+        size_bytes: 20_000_000_000,
+    });
+    Erase {
+        binding: OURS.parse().unwrap(),
+        incarnation: Incarnation {
+            number: 2,
+            uuid: Uuid::from_bytes([2; 16]),
+        },
+        spec: Digest([9; 32]),
+        method: EraseMethod::Quick,
+        disks: disks.collect(),
+    }
+}
+
 fn verdict(id: MachineId, machine: &mut MachinePlan, case: &Case) -> Verdict {
     let deploy = deploy(machine);
     for (plan, agreed) in deploy.disks.iter_mut().zip(&case.agreed) {
         plan.agreed = content(agreed);
     }
+    let kind = JobKind::Deploy(Box::new(deploy.clone()));
+    let disks = seen(&deploy.disks, &case.found);
+    let incarnation = deploy.incarnation;
+    judged(id, machine, ordered(id, kind, incarnation), disks)
+}
+
+fn erase_verdict(id: MachineId, machine: &MachinePlan, case: &Case) -> Verdict {
+    let erase = erase(&case.agreed);
+    let mut machine = machine.clone();
+    machine.wanted.intent = Intent::Released(Box::new(erase.clone()));
+    let disks = seen(&erase.disks, &case.found);
+    let incarnation = erase.incarnation;
+    let order = ordered(id, JobKind::Erase(Box::new(erase)), incarnation);
+    judged(id, &machine, order, disks)
+}
+
+fn judged(id: MachineId, machine: &MachinePlan, order: OrderSeen, disks: Vec<DiskSeen>) -> Verdict {
+    let incarnation = order.issued.order.incarnation;
     let request = GoRequest {
         token: String::new(),
         nonce: Uuid::from_bytes([1; 16]),
         boot_id: Uuid::from_bytes([2; 16]),
         job: job(id),
-        binding: deploy.binding,
+        binding: OURS.parse().unwrap(),
         uuid: None,
         serial: Some("S1".to_owned()),
         macs: vec!["52:54:00:77:00:01".parse().unwrap()],
-        disks: seen(deploy, &case.found),
+        disks,
     };
-    let incarnation = deploy.incarnation;
     let facts = MachineFacts {
-        orders: vec![ordered(id, deploy, incarnation)],
+        orders: vec![order],
         ..MachineFacts::default()
     };
     let ground = Ground {
@@ -165,21 +206,29 @@ fn verdict(id: MachineId, machine: &mut MachinePlan, case: &Case) -> Verdict {
     judge(&ground, &request)
 }
 
+fn word(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Go => "go".to_owned(),
+        Verdict::Refuse { code, .. } => code,
+    }
+}
+
 #[test]
 fn the_table_holds() {
     let table: Table = toml::from_str(include_str!("../../../../rack/api/tests/cases/fence.toml")).unwrap();
     let mut machines = BTreeMap::from([(1, planned(1)), (2, planned(2))]);
+    let wanted = |case: &Case| match case.standing.as_str() {
+        "may-write" | "finish" => "go".to_owned(),
+        "installed" => "NOT_SEEN_AFTER_INSTALL".to_owned(),
+        code => code.to_owned(),
+    };
     for case in &table.case {
         let (id, machine) = machines.get_mut(&case.agreed.len()).unwrap();
-        let found = match verdict(*id, machine, case) {
-            Verdict::Go => "go".to_owned(),
-            Verdict::Refuse { code, .. } => code,
-        };
-        let wanted = match case.standing.as_str() {
-            "may-write" | "finish" => "go",
-            "installed" => "NOT_SEEN_AFTER_INSTALL",
-            code => code,
-        };
-        assert_eq!(found, wanted, "{case:?}");
+        assert_eq!(word(verdict(*id, machine, case)), wanted(case), "{case:?}");
+    }
+    for case in &table.erase {
+        let (id, machine) = &machines[&case.agreed.len()];
+        let found = word(erase_verdict(*id, machine, case));
+        assert_eq!(found, wanted(case), "erasing: {case:?}");
     }
 }

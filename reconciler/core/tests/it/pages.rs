@@ -45,6 +45,17 @@ fn each_condition_has_its_page() {
 }
 
 #[test]
+fn each_condition_is_in_the_guide_once() {
+    let page = std::fs::read_to_string(docs().join("guide/troubleshooting.md")).unwrap();
+    for condition in Condition::ALL {
+        let code = condition.code();
+        let entry = format!("\n- **[{code}](../conditions/{code}.md)**: ");
+        assert_eq!(page.matches(&entry).count(), 1, "{code}");
+    }
+    assert_eq!(page.matches("](../conditions/").count(), Condition::ALL.len());
+}
+
+#[test]
 fn each_refusal_has_its_page() {
     let pages = RefusalCode::ALL.iter().map(|one| (one.code(), one.page()));
     check_folder("refusals", pages.collect());

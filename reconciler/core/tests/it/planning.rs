@@ -5,7 +5,9 @@
 //! person would want to know of each plan. Whatever a case does, planning again changes nothing.
 
 use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
+use rack_api::job::JobRef;
 use rack_api::network::{Network, Settings};
+use reconciler_core::facts::{Erasure, Seen};
 use reconciler_core::intent::Intent;
 use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::adoption::adoptable;
@@ -40,6 +42,12 @@ struct Step {
     /// Installed now as the adopted plan wants it.
     #[serde(default)]
     installed: Vec<String>,
+    /// Told that they may write, as the adopted plan wants it.
+    #[serde(default)]
+    begun: Vec<String>,
+    /// Erased now, all disks as the adopted plan wants it, and looked at.
+    #[serde(default)]
+    erased: Vec<String>,
     /// Addresses of strangers.
     #[serde(default)]
     in_use: Vec<std::net::IpAddr>,
@@ -67,6 +75,15 @@ pub(crate) struct SeenMachine {
     disks: Vec<SeenDisk>,
     #[serde(default)]
     uefi: bool,
+    /// Cores; threads are twice as many.
+    #[serde(default = "one")]
+    cores: u32,
+    #[serde(default = "one")]
+    memory_gib: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 #[derive(Deserialize)]
@@ -75,6 +92,8 @@ struct SeenDisk {
     id: String,
     gb: u64,
     holds: Option<String>,
+    #[serde(default)]
+    nvme: bool,
 }
 
 impl SeenMachine {
@@ -93,7 +112,7 @@ impl SeenMachine {
             model: "disk".to_owned(),
             serial: disk.id.split(':').next_back().unwrap_or_default().to_owned(),
             size_bytes: disk.gb * 1_000_000_000,
-            kind: DiskKind::Ssd,
+            kind: if disk.nvme { DiskKind::Nvme } else { DiskKind::Ssd },
             local: true,
             content: content(disk.holds.as_deref().unwrap_or("blank")),
             holds: String::new(),
@@ -121,10 +140,11 @@ impl SeenMachine {
             cpu: Cpu {
                 arch: "amd64".to_owned(),
                 model: String::new(),
-                cores: 1,
-                threads: 1,
+                cores: self.cores,
+                threads: 2 * self.cores,
             },
-            memory_bytes: 1 << 30,
+            // A little is the kernel's.
+            memory_bytes: u64::from(self.memory_gib) * 1_040_000_000,
             disks: disks.collect(),
             nics: nics.collect(),
             bmc: None,
@@ -217,6 +237,8 @@ impl World {
                     inspected: None,
                     ever_written: false,
                     installed: None,
+                    written_in: None,
+                    erased: BTreeMap::new(),
                 });
             known.name = machine.name.clone();
         }
@@ -244,6 +266,7 @@ impl World {
         };
         let seen = self.observed.machines.get_mut(&id).unwrap();
         seen.ever_written = true;
+        seen.written_in = Some(wanted.generation);
         seen.installed = Some(InstalledBinding {
             binding: deploy.binding,
             spec: deploy.spec,
@@ -251,6 +274,53 @@ impl World {
             disks: deploy.disks.iter().map(|disk| disk.disk.clone()).collect(),
             at: self.observed.at,
         });
+    }
+}
+
+impl World {
+    fn begin(&mut self, id: MachineId) {
+        let generation = self.parent.machines[&id].wanted.generation;
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        (seen.ever_written, seen.written_in) = (true, Some(generation));
+    }
+
+    /// Every disk is on record, and the job's inventory finds it blank.
+    pub(crate) fn erase(&mut self, id: MachineId) {
+        self.begin(id);
+        let machine = &self.parent.machines[&id];
+        let Intent::Released(erase) = &machine.wanted.intent else {
+            panic!("{} is not to be erased", machine.name);
+        };
+        let at = self.observed.at;
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        let inventory = seen.inventory.as_mut().unwrap();
+        for disk in &erase.disks {
+            let record = Erasure {
+                job: JobRef {
+                    machine: id,
+                    generation: machine.wanted.generation,
+                    attempt: 1,
+                },
+                binding: erase.binding,
+                method: "quick".to_owned(),
+                sample: "zeros".to_owned(),
+            };
+            seen.erased.insert(
+                disk.disk.clone(),
+                Seen {
+                    value: record,
+                    since: at,
+                },
+            );
+            for found in inventory
+                .disks
+                .iter_mut()
+                .filter(|found| found.id.as_ref() == Some(&disk.disk))
+            {
+                found.content = schema_ids::ContentId::Blank;
+            }
+        }
+        (seen.installed, seen.inspected) = (None, Some(at));
     }
 }
 
@@ -368,6 +438,11 @@ fn describe_machines(plan: &Plan, text: &mut String) {
             Intent::Observe { why } => format!("observe ({why})"),
             Intent::Ready { .. } => "ready".to_owned(),
             Intent::Orphaned { .. } => "orphaned".to_owned(),
+            Intent::Released(erase) => {
+                let disks: Vec<&str> = erase.disks.iter().map(|disk| disk.disk.as_str()).collect();
+                format!("released, erases {}", disks.join("+"))
+            }
+            Intent::Retired => "retired".to_owned(),
             Intent::Deployed(deploy) => {
                 let disks: Vec<&str> = deploy.disks.iter().map(|disk| disk.disk.as_str()).collect();
                 let addresses = deploy.network.all().flat_map(|(_, settings)| &settings.addresses);
@@ -435,6 +510,12 @@ fn run(case: &Case) -> String {
         for name in &step.installed {
             let id = id(&world, name);
             world.install(id);
+        }
+        for name in &step.begun {
+            world.begin(id(&world, name));
+        }
+        for name in &step.erased {
+            world.erase(id(&world, name));
         }
         world.observed.addresses_in_use = step.in_use.iter().map(|address| (*address, None)).collect();
         let new = world.plan(fleet);

@@ -390,6 +390,7 @@ fn proposal((machine, rack, deployment, _): (u8, u8, u8, bool)) -> Proposal {
             number: 1,
             deadline: Timestamp::from_unix_ms(0),
             cause: String::new(),
+            by_hand: None,
             action: Action::Power(PowerWanted::On),
         },
         need: Some(Need {

@@ -1,14 +1,14 @@
 //! What a rack agent is told of machines that stand elsewhere, or whose interfaces git does not know.
 
 use crate::planning;
-use rack_api::config::{Enlist, Known};
+use rack_api::config::{Enlist, Known, RackConfig, Relay};
 use reconciler_core::plan::Plan;
 use reconciler_core::rack;
 use schema_ids::{Incarnation, MachineId};
 use std::collections::BTreeSet;
 
-/// The agent's configuration knows machines by these.
-fn known(plan: &Plan, written: &BTreeSet<MachineId>, agent: &str) -> Known {
+/// The agent's configuration.
+fn config(plan: &Plan, written: &BTreeSet<MachineId>, agent: &str) -> RackConfig {
     let inputs = rack::Inputs {
         plan,
         incarnation: Incarnation {
@@ -21,7 +21,53 @@ fn known(plan: &Plan, written: &BTreeSet<MachineId>, agent: &str) -> Known {
         bmc_times: reconciler_core::roles::BmcTimes::DEFAULT,
         token_key: "",
     };
-    rack::desired(&inputs, &agent.parse().unwrap()).config.known
+    rack::desired(&inputs, &agent.parse().unwrap()).config
+}
+
+/// It knows machines by these.
+fn known(plan: &Plan, written: &BTreeSet<MachineId>, agent: &str) -> Known {
+    config(plan, written, agent).known
+}
+
+#[test]
+fn a_vlan_behind_a_relay_is_served_by_the_agents_that_the_relay_leads_to() {
+    let text = r#"
+[rack.r2]
+
+[fabric.far]
+vlan.pxe = { vid = 300, dhcp = "relay", relay-to = "lab/pxe", giaddr = ["10.78.0.254"] }
+
+[subnet.far]
+vlan = "far/pxe"
+cidr = "10.78.0.0/24"
+gateway = "10.78.0.254"
+range = [{ use = "dynamic", from = "10.78.0.200", to = "10.78.0.250" }]
+
+[machine.here]
+rack = "r1"
+nic.p0 = { mac = "52:54:00:77:00:01", link = "lab/pxe" }
+
+[machine.there]
+rack = "r2"
+nic.p0 = { mac = "52:54:00:77:00:02", link = "far/pxe" }
+"#;
+    let plan = planning::World::new().plan(&planning::fleet("", text));
+    let config = config(&plan, &BTreeSet::new(), "rackd-1");
+    let link = &config.links["far/pxe"];
+    let relay = Relay {
+        giaddr: ["10.78.0.254".parse().unwrap()].into(),
+    };
+    assert_eq!((link.dhcp, link.relay.as_ref()), (true, Some(&relay)));
+    assert_eq!(link.subnets[0].dynamic.len(), 1);
+    assert_eq!(config.links["lab/pxe"].relay, None);
+    let there = config
+        .machines
+        .values()
+        .find(|machine| machine.name.as_str() == "there");
+    let nic = &there.expect("its boots are answered here").nics[0];
+    assert_eq!(nic.link, "far/pxe");
+    let address = nic.address.expect("it has an address of its own");
+    assert_eq!(address.octets()[..3], [10, 78, 0]);
 }
 
 #[test]

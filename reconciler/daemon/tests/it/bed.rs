@@ -266,8 +266,8 @@ impl Bed {
 
     /// Every table of musterd's database.
     pub(crate) fn tables(&self) -> Vec<String> {
-        let known = self.sql(r"\dt");
-        let names = known.iter().filter_map(|line| line.split('|').nth(1));
+        let listed = self.sql("\\dt public.*");
+        let names = listed.iter().filter_map(|row| row.split('|').nth(1));
         names.map(str::to_owned).collect()
     }
 

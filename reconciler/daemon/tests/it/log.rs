@@ -174,14 +174,15 @@ async fn follows(bed: &Bed, muster: &Muster, node: MachineId) {
                 generation: schema_ids::Generation(1),
                 attempt: 1,
             },
+            binding: schema_ids::BindingId(schema_ids::Uuid::from_bytes([1; 16])),
             disk: disk.parse().unwrap(),
             method: "quick".to_owned(),
-            sample: String::new(),
+            sample: "zeros".to_owned(),
         };
         bed.hear(sequence, vec![erased]).await;
         let line = heard.recv_timeout(LINE_MAX).expect("the follower says it");
         assert!(
-            line.contains(&format!("disk {disk} erased (quick)  [rackd-1]")),
+            line.contains(&format!("disk {disk} erased (quick): zeros  [rackd-1]")),
             "{line}"
         );
     }

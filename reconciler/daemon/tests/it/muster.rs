@@ -317,6 +317,20 @@ fn shows(bed: &Bed, muster: &Muster) {
     ] {
         assert_eq!(muster.document(&words, 1)["error"]["code"], "NOT_FOUND");
     }
+    // Nobody reads its BMC yet, and what is not known to be idle is not cut.
+    let power = muster.document(&["machine", "power", "node-01", "status"], 0);
+    assert_eq!(
+        (&power["machine"], &power["power"]),
+        (&"node-01".into(), &Value::Null)
+    );
+    let refused = muster.document(&["machine", "power", "node-01", "off"], 1);
+    assert_eq!(refused["error"]["code"], "BUSY");
+    let unknown = muster.document(&["machine", "power", "node-09", "on"], 1);
+    assert_eq!(unknown["error"]["code"], "NOT_FOUND");
+    muster.says(&["machine", "power", "node-01", "sideways"], 64);
+    let long = "x".repeat(1000);
+    let refused = muster.document(&["machine", "power", "node-01", "on", "--reason", &long], 1);
+    assert_eq!(refused["error"]["code"], "BAD_REQUEST");
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = muster.command(&["status"]).stdout(writer).output().unwrap();

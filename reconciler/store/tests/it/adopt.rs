@@ -149,6 +149,46 @@ async fn adoption_claims_renames_and_marks_work() {
 }
 
 #[tokio::test]
+async fn a_deployment_that_was_renamed_keeps_its_bindings_and_frees_its_name() {
+    let bed = Bed::new().await;
+    let mut base = plan("p-1", None, &[(1, 1), (2, 1)]);
+    base.bindings = [
+        (binding_id(1), binding(1, 1, 1)),
+        (binding_id(2), binding(2, 2, 2)),
+    ]
+    .into();
+    adopt(&bed, &base).await;
+    let mut renamed = plan("p-2", Some("p-1"), &[(1, 1), (2, 1), (3, 1)]);
+    renamed.bindings = base.bindings.clone();
+    for binding in renamed.bindings.values_mut() {
+        binding.deployment = name("site");
+    }
+    let rival = plan("p-3", Some("p-1"), &[(1, 1), (2, 1)]);
+    adopt(&bed, &renamed).await;
+    assert!(matches!(
+        bed.adopt(&rival, &by()).await.unwrap(),
+        Adoption::Stale { .. }
+    ));
+    assert_eq!(bed.observed().await.unwrap().bindings, renamed.bindings);
+
+    // Its old name's slots are free, those of the new one are not.
+    let mut next = plan("p-4", Some("p-2"), &[(1, 1), (2, 1), (3, 1)]);
+    next.bindings = renamed.bindings.clone();
+    let taken = reconciler_core::observed::Binding {
+        deployment: name("site"),
+        ..binding(3, 1, 3)
+    };
+    next.bindings.insert(binding_id(3), taken);
+    match bed.adopt(&next, &by()).await {
+        Err(StoreError::StillHeld { index, .. }) => assert_eq!(index, "binding_slot_once"),
+        other => panic!("{other:?}"),
+    }
+    next.bindings.insert(binding_id(3), binding(3, 1, 3));
+    adopt(&bed, &next).await;
+    assert_eq!(bed.observed().await.unwrap().bindings, next.bindings);
+}
+
+#[tokio::test]
 async fn a_slot_a_machine_a_disk_and_an_address_are_held_once() {
     let bed = Bed::new().await;
     let mut base = plan("p-1", None, &[(1, 1), (2, 1)]);

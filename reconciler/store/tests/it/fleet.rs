@@ -64,7 +64,10 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         bmc_standby: Vec::new(),
         serial: None,
         uuid: None,
+        boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
+        secure_boot: false,
         boot_timeout_seconds: 600,
+        keep_on: false,
         inspect: 0,
         protect: None,
         declared: true,
@@ -175,6 +178,7 @@ pub(crate) fn power_order(incarnation: Incarnation, n: u8, generation: u64, numb
         number,
         deadline: Timestamp::from_unix_ms(1_900_000_000_000),
         cause: "test".to_owned(),
+        by_hand: None,
         action: Action::Power(PowerWanted::On),
     }
 }

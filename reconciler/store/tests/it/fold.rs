@@ -25,6 +25,8 @@ impl Dice {
     }
 }
 
+const DISKS: [&str; 2] = ["serial:d1", "serial:d2"];
+
 /// Any fact of machine 1, with few different values, so that they repeat, alternate and overlap.
 fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
     let job = job(1, 1 + dice.below(3), 1 + u32::from(dice.small(2)));
@@ -62,7 +64,14 @@ fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
             job,
             binding: schema_ids::BindingId(uuid(dice.small(2))),
             spec: Digest([0; 32]),
-            disks: Vec::new(),
+            disks: vec![DISKS[usize::from(dice.small(2))].parse().unwrap()],
+        },
+        12 => FactBody::Erased {
+            job,
+            binding: schema_ids::BindingId(uuid(dice.small(2))),
+            disk: DISKS[usize::from(dice.small(2))].parse().unwrap(),
+            method: "quick".to_owned(),
+            sample: format!("sample {}", dice.below(9)),
         },
         10 => FactBody::PhonedHome {
             machine: machine(1),
@@ -73,18 +82,7 @@ fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
         },
         11 => FactBody::Boot {
             machine: Some(machine(1)),
-            boot: BootEvidence {
-                mac: "52:54:00:00:00:01".parse().unwrap(),
-                link: "lab/boot".to_owned(),
-                began: Timestamp::from_unix_ms(0),
-                client: format!("client {}", dice.below(9)),
-                uuid: None,
-                address: None,
-                tftp: None,
-                answer: None,
-                http: None,
-                last: Timestamp::from_unix_ms(0),
-            },
+            boot: boot(dice),
         },
         _ => FactBody::Step {
             job,
@@ -103,6 +101,22 @@ fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
                 },
             },
         },
+    }
+}
+
+/// What a machine did on its way up.
+fn boot(dice: &mut Dice) -> BootEvidence {
+    BootEvidence {
+        mac: "52:54:00:00:00:01".parse().unwrap(),
+        link: "lab/boot".to_owned(),
+        began: Timestamp::from_unix_ms(0),
+        client: format!("client {}", dice.below(9)),
+        uuid: None,
+        address: None,
+        tftp: None,
+        answer: None,
+        http: None,
+        last: Timestamp::from_unix_ms(0),
     }
 }
 

@@ -97,6 +97,63 @@ async fn a_machine_was_written_once_a_go_is_on_record() {
 }
 
 #[tokio::test]
+async fn an_erasure_is_on_record_and_ends_what_was_installed() {
+    let bed = Bed::new().await;
+    adopt(&bed, &plan("p-1", None, &[(1, 1)])).await;
+    let disk: schema_ids::DiskId = "serial:d1".parse().unwrap();
+    let binding = schema_ids::BindingId(uuid(7));
+    let installed = FactBody::Installed {
+        job: job(1, 1, 1),
+        binding,
+        spec: schema_ids::Digest([0; 32]),
+        disks: vec![disk.clone()],
+    };
+    let erased = |sample: &str| FactBody::Erased {
+        job: job(1, 1, 2),
+        binding,
+        disk: disk.clone(),
+        method: "quick".to_owned(),
+        sample: sample.to_owned(),
+    };
+    bed.append_facts(&sync("r1", vec![(1, installed)])).await.unwrap();
+    let seen = async || bed.observed().await.unwrap().machines[&machine(1)].clone();
+    assert!(seen().await.installed.is_some());
+    bed.append_facts(&sync("r1", vec![(2, erased("some"))]))
+        .await
+        .unwrap();
+    bed.append_facts(&sync("r1", vec![(3, erased("all"))]))
+        .await
+        .unwrap();
+    let known = seen().await;
+    assert_eq!(known.installed, None);
+    let record = &known.erased[&disk].value;
+    assert_eq!((record.binding, record.sample.as_str()), (binding, "all"));
+    let told = bed
+        .number("SELECT count(*) FROM fact WHERE kind = 'erased'")
+        .await;
+    assert_eq!(told, 2, "every record is kept");
+}
+
+#[tokio::test]
+async fn the_latest_generation_that_may_write_is_known() {
+    let bed = Bed::new().await;
+    adopt(&bed, &plan("p-1", None, &[(1, 3)])).await;
+    let written = async || bed.observed().await.unwrap().machines[&machine(1)].written_in;
+    assert_eq!(written().await, None);
+    for (n, generation) in [(1, 3), (2, 2)] {
+        let start = WriteStart {
+            job: job(1, generation, 1),
+            boot_id: uuid(1),
+            nonce: uuid(n),
+            at: Timestamp::from_unix_ms(0),
+            refused: None,
+        };
+        bed.record_start("p-1", &start).await.unwrap();
+        assert_eq!(written().await, Some(schema_ids::Generation(3)));
+    }
+}
+
+#[tokio::test]
 async fn the_identity_is_made_once() {
     let bed = Bed::new().await;
     let identity = bed.identity().await.unwrap();

@@ -10,9 +10,9 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let mut taken: BTreeMap<&Name, (&Name, &Span)> = BTreeMap::new();
     for (name, deployment) in &subject.draft.deployments {
         let object = format!("deployment.{name}");
-        if deployment.machines.is_empty() {
-            let title = format!("deployment \"{name}\" has no `machines`");
-            let label = "a list of machines is missing here";
+        if deployment.machines.is_empty() && deployment.count.is_none() {
+            let title = format!("deployment \"{name}\" has neither `machines` nor `count`");
+            let label = "a list of machines or their number is missing here";
             found.push(
                 Diagnostic::error(Code::M0005, title, &place(&deployment.origin), label).in_object(&object),
             );

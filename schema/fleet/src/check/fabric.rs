@@ -20,6 +20,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         let mut diagnostics = ids(name, fabric);
         for (vlan_name, vlan) in &fabric.vlan {
             diagnostics.extend(relay(vlan_name, vlan));
+            diagnostics.extend(leads_nowhere(subject, vlan_name, vlan));
             diagnostics.extend(nothing_to_give(subject, name, vlan_name, vlan));
         }
         found.extend(
@@ -74,6 +75,22 @@ fn relay(name: &Name, vlan: &Vlan) -> Option<Diagnostic> {
         ),
         (Some(_), true) | (None, false) => None,
     }
+}
+
+/// A relay to a VLAN on which nobody of ours listens.
+fn leads_nowhere(subject: &Subject<'_>, name: &Name, vlan: &Vlan) -> Option<Diagnostic> {
+    let to = vlan
+        .relay_to
+        .as_ref()
+        .filter(|_| vlan.dhcp.value == DhcpMode::Relay)?;
+    let fabric = subject.draft.fabrics.get(&to.value.fabric)?;
+    let target = fabric.vlan.get(&to.value.vlan)?;
+    (target.dhcp.value != DhcpMode::Rack).then(|| {
+        let title = format!("nobody answers what the relay of VLAN \"{name}\" passes on");
+        Diagnostic::warning(Code::M0209, title, &to.span, "no agent answers DHCP there")
+            .also(&target.dhcp.span, format!("here it is \"{}\"", target.dhcp.value))
+            .help("`relay-to` names a VLAN with dhcp = \"rack\"")
+    })
 }
 
 fn nothing_to_give(subject: &Subject<'_>, fabric: &Name, name: &Name, vlan: &Vlan) -> Option<Diagnostic> {

@@ -6,6 +6,7 @@
 pub(crate) mod address;
 pub(crate) mod bmc;
 pub(crate) mod boot;
+pub(crate) mod counted;
 pub(crate) mod deployment;
 pub(crate) mod duplicate;
 pub(crate) mod fabric;
@@ -14,6 +15,7 @@ pub(crate) mod identity;
 pub(crate) mod image;
 pub(crate) mod network_layout;
 pub(crate) mod reference;
+pub(crate) mod renamed;
 pub(crate) mod secret;
 pub(crate) mod selector;
 pub(crate) mod settings;
@@ -76,7 +78,7 @@ impl<'s> Subject<'s> {
 /// Runs all checks. The second part is the user-data files that deployments name.
 pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<RepositoryPath, Vec<u8>>) {
     let mut found = Vec::new();
-    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 16] = [
+    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 18] = [
         reference::check,
         settings::check,
         secret::check,
@@ -91,8 +93,10 @@ pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<Repositor
         network_layout::check,
         image::check,
         deployment::check,
+        counted::check,
         hostname::check,
         tombstone::check,
+        renamed::check,
     ];
     checks.iter().for_each(|check| check(subject, &mut found));
     let user_data = user_data::collect(subject, &mut found);

@@ -4,11 +4,13 @@ use super::Subject;
 use crate::{code::Code, diagnostic::Diagnostic};
 
 /// Pairs of kinds that exclude each other for one name.
-const PAIRS: [(&str, &str); 4] = [
+const PAIRS: [(&str, &str); 6] = [
     ("removed.machine", "machine"),
     ("moved.machine", "machine"),
     ("removed.deployment", "deployment"),
+    ("moved.deployment", "deployment"),
     ("removed.machine", "moved.machine"),
+    ("removed.deployment", "moved.deployment"),
 ];
 
 /// Compares what is gone with what is there.

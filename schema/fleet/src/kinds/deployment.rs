@@ -7,6 +7,8 @@ use crate::{
         image::Image,
         machine::{Machine, Protect},
         network::Network,
+        release::Release,
+        require::Require,
         storage::Storage,
     },
     span::Spanned,
@@ -14,12 +16,19 @@ use crate::{
 };
 
 kind! {
-    /// Machines that run one image in one way. Slots count from 1 in the order of `machines`.
+    /// Machines that run one image in one way: those that are named, or so many of those that fit. Slots count
+    /// from 1, in the order of `machines` or as they are filled.
     "deployment" in deployments: Deployment {
         /// For people.
         live description: Option<String>,
         /// The machines, one for each slot.
         wipe machines: Vec<Ref<Machine>>,
+        /// How many machines, instead of naming them; 1 to 10000. A machine that has a slot keeps it.
+        wipe count: Option<Spanned<u32>>,
+        /// With `count`: what a machine must be to be given a slot. Read when a slot is filled, not later.
+        live require: Option<Require>,
+        /// With `count`: machines that give their slots back.
+        wipe release: Option<Release>,
         /// The name each machine gives itself; `{slot}` and `{name}` stand for its own.
         next_deploy hostname: Spanned<Template>,
         /// What is installed.
@@ -40,7 +49,7 @@ kind! {
         redeploy reinstall: u64 = 0,
     }
     later [
-        "count", "require", "spread", "release", "budget", "on-release", "update-on",
+        "spread", "budget", "on-release", "update-on",
         "release-order", "replace-failed",
     ]
 }

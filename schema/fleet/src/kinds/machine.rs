@@ -104,8 +104,9 @@ table! {
         /// The longest time without news from power-on to its first packet, and from there to the first
         /// word of the agent within it; an installed system gets twice as long to phone home.
         live timeout: BootTimeout = BootTimeout::DEFAULT,
+        /// Whether its firmware starts signed loaders only. It then boots its jobs by PXE through shim and GRUB.
+        live secure_boot: bool = false,
     }
-    later ["secure-boot"]
 }
 
 words! {

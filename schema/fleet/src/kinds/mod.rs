@@ -8,13 +8,16 @@ pub(crate) mod fabric;
 pub(crate) mod fleet;
 pub(crate) mod image;
 pub(crate) mod machine;
+pub(crate) mod moved_deployment;
 pub(crate) mod moved_machine;
 pub(crate) mod network;
 pub(crate) mod pool;
 pub(crate) mod profile;
 pub(crate) mod rack;
+pub(crate) mod release;
 pub(crate) mod removed_deployment;
 pub(crate) mod removed_machine;
+pub(crate) mod require;
 pub(crate) mod secret;
 pub(crate) mod storage;
 pub(crate) mod subnet;
@@ -23,7 +26,7 @@ pub(crate) mod zone;
 use crate::kind::KindRow;
 
 /// Every kind, in the order of the reference.
-static KINDS: [&KindRow; 16] = [
+static KINDS: [&KindRow; 17] = [
     &fleet::ROW,
     &secret::ROW,
     &zone::ROW,
@@ -40,6 +43,7 @@ static KINDS: [&KindRow; 16] = [
     &removed_machine::ROW,
     &removed_deployment::ROW,
     &moved_machine::ROW,
+    &moved_deployment::ROW,
 ];
 
 /// Kinds of the language that this version does not carry out.

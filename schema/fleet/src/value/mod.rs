@@ -1,5 +1,6 @@
 //! The types of single values: each is parsed here, nowhere else, into a type that cannot be wrong.
 
+pub(crate) mod at_least;
 pub(crate) mod boot_timeout;
 pub(crate) mod extent;
 pub(crate) mod interval;

@@ -7,8 +7,7 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
-/// The units, largest first within each family; binary ones come first, so that a size is printed
-/// the way partitions are counted.
+/// The units, largest first within each family.
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
@@ -56,9 +55,11 @@ impl FromStr for Size {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fits = |factor: u64| self.0 >= factor && self.0.is_multiple_of(factor);
+        // Of both families, the unit that leaves the shortest number.
         let (unit, factor) = UNITS
             .into_iter()
-            .find(|(_, factor)| fits(*factor))
+            .filter(|(_, factor)| fits(*factor))
+            .max_by_key(|(_, factor)| *factor)
             .unwrap_or(("B", 1));
         write!(f, "{}{unit}", self.0 / factor)
     }

@@ -6,7 +6,7 @@ use crate::report::Violation;
 use crate::world::{Event, World};
 use rack_api::fact::BmcFaultKind;
 use rack_api::order::PowerWanted;
-use rack_proto::power::{PowerEffect, PowerEvent, PowerFault, PowerLane};
+use rack_proto::power::{PowerEffect, PowerEvent, PowerFault, PowerLane, READ_EVERY};
 use rack_proto::session::Event as SessionEvent;
 use schema_ids::{MachineId, Name};
 use std::time::Duration;
@@ -25,7 +25,10 @@ impl World<'_> {
         for (machine, id) in driven {
             let agent = self.agents.get_mut(name).expect("agents are never taken away");
             let order = agent.power_order(id);
-            agent.lanes.entry(machine).or_insert_with(|| PowerLane::new(id));
+            agent
+                .lanes
+                .entry(machine)
+                .or_insert_with(|| PowerLane::new(id, READ_EVERY));
             self.tell_lane(name, machine, PowerEvent::Order(order))?;
         }
         Ok(())

@@ -115,7 +115,7 @@ impl World<'_> {
             plan: &self.store.plan,
             incarnation: self.store.incarnation,
             orders: &orders,
-            written: &store::written(&self.store),
+            written: &store::written(&self.store).into_keys().collect(),
             secrets: &BTreeMap::from([secret]),
             bmc_times: reconciler_core::roles::BmcTimes::DEFAULT,
             token_key: "00112233445566778899aabbccddeeff",

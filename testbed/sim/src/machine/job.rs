@@ -5,9 +5,9 @@ use crate::report::Violation;
 use crate::rpc::Question;
 use crate::world::World;
 use rack_api::fact::{FactBody, StepState};
-use rack_api::job::{Deploy, Job, JobKind};
+use rack_api::job::{Deploy, Erase, Job, JobKind};
 use rack_api::machine::{GoRequest, Verdict};
-use schema_ids::{ContentId, MachineId, Name};
+use schema_ids::{BindingId, ContentId, MachineId, Name};
 use std::time::Duration;
 
 /// Every job step says something this often.
@@ -75,25 +75,92 @@ impl World<'_> {
                 Ok(())
             }
             JobKind::Deploy(deploy) if self.machines[machine].progress == 0 => {
-                let nonce = self.machines[machine].nonce.unwrap_or_else(|| self.dice.uuid());
-                let place = &mut self.machines[machine];
-                place.nonce = Some(nonce);
-                let request = GoRequest {
-                    token: String::new(),
-                    nonce,
-                    boot_id,
-                    job: job.job,
-                    binding: deploy.binding,
-                    uuid: Some(place.uuid),
-                    serial: Some(place.serial.clone()),
-                    macs: vec![place.mac],
-                    disks: place.seen_disks(),
-                };
-                self.call(machine, Question::Write(Box::new(request)));
+                self.asks_to_write(machine, &job, deploy.binding);
+                Ok(())
+            }
+            JobKind::Erase(erase) if self.machines[machine].progress == 0 => {
+                self.asks_to_write(machine, &job, erase.binding);
                 Ok(())
             }
             JobKind::Deploy(deploy) => self.writes(machine, &server, &job, deploy),
+            JobKind::Erase(erase) => self.erases(machine, &server, &job, erase),
         }
+    }
+
+    fn asks_to_write(&mut self, machine: usize, job: &Job, binding: BindingId) {
+        let boot_id = self.machines[machine].boot_id;
+        let nonce = self.machines[machine].nonce.unwrap_or_else(|| self.dice.uuid());
+        let place = &mut self.machines[machine];
+        place.nonce = Some(nonce);
+        let request = GoRequest {
+            token: String::new(),
+            nonce,
+            boot_id,
+            job: job.job,
+            binding,
+            uuid: Some(place.uuid),
+            serial: Some(place.serial.clone()),
+            macs: vec![place.mac],
+            disks: place.seen_disks(),
+        };
+        self.call(machine, Question::Write(Box::new(request)));
+    }
+
+    /// The marker first, then nothing but zeros, disk by disk, then the records and what is there now.
+    fn erases(&mut self, machine: usize, server: &Name, job: &Job, erase: &Erase) -> Result<(), Violation> {
+        let boot_id = self.machines[machine].boot_id;
+        let step = self.machines[machine].progress;
+        if step <= STEPS {
+            self.machines[machine].progress += 1;
+            self.machines[machine].installed = None;
+            for disk in &erase.disks {
+                self.check_erase(machine, job, erase, &disk.disk)?;
+                let content = match step {
+                    // Each disk is blank for itself, the first of them before the last step.
+                    STEPS => ContentId::Blank,
+                    _ => ContentId::Marker {
+                        incarnation: erase.incarnation.number,
+                        binding: erase.binding,
+                        generation: job.job.generation,
+                        installed: false,
+                    },
+                };
+                if let Some(physical) = self.machines[machine].disks.get_mut(&disk.disk) {
+                    physical.content = content;
+                }
+            }
+            if self.faulty() && self.dice.chance(20) {
+                self.machines[machine].harmed = true;
+                self.note(format_args!("m{machine}"), "hangs in its job");
+                *self.report.faults.entry("in-machine agent hangs").or_default() += 1;
+                return Ok(());
+            }
+            let work = self.seconds(6, 80);
+            self.next_stage(machine, work, Stage::Works);
+            return Ok(());
+        }
+        let records = erase.disks.iter().map(|disk| FactBody::Erased {
+            job: job.job,
+            binding: erase.binding,
+            disk: disk.disk.clone(),
+            method: erase.method.name().to_owned(),
+            sample: "zeros".to_owned(),
+        });
+        let mut words: Vec<FactBody> = records.collect();
+        words.push(FactBody::Inventory {
+            job: job.job,
+            inventory: Box::new(self.machines[machine].inventory()),
+        });
+        words.push(FactBody::JobDone {
+            job: job.job,
+            boot_id,
+        });
+        if !self.tell(server, words)? {
+            return self.again(machine, Stage::Works);
+        }
+        self.report.erasures += 1;
+        self.job_over(machine, server, job);
+        Ok(())
     }
 
     pub(super) fn write_answered(

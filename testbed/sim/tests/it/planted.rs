@@ -12,7 +12,7 @@ use reconciler_core::facts::{IssuedOrder, MachineFacts, WriteStart};
 use reconciler_core::fence::{self, Ground};
 use reconciler_core::intent::Intent;
 use reconciler_core::next::Decision;
-use reconciler_core::observed::Observed;
+use reconciler_core::observed::{BindingState, Observed};
 use reconciler_core::plan::{self, Desired, Plan};
 use reconciler_core::tick::{self, Effect, Tick};
 use schema_ids::Timestamp;
@@ -46,6 +46,20 @@ impl Code for NoParent {
             parent: Some(parent.id.clone()),
             ..plan::plan(desired, observed, &none, now)
         }
+    }
+}
+
+/// A binding that leaves ends with the next plan, whatever is still on its disks.
+struct EndsEarly;
+
+impl Code for EndsEarly {
+    fn plan(&self, desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
+        let mut plan = plan::plan(desired, observed, parent, now);
+        plan.bindings.retain(|id, _| {
+            let before = parent.bindings.get(id);
+            before.is_none_or(|binding| binding.state != BindingState::Leaving)
+        });
+        plan
     }
 }
 
@@ -232,9 +246,10 @@ impl Code for Restless {
 }
 
 /// Each bug with the invariant that must find it.
-const BUGS: [(&str, &(dyn Code + Sync), Invariant); 16] = [
+const BUGS: [(&str, &(dyn Code + Sync), Invariant); 17] = [
     ("shared disk", &SharedDisk, Invariant::OneBinding),
     ("no parent", &NoParent, Invariant::PlanStands),
+    ("ends early", &EndsEarly, Invariant::ReleasedErased),
     ("both adopt", &BothAdopt, Invariant::OneIntent),
     ("stale plan", &StalePlan, Invariant::OnlyWhatIsWanted),
     ("old yes", &OldYes, Invariant::OnlyWhatIsWanted),

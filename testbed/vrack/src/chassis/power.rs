@@ -52,8 +52,10 @@ impl Machine {
             }
         }
         let variables = directory.join("variables.fd");
-        if spec.firmware == Firmware::Uefi && !variables.exists() {
-            fs::copy(qemu::OVMF_VARIABLES, variables).map_err(failed("copy the firmware's variables"))?;
+        if let Firmware::Uefi(network) = spec.firmware
+            && !variables.exists()
+        {
+            fs::copy(qemu::variables(network), variables).map_err(failed("copy the firmware's variables"))?;
         }
         if spec.firmware == Firmware::Scripted {
             scripted::make(run, &spec, &directory)?;
@@ -135,7 +137,7 @@ impl Machine {
         let first = self.next.take().unwrap_or(First::Network);
         let launch = match self.spec.firmware {
             Firmware::Scripted => scripted::launch(&self.spec.name, &self.directory, first)?,
-            Firmware::Bios | Firmware::Uefi => {
+            Firmware::Bios | Firmware::Uefi(_) => {
                 let arguments = qemu::arguments(&self.fitted()?, &self.directory, self.accelerator, first);
                 Launch {
                     name: format!("{QEMU_PREFIX}{}", self.spec.name),
@@ -148,7 +150,7 @@ impl Machine {
         };
         self.running = Some(child::launch(&self.run, &launch)?);
         self.starts += 1;
-        if first == First::Disk && self.spec.firmware != Firmware::Scripted {
+        if first == First::Disk && self.spec.firmware == Firmware::Bios {
             self.restore_standing_order(socket);
         }
         Ok(())

@@ -7,6 +7,7 @@
 use crate::copy;
 use crate::error::{Result, RigError, failed};
 use crate::images::Built;
+use crate::once::Kind;
 use crate::once::life::Life;
 use crate::run::Run;
 use clap::ValueEnum;
@@ -27,6 +28,12 @@ pub(crate) enum Point {
     Inventory,
     /// Installed; its own disk has not been booted.
     Install,
+    /// Deployed on two mirrored disks, for another kernel.
+    Mirror,
+    /// Deployed on one disk, beside one that is somebody's: its storage will change.
+    UsedDisk,
+    /// The same on two mirrored disks.
+    UsedMirror,
 }
 
 impl Point {
@@ -34,8 +41,20 @@ impl Point {
         let name = match self {
             Self::Inventory => "inventory",
             Self::Install => "install",
+            Self::Mirror => "mirror",
+            Self::UsedDisk => "used-disk",
+            Self::UsedMirror => "used-mirror",
         };
         Path::new(COPIES).join(name)
+    }
+
+    /// The life that takes a copy here, and goes on from it.
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Inventory | Self::Install => Kind::Plain,
+            Self::Mirror => Kind::KernelUpgrade,
+            Self::UsedDisk | Self::UsedMirror => Kind::UsedDisks,
+        }
     }
 }
 
@@ -66,7 +85,7 @@ pub(crate) fn put(run: &Run, point: Point, built: &[Built; 2]) -> Result<()> {
     if made_with != key(built)? {
         return Err(RigError::Unmet {
             lacks: format!("{} holds no copy of a life with these images", folder.display()),
-            fix: "run `cargo xtask vrack once` without --from, which makes one".to_owned(),
+            fix: "live it without --from, which makes one".to_owned(),
         });
     }
     for part in PARTS {

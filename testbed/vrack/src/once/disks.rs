@@ -182,7 +182,7 @@ fn label(life: &Life<'_>, serial: &str) -> Result<()> {
     fs::write(label, serial).map_err(failed("label a disk"))
 }
 
-fn blank(path: &Path, bytes: u64) -> Result<File> {
+pub(crate) fn blank(path: &Path, bytes: u64) -> Result<File> {
     let file = File::create_new(path).map_err(failed("make a disk"))?;
     file.set_len(bytes).map_err(failed("size a disk"))?;
     Ok(file)

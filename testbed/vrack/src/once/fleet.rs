@@ -16,8 +16,8 @@ use std::time::Duration;
 /// git and ssh-keygen answer at once; a loaded host gets more.
 const SHORT: Duration = Duration::from_secs(60);
 
-/// A line of the example's machine.
-const MACHINE_LINE: &str = "boot.mode = \"bios\"";
+/// How a line of the example's machine begins.
+const MACHINE_LINE: &str = "boot.mode = ";
 
 /// The branch of the pull request.
 pub(crate) const PROPOSAL: &str = "deploy-node-01";
@@ -62,6 +62,11 @@ impl Fleet {
     pub(crate) fn with(self, change: impl FnOnce(&str) -> Result<String>) -> Result<Self> {
         let whole = change(&self.whole)?;
         Ok(Self { whole, ..self })
+    }
+
+    /// The whole fleet, deployment included.
+    pub(crate) fn text(&self) -> &str {
+        &self.whole
     }
 
     /// The first commit: the machine without a deployment, which is added by [`Fleet::propose`].
@@ -118,7 +123,7 @@ fn adapt(text: &str, secret: &Path, public: &str, built: &[Built; 2]) -> Result<
             out.push_str(&ephemeral.block);
             out.push('\n');
             out.push_str(&debian.block);
-            out.push_str("kernel-args = [\"console=ttyS0,115200n8\"]\n\n");
+            out.push_str("kernel-args = [\"console=ttyS0,115200n8\", \"no_timer_check\"]\n\n");
         }
         out.push_str(&replaced);
         out.push('\n');

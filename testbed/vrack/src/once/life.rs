@@ -7,6 +7,7 @@ use crate::images::Built;
 use crate::machine::MachineSpec;
 use crate::once::faults::Faults;
 use crate::once::fleet::{Fleet, PROPOSAL};
+use crate::once::inside::Inside;
 use crate::once::{proof, watch};
 use crate::programs::Programs;
 use crate::qemu;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A BMC takes seconds to switch a machine off.
+/// A BMC takes seconds to switch a machine off, a system that ends its services some more.
 const OFF_MAX: Duration = Duration::from_secs(30);
 
 /// What a life needs at each step.
@@ -57,11 +58,7 @@ impl Life<'_> {
     pub(crate) fn prove(&self) -> Result<()> {
         proof::disk(self.rack, self.spec)?;
         proof::console(self.rack, self.spec)?;
-        proof::ssh(
-            self.rack,
-            &self.fleet.key,
-            &self.programs.address(&self.spec.name)?,
-        )?;
+        proof::ssh(&Inside::of(self)?)?;
         println!("{}", self.programs.muster(&["why", &self.spec.name])?);
         self.prove_nothing_left()
     }
@@ -78,6 +75,12 @@ impl Life<'_> {
             .chain(order.split(' '));
         let words: Vec<String> = words.map(str::to_owned).collect();
         chassis::ask(&self.rack.socket(), &words).map(drop)
+    }
+
+    /// Presses the power button and waits until the installed system has obeyed.
+    pub(crate) fn switch_off(&self) -> Result<()> {
+        self.by_hand("shutdown 1")?;
+        self.until_off()
     }
 
     /// Waits until the machine is off, as it is when muster has nothing to do with it.

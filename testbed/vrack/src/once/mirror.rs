@@ -15,9 +15,14 @@ pub(crate) fn other(os: &DiskSpec) -> DiskSpec {
 
 /// The example with a mirror over both disks and volumes on it.
 pub(crate) fn layout(text: &str) -> Result<String> {
+    replaced(text, LAYOUT)
+}
+
+/// The example with another storage layout.
+pub(crate) fn replaced(text: &str, layout: &str) -> Result<String> {
     let (before, rest) = text.split_once("[storage.single-disk]\n").ok_or_else(unfit)?;
     let (_, after) = rest.split_once("\n[").ok_or_else(unfit)?;
-    Ok(format!("{before}[storage.single-disk]\n{LAYOUT}\n[{after}"))
+    Ok(format!("{before}[storage.single-disk]\n{layout}\n[{after}"))
 }
 
 const LAYOUT: &str = r#"select.os = { pick = "smallest", count = 2 }

@@ -1,8 +1,8 @@
 //! Looks for itself whether what muster says is so: at the disk's file, the console, and by ssh.
 
-use crate::child;
 use crate::error::{Result, RigError, failed};
 use crate::machine::MachineSpec;
+use crate::once::inside::Inside;
 use crate::program;
 use crate::qemu;
 use crate::rack::{self, Rack};
@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 /// sfdisk reads a table at once.
 const SHORT: Duration = Duration::from_secs(30);
-/// sshd starts beside cloud-init, which has phoned home already; translated machines are slow to key exchange.
-const SSH_MAX: Duration = Duration::from_secs(240);
+/// The prompt comes beside cloud-init, which has phoned home already; translated machines are slow.
+const PROMPT_MAX: Duration = Duration::from_secs(240);
 
 fn disproved<T>(text: impl Into<String>) -> Result<T> {
     Err(RigError::Disproved(text.into()))
@@ -69,7 +69,8 @@ pub(crate) fn taken_up(cut: &Path, disk: &Path) -> Result<()> {
     disproved(format!("at the power cut {before:?}, at the end {after:?}"))
 }
 
-fn marker(path: &Path, at: u64) -> Result<Option<Marker>> {
+/// The marker at this byte of a disk's file.
+pub(crate) fn marker(path: &Path, at: u64) -> Result<Option<Marker>> {
     Ok(Marker::decode(&block(path, at)?))
 }
 
@@ -83,7 +84,7 @@ fn block(path: &Path, at: u64) -> Result<Vec<u8>> {
 
 /// A login prompt stood on the console.
 pub(crate) fn console(rack: &Rack, spec: &MachineSpec) -> Result<()> {
-    let until = Instant::now() + SSH_MAX;
+    let until = Instant::now() + PROMPT_MAX;
     while !rack::console(&rack.machine(&spec.name)).contains(" login:") {
         if Instant::now() >= until {
             return disproved("no login prompt on the console");
@@ -95,32 +96,14 @@ pub(crate) fn console(rack: &Rack, spec: &MachineSpec) -> Result<()> {
 }
 
 /// Whoever has the key in git may log in; the system has the name that git gives it.
-pub(crate) fn ssh(rack: &Rack, key: &Path, address: &str) -> Result<()> {
-    let until = Instant::now() + SSH_MAX;
-    loop {
-        let mut command = child::enter_command(&rack.run)?;
-        command.args(["ssh", "-i"]).arg(key);
-        for option in [
-            "BatchMode=yes",
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-            "ConnectTimeout=20",
-        ] {
-            command.args(["-o", option]);
-        }
-        command
-            .arg(format!("debian@{address}"))
-            .arg("hostname; findmnt -no SOURCE /");
-        match program::run(&mut command, Duration::from_secs(60)) {
-            Ok(said) if said.lines().next() == Some("node-01") => {
-                println!("ssh: {address} is {}", said.trim().replace('\n', ", root on "));
-                return Ok(());
-            }
-            Ok(said) => return disproved(format!("the system at {address} calls itself {said}")),
-            Err(error) if Instant::now() >= until => return Err(error),
-            Err(_) => thread::sleep(Duration::from_secs(3)),
-        }
+pub(crate) fn ssh(inside: &Inside<'_>) -> Result<()> {
+    let said = inside.ask("hostname; findmnt -no SOURCE /")?;
+    let address = inside.address();
+    if said.lines().next() == Some("node-01") {
+        println!("ssh: {address} is {}", said.trim().replace('\n', ", root on "));
+        return Ok(());
     }
+    disproved(format!("the system at {address} calls itself {said}"))
 }
 
 /// Planning again wants nothing.

@@ -51,17 +51,26 @@ pub(crate) fn survive(life: &Life<'_>, stale: &Path) -> Result<()> {
 }
 
 /// Pulls reset and waits for one more login prompt of the installed system.
-fn reboot(life: &Life<'_>, without: &str) -> Result<()> {
+pub(crate) fn reboot(life: &Life<'_>, with: &str) -> Result<()> {
+    boot(life, "reset 1", with)
+}
+
+/// Starts the machine by this order and waits for one more login prompt of the installed system.
+pub(crate) fn boot(life: &Life<'_>, order: &str, with: &str) -> Result<()> {
+    start_until(life, order, with, &format!("{} login:", life.spec.name))
+}
+
+/// Starts the machine by this order and waits until its console says this once more.
+pub(crate) fn start_until(life: &Life<'_>, order: &str, with: &str, sign: &str) -> Result<()> {
     let console = || rack::console(&life.rack.machine(&life.spec.name));
-    let prompt = format!("{} login:", life.spec.name);
-    let before = console().matches(&prompt).count();
+    let before = console().matches(sign).count();
     let began = Instant::now();
     let limit = LOGIN_MAX * life.accelerator.timeout_scale();
-    life.by_hand("reset 1")?;
-    while console().matches(&prompt).count() == before {
+    life.by_hand(order)?;
+    while console().matches(sign).count() == before {
         if began.elapsed() > limit {
             return Err(RigError::TooLong {
-                awaited: format!("its own disk with {without}"),
+                awaited: format!("its own disk with {with}"),
                 total: limit,
                 last: console().lines().last().unwrap_or_default().to_owned(),
             });
@@ -69,7 +78,7 @@ fn reboot(life: &Life<'_>, without: &str) -> Result<()> {
         thread::sleep(Duration::from_millis(500));
     }
     let seconds = began.elapsed().as_secs_f64();
-    println!("{seconds:7.1} s  with {without}: booted its own disk");
+    println!("{seconds:7.1} s  with {with}: booted its own disk");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The command line as a whole, and what differs between firmwares and orders.
 
 use super::*;
-use crate::machine::BmcSpec;
+use crate::machine::{BmcKind, BmcSpec};
 use std::net::Ipv4Addr;
 
 fn spec(firmware: Firmware) -> MachineSpec {
@@ -26,6 +26,7 @@ fn spec(firmware: Firmware) -> MachineSpec {
             tap: "tap0".to_owned(),
         }],
         bmc: BmcSpec {
+            kind: BmcKind::Simulator,
             address: Ipv4Addr::new(10, 77, 1, 1),
             kcs_port: 9231,
             user: "admin".to_owned(),
@@ -52,9 +53,13 @@ fn a_bios_machine_that_boots_from_the_network() {
 
 #[test]
 fn a_uefi_machine_has_its_own_variables_and_no_network_rom() {
-    let text = text(Firmware::Uefi, First::Network);
+    let text = text(Firmware::Uefi(NetworkBoot::Pxe), First::Network);
     assert!(text.contains("file=/r/m/node-01/variables.fd"));
-    assert!(text.contains("bootindex=1,romfile="));
+    assert!(text.contains("romfile="));
+    assert!(!text.contains("bootindex="), "its boot order is its own");
+    assert!(!text.contains("PXESupport"));
+    let http = super::tests::text(Firmware::Uefi(NetworkBoot::Http), First::Network);
+    assert!(http.contains("IPv4PXESupport,string=n"));
 }
 
 #[test]

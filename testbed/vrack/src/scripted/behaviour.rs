@@ -20,6 +20,10 @@ pub(crate) struct Behaviour {
     pub(crate) token: Option<String>,
     /// The MAC address it claims towards the job API instead of its own.
     pub(crate) claims: Option<Mac>,
+    /// How long it is about an erasure, when its disks carry the marker already.
+    pub(crate) erase_takes_seconds: u64,
+    /// Whether its disks can be looked at and marked, and then not written.
+    pub(crate) bad_disk: bool,
 }
 
 impl Default for Behaviour {
@@ -29,6 +33,8 @@ impl Default for Behaviour {
             phones_home: true,
             token: None,
             claims: None,
+            erase_takes_seconds: 0,
+            bad_disk: false,
         }
     }
 }

@@ -8,6 +8,7 @@ use rack_api::fact::{DiskSeen, FactBody};
 use rack_api::inventory::FirmwareKind;
 use rack_api::job::{Deploy, DiskPlan, JobRef};
 use rack_api::machine::{GoRequest, Verdict};
+use rack_api::writes::{Agreed, Writes};
 use rack_inmachine::artefact::Download;
 use rack_inmachine::content::END_BYTES;
 use rack_inmachine::deploy::{DeployError, UnpackError, sfdisk_script};
@@ -42,13 +43,14 @@ pub(super) fn run(
 ) -> Result<(), StepFailed> {
     let (job, boot_id) = (steps.job, steps.boot_id);
     let standing = steps.run("fence", |progress| {
-        ask(machine, progress.rack, (job, boot_id), deploy)
+        plan_check::check(deploy, FirmwareKind::Bios).map_err(DeployError::Plan)?;
+        ask(machine, progress.rack, (job, boot_id), &deploy.writes())
     })?;
     if standing == Standing::MayWrite {
         let disks = steps.run("marker", |_| {
-            let disks = planned(machine, deploy)?;
-            may_write(&job, deploy, &seen(machine)?).map_err(DeployError::Fence)?;
-            mark(&disks, &job, deploy, State::Writing)?;
+            let disks = planned(machine, &deploy.disks)?;
+            may_write(&job, &deploy.writes(), &seen(machine)?).map_err(DeployError::Fence)?;
+            mark(&disks, &job, &deploy.writes(), State::Writing)?;
             Ok(disks)
         })?;
         steps.run("partition", |_| {
@@ -65,11 +67,14 @@ pub(super) fn run(
             let mut disks = disks.iter();
             disks.try_for_each(|(_, disk)| disk.write_home(&home).map_err(doing("write the system's file")))
         })?;
-        steps.run("finish", |_| mark(&disks, &job, deploy, State::Installed))?;
+        steps.run("finish", |_| {
+            mark(&disks, &job, &deploy.writes(), State::Installed)
+        })?;
     }
     if standing == Standing::Finish {
         steps.run("finish", |_| {
-            mark(&planned(machine, deploy)?, &job, deploy, State::Installed)
+            let disks = planned(machine, &deploy.disks)?;
+            mark(&disks, &job, &deploy.writes(), State::Installed)
         })?;
     }
     steps.rack.report(vec![FactBody::Installed {
@@ -82,15 +87,14 @@ pub(super) fn run(
 }
 
 /// Looks at the machine and asks for the go.
-fn ask(
+pub(super) fn ask<D: Agreed>(
     machine: &Machine,
     rack: &mut Rack,
     (job, boot_id): (JobRef, Uuid),
-    deploy: &Deploy,
+    writes: &Writes<'_, D>,
 ) -> Result<Standing, DeployError> {
-    plan_check::check(deploy, FirmwareKind::Bios).map_err(DeployError::Plan)?;
     let disks = seen(machine)?;
-    let standing = may_write(&job, deploy, &disks).map_err(DeployError::Fence)?;
+    let standing = may_write(&job, writes, &disks).map_err(DeployError::Fence)?;
     if standing == Standing::Installed {
         return Ok(standing);
     }
@@ -102,7 +106,7 @@ fn ask(
         nonce,
         boot_id,
         job,
-        binding: deploy.binding,
+        binding: writes.binding,
         uuid: Some(machine.board.uuid),
         serial: Some(machine.board.serial.clone()),
         macs: vec![machine.board.mac],
@@ -114,41 +118,41 @@ fn ask(
     }
 }
 
-fn seen(machine: &Machine) -> Result<Vec<DiskSeen>, DeployError> {
+pub(super) fn seen(machine: &Machine) -> Result<Vec<DiskSeen>, DeployError> {
     let disks = machine.disks.iter().map(Disk::seen).collect::<io::Result<_>>();
     disks.map_err(doing("look at the disks"))
 }
 
 /// The disks of the wipe-set.
-fn planned<'a>(
+pub(super) fn planned<'a, D: Agreed>(
     machine: &'a Machine,
-    deploy: &'a Deploy,
-) -> Result<Vec<(&'a DiskPlan, &'a Disk)>, DeployError> {
-    let find = |plan: &'a DiskPlan| {
-        let found = machine.disks.iter().find(|disk| disk.id == plan.disk);
+    disks: &'a [D],
+) -> Result<Vec<(&'a D, &'a Disk)>, DeployError> {
+    let find = |plan: &'a D| {
+        let found = machine.disks.iter().find(|disk| disk.id == *plan.disk());
         let missing = || {
             DeployError::Fence(Refusal::Missing {
-                disk: plan.disk.clone(),
+                disk: plan.disk().clone(),
             })
         };
         Ok((plan, found.ok_or_else(missing)?))
     };
-    deploy.disks.iter().map(find).collect()
+    disks.iter().map(find).collect()
 }
 
-fn mark(
-    disks: &[(&DiskPlan, &Disk)],
+pub(super) fn mark<D>(
+    disks: &[(&D, &Disk)],
     job: &JobRef,
-    deploy: &Deploy,
+    writes: &Writes<'_, D>,
     state: State,
 ) -> Result<(), DeployError> {
     let marker = Marker {
         state,
-        incarnation: deploy.incarnation,
-        binding: deploy.binding,
+        incarnation: writes.incarnation,
+        binding: writes.binding,
         generation: job.generation,
-        spec: deploy.spec,
-        epoch: deploy.epoch,
+        spec: writes.spec,
+        epoch: writes.epoch,
         machine: job.machine,
     };
     disks.iter().try_for_each(|(_, disk)| {
@@ -220,7 +224,7 @@ fn write_image(rack: &mut Rack, disks: &[(&DiskPlan, &Disk)], deploy: &Deploy) -
     }
 }
 
-fn doing(what: &str) -> impl FnOnce(io::Error) -> DeployError {
+pub(super) fn doing(what: &str) -> impl FnOnce(io::Error) -> DeployError {
     let what = what.to_owned();
     |source| DeployError::Io { what, source }
 }

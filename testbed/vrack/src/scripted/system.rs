@@ -2,10 +2,11 @@
 //! installed system.
 
 use crate::error::Result;
-use crate::scripted::{Disk, Machine, answer, install};
+use crate::scripted::{Disk, Machine, answer, erase, install};
+use rack_api::boot_order::BootOrderSeen;
 use rack_api::fact::FactBody;
 use rack_api::inventory::{self, Cpu, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
-use rack_api::job::{Deploy, JobRef};
+use rack_api::job::{Deploy, Erase, JobRef};
 use rack_api::machine::{HelloAnswer, PhoneHome};
 use rack_inmachine::console::chain;
 use rack_inmachine::content;
@@ -73,6 +74,10 @@ impl Hands for Files<'_> {
         inspect(self.0)
     }
 
+    fn boot_order(&mut self) -> Option<BootOrderSeen> {
+        None
+    }
+
     fn deploy(
         &mut self,
         steps: &mut Steps<'_>,
@@ -80,6 +85,10 @@ impl Hands for Files<'_> {
         phone_home_token: String,
     ) -> std::result::Result<(), StepFailed> {
         install::run(self.0, steps, plan, phone_home_token)
+    }
+
+    fn erase(&mut self, steps: &mut Steps<'_>, plan: &Erase) -> std::result::Result<(), StepFailed> {
+        erase::run(self.0, steps, plan)
     }
 }
 

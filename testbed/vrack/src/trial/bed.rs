@@ -4,7 +4,7 @@ use crate::accelerator::Accelerator;
 use crate::chassis;
 use crate::child::{self, Launch};
 use crate::error::{Result, RigError, failed};
-use crate::machine::{BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
+use crate::machine::{BmcKind, BmcSpec, DiskSpec, Firmware, MachineSpec, NicSpec};
 use crate::program;
 use crate::programs::{self, Programs};
 use crate::rack::{self, Rack};
@@ -38,11 +38,18 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    /// Builds the rack and starts the programs; nothing is committed yet.
-    pub(crate) fn open(names: &[&str], folder: &Path) -> Result<Self> {
+    /// Builds the rack and starts the programs; nothing is committed yet. Those named as doubles have a BMC with
+    /// cipher suite 17.
+    pub(crate) fn open(names: &[&str], doubles: &[&str], folder: &Path) -> Result<Self> {
         let specs: Vec<MachineSpec> = (1..)
             .zip(names)
-            .map(|(number, name)| spec(number, name))
+            .map(|(number, name)| {
+                let kind = match doubles.contains(name) {
+                    true => BmcKind::Double,
+                    false => BmcKind::Simulator,
+                };
+                spec(number, name, kind)
+            })
             .collect();
         let rack = Rack::open(&specs, Accelerator::Tcg, |_| Ok(()))?;
         match Self::fill(&rack, folder) {
@@ -241,7 +248,7 @@ pub(crate) fn find(status: &Value, name: &str) -> Value {
 }
 
 /// The machine with this number, from 1.
-fn spec(number: u8, name: &str) -> MachineSpec {
+fn spec(number: u8, name: &str, kind: BmcKind) -> MachineSpec {
     MachineSpec {
         name: name.to_owned(),
         uuid: format!("11111111-2222-3333-4444-5555555555{number:02}"),
@@ -257,6 +264,7 @@ fn spec(number: u8, name: &str) -> MachineSpec {
             tap: format!("tap{number}"),
         }],
         bmc: BmcSpec {
+            kind,
             address: Ipv4Addr::new(10, 77, 0, 10 + number),
             kcs_port: 9230 + u16::from(number),
             user: "admin".to_owned(),

@@ -218,6 +218,23 @@ impl<'a> Fleet<'a> {
         self
     }
 
+    /// Whatever else it says.
+    #[must_use]
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        line(&mut self.text, more);
+        self
+    }
+
+    /// Says that a deployment or a machine is removed, and what becomes of its disks.
+    #[must_use]
+    pub(crate) fn removing(mut self, object: &str, disks: &str) -> Self {
+        line(
+            &mut self.text,
+            &format!("[removed.{object}]\ndisks = \"{disks}\"\nreason = \"the trial\""),
+        );
+        self
+    }
+
     pub(crate) fn text(&self) -> String {
         self.text.clone()
     }

@@ -47,6 +47,31 @@ impl Rig {
         let folder = program.parent().expect("a program stands in a folder");
         let mut command = Command::new(program);
         command.args(["trial", "conditions", "--programs"]).arg(folder);
+        let rig = Self::of(&mut command, "muster-rackd");
+        // musterd, Postgres with its own, muster-rackd, BMCs.
+        assert!(rig.processes.len() > 8, "{:?}", rig.processes);
+        rig
+    }
+
+    /// Starts the rig's own trial, and waits until its machine runs, with a tap for each of its two cards.
+    fn start_with_a_machine() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_muster-vrack"));
+        // Translated, a machine needs no trial of the host, and so no kernel.
+        command
+            .args(["bench", "--kernel", "/dev/null"])
+            .env("RACK_ACCEL", "tcg");
+        let rig = Self::of(&mut command, "qemu-node-01");
+        let mut links = Command::new("ip");
+        links.args(["-n", &rig.namespace, "-brief", "link"]);
+        let links = links.output().expect("ip is a program").stdout;
+        let links = String::from_utf8(links).expect("names of devices are text");
+        let taps = links.lines().filter(|line| line.starts_with("tap")).count();
+        assert_eq!(taps, 2, "{links}");
+        rig
+    }
+
+    /// Starts a rig, and waits until it has started the last of its programs.
+    fn of(command: &mut Command, last: &str) -> Self {
         let harness = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -60,16 +85,14 @@ impl Rig {
         });
         let id = directory.file_name().expect("a run has an id").to_string_lossy();
         let namespace = format!("muster-{id}");
-        until(STANDS_MAX, "muster-rackd in the ledger", || {
+        until(STANDS_MAX, "its last program in the ledger", || {
             let text = fs::read_to_string(directory.join("run/pids")).ok()?;
-            text.contains("muster-rackd").then_some(())
+            text.contains(last).then_some(())
         });
         let inside = Command::new("ip").args(["netns", "pids", &namespace]).output();
         let inside = String::from_utf8(inside.expect("ip is a program").stdout).expect("pids are digits");
         let pids = inside.lines().map(|pid| pid.trim().parse().expect("a pid"));
         let processes: Vec<(i32, String)> = pids.filter_map(|pid| Some((pid, started(pid)?))).collect();
-        // musterd, Postgres with its own, muster-rackd, BMCs.
-        assert!(processes.len() > 8, "{processes:?}");
         Self {
             harness,
             directory,
@@ -127,6 +150,13 @@ fn nothing_remains_when_the_rig_is_interrupted_or_killed() {
         rig.signal(signal);
         rig.expect_nothing();
     }
+}
+
+#[test]
+fn nothing_remains_of_a_machine_with_two_cards() {
+    let mut rig = Rig::start_with_a_machine();
+    rig.signal(Signal::KILL);
+    rig.expect_nothing();
 }
 
 #[test]

@@ -60,6 +60,21 @@ fn contents_that_no_plan_named_stay_until_a_person_gives_them_away() {
 }
 
 #[test]
+fn power_by_hand_stands_and_drift_is_fought_only_where_git_says_so() {
+    hold("power");
+}
+
+#[test]
+fn machines_that_are_counted_keep_their_slots_through_more_fewer_and_new_names() {
+    hold("count");
+}
+
+#[test]
 fn after_a_restore_nothing_is_ordered_until_recover_and_no_disk_is_written_again() {
     hold("restored");
+}
+
+#[test]
+fn a_released_machine_is_erased_on_record_and_a_retired_one_left_alone() {
+    hold("release");
 }

@@ -96,7 +96,7 @@ impl Bed {
     }
 
     fn claim(&self) -> Result<Vec<OwnedDisk<'_>>, DeployError> {
-        claim(&self.sysfs, &self.job, &self.deploy)
+        claim(&self.sysfs, &self.job, &self.deploy.writes())
     }
 
     fn volumes<'d, 'a>(&'a self, disks: &'d [OwnedDisk<'a>]) -> Volumes<'d, 'a> {
@@ -225,7 +225,7 @@ fn without_our_marker_nothing_is_written() {
     let disks = bed.claim().unwrap();
     let other = Marker {
         generation: Generation(8),
-        ..marker_of(&bed.job, &bed.deploy, State::Writing)
+        ..marker_of(&bed.job, &bed.deploy.writes(), State::Writing)
     };
     for block in [other.encode(), [0; BLOCK_BYTES]] {
         bed.write("sda", marker::OFFSET, &block);
@@ -329,7 +329,7 @@ fn an_array_that_does_not_run_is_found_where_it_reaches_beyond_the_wipe_set() {
     bed.plant("sys/block/sdc/device/wwid", "naa.5000c50000000003");
     bed.plant("sys/block/sdc/size", &(DISK_BYTES / 512).to_string());
     bed.new_disk("sdc");
-    let refuse = || reaching_out::refuse(&bed.sysfs, &bed.deploy);
+    let refuse = || reaching_out::refuse(&bed.sysfs, &bed.deploy.disks, &bed.deploy.groups);
     for (disk, array) in [("sda", 7), ("sdb", 7), ("sdc", 9)] {
         bed.write(disk, 4096, &superblock(array));
     }
@@ -367,7 +367,7 @@ fn a_job_cut_between_two_final_markers_is_finished_and_nothing_else_is_written()
     bed.write("sdb", DISK_BYTES - 4, b"tail");
     let (first, mut wanted) = (bed.read("sda"), bed.read("sdb"));
     let at = usize::try_from(marker::OFFSET).unwrap();
-    let done = marker_of(&bed.job, &bed.deploy, State::Installed);
+    let done = marker_of(&bed.job, &bed.deploy.writes(), State::Installed);
     wanted[at..at + BLOCK_BYTES].copy_from_slice(&done.encode());
     let disks = bed.unfinished().unwrap();
     assert_eq!(disks.len(), 1);

@@ -9,8 +9,12 @@ pub(super) struct InGit {
     pub(super) bmc: bool,
     pub(super) boot_timeout: Option<String>,
     pub(super) deployed: bool,
+    pub(super) uefi: bool,
+    pub(super) keep_on: bool,
     pub(super) epoch: u32,
     pub(super) inspect: u32,
+    /// Which `removed` entry there is instead: `deployment quick`, `machine retain` …
+    pub(super) removed: Option<String>,
 }
 
 /// The fleet that says so.
@@ -19,9 +23,13 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         bmc,
         boot_timeout,
         deployed,
+        uefi,
+        keep_on,
         epoch,
         inspect,
+        removed,
     } = said;
+    let (mode, storage) = if *uefi { ("uefi", "efi") } else { ("bios", "disk") };
     let bmc = if *bmc {
         "bmc = { driver = \"ipmi\", address = \"10.77.0.5\", secret = \"bmc\" }"
     } else {
@@ -31,13 +39,23 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         .as_ref()
         .map(|timeout| format!("boot.timeout = \"{timeout}\"\n"))
         .unwrap_or_default();
+    let power = if *keep_on { "power = \"on\"\n" } else { "" };
     let machine = format!(
-        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\n{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
+        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"{mode}\"\n{power}{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
     );
     let deployment = format!(
-        "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
+        "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"{storage}\"\n\
          network = \"auto\"\nreinstall = {epoch}\n"
     );
-    let text = if *deployed { machine + &deployment } else { machine };
+    let text = match removed.as_ref().and_then(|removed| removed.split_once(' ')) {
+        Some(("machine", disks)) => tombstone("machine.m1", disks),
+        Some((_, disks)) => machine + &tombstone("deployment.web", disks),
+        None if *deployed => machine + &deployment,
+        None => machine,
+    };
     planning::fleet("unreviewed = \"allow\"", &text)
+}
+
+fn tombstone(of: &str, disks: &str) -> String {
+    format!("[removed.{of}]\ndisks = \"{disks}\"\nreason = \"over\"\n")
 }

@@ -1,0 +1,68 @@
+//! The `muster` commands of README and guide are understood, and what needs no daemon is done.
+//!
+//! What needs one is refused for want of it here and carried out by the demo (`testbed/vrack/src/demo`); that each is, is
+//! looked at by `cargo xtask tidy`.
+
+use super::text;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Commands that no daemon takes part in.
+const OFFLINE: [&str; 6] = ["init", "check", "removed", "explain", "completions", "man"];
+/// These would work for long, or for ever: their words alone are tried, by asking for help.
+const LONG: [&str; 2] = ["image build", "status --watch"];
+/// A command that musterd does not answer.
+const UNREACHABLE: i32 = 6;
+
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut pages = vec![root.join("README.md")];
+    let guide = fs::read_dir(root.join("docs/guide")).expect("there is a guide");
+    pages.extend(guide.map(|entry| entry.expect("its entries can be read").path()));
+    pages
+}
+
+/// The lines of a page's `sh` blocks.
+fn commands(page: &str) -> impl Iterator<Item = &str> {
+    let blocks = page.split("```sh\n").skip(1);
+    blocks.flat_map(|rest| rest.split("```").next().unwrap_or_default().lines())
+}
+
+#[test]
+fn the_commands_of_the_guide_are_understood() {
+    let mut tried = 0;
+    for path in pages() {
+        let page = fs::read_to_string(&path).expect("a page");
+        let folder = tempfile::tempdir().expect("a folder");
+        for line in commands(&page).filter(|line| line.starts_with("muster ")) {
+            let words = line.strip_prefix("muster ").expect("it begins so");
+            let is_long = LONG.iter().any(|long| words.starts_with(long));
+            let wanted = match OFFLINE.iter().any(|offline| words.starts_with(offline)) || is_long {
+                true => 0,
+                false => UNREACHABLE,
+            };
+            let help = if is_long { " --help" } else { "" };
+            // By a shell, since a person's would take the quotes away too.
+            let output = Command::new("sh")
+                .args([
+                    "-c",
+                    &format!("muster() {{ \"$MUSTER\" \"$@\"; }}; muster {words}{help}"),
+                ])
+                .env("MUSTER", env!("CARGO_BIN_EXE_muster"))
+                .env("MUSTER_SOCKET", folder.path().join("nobody.sock"))
+                .current_dir(folder.path())
+                .output()
+                .expect("sh starts");
+            let said = text(&output.stderr);
+            assert_eq!(
+                output.status.code(),
+                Some(wanted),
+                "{}: {line}: {said}",
+                path.display()
+            );
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "only {tried} commands were found");
+}

@@ -1,0 +1,97 @@
+//! New names: what a `moved` entry says, followed to its end. Identities, slots, addresses and disks stay.
+//!
+//! Entries may be old: one whose first name nothing has any more says nothing.
+
+use crate::plan::{Change, ChangeAction, Origin, Plan};
+use schema_fleet::Fleet;
+use schema_ids::Name;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Renames of one kind of object, old name to new.
+pub(super) struct Moves<'a>(BTreeMap<&'a Name, &'a Name>);
+
+impl<'a> Moves<'a> {
+    pub(super) fn of_machines(fleet: &'a Fleet) -> Self {
+        let moves = fleet.moved_machines.iter();
+        Self(moves.map(|(old, moved)| (old, &moved.to.value)).collect())
+    }
+
+    fn of_deployments(fleet: &'a Fleet) -> Self {
+        let moves = fleet.moved_deployments.iter();
+        Self(moves.map(|(old, moved)| (old, &moved.to.value)).collect())
+    }
+
+    /// The name that this one has become, over how many steps. Checks let no circle through; should there be
+    /// one, it ends where it would begin again.
+    pub(super) fn last<'n>(&self, name: &'n Name) -> (&'n Name, usize)
+    where
+        'a: 'n,
+    {
+        let mut at = name;
+        for step in 0..self.0.len() {
+            match self.0.get(at) {
+                Some(to) => at = to,
+                None => return (at, step),
+            }
+        }
+        (at, self.0.len())
+    }
+
+    /// Of these names, which object each new name stands for: the one that is nearest to it.
+    pub(super) fn origins<'n>(&self, names: impl IntoIterator<Item = &'n Name>) -> BTreeMap<Name, &'n Name>
+    where
+        'a: 'n,
+    {
+        let mut nearest: BTreeMap<Name, (usize, &Name)> = BTreeMap::new();
+        for name in names {
+            let (last, steps) = self.last(name);
+            let known = nearest.entry(last.clone()).or_insert((steps, name));
+            *known = (*known).min((steps, name));
+        }
+        nearest
+            .into_iter()
+            .map(|(last, (_, name))| (last, name))
+            .collect()
+    }
+}
+
+/// The parent with its bindings under the names that their deployments have now, and the changes that say so.
+/// A name under which others are bound already is not given a second time: what was moved there is bound under
+/// its old name, and shown as an orphan.
+pub(super) fn deployments<'p>(fleet: &Fleet, parent: &'p Plan) -> (Cow<'p, Plan>, Vec<Change>) {
+    let bound: BTreeSet<&Name> = parent
+        .bindings
+        .values()
+        .map(|binding| &binding.deployment)
+        .collect();
+    let origins = Moves::of_deployments(fleet).origins(bound);
+    let renamed: BTreeMap<&Name, &Name> = origins
+        .iter()
+        .filter(|(new, old)| new != *old)
+        .map(|(new, old)| (*old, new))
+        .collect();
+    if renamed.is_empty() {
+        return (Cow::Borrowed(parent), Vec::new());
+    }
+    let changes = renamed.iter().map(|(old, new)| {
+        let at = fleet.deployments.get(*new).map(|deployment| &deployment.origin);
+        Change {
+            object: format!("deployment.{new}"),
+            action: ChangeAction::Rename,
+            machine: None,
+            why: format!("it was {old}; nothing is done to its machines"),
+            origin: at.map(Origin::of),
+            erases: Vec::new(),
+            keeps: Vec::new(),
+        }
+    });
+    let changes = changes.collect();
+    let mut moved = parent.clone();
+    for binding in moved.bindings.values_mut() {
+        if let Some(new) = renamed.get(&binding.deployment) {
+            binding.deployment = (*new).clone();
+        }
+    }
+    (Cow::Owned(moved), changes)
+}

@@ -1,0 +1,280 @@
+//! What a `removed` entry sets going: which bindings leave, what is erased for them, when they end.
+//!
+//! A binding whose disks shall be erased leaves first and keeps its slot, disks and addresses until every
+//! disk is on record as erased. Only disks that the binding wrote are ever in it. `disks = "retain"` ends a
+//! binding at once, also one that is leaving: that is the way out where a disk is broken.
+
+use crate::condition::Condition;
+use crate::facts::erased_for;
+use crate::intent::Intent;
+use crate::observed::{Binding, BindingState, DiskContents, Observed};
+use crate::plan::contents::Question;
+use crate::plan::counted;
+use crate::plan::deployment::{Context, Decided, last_deploy, unshown};
+use crate::plan::moved::Moves;
+use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan, digest};
+use rack_api::job::{Deploy, DiskErase, DiskPlan, Erase, EraseMethod};
+use schema_fleet::{DiskFate, Fleet};
+use schema_ids::{BindingId, ContentId, Digest, MachineId, Name};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What becomes of a binding that git says something of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing new: it is active.
+    Stays,
+    /// It ends with this plan; its disks keep what they hold.
+    Ends,
+    /// It leaves: its disks are being erased, or shall be.
+    Leaves,
+    /// It ends with this plan: its disks are erased.
+    IsOver,
+}
+
+/// What bindings are turned by.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a> {
+    pub(super) fleet: &'a Fleet,
+    pub(super) observed: &'a Observed,
+    pub(super) parent: &'a Plan,
+}
+
+impl Ground<'_> {
+    /// What becomes of this binding of the parent plan.
+    pub(super) fn turn(&self, id: &BindingId, binding: &Binding, git: InGit) -> Turn {
+        match (binding.state, self.fate(binding, git.removed)) {
+            (_, Some(DiskFate::Retain)) => Turn::Ends,
+            (BindingState::Active, Some(DiskFate::Quick)) if self.is_unwritten(&binding.machine) => {
+                Turn::Ends
+            }
+            (BindingState::Active, Some(DiskFate::Quick)) => Turn::Leaves,
+            (BindingState::Active, None) => Turn::Stays,
+            (BindingState::Leaving, _) if self.is_over(id, &binding.machine) => Turn::IsOver,
+            // Taken back in time: nothing was written yet.
+            (BindingState::Leaving, None) if git.named && !self.is_begun(id, &binding.machine) => Turn::Stays,
+            (BindingState::Leaving, None | Some(DiskFate::Quick)) => Turn::Leaves,
+        }
+    }
+
+    /// Whether nothing was ever written to the machine.
+    pub(super) fn is_unwritten(&self, machine: &MachineId) -> bool {
+        let seen = self.observed.machines.get(machine);
+        seen.is_none_or(|seen| !seen.ever_written && seen.installed.is_none())
+    }
+
+    /// The word on a machine counts before that on its deployment.
+    fn fate(&self, binding: &Binding, removed: bool) -> Option<DiskFate> {
+        let moves = Moves::of_machines(self.fleet);
+        let machine = self.parent.machines.get(&binding.machine);
+        let name = machine.map(|machine| moves.last(&machine.name).0);
+        let removed = name.filter(|_| removed);
+        let of_machine = removed.and_then(|name| self.fleet.removed_machines.get(name));
+        let of_deployment = self.fleet.removed_deployments.get(&binding.deployment);
+        let counted = self.fleet.deployments.get(&binding.deployment).zip(name);
+        let given_back = counted.and_then(|(deployment, name)| counted::released(deployment, name));
+        of_machine
+            .map(|gone| gone.disks.value)
+            .or(of_deployment.map(|gone| gone.disks.value))
+            .or(given_back)
+    }
+
+    fn erase(&self, id: &BindingId, machine: &MachineId) -> Option<(&MachinePlan, &Erase)> {
+        let machine = self.parent.machines.get(machine)?;
+        standing(machine, *id).map(|erase| (machine, erase))
+    }
+
+    fn is_over(&self, id: &BindingId, machine: &MachineId) -> bool {
+        let seen = self.observed.machines.get(machine);
+        self.erase(id, machine)
+            .zip(seen)
+            .is_some_and(|((_, erase), seen)| erased_for(erase, &seen.erased).is_some())
+    }
+
+    /// Whether erasing may have begun; where nobody can tell, it has.
+    fn is_begun(&self, id: &BindingId, machine: &MachineId) -> bool {
+        let seen = self.observed.machines.get(machine);
+        self.erase(id, machine)
+            .zip(seen)
+            .is_none_or(|((machine, _), seen)| {
+                seen.written_in
+                    .is_some_and(|written| written >= machine.wanted.generation)
+            })
+    }
+}
+
+/// What git says of a binding's machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InGit {
+    /// A `removed.machine` entry is about it.
+    pub(super) removed: bool,
+    /// It is named in the binding's deployment.
+    pub(super) named: bool,
+}
+
+/// Decides what a machine whose binding leaves shall be: erased, disk by disk of what it was last told to
+/// run. `None` if that is not known any more.
+pub(super) fn decide(
+    context: &Context<'_>,
+    id: MachineId,
+    name: &Name,
+    binding: BindingId,
+) -> Option<Decided> {
+    let before = context.parent.machines.get(&id)?;
+    let deploy = last_deploy(before).filter(|deploy| deploy.binding == binding)?;
+    let question = Question {
+        observed: context.observed,
+        parent: context.parent,
+        id,
+        machine: context.fleet.machines.get(name),
+        binding,
+    };
+    let standing = standing(before, binding);
+    let (candidate, blocked) = resolve(context, &question, deploy, standing);
+    let erase = standing
+        .filter(|standing| same_wish(standing, &candidate))
+        .unwrap_or(&candidate);
+    let blocked = blocked.or_else(|| unshown(context, &question, erased(erase)));
+    Some(Decided {
+        intent: Intent::Released(Box::new(erase.clone())),
+        blocked,
+        outdated: BTreeSet::new(),
+        hurts: false,
+    })
+}
+
+/// The release that is under way for this binding.
+fn standing(machine: &MachinePlan, binding: BindingId) -> Option<&Erase> {
+    match &machine.wanted.intent {
+        Intent::Released(erase) => Some(&**erase).filter(|erase| erase.binding == binding),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Deployed(_)
+        | Intent::Orphaned { .. }
+        | Intent::Retired => None,
+    }
+}
+
+/// The disks that a release erases, with what they hold.
+pub(super) fn erased(erase: &Erase) -> impl Iterator<Item = DiskContents> {
+    erase.disks.iter().map(|disk| DiskContents {
+        disk: disk.disk.clone(),
+        content: disk.agreed.clone(),
+    })
+}
+
+/// Each disk of the deployment with what may go; and what keeps a person from agreeing to that.
+fn resolve(
+    context: &Context<'_>,
+    question: &Question<'_>,
+    deploy: &Deploy,
+    standing: Option<&Erase>,
+) -> (Erase, Option<Blocked>) {
+    let mut blocked = None;
+    let mut disks = Vec::new();
+    for plan in &deploy.disks {
+        let agreed = agree(question, plan).unwrap_or_else(|why| {
+            blocked.get_or_insert(why);
+            let before = standing.and_then(|erase| erase.disks.iter().find(|disk| disk.disk == plan.disk));
+            before.map_or_else(|| plan.agreed.clone(), |disk| disk.agreed.clone())
+        });
+        disks.push(DiskErase {
+            disk: plan.disk.clone(),
+            agreed,
+            size_bytes: plan.size_bytes,
+        });
+    }
+    let mut erase = Erase {
+        binding: question.binding,
+        incarnation: context.observed.incarnation,
+        spec: Digest([0; 32]),
+        method: EraseMethod::Quick,
+        disks,
+    };
+    erase.spec = digest::erase_spec(&erase);
+    (erase, blocked)
+}
+
+/// What may be erased from a disk of the binding: what it left there, what it was allowed to erase when it
+/// came, what a person consents to.
+fn agree(question: &Question<'_>, plan: &DiskPlan) -> Result<ContentId, Blocked> {
+    let retain = "or say disks = \"retain\" in the removed entry";
+    let seen = question.observed.machines.get(&question.id);
+    let inventory = seen.and_then(|seen| seen.inventory.as_ref());
+    let mut disks = inventory.into_iter().flat_map(|inventory| &inventory.disks);
+    let Some(disk) = disks.find(|disk| disk.id.as_ref() == Some(&plan.disk)) else {
+        return Err(Blocked {
+            condition: Condition::DiskMissing,
+            evidence: format!(
+                "{} is not in the machine, so that it cannot be erased; put it back, {retain}",
+                plan.disk
+            ),
+        });
+    };
+    let content = question.content(disk, &plan.disk);
+    let own = matches!(&content, ContentId::Marker { binding, installed: false, .. } if *binding == question.binding);
+    if own || content == plan.agreed {
+        return Ok(content);
+    }
+    question.agree(disk, &plan.disk).map_err(|why| Blocked {
+        condition: Condition::UnexpectedContents,
+        evidence: format!("{why}, {retain}"),
+    })
+}
+
+/// Whether a release that stands agrees to all that is now known: what it has itself begun to write, or has
+/// erased, is no other content.
+fn same_wish(standing: &Erase, candidate: &Erase) -> bool {
+    let is_own = |content: &ContentId| match content {
+        ContentId::Blank => true,
+        ContentId::Marker {
+            binding, installed, ..
+        } => *binding == standing.binding && !installed,
+        ContentId::Foreign(_) => false,
+    };
+    standing.disks.len() == candidate.disks.len()
+        && standing.disks.iter().zip(&candidate.disks).all(|(stands, now)| {
+            (&stands.disk, stands.size_bytes) == (&now.disk, now.size_bytes)
+                && (stands.agreed == now.agreed || is_own(&now.agreed))
+        })
+}
+
+/// A retired machine's row: nothing of it is wanted. What git gives to another machine, that one has.
+pub(super) fn retire(fleet: &Fleet, before: &MachinePlan) -> MachinePlan {
+    let nics = fleet.machines.values().flat_map(|machine| machine.nic.values());
+    let macs: BTreeSet<_> = nics.map(|nic| nic.mac.value).collect();
+    let bmcs = fleet
+        .machines
+        .values()
+        .filter_map(|machine| machine.bmc.as_ref()?.address.as_ref());
+    let bmcs: BTreeSet<_> = bmcs.map(|address| address.value).collect();
+    let passed_on = before.nics.iter().any(|nic| macs.contains(&nic.mac))
+        || before.bmc.as_ref().is_some_and(|bmc| bmcs.contains(&bmc.address));
+    let mut machine = before.clone();
+    machine.outdated.clear();
+    if passed_on {
+        machine.nics.clear();
+        machine.bmc = None;
+    }
+    machine
+}
+
+/// `removed` entries that ask for more than was done: a retired machine on which nothing of ours ever stood.
+pub(super) fn notes(
+    fleet: &Fleet,
+    observed: &Observed,
+    machines: &BTreeMap<MachineId, MachinePlan>,
+) -> Vec<Note> {
+    let kept = machines.iter().filter_map(|(id, machine)| {
+        let gone = fleet.removed_machines.get(&machine.name)?;
+        let seen = observed.machines.get(id)?;
+        let has_disks = seen.inventory.as_ref().is_some_and(|seen| !seen.disks.is_empty());
+        let nothing_done = machine.wanted.intent == Intent::Retired && seen.erased.is_empty();
+        (nothing_done && has_disks && gone.disks.value == DiskFate::Quick).then(|| Note {
+            object: format!("removed.machine.{}", machine.name),
+            code: Condition::DisksKept.code().to_owned(),
+            text: "no deployment stood on its disks: they keep their contents".to_owned(),
+            origin: Some(Origin::of(&gone.origin)),
+        })
+    });
+    kept.collect()
+}

@@ -1,0 +1,46 @@
+//! A person in a case: `by-hand off why`, as `muster machine power` asks for it.
+
+use super::{Stage, name};
+use reconciler_core::facts::IssuedOrder;
+use reconciler_core::next::{Around, PowerWish, Wish};
+use std::fmt::Write as _;
+
+impl Stage {
+    pub(super) fn by_hand(&mut self, text: &str) {
+        let (word, why) = text.split_once(' ').unwrap_or((text, ""));
+        let power = match word {
+            "on" => PowerWish::On,
+            "off" => PowerWish::Off,
+            "soft-off" => PowerWish::SoftOff,
+            "cycle" => PowerWish::Cycle,
+            _ => panic!("nobody can be asked to {word:?}"),
+        };
+        let (facts, step) = (self.folded(), self.tick());
+        let around = Around {
+            id: self.id,
+            incarnation: self.planning.observed.incarnation,
+            boot_agents: [name("rackd-1")].into(),
+            ephemeral: true,
+            deployment: None,
+            planned: self.planning.parent.made,
+            restored: None,
+        };
+        let wish = Wish {
+            machine: &self.planning.parent.machines[&self.id],
+            facts: &facts,
+            around: &around,
+            decision: &step.decisions[&self.id],
+            policy: &self.policy,
+            power,
+            who: "ada",
+            why,
+        };
+        match wish.order(self.now) {
+            Ok(order) => {
+                writeln!(self.text, "    order {}: {}", order.number, order.cause).unwrap();
+                self.orders.push(IssuedOrder { order, at: self.now });
+            }
+            Err(refused) => writeln!(self.text, "    {}: {}", refused.code, refused.message).unwrap(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `muster machine power`: one order for one machine, by a person, through the same store as every other.
+//!
+//! The core says whether it may be given and makes it; here it is recorded, with who and why. An order that the
+//! control loop gave in the same moment comes first, and the wish is looked at anew.
+
+use crate::daemon::Daemon;
+use crate::listener::Person;
+use crate::people_door::{Refused, find, no_machine, refused};
+use crate::world;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use reconciler_core::next::{Decision, Wish};
+use reconciler_core::people::{PowerAnswer, PowerRequest};
+use reconciler_core::refusal::RefusalCode;
+use reconciler_core::tick;
+use reconciler_store::{Intended, Issuance, Issue};
+use std::sync::Arc;
+
+/// The longest reason kept: a sentence, not a report.
+const REASON_BYTES_MAX: usize = 400;
+/// The control loop gives a machine a few orders in a row at most.
+const TRIES_MAX: u32 = 5;
+
+pub(crate) async fn post(
+    State(daemon): State<Arc<Daemon>>,
+    Extension(person): Extension<Person>,
+    Path(name): Path<String>,
+    Json(request): Json<PowerRequest>,
+) -> Result<Json<PowerAnswer>, Refused> {
+    let why = request.reason.trim();
+    if why.len() > REASON_BYTES_MAX || why.chars().any(char::is_control) {
+        let message = format!("a reason is one line of at most {REASON_BYTES_MAX} bytes");
+        return Err(refused(
+            StatusCode::BAD_REQUEST,
+            RefusalCode::BadRequest.code(),
+            message,
+        ));
+    }
+    let who = person.to_string();
+    for _ in 0..TRIES_MAX {
+        let unknown = || no_machine(&name);
+        let loaded = world::load(&daemon).await?.ok_or_else(unknown)?;
+        let (id, machine) = find(&loaded.plan, &name).ok_or_else(unknown)?;
+        let tick = loaded.tick();
+        let wish = Wish {
+            machine,
+            facts: loaded.facts.get(&id).ok_or_else(unknown)?,
+            around: &tick::around(&loaded.world(), id, machine),
+            decision: tick.decisions.get(&id).unwrap_or(&Decision::Settled),
+            policy: &loaded.policy,
+            power: request.power,
+            who: &who,
+            why,
+        };
+        let order = wish
+            .order(loaded.now)
+            .map_err(|no| refused(StatusCode::CONFLICT, no.code, no.message))?;
+        let orders = [Intended {
+            order: order.clone(),
+            grant: None,
+        }];
+        let issue = Issue {
+            plan: &loaded.plan.id,
+            permits_epoch: loaded.permits_epoch,
+            orders: &orders,
+            who: &who,
+        };
+        match daemon.store.issue(&issue).await? {
+            Issuance::Written { orders, .. } if !orders.is_empty() => {
+                tracing::info!(machine = %id, generation = order.generation.0, number = order.number,
+                    by = %person, cause = order.cause, "power ordered by hand");
+                daemon.announce();
+                return Ok(Json(PowerAnswer {
+                    order: order.reference(),
+                    cause: order.cause,
+                }));
+            }
+            Issuance::Written { .. } | Issuance::PlanSuperseded | Issuance::PermitsMoved => {}
+            Issuance::Refused(reason) => {
+                let code = reconciler_core::condition::Condition::StateRestored.code();
+                return Err(refused(StatusCode::CONFLICT, code, reason));
+            }
+        }
+    }
+    Err(refused(
+        StatusCode::SERVICE_UNAVAILABLE,
+        RefusalCode::Contended.code(),
+        "the machine was given other orders all the while",
+    ))
+}

@@ -1,0 +1,20 @@
+//! Slots that are given back on purpose. A lower `count` alone releases nothing.
+
+use crate::{
+    decode::Ref,
+    kind::table,
+    kinds::{disk_fate::DiskFate, machine::Machine},
+    span::Spanned,
+};
+
+table! {
+    /// Machines that give their slots back. While a machine is named here, it gets no slot of the deployment.
+    Release {
+        /// The machines.
+        wipe machines: Vec<Ref<Machine>>,
+        /// What becomes of their disks.
+        wipe disks: Spanned<DiskFate>,
+        /// Why, for the audit.
+        live reason: String,
+    }
+}

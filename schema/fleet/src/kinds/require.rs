@@ -1,0 +1,87 @@
+//! What a deployment asks of the machines that it counts.
+
+use crate::{
+    decode::Ref,
+    kind::table,
+    kinds::{
+        image::Arch, machine::Machine, pool::Pool, profile::Tags, rack::Rack, storage::DiskType, zone::Zone,
+    },
+    span::Spanned,
+    value::{
+        at_least::{LeastNumber, LeastSize},
+        size::Size,
+    },
+};
+use schema_ids::Name;
+
+table! {
+    /// What a machine must be to be given a slot. What git says of it is looked at first, then what its
+    /// inspection found; a field that is left out asks for nothing.
+    Require {
+        /// The pool it belongs to.
+        live pool: Option<Ref<Pool>>,
+        /// The zone its rack stands in.
+        live zone: Option<Ref<Zone>>,
+        /// The rack it stands in.
+        live rack: Option<Ref<Rack>>,
+        /// Tags it has, all of them.
+        live tags: Tags,
+        /// Tags of which it has at least one.
+        live any_tags: Tags,
+        /// Tags it does not have.
+        live without_tags: Tags,
+        /// Its processors' architecture.
+        live arch: Option<Spanned<Arch>>,
+        /// Physical cores over all sockets.
+        live cpu_cores: Option<LeastNumber>,
+        /// Hardware threads over all sockets.
+        live cpu_threads: Option<LeastNumber>,
+        /// Memory. Kernel and firmware keep some for themselves, so what is found may be less by a sixteenth.
+        live memory: Option<LeastSize>,
+        /// Disks; each line is looked at by itself, so one disk may serve several.
+        live disks: Vec<RequiredDisks>,
+    }
+    later ["gpus"]
+}
+
+table! {
+    /// Disks of one sort that a machine must have. Only local ones with an identity count.
+    RequiredDisks {
+        /// What sort of disk.
+        live disk_type("type"): DiskType = DiskType::Any,
+        /// No disk smaller than this counts.
+        live min_size: Option<Size>,
+        /// How many there must be.
+        live count: LeastNumber = LeastNumber(1),
+    }
+}
+
+impl Require {
+    /// The first requirement that a machine does not meet by what git says of it, in words; `zone` is that of
+    /// its rack. Whether a machine has what no file says, its inspection shows.
+    pub fn unmet_by_git(&self, machine: &Machine, zone: Option<&Name>) -> Option<String> {
+        let other = |asked: Option<&Name>, is: Option<&Name>| asked.is_some() && asked != is;
+        let is = |what: &str, name: Option<&Name>| name.map(|name| format!("not in {what} {name}"));
+        let pool = self.pool.as_ref().map(|pool| &pool.name);
+        if other(pool, machine.pool.as_ref().map(|pool| &pool.name)) {
+            return is("pool", pool);
+        }
+        let wanted_zone = self.zone.as_ref().map(|zone| &zone.name);
+        if other(wanted_zone, zone) {
+            return is("zone", wanted_zone);
+        }
+        let rack = self.rack.as_ref().map(|rack| &rack.name);
+        if other(rack, machine.rack.as_ref().map(|rack| &rack.name)) {
+            return is("rack", rack);
+        }
+        if let Some(lacking) = self.tags.difference(&machine.tags).next() {
+            return Some(format!("without the tag {lacking}"));
+        }
+        if !self.any_tags.is_empty() && self.any_tags.is_disjoint(&machine.tags) {
+            let tags: Vec<&str> = self.any_tags.iter().map(Name::as_str).collect();
+            return Some(format!("without any tag of {}", tags.join(", ")));
+        }
+        let unwanted = self.without_tags.intersection(&machine.tags).next();
+        unwanted.map(|tag| format!("with the tag {tag}"))
+    }
+}

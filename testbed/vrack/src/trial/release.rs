@@ -1,0 +1,145 @@
+//! A machine leaves its deployment: the plan says what is erased, that is erased and nothing else, and it is on
+//! record; a machine that is removed is switched off and never ordered about again.
+
+use crate::error::{Result, failed};
+use crate::scripted::Behaviour;
+use crate::trial::bed::Bed;
+use crate::trial::fleet::{Fleet, SECRET, Wanted};
+use crate::trial::traces::Traces;
+use crate::trial::watch::{self, Goal, disproved};
+use schema_ids::ContentId;
+
+/// One is released and retired, one has a broken disk, one has nothing to do with it.
+pub(crate) const MACHINES: &[&str] = &["leaver", "broken", "stayer"];
+
+pub(crate) fn run(bed: &Bed) -> Result<()> {
+    let whole = MACHINES.iter().try_fold(bed.fleet(), |fleet, name| {
+        Ok(fleet.with(bed.spec(name)?, Wanted::default()))
+    })?;
+    whole.write_secret(SECRET, true)?;
+    bed.commit(&whole, "Deploy all")?;
+    let deployed: Vec<_> = MACHINES
+        .iter()
+        .map(|name| (*name, Goal::Settled("deployed")))
+        .collect();
+    watch::all(bed, &deployed)?;
+
+    let stayer = Traces::of(bed, &["stayer"])?;
+    let bad = Behaviour {
+        bad_disk: true,
+        ..Behaviour::default()
+    };
+    bed.behave("broken", &bad)?;
+    let quick = without(bed, &[("leaver", "quick"), ("broken", "quick")])?;
+    let shown = bed.propose(&quick, "Release two, erased")?;
+    for word in [
+        "release",
+        "erased (quick)",
+        "disk-of-leaver",
+        "disk-of-broken",
+        "[WIPE]",
+    ] {
+        if !shown.contains(word) {
+            return disproved(format!("the plan does not say {word:?}:\n{shown}"));
+        }
+    }
+    if shown.contains("disk-of-stayer") {
+        return disproved(format!("the plan names a disk of a machine that stays:\n{shown}"));
+    }
+    let goals = [
+        ("leaver", Goal::Settled("ready")),
+        ("broken", Goal::TriesAgain("ERASE_FAILED", "disk-of-broken")),
+    ];
+    watch::all(bed, &goals)?;
+    is_blank(bed, "leaver")?;
+    on_record(bed, "leaver")?;
+    if bed.count("binding WHERE state = 'leaving'")? != 1 {
+        return disproved("the machine with the broken disk does not keep its binding");
+    }
+
+    let kept = without(bed, &[("leaver", "quick"), ("broken", "retain")])?;
+    bed.commit(&kept, "Let the broken disk go as it is")?;
+    watch::all(bed, &[("broken", Goal::Settled("ready"))])?;
+    retire(bed)?;
+    stayer.left_alone(bed)?;
+    watch::nothing_left(bed)
+}
+
+/// The fleet in which these deployments are removed.
+fn without<'a>(bed: &'a Bed, removed: &[(&str, &str)]) -> Result<Fleet<'a>> {
+    let mut fleet = bed.fleet();
+    for name in MACHINES {
+        let disks = removed.iter().find(|(of, _)| of == name).map(|(_, disks)| disks);
+        let image = Wanted::default().image.filter(|_| disks.is_none());
+        let wanted = Wanted {
+            image,
+            ..Wanted::default()
+        };
+        fleet = fleet.with(bed.spec(name)?, wanted);
+        if let Some(disks) = disks {
+            fleet = fleet.removing(&format!("deployment.on-{name}"), disks);
+        }
+    }
+    Ok(fleet)
+}
+
+/// What was deployed is gone, to the places that an inspection looks at.
+fn is_blank(bed: &Bed, name: &str) -> Result<()> {
+    let content = bed.disk(name)?.content().map_err(failed("look at a disk"))?;
+    if content == ContentId::Blank {
+        println!("{name}: its disk is blank");
+        return Ok(());
+    }
+    disproved(format!(
+        "{name} is said to be ready, and its disk holds {content}"
+    ))
+}
+
+/// A record of the disk for people, in the log and for programs.
+fn on_record(bed: &Bed, name: &str) -> Result<()> {
+    let disk = format!("serial:disk-of-{name}");
+    let shown = bed.programs.muster(&["show", name])?;
+    let log = bed.programs.muster(&["log", name])?;
+    for (text, words) in [
+        (&shown, format!("erased     {disk}")),
+        (&log, format!("disk {disk} erased (quick)")),
+    ] {
+        if !text.contains(&words) {
+            return disproved(format!("there is no {words:?} in\n{text}"));
+        }
+    }
+    let json = bed.programs.muster(&["show", name, "--json"])?;
+    let read: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+    if read["erased"][&disk]["value"]["method"] == "quick" {
+        println!("{name}: its erasure is on record");
+        return Ok(());
+    }
+    disproved(format!("there is no record of {disk} in\n{json}"))
+}
+
+/// The machine is removed: off, and left alone, whatever happens to it.
+fn retire(bed: &Bed) -> Result<()> {
+    let mut fleet = bed.fleet();
+    for name in ["broken", "stayer"] {
+        let image = Wanted::default().image.filter(|_| name == "stayer");
+        let wanted = Wanted {
+            image,
+            ..Wanted::default()
+        };
+        fleet = fleet.with(bed.spec(name)?, wanted);
+    }
+    let fleet = fleet
+        .removing("deployment.on-broken", "retain")
+        .removing("machine.leaver", "quick");
+    bed.commit(&fleet, "Scrap a machine")?;
+    watch::all(bed, &[("leaver", Goal::Settled("retired"))])?;
+    let orders = bed.orders("leaver")?;
+    bed.switch("leaver", "power 1")?;
+    bed.agent_heard()?;
+    bed.agent_heard()?;
+    if bed.orders("leaver")? != orders {
+        return disproved("a retired machine was ordered about");
+    }
+    println!("leaver: retired, and left alone when somebody switched it on");
+    is_blank(bed, "leaver")
+}

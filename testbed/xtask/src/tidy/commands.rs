@@ -1,0 +1,119 @@
+//! Every command that README and guide tell a person to type is run by something: the demo, a life, a test.
+//!
+//! The lines of `sh` blocks are commands. Each begins like a row of the table, and the row's file holds the text by
+//! which it runs it: a command that nobody runs is a finding, and so is a row whose file no longer does.
+
+/// A command's first words, the file that runs it, and the text there by which it does.
+type Row = (&'static str, &'static str, &'static str);
+
+const STEPS: &str = "testbed/vrack/src/demo/steps.rs";
+const GUIDE: &str = "reconciler/cli/tests/it/guide.rs";
+
+/// The longest row that fits counts.
+#[rustfmt::skip]
+const RUN: &[Row] = &[
+    ("cargo xtask demo", "testbed/xtask/src/main.rs", "[\"demo\", words @ ..]"),
+    ("cargo xtask vrack once", "testbed/xtask/src/suite.rs", "rig::life(&flags)"),
+    ("cargo xtask test", ".ci/run", "cargo xtask test"),
+    ("cargo xtask clean", "testbed/vrack/tests/it/clean_up.rs", "clean"),
+    ("muster init", GUIDE, "\"init\""),
+    ("muster check", GUIDE, "\"check\""),
+    ("muster explain", GUIDE, "\"explain\""),
+    ("muster removed deployment", GUIDE, "\"removed\""),
+    ("muster image build", "testbed/vrack/src/images.rs", "\"image\", \"build\""),
+    ("muster image add", STEPS, "\"image\", \"add\""),
+    ("muster image ls", STEPS, "&[\"image\", \"ls\"]"),
+    ("muster machine discovered", STEPS, "&[\"machine\", \"discovered\"]"),
+    ("muster machine discovered --patch", STEPS, "&[\"machine\", \"discovered\", \"--patch\"]"),
+    ("muster plan --head", STEPS, "&[\"plan\", \"--head\", branch]"),
+    ("muster apply", "testbed/vrack/src/programs.rs", "\"apply\""),
+    ("muster status", STEPS, "&[\"status\"]"),
+    ("muster status --watch", "testbed/vrack/src/programs.rs", "status --watch"),
+    ("muster show", STEPS, "&[\"show\", KNOWN]"),
+    ("muster why", STEPS, "&[\"why\", FOUND]"),
+    ("muster log", STEPS, "&[\"log\", FOUND"),
+    ("ipmitool -I lanplus", "testbed/vrack/src/demo/look.rs", "Command::new(\"ipmitool\")"),
+];
+
+/// The commands of a page, with their lines.
+fn commands(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut is_shell = false;
+    text.lines().enumerate().filter_map(move |(at, line)| {
+        if line.starts_with("```") {
+            is_shell = line == "```sh";
+            return None;
+        }
+        (is_shell && !line.trim().is_empty() && !line.starts_with('#')).then_some((at + 1, line))
+    })
+}
+
+/// Whether this page is one whose commands people type.
+pub(crate) fn is_for_people(path: &str) -> bool {
+    path == "README.md" || path.starts_with("docs/guide/")
+}
+
+/// Commands of one page that no row knows.
+pub(crate) fn check(path: &str, text: &str) -> Vec<String> {
+    let unknown = commands(text).filter(|(_, line)| row(line).is_none());
+    unknown
+        .map(|(at, line)| format!("{path}:{at}: nothing runs `{line}`"))
+        .collect()
+}
+
+fn row(line: &str) -> Option<&'static Row> {
+    let fits = |row: &&Row| {
+        let rest = line.strip_prefix(row.0);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    RUN.iter().filter(fits).max_by_key(|row| row.0.len())
+}
+
+/// Rows whose file does not run it, or that no page needs. `pages` are all pages for people.
+pub(crate) fn check_rows(pages: &[String], read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (command, file, by) in RUN {
+        if !read(file).is_some_and(|text| text.contains(by)) {
+            findings.push(format!("{file}:1: does not run `{command}` by {by}"));
+        }
+        let is_needed = pages
+            .iter()
+            .any(|page| commands(page).any(|(_, line)| row(line).is_some_and(|row| row.0 == *command)));
+        if !is_needed {
+            findings.push(format!("README.md:1: no page for people has `{command}`"));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check, check_rows};
+
+    #[test]
+    fn a_command_that_nobody_runs_is_found() {
+        let page = "```sh\n# of two\nmuster status\nmuster juggle\n```\n```toml\nmuster dance\n```\n";
+        let findings = check("docs/guide/x.md", page);
+        assert_eq!(findings, ["docs/guide/x.md:4: nothing runs `muster juggle`"]);
+        assert!(check("docs/guide/x.md", "```sh\nmuster statuses\n```\n").len() == 1);
+    }
+
+    #[test]
+    fn a_row_that_nothing_holds_up_is_found() {
+        let findings = check_rows(&["```sh\nmuster init x\n```\n".to_owned()], |_| None);
+        assert!(
+            findings
+                .iter()
+                .any(|finding| finding.contains("does not run `muster init`"))
+        );
+        assert!(
+            !findings
+                .iter()
+                .any(|finding| finding.contains("has `muster init`"))
+        );
+        assert!(
+            findings
+                .iter()
+                .any(|finding| finding.contains("has `muster log`"))
+        );
+    }
+}
