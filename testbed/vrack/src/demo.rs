@@ -19,6 +19,7 @@ use crate::machine::{BmcKind, BmcSpec, DiskSpec, Firmware, MachineSpec, NetworkB
 use crate::preflight;
 use crate::programs::{self, Programs};
 use crate::rack::{Rack, Site};
+use crate::tie;
 use clap::Args;
 use fleet::Fleet;
 use show::Show;
@@ -62,6 +63,9 @@ pub(crate) struct Wish {
     /// Prints JSON documents, one on each line.
     #[arg(long)]
     json: bool,
+    /// Ends when standard input does.
+    #[arg(long, hide = true, conflicts_with = "keep")]
+    tied: bool,
 }
 
 /// What the steps work with.
@@ -118,6 +122,9 @@ fn specs() -> [MachineSpec; 2] {
 
 /// Shows it.
 pub(crate) fn run(wish: &Wish) -> Result<()> {
+    if wish.tied {
+        tie::to_input();
+    }
     // Images and rack come before the steps that need them.
     let show = Show::new(wish.json, STEPS.len() + 2);
     preflight::check()?;

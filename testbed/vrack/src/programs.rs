@@ -160,7 +160,11 @@ impl Programs {
     /// ended through the run's ledger.
     pub(crate) fn watch(&self, rack: &Rack) -> Result<()> {
         let (muster, socket) = (self.folder.join("muster"), self.socket.display());
-        let line = format!("{} --socket {socket} status --watch", muster.display());
+        // Nobody has given the terminal a size.
+        let line = format!(
+            "stty cols 120 rows 30; {} --socket {socket} status --watch",
+            muster.display()
+        );
         let launch = Launch {
             name: "status-watch".to_owned(),
             program: PathBuf::from("script"),

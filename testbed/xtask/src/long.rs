@@ -8,25 +8,42 @@ use crate::cargo;
 use crate::report::Report;
 use crate::rig;
 use crate::suite;
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A life: its name, what the rack is told, and what it shows.
+/// A life: its name, how the rack is called and what it is told, and what it shows.
 struct Life {
     name: &'static str,
+    call: fn(&[&str]) -> Result<Command, String>,
     flags: &'static [&'static str],
     shows: &'static str,
 }
 
 /// A row of the table.
 const fn life(name: &'static str, flags: &'static [&'static str], shows: &'static str) -> Life {
-    Life { name, flags, shows }
+    let call = rig::life;
+    Life {
+        name,
+        call,
+        flags,
+        shows,
+    }
 }
+
+/// What a newcomer is shown, a life as well.
+const DEMO: Life = Life {
+    name: "demo",
+    call: rig::demo,
+    flags: &[],
+    shows: "two machines, BIOS and UEFI: found, deployed, installed anew on a mirror, released with a record",
+};
 
 /// All of them, the longest first, so that the two queues end together.
 #[rustfmt::skip]
 const LIVES: &[Life] = &[
+    DEMO,
     life("used-disks", &["--life", "used-disks"], "one disk, a mirror over it, and apart again; a stranger's disk stays as it is"),
     life("kernel-upgrade", &["--life", "kernel-upgrade"], "the distribution's next kernel on a mirror; boots from the second disk alone"),
     life("power-cut", &["--life", "faults"], "power cut in mid-write, programs and database killed, reboots without muster"),
@@ -87,7 +104,7 @@ fn live(report: &Report, lives: &[&Life]) {
 
 fn run(life: &Life) -> Result<Ran, String> {
     let flags = [&["--tied"], life.flags].concat();
-    bill::relay_within(&mut rig::life(&flags)?, &format!("{} │ ", life.name), LIFE_MAX)
+    bill::relay_within(&mut (life.call)(&flags)?, &format!("{} │ ", life.name), LIFE_MAX)
 }
 
 /// The lives of these names, or all if there are none.

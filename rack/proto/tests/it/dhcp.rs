@@ -124,7 +124,7 @@ fn run(case: &Case) -> String {
 }
 
 /// What a machine with this client is told to load when it asks for an address; nothing if it is told none.
-pub(crate) fn loader(client: &str) -> Option<String> {
+pub(crate) fn loader(client: &str, secure_boot: bool) -> Option<String> {
     let mac = Mac::new([0x52, 0x54, 0, 0x77, 0, 1]).unwrap();
     let step = Step {
         client: client.to_owned(),
@@ -138,7 +138,10 @@ pub(crate) fn loader(client: &str) -> Option<String> {
         broadcast: false,
         machines: None,
     };
-    let config = config(known(), &[], &[(mac, "10.77.0.11".to_owned())].into());
+    let mut config = config(known(), &[], &[(mac, "10.77.0.11".to_owned())].into());
+    for machine in config.machines.values_mut() {
+        machine.secure_boot = secure_boot;
+    }
     let bytes = packet(&step, mac, None);
     let ingress = Ingress {
         link: LINK,

@@ -3,18 +3,19 @@
 
 use crate::boot::{answers, server};
 use crate::dhcp::loader;
-use rack_proto::boot::{Client, first_script, script};
+use rack_proto::boot::{Client, first_script, grub_script, script};
 use std::path::Path;
 
-/// Who asks by DHCP, for people and as the conversations call it.
-const FIRMWARES: [(&str, &str); 7] = [
-    ("BIOS, PXE", "rom-bios"),
-    ("BIOS, the card's ROM is iPXE", "ipxe-bios"),
-    ("UEFI, PXE (architecture 7)", "ovmf-pxe"),
-    ("UEFI, HTTP boot (architecture 16)", "ovmf-http"),
-    ("UEFI, iPXE", "ipxe-efi"),
-    ("another architecture (arm64)", "arm64-pxe"),
-    ("an operating system", "linux"),
+/// Who asks by DHCP, for people and as the conversations call it; whether its firmware starts signed loaders only.
+const FIRMWARES: [(&str, &str, bool); 8] = [
+    ("BIOS, PXE", "rom-bios", false),
+    ("BIOS, the card's ROM is iPXE", "ipxe-bios", false),
+    ("UEFI, PXE (architecture 7)", "ovmf-pxe", false),
+    ("UEFI, PXE, Secure Boot", "ovmf-pxe", true),
+    ("UEFI, HTTP boot (architecture 16)", "ovmf-http", false),
+    ("UEFI, iPXE", "ipxe-efi", false),
+    ("another architecture (arm64)", "arm64-pxe", false),
+    ("an operating system", "linux", false),
 ];
 
 const IPXE: [(&str, Client); 2] = [
@@ -35,10 +36,30 @@ fn told(script: &str) -> String {
     })
 }
 
+/// The same of GRUB, which leaves to the loader on the machine's own disk.
+fn told_grub(script: &str) -> String {
+    let before = script.split("\nif search ").next().unwrap_or_default();
+    let end = "the own disk's loader by `chainloader`, without one `halt`";
+    assert!(
+        script.contains("chainloader ($own)") && script.trim_end().ends_with("halt"),
+        "{script}"
+    );
+    if before.contains("\nif linux ") {
+        let loads = before.lines().find(|line| line.trim().starts_with("if initrd "));
+        let loads = loads.map_or(0, |line| line.split_whitespace().count() - 3);
+        return format!("kernel and {loads} archives by TFTP, `boot`; on an error BOOT-2, then {end}");
+    }
+    let pause = before.lines().find_map(|line| line.strip_prefix("sleep "));
+    pause.map_or(end.to_owned(), |seconds| {
+        format!("the reason for {seconds} s, then {end}")
+    })
+}
+
 fn loaders() -> String {
     let mut out = "| client | is told to load |\n|---|---|\n".to_owned();
-    for (name, client) in FIRMWARES {
-        let told = loader(client).map_or("nothing: an address only".to_owned(), |file| format!("`{file}`"));
+    for (name, client, secure_boot) in FIRMWARES {
+        let told = loader(client, secure_boot)
+            .map_or("nothing: an address only".to_owned(), |file| format!("`{file}`"));
         out.push_str(&format!("| {name} | {told} |\n"));
     }
     out
@@ -58,6 +79,14 @@ fn scripts() -> String {
             .collect();
         out.push_str(&format!("| {name} | {} |\n", cells.join(" | ")));
     }
+    let cells: Vec<String> = answers()
+        .iter()
+        .map(|answer| told_grub(&grub_script(answer)))
+        .collect();
+    out.push_str(&format!(
+        "| signed GRUB (Secure Boot) | {} |\n",
+        cells.join(" | ")
+    ));
     let last: Vec<String> = first_script(server())
         .lines()
         .rev()

@@ -3,7 +3,7 @@
 //! The first commit is the example as it is, the second what must differ here, so that `git show` tells. Every
 //! edit must find what it replaces: an example that has changed breaks the demo and not its meaning.
 
-use crate::demo::{FOUND, KNOWN};
+use crate::demo::FOUND;
 use crate::error::{Result, RigError, failed};
 use crate::images::Built;
 use crate::machine::{Firmware, MachineSpec};
@@ -78,7 +78,7 @@ impl Fleet {
             patch,
             "the lines of the found machine",
             &[
-                (header, &format!("[machine.{FOUND}]")),
+                (header, &format!("[machine.{FOUND}]\ntags = [\"database\"]")),
                 (suggested, &format!("bmc.address = \"{}\"", found.bmc.address)),
                 (
                     "# To have it switched, name the secret that holds its BMC's account:\n",
@@ -279,10 +279,16 @@ fn deployments(folder: &Path, public: &str, built: &[Built; 2]) -> Result<Vec<(&
     let web = replaced(
         &key(&read(&folder.join(WEB))?)?,
         WEB,
-        &[(
-            "machines = [\"ams1-r07-u12\", \"ams1-r07-u13\"]",
-            &format!("machines = [\"{KNOWN}\"]"),
-        )],
+        &[
+            ("count = 2", "count = 1"),
+            ("cpu-cores = \">= 16\"\n", ""),
+            ("memory = \">= 64GiB\"\n", ""),
+            ("disks = [{ type = \"nvme\", min-size = \"200GB\" }]\n", ""),
+            (
+                "# Two machines of the pool, whichever do",
+                "# A machine of the pool, whichever does",
+            ),
+        ],
     )?;
     let database = replaced(
         &key(&read(&folder.join(DATABASE))?)?,

@@ -12,7 +12,7 @@ const GUIDE: &str = "reconciler/cli/tests/it/guide.rs";
 /// The longest row that fits counts.
 #[rustfmt::skip]
 const RUN: &[Row] = &[
-    ("cargo xtask demo", "testbed/xtask/src/main.rs", "[\"demo\", words @ ..]"),
+    ("cargo xtask demo", "testbed/xtask/src/long.rs", "call: rig::demo"),
     ("cargo xtask vrack once", "testbed/xtask/src/suite.rs", "rig::life(&flags)"),
     ("cargo xtask test", ".ci/run", "cargo xtask test"),
     ("cargo xtask clean", "testbed/vrack/tests/it/clean_up.rs", "clean"),
