@@ -249,7 +249,9 @@ fn two_links_behind_a_relay_boot_and_do_not_mix() {
         .unwrap();
     assert!(fetched.status.success(), "{fetched:?}");
     assert_eq!(fs::read(far.rack.path("got.efi")).unwrap(), loader());
-    let boot = far.boot_of(8, |boot| boot.tftp.is_some() && boot.answer.is_some());
+    let boot = far.boot_of(8, |boot| {
+        boot.tftp.as_deref() == Some("snponly.efi: complete") && boot.answer.is_some()
+    });
     assert_eq!(
         (boot.link.as_str(), boot.answer.as_deref()),
         ("lab/far8", Some("job"))

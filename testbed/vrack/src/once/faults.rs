@@ -101,7 +101,12 @@ impl Faults {
             ),
             fault(
                 "muster-rackd ends while the image streams",
-                |moment| moment.evidence.starts_with("unpack"),
+                // The word that it has begun to unpack may still be with the agent that ended.
+                |moment| {
+                    ["mount", "unpack"]
+                        .iter()
+                        .any(|step| moment.evidence.starts_with(step))
+                },
                 Strike::Failpoint(agent, "streaming"),
             ),
             fault(
