@@ -52,10 +52,7 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
                 "waiting",
                 Goal::TriesAgain("IMAGE_UNAVAILABLE", "muster image add"),
             ),
-            (
-                "locked",
-                Goal::Waits("BMC_CREDENTIALS", "refuses the account: BMC 10.77.0."),
-            ),
+            ("locked", Goal::Waits("BMC_CREDENTIALS", "BMC 10.77.0.")),
         ],
     )?;
     unwritten(bed, "waiting")?;

@@ -66,6 +66,14 @@ fn nothing_under_way_is_cut(bed: &Bed) -> Result<()> {
 
 /// Both are switched off at the front: one is shown, the other comes back.
 fn drift(bed: &Bed) -> Result<()> {
+    // What is ordered is carried out against whoever meddles: until it is seen done, that is no drift.
+    watch::until(bed, "both seen on", |status| {
+        let is_on = |name| {
+            let machine = super::bed::find(status, name);
+            machine["power"][0] == "on" && machine["power_order"]["end"] == "done"
+        };
+        Ok(is_on("left") && is_on("kept"))
+    })?;
     let (left, kept) = (bed.orders("left")?, bed.starts("kept")?);
     bed.switch("left", "power 0")?;
     bed.switch("kept", "power 0")?;
