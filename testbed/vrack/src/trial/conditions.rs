@@ -40,6 +40,9 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
     fleet.write_secret(OTHER_SECRET, false)?;
     bed.serve_images()?;
     bed.commit(&fleet, "Deploy everything, with mistakes")?;
+    watch::all(bed, &[("dark", Goal::TriesAgain("NO_BOOT", "no DHCP request"))])?;
+    // The dark machine is repaired before its second try, and nobody tells muster.
+    bed.behave("dark", &Behaviour::default())?;
     watch::all(
         bed,
         &[
@@ -64,14 +67,11 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
         &[
             ("good", Goal::Settled("deployed")),
             ("locked", Goal::Settled("deployed")),
-            ("dark", Goal::TriesAgain("NO_BOOT", "no DHCP request")),
             ("mute", Goal::Waits("NOT_SEEN_AFTER_INSTALL", "not phoned home")),
         ],
     )?;
     unwritten(bed, "wrong")?;
     let alone = Traces::of(bed, &["mute"])?;
-    // The dark machine is repaired, and nobody tells muster.
-    bed.behave("dark", &Behaviour::default())?;
     spoil(bed)?;
     bed.commit(
         &self::fleet(bed, Stage::Corrected)?,

@@ -6,11 +6,12 @@ use serde_json::Value;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest pause of muster's own between two tries here is a minute; a loaded host gets twice more.
-const QUIET_MAX: Duration = Duration::from_secs(180);
+/// The pause of muster's own between two tries here is a minute, and five where a loaded host has come too late for the
+/// second.
+const QUIET_MAX: Duration = Duration::from_secs(400);
 
 /// Each wait of a trial is over in two or three minutes; far above what any loaded host needs.
-const TOTAL_MAX: Duration = Duration::from_secs(600);
+const TOTAL_MAX: Duration = Duration::from_secs(900);
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
