@@ -55,7 +55,7 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
                 "waiting",
                 Goal::TriesAgain("IMAGE_UNAVAILABLE", "muster image add"),
             ),
-            ("locked", Goal::Waits("BMC_CREDENTIALS", "refuses the account")),
+            ("locked", Goal::Waits("BMC_CREDENTIALS", "read power")),
         ],
     )?;
     unwritten(bed, "waiting")?;
