@@ -43,26 +43,26 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Begins.
-    pub(crate) fn start(rack: &Rack, machine: &str) -> Self {
+    /// Begins; the machine as it is now is seen.
+    pub(crate) fn start(rack: &Rack, machine: &str) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let (socket, directory) = (rack.socket(), rack.machine(machine));
         let words = [machine, "get", "cpu-ms", "starts"].map(str::to_owned);
         let console = directory.join("console.log");
+        let mut samples = vec![look(&socket, &words, &console)?];
         let thread = thread::spawn(move || {
-            let mut samples = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
                 samples.push(look(&socket, &words, &console)?);
                 thread::sleep(LOOK_EVERY);
             }
             Ok(samples)
         });
-        Self {
+        Ok(Self {
             stop,
             thread,
             directory,
-        }
+        })
     }
 
     /// Ends, and gives what was seen.

@@ -249,6 +249,14 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_was_on_already_is_not_measured() {
+        let mut seen = seen(&LINES);
+        seen.samples.drain(..3);
+        let error = deployment(&seen, &BARE, 0).expect_err("its start was not seen");
+        assert!(error.to_string().contains("a start"), "{error}");
+    }
+
+    #[test]
     fn a_step_that_is_missing_is_named() {
         let lines: Vec<&str> = LINES
             .into_iter()
