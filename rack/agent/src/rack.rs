@@ -119,8 +119,8 @@ impl Served {
 pub(crate) enum ToSync {
     /// Tell these; the sender hears when they are on disk.
     Facts(Vec<Fact>, Option<oneshot::Sender<()>>),
-    /// A power order was carried out or given up.
-    OrderEnded(OrderRef),
+    /// A power order was carried out or given up: tell these, and begin it no more.
+    OrderEnded(OrderRef, Vec<Fact>),
 }
 
 /// Facts are not on disk in time: the disk is full, or slower than anyone waits.
@@ -194,11 +194,14 @@ impl Rack {
 
     /// Tells facts without waiting for the disk.
     pub(crate) fn tell(&self, bodies: Vec<FactBody>) {
-        let at = clock::now();
-        let facts: Vec<Fact> = bodies.into_iter().map(|body| Fact { at, body }).collect();
-        if !facts.is_empty() {
-            self.send(ToSync::Facts(facts, None));
+        if !bodies.is_empty() {
+            self.send(ToSync::Facts(stamped(bodies), None));
         }
+    }
+
+    /// Tells how a power order ended. It goes as one message: an order whose end is not told has not ended.
+    pub(crate) fn tell_end(&self, order: OrderRef, bodies: Vec<FactBody>) {
+        self.send(ToSync::OrderEnded(order, stamped(bodies)));
     }
 
     /// Tells facts and waits until they are on disk.
@@ -216,7 +219,7 @@ impl Rack {
 
     /// Sends to the sync task. What finds no room is dropped: later facts say more, and an order that is
     /// not seen to end is carried out again, which changes nothing.
-    pub(crate) fn send(&self, message: ToSync) {
+    fn send(&self, message: ToSync) {
         if let Err(error) = self.to_sync.try_send(message) {
             tracing::warn!(%error, "the sync task does not keep up");
         }
@@ -250,6 +253,11 @@ impl Rack {
     pub(crate) fn note_boot(&self, mac: Mac, sign: Sign) {
         self.boots().note(mac, sign, clock::now());
     }
+}
+
+fn stamped(bodies: Vec<FactBody>) -> Vec<Fact> {
+    let at = clock::now();
+    bodies.into_iter().map(|body| Fact { at, body }).collect()
 }
 
 /// A poisoned lock means that another task panicked in the middle of a change in memory; the maps
