@@ -10,7 +10,6 @@ use crate::{
     interfaces::{Interface, Netlink},
     settings::Settings,
 };
-use bytes::Bytes;
 use rack_api::{
     config::{Ephemeral, RackConfig},
     fact::{Fact, FactBody},
@@ -138,7 +137,7 @@ pub(crate) struct Rack {
     pub(crate) senders: tokio::runtime::Handle,
     pub(crate) cache: Cache,
     /// The in-machine agent as an initrd archive.
-    pub(crate) agent_archive: Bytes,
+    pub(crate) agent_archive: Arc<[u8]>,
     /// Loaders by file name.
     pub(crate) loaders: BTreeMap<&'static str, Arc<[u8]>>,
     pub(crate) served: watch::Receiver<Arc<Served>>,

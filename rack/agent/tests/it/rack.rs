@@ -96,6 +96,17 @@ impl Namespace {
         namespace
     }
 
+    /// Runs something that opens sockets, which stay in it.
+    fn open<T: Send>(&self, open: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| {
+                enter(&self.0);
+                open()
+            });
+            opening.join().unwrap()
+        })
+    }
+
     /// A program in it.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("ip");
@@ -340,16 +351,19 @@ impl Rack {
         self.directory.path().join(name)
     }
 
-    /// Runs something that opens sockets beside the agent, in its namespace.
+    /// Opens sockets beside the agent.
     pub(crate) fn open_beside<T: Send>(&self, open: impl FnOnce() -> T + Send) -> T {
-        std::thread::scope(|scope| {
-            let opening = scope.spawn(|| {
-                // Only this thread moves; the sockets stay there.
-                enter(&self.server.0);
-                open()
-            });
-            opening.join().unwrap()
-        })
+        self.server.open(open)
+    }
+
+    /// Opens sockets among the clients.
+    pub(crate) fn open<T: Send>(&self, open: impl FnOnce() -> T + Send) -> T {
+        self.client.open(open)
+    }
+
+    /// The running agent.
+    pub(crate) fn agent_pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(self.agent.as_ref().unwrap())
     }
 
     /// A program beside the agent, in its namespace.
