@@ -8,7 +8,7 @@ use rack_api::sync::{Spooled, SyncRequest};
 use reconciler_core::intent::{Intent, Wanted};
 use reconciler_core::observed::{Binding, BindingState};
 use reconciler_core::plan::{MachinePlan, Origin, Plan};
-use reconciler_store::{Adoption, By, Store};
+use reconciler_store::{Adoption, By, Store, StoreError};
 use schema_ids::{BindingId, Generation, Incarnation, MachineId, Name, Timestamp, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,7 +96,13 @@ pub(crate) fn binding_id(n: u8) -> BindingId {
 }
 
 pub(crate) async fn adopt(store: &Store, plan: &Plan) {
-    assert_eq!(store.adopt(plan, &by()).await.unwrap(), Adoption::Adopted);
+    assert_eq!(adoption(store, plan).await.unwrap(), Adoption::Adopted);
+}
+
+/// Adopts what was planned for the world as it is.
+pub(crate) async fn adoption(store: &Store, plan: &Plan) -> Result<Adoption, StoreError> {
+    let observed = store.observed().await?;
+    store.adopt(plan, &observed, &by()).await
 }
 
 /// A sync of an agent that never got an answer before.
