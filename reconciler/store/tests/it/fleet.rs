@@ -76,6 +76,7 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         blocked: None,
         outdated: BTreeSet::new(),
         kept: None,
+        leaving_since: None,
     }
 }
 
