@@ -294,6 +294,11 @@ impl MachineFacts {
         erased_for(erase, leaving_since, &self.erased)
     }
 
+    /// The times that a job of the current generation was told that it may write, oldest first.
+    pub fn goes(&self) -> impl DoubleEndedIterator<Item = &WriteStart> {
+        self.starts.iter().filter(|start| start.refused.is_none())
+    }
+
     /// The newest order of a lane, of the current generation.
     pub fn newest(&self, lane: Lane) -> Option<&OrderSeen> {
         self.orders

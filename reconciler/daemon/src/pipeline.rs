@@ -13,7 +13,7 @@ use reconciler_core::observed::Observed;
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::{Desired, Plan};
 use reconciler_git::CommitInfo;
-use reconciler_store::{Adoption, By, Stage, StoreError};
+use reconciler_store::{Adoption, Basis, By, Stage, StoreError};
 use schema_fleet::Code;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -174,22 +174,18 @@ async fn attempt(
         plan,
         parent,
         observed,
-    } = made;
-    if let Some(named) = named.filter(|named| !named.wants_the_same(&plan)) {
+    } = &made;
+    if let Some(named) = named.filter(|named| !named.wants_the_same(plan)) {
         let plan = named.id.clone();
         return Err(PipelineError::Stale { plan });
     }
-    if plan.commit == parent.commit && plan.wants_the_same(&parent) {
+    if plan.commit == parent.commit && plan.wants_the_same(parent) {
         return Ok(Some(Progress {
             stage: Stage::Adopted,
             stopped: None,
         }));
     }
-    daemon
-        .store
-        .save_plan(&plan)
-        .await
-        .map_err(PipelineError::Store)?;
+    daemon.store.save_plan(plan).await.map_err(PipelineError::Store)?;
     if !plan.applicable() {
         let blocked = plan.guards.iter().find_map(|guard| guard.blocked.clone());
         return Ok(Some(Progress {
@@ -198,28 +194,28 @@ async fn attempt(
         }));
     }
     if named.is_some() && !plan.wipe_set.entries.is_empty() {
-        let agreed = agree(daemon, &plan, &parsed.tree, by).await;
+        let agreed = agree(daemon, plan, &parsed.tree, by).await;
         agreed.map_err(PipelineError::Store)?;
     }
-    if let Some(reason) = unseen(daemon, &parsed, &plan, &parent).await? {
+    if let Some(reason) = unseen(daemon, &parsed, plan, parent).await? {
         return Ok(Some(stopped(
             Stage::Guarded,
             Condition::PlanChangedSinceShown.code(),
             reason,
         )));
     }
-    adopt(daemon, &plan, &observed, by).await
+    adopt(daemon, plan, Basis { parent, observed }, by).await
 }
 
 /// The last stage; `None` if the world was faster.
 async fn adopt(
     daemon: &Daemon,
     plan: &Plan,
-    observed: &Observed,
+    basis: Basis<'_>,
     by: &By,
 ) -> Result<Option<Progress>, PipelineError> {
     failpoint::reach("adopt");
-    let adoption = daemon.store.adopt(plan, observed, by).await;
+    let adoption = daemon.store.adopt(plan, basis, by).await;
     match adoption.map_err(PipelineError::Store)? {
         Adoption::Adopted => {
             failpoint::reach("adopted");

@@ -9,9 +9,10 @@
 use crate::column::{generation, read};
 use crate::store::Fault;
 use crate::work::{self, WorkItem};
-use crate::{By, Store, StoreError, audit, plans};
+use crate::{By, Store, StoreError, audit, bmc_role, plans};
 use reconciler_core::observed::{Binding, BindingState, Observed};
 use reconciler_core::plan::Plan;
+use reconciler_core::roles;
 use schema_ids::{BindingId, Name};
 use sqlx::{PgConnection, query, query_scalar};
 
@@ -33,12 +34,21 @@ pub enum Adoption {
     },
 }
 
+/// What a plan was made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis<'a> {
+    /// The plan that was adopted, or the empty one.
+    pub parent: &'a Plan,
+    /// The snapshot.
+    pub observed: &'a Observed,
+}
+
 impl Store {
     /// Makes `plan` the adopted one if its parent still is and no machine that it changes has begun to write
     /// since the snapshot that it was made of: machines are claimed and renamed, bindings made, renamed, left
-    /// and ended, and the audit written, all or nothing. A parent that is the empty plan counts as none. A
-    /// binding that the plan does not name stays as it is.
-    pub async fn adopt(&self, plan: &Plan, observed: &Observed, by: &By) -> Result<Adoption, StoreError> {
+    /// and ended, BMCs taken from hands that lose them, and the audit written, all or nothing. A parent that is
+    /// the empty plan counts as none. A binding that the plan does not name stays as it is.
+    pub async fn adopt(&self, plan: &Plan, basis: Basis<'_>, by: &By) -> Result<Adoption, StoreError> {
         let adoption = self
             .run("adopting a plan", async {
                 let mut transaction = self.begin().await?;
@@ -52,7 +62,7 @@ impl Store {
                 if current.as_ref() != plan.parent.as_ref().filter(|parent| **parent != empty) {
                     return Ok(Adoption::Stale { current });
                 }
-                if let Some(machine) = begun(&mut transaction, plan, observed).await? {
+                if let Some(machine) = begun(&mut transaction, plan, basis.observed).await? {
                     return Ok(Adoption::Begun { machine });
                 }
                 plans::save(&mut transaction, plan).await?;
@@ -62,6 +72,9 @@ impl Store {
                 claim_machines(&mut transaction, plan).await?;
                 end_bindings(&mut transaction, plan).await?;
                 write_bindings(&mut transaction, plan).await.map_err(still_held)?;
+                for moved in roles::moved(basis.parent, plan) {
+                    bmc_role::bring(&mut transaction, &moved).await?;
+                }
                 audit::write(&mut transaction, "plan-adopted", None, &plan.id, by).await?;
                 let mut items: Vec<WorkItem> = plan.machines.keys().copied().map(WorkItem::Machine).collect();
                 items.push(WorkItem::Fleet);

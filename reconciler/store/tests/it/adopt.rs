@@ -4,8 +4,8 @@ use crate::bed::Bed;
 use crate::fleet::{adopt, adoption, binding, binding_id, by, job, machine, name, plan, uuid};
 use reconciler_core::facts::WriteStart;
 use reconciler_core::observed::BindingState;
-use reconciler_core::plan::Plan;
-use reconciler_store::{Adoption, StartRecord, StoreError, WorkItem};
+use reconciler_core::plan::{BmcPlan, Plan};
+use reconciler_store::{Adoption, Basis, HandOver, StartRecord, StoreError, WorkItem};
 use schema_ids::Timestamp;
 use std::time::Duration;
 
@@ -115,7 +115,12 @@ fn go(n: u8, generation: u64, nonce: u8) -> WriteStart {
 async fn a_plan_that_does_not_know_of_a_go_is_not_adopted() {
     let bed = Bed::new().await;
     adopt(&bed, &plan("p-1", None, &[(1, 2), (2, 1)])).await;
-    let before = bed.observed().await.unwrap();
+    let parent = bed.adopted().await.unwrap().unwrap();
+    let observed = bed.observed().await.unwrap();
+    let before = Basis {
+        parent: &parent,
+        observed: &observed,
+    };
     let change = plan("p-2", Some("p-1"), &[(1, 3), (2, 1)]);
     let drop = plan("p-3", Some("p-1"), &[(2, 1)]);
     let other = plan("p-4", Some("p-1"), &[(1, 2), (2, 2)]);
@@ -125,26 +130,27 @@ async fn a_plan_that_does_not_know_of_a_go_is_not_adopted() {
         refused: Some(("HELD".to_owned(), "held".to_owned())),
         ..go(1, 2, 1)
     };
-    bed.record_start("p-1", &refusal).await.unwrap();
-    bed.record_start("p-1", &go(1, 2, 2)).await.unwrap();
+    bed.record_start("p-1", 0, &refusal).await.unwrap();
+    bed.record_start("p-1", 0, &go(1, 2, 2)).await.unwrap();
     for plan in [&change, &drop] {
-        assert_eq!(bed.adopt(plan, &before, &by()).await.unwrap(), begun);
+        assert_eq!(bed.adopt(plan, before, &by()).await.unwrap(), begun);
         assert_eq!(bed.plan(&plan.id).await.unwrap(), None, "nothing is left behind");
     }
     // Nothing new is wanted of the machine that began.
-    assert_eq!(
-        bed.adopt(&other, &before, &by()).await.unwrap(),
-        Adoption::Adopted
-    );
+    assert_eq!(bed.adopt(&other, before, &by()).await.unwrap(), Adoption::Adopted);
     let change = plan("p-5", Some("p-4"), &[(1, 3), (2, 2)]);
-    assert_eq!(bed.adopt(&change, &before, &by()).await.unwrap(), begun);
+    assert_eq!(bed.adopt(&change, before, &by()).await.unwrap(), begun);
     adopt(&bed, &change).await;
 
-    let before = bed.observed().await.unwrap();
-    bed.record_start("p-5", &go(1, 3, 3)).await.unwrap();
+    let observed = bed.observed().await.unwrap();
+    let before = Basis {
+        parent: &change,
+        observed: &observed,
+    };
+    bed.record_start("p-5", 0, &go(1, 3, 3)).await.unwrap();
     let change = plan("p-6", Some("p-5"), &[(1, 4), (2, 2)]);
     assert_eq!(
-        bed.adopt(&change, &before, &by()).await.unwrap(),
+        bed.adopt(&change, before, &by()).await.unwrap(),
         begun,
         "a later go"
     );
@@ -156,8 +162,12 @@ async fn a_plan_that_does_not_know_of_a_go_is_not_adopted() {
 async fn a_go_and_an_adoption_do_not_pass_each_other() {
     for go_is_first in [true, false] {
         let bed = Bed::new().await;
-        adopt(&bed, &plan("p-1", None, &[(1, 2)])).await;
-        let observed = bed.observed().await.unwrap();
+        let parent = plan("p-1", None, &[(1, 2)]);
+        adopt(&bed, &parent).await;
+        let basis = Basis {
+            parent: &parent,
+            observed: &bed.observed().await.unwrap(),
+        };
         let next = plan("p-2", Some("p-1"), &[(1, 3)]);
         let (by, start) = (by(), go(1, 2, 1));
         // Both stand in line behind this one, in the order wanted.
@@ -166,11 +176,11 @@ async fn a_go_and_an_adoption_do_not_pass_each_other() {
         lock.execute(&mut *gate).await.unwrap();
         let started = async {
             bed.waiting(if go_is_first { 0 } else { 1 }).await;
-            bed.record_start("p-1", &start).await.unwrap()
+            bed.record_start("p-1", 0, &start).await.unwrap()
         };
         let adopted = async {
             bed.waiting(if go_is_first { 1 } else { 0 }).await;
-            bed.adopt(&next, &observed, &by).await.unwrap()
+            bed.adopt(&next, basis, &by).await.unwrap()
         };
         let open = async {
             bed.waiting(2).await;
@@ -181,12 +191,45 @@ async fn a_go_and_an_adoption_do_not_pass_each_other() {
             assert!(matches!(started, StartRecord::Recorded(_)), "{started:?}");
             assert_eq!(adopted, Adoption::Begun { machine: name("m1") });
         } else {
-            assert_eq!(
-                (started, adopted),
-                (StartRecord::PlanSuperseded, Adoption::Adopted)
-            );
+            assert_eq!((started, adopted), (StartRecord::Superseded, Adoption::Adopted));
         }
     }
+}
+
+#[tokio::test]
+async fn a_bmc_that_changes_racks_rests_unless_the_hand_is_the_same() {
+    let bed = Bed::new().await;
+    let [a, b] = ["a", "b"].map(name);
+    let placed = |id: &str, parent: Option<&str>, rack: &str| {
+        let mut plan = plan(id, parent, &[(1, 1)]);
+        let machine = plan.machines.get_mut(&machine(1)).unwrap();
+        machine.rack = Some(name(rack));
+        machine.bmc = Some(BmcPlan {
+            driver: "ipmi".to_owned(),
+            address: "10.0.0.9".parse().unwrap(),
+            port: 623,
+            secret: None,
+        });
+        plan
+    };
+    adopt(&bed, &placed("p-1", None, "r1")).await;
+    for (rack, to) in [("r1", &a), ("r2", &a), ("r3", &b)] {
+        let wish = HandOver {
+            rack: &name(rack),
+            from: None,
+            to: Some(to),
+            silence: Duration::ZERO,
+        };
+        assert!(bed.hand_over_bmcs(&wish, &by()).await.unwrap());
+    }
+    let holder = async |rack: &str| bed.bmc_roles().await.unwrap()[&name(rack)].agent.clone();
+    adopt(&bed, &placed("p-2", Some("p-1"), "r2")).await;
+    assert_eq!(holder("r2").await, Some(a.clone()), "the same hand");
+    adopt(&bed, &placed("p-3", Some("p-2"), "r3")).await;
+    assert_eq!(holder("r3").await, None, "of b, and a may still act");
+    assert_eq!(holder("r2").await, Some(a), "what is left there is not touched");
+    adopt(&bed, &placed("p-4", Some("p-3"), "renamed")).await;
+    assert_eq!(holder("renamed").await, None, "a rack that nobody had");
 }
 
 #[tokio::test]

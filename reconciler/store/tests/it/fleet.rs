@@ -8,7 +8,7 @@ use rack_api::sync::{Spooled, SyncRequest};
 use reconciler_core::intent::{Intent, Wanted};
 use reconciler_core::observed::{Binding, BindingState};
 use reconciler_core::plan::{MachinePlan, Origin, Plan};
-use reconciler_store::{Adoption, By, Store, StoreError};
+use reconciler_store::{Adoption, Basis, By, Store, StoreError};
 use schema_ids::{BindingId, Generation, Incarnation, MachineId, Name, Timestamp, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,8 +102,12 @@ pub(crate) async fn adopt(store: &Store, plan: &Plan) {
 
 /// Adopts what was planned for the world as it is.
 pub(crate) async fn adoption(store: &Store, plan: &Plan) -> Result<Adoption, StoreError> {
-    let observed = store.observed().await?;
-    store.adopt(plan, &observed, &by()).await
+    let parent = store.adopted().await?;
+    let basis = Basis {
+        parent: &parent.unwrap_or_else(|| Plan::empty(name("lab"))),
+        observed: &store.observed().await?,
+    };
+    store.adopt(plan, basis, &by()).await
 }
 
 /// A sync of an agent that never got an answer before.
