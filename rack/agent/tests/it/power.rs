@@ -203,3 +203,22 @@ fn bmcs_are_left_alone_once_the_daemon_has_not_answered_for_a_lease() {
     rack.daemon.want(short(vec![power(2, PowerWanted::Off)]));
     rack.await_fact("powered off", done(2));
 }
+
+#[test]
+fn who_is_let_in_no_more_leaves_bmcs_alone_at_once() {
+    let rack = Rack::start(desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")));
+    let _sim = start_sim(&rack);
+    let mut long = wanted("secret", vec![power(1, PowerWanted::On)]);
+    let machine = long.config.machines.get_mut(&machine_id()).unwrap();
+    machine.bmc.as_mut().unwrap().lease_ms = 3_600_000;
+    rack.daemon.want(long);
+    rack.await_fact("powered on", done(1));
+    rack.daemon.revoke();
+    rack.await_log("the daemon takes no word of this agent any more: BMCs are left alone");
+    let word = fs::metadata(rack.path("state/desired.json")).unwrap();
+    assert_eq!(
+        word.permissions().mode() & 0o777,
+        0o600,
+        "the key of tokens is in it"
+    );
+}
