@@ -186,6 +186,12 @@ impl<'a> Filling<'a, '_> {
             &machine.wanted.intent,
             slot.map(|slot| slot.binding).or(bound.copied()),
         );
+        machine.leaving_since = leaving_since(
+            self.context.parent,
+            before,
+            self.slots.leaving.get(&id),
+            machine.wanted.generation,
+        );
         let newly = before.is_none_or(|before| before.wanted.generation != machine.wanted.generation);
         if decided.hurts && newly {
             self.hurt.insert(id);
@@ -289,6 +295,19 @@ fn kept(before: Option<&MachinePlan>, intent: &Intent, binding: Option<BindingId
         .map(Box::new)
 }
 
+/// Since which generation the binding that leaves does.
+fn leaving_since(
+    parent: &Plan,
+    before: Option<&MachinePlan>,
+    leaving: Option<&BindingId>,
+    generation: Generation,
+) -> Option<Generation> {
+    match parent.bindings.get(leaving?)?.state {
+        BindingState::Active => Some(generation),
+        BindingState::Leaving => before?.leaving_since,
+    }
+}
+
 /// Machines that git no longer names: a `removed` entry lets them go, nothing else does. One that is retired
 /// is forgotten with that entry.
 fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTreeMap<MachineId, MachinePlan> {
@@ -317,6 +336,8 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
         };
         let wanted = wanted(Some(before), intent);
         let kept = kept(Some(before), &wanted.intent, binding);
+        let leaves = slots.leaving.get(id);
+        let leaving_since = leaving_since(parent, Some(before), leaves, wanted.generation);
         let base = match retired {
             true => release::retire(fleet, before),
             false => before.clone(),
@@ -326,6 +347,7 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
             name: if removed { last.clone() } else { base.name },
             wanted,
             kept,
+            leaving_since,
             declared: false,
             blocked,
             inspected: context.observed.machines.get(id).and_then(|seen| seen.inspected),

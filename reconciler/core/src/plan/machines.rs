@@ -74,6 +74,7 @@ pub(super) fn declared<'a>(
             blocked: None,
             outdated: BTreeSet::new(),
             kept: None,
+            leaving_since: None,
         };
         Some((id, plan))
     });

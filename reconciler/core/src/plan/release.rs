@@ -87,7 +87,9 @@ impl Ground<'_> {
         let seen = self.observed.machines.get(machine);
         self.erase(id, machine)
             .zip(seen)
-            .is_some_and(|((_, erase), seen)| erased_for(erase, &seen.erased).is_some())
+            .is_some_and(|((machine, erase), seen)| {
+                erased_for(erase, machine.leaving_since, &seen.erased).is_some()
+            })
     }
 
     /// Whether erasing may have begun; where nobody can tell, it has.

@@ -13,7 +13,7 @@ use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::{Desired, Plan, plan};
 use schema_fleet::{Fleet, SourceFile};
-use schema_ids::{Incarnation, MachineId, Timestamp, Uuid};
+use schema_ids::{DiskId, Generation, Incarnation, MachineId, Timestamp, Uuid};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -48,6 +48,9 @@ struct Step {
     /// Erased now, all disks as the adopted plan wants it, and looked at.
     #[serde(default)]
     erased: Vec<String>,
+    /// On record as erased by a job of this generation, all disks that the adopted plan erases.
+    #[serde(default)]
+    recorded: BTreeMap<String, u64>,
     /// Addresses of strangers.
     #[serde(default)]
     in_use: Vec<std::net::IpAddr>,
@@ -287,40 +290,40 @@ impl World {
     /// Every disk is on record, and the job's inventory finds it blank.
     pub(crate) fn erase(&mut self, id: MachineId) {
         self.begin(id);
+        let erased = self.record(id, self.parent.machines[&id].wanted.generation);
+        let at = self.observed.at;
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        let inventory = seen.inventory.as_mut().unwrap();
+        for found in &mut inventory.disks {
+            if found.id.as_ref().is_some_and(|disk| erased.contains(disk)) {
+                found.content = schema_ids::ContentId::Blank;
+            }
+        }
+        (seen.installed, seen.inspected) = (None, Some(at));
+    }
+
+    /// Every disk that is to be erased is on record, by a job of this generation.
+    fn record(&mut self, id: MachineId, generation: Generation) -> Vec<DiskId> {
         let machine = &self.parent.machines[&id];
         let Intent::Released(erase) = &machine.wanted.intent else {
             panic!("{} is not to be erased", machine.name);
         };
-        let at = self.observed.at;
+        let since = self.observed.at;
         let seen = self.observed.machines.get_mut(&id).unwrap();
-        let inventory = seen.inventory.as_mut().unwrap();
         for disk in &erase.disks {
-            let record = Erasure {
+            let value = Erasure {
                 job: JobRef {
                     machine: id,
-                    generation: machine.wanted.generation,
+                    generation,
                     attempt: 1,
                 },
                 binding: erase.binding,
                 method: "quick".to_owned(),
                 sample: "zeros".to_owned(),
             };
-            seen.erased.insert(
-                disk.disk.clone(),
-                Seen {
-                    value: record,
-                    since: at,
-                },
-            );
-            for found in inventory
-                .disks
-                .iter_mut()
-                .filter(|found| found.id.as_ref() == Some(&disk.disk))
-            {
-                found.content = schema_ids::ContentId::Blank;
-            }
+            seen.erased.insert(disk.disk.clone(), Seen { value, since });
         }
-        (seen.installed, seen.inspected) = (None, Some(at));
+        erase.disks.iter().map(|disk| disk.disk.clone()).collect()
     }
 }
 
@@ -516,6 +519,9 @@ fn run(case: &Case) -> String {
         }
         for name in &step.erased {
             world.erase(id(&world, name));
+        }
+        for (name, generation) in &step.recorded {
+            world.record(id(&world, name), Generation(*generation));
         }
         world.observed.addresses_in_use = step.in_use.iter().map(|address| (*address, None)).collect();
         let new = world.plan(fleet);
