@@ -6,7 +6,6 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::claim::Claims;
 use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
-use crate::plan::moved::Moves;
 use crate::plan::slots::Slots;
 use crate::plan::written::{Written, written};
 use crate::plan::{Blocked, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
@@ -335,10 +334,9 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
     let Context { fleet, parent, .. } = context;
     let claimed: BTreeSet<&MachineId> = claims.by_name.values().collect();
     let gone = parent.machines.iter().filter(|(id, _)| !claimed.contains(id));
-    let moves = Moves::of_machines(fleet);
     let row = |(id, before): (&MachineId, &MachinePlan)| {
-        let (last, _) = moves.last(&before.name);
-        let removed = fleet.removed_machines.contains_key(last);
+        let name = claims.names.get(id).unwrap_or(&before.name);
+        let removed = fleet.removed_machines.contains_key(name);
         let leaving = slots.leaving.get(id).copied();
         let binding = slots.bound.get(id).copied().or(leaving);
         let decided = leaving.and_then(|binding| release::decide(context, *id, &before.name, binding));
@@ -366,7 +364,7 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
         };
         let machine = MachinePlan {
             // What is removed is called as its entry calls it.
-            name: if removed { last.clone() } else { base.name },
+            name: if removed { name.clone() } else { base.name },
             wanted,
             kept,
             leaving_since,

@@ -11,8 +11,8 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::contents::Question;
 use crate::plan::counted;
 use crate::plan::deployment::{Context, Decided, last_deploy, unshown};
-use crate::plan::moved::Moves;
-use crate::plan::written::{Written, is_left_by, written};
+use crate::plan::moved::Names;
+use crate::plan::written::{Written, is_left_by, marked, written};
 use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan, digest};
 use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod};
 use schema_fleet::{DiskFate, Fleet};
@@ -38,6 +38,8 @@ pub(super) struct Ground<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) observed: &'a Observed,
     pub(super) parent: &'a Plan,
+    /// What git calls the parent's machines now.
+    pub(super) names: &'a Names,
 }
 
 impl Ground<'_> {
@@ -45,9 +47,7 @@ impl Ground<'_> {
     pub(super) fn turn(&self, id: &BindingId, binding: &Binding, git: InGit) -> Turn {
         match (binding.state, self.fate(binding, git.removed)) {
             (_, Some(DiskFate::Retain)) => Turn::Ends,
-            (BindingState::Active, Some(DiskFate::Quick)) if self.is_unwritten(&binding.machine) => {
-                Turn::Ends
-            }
+            (BindingState::Active, Some(DiskFate::Quick)) if self.is_unwritten(id, binding) => Turn::Ends,
             (BindingState::Active, Some(DiskFate::Quick)) => Turn::Leaves,
             (BindingState::Active, None) => Turn::Stays,
             (BindingState::Leaving, _) if self.is_over(id, &binding.machine) => Turn::IsOver,
@@ -57,17 +57,20 @@ impl Ground<'_> {
         }
     }
 
-    /// Whether nothing was ever written to the machine.
-    pub(super) fn is_unwritten(&self, machine: &MachineId) -> bool {
-        let seen = self.observed.machines.get(machine);
-        seen.is_none_or(|seen| !seen.ever_written && seen.installed.is_none())
+    /// Whether nothing was ever written to the binding's machine. What the database does not know, since it comes
+    /// from a backup, the disks may say.
+    pub(super) fn is_unwritten(&self, id: &BindingId, binding: &Binding) -> bool {
+        let seen = self.observed.machines.get(&binding.machine);
+        seen.is_none_or(|seen| {
+            let inventory = seen.inventory.as_ref();
+            let is_marked = inventory.is_some_and(|inventory| marked(inventory, *id).next().is_some());
+            !seen.ever_written && seen.installed.is_none() && !is_marked
+        })
     }
 
     /// The word on a machine counts before that on its deployment.
     fn fate(&self, binding: &Binding, removed: bool) -> Option<DiskFate> {
-        let moves = Moves::of_machines(self.fleet);
-        let machine = self.parent.machines.get(&binding.machine);
-        let name = machine.map(|machine| moves.last(&machine.name).0);
+        let name = self.names.get(&binding.machine);
         let removed = name.filter(|_| removed);
         let of_machine = removed.and_then(|name| self.fleet.removed_machines.get(name));
         let of_deployment = self.fleet.removed_deployments.get(&binding.deployment);
@@ -93,14 +96,18 @@ impl Ground<'_> {
             })
     }
 
-    /// Whether erasing may have begun; where nobody can tell, it has.
+    /// Whether erasing may have begun: since the binding leaves, a disk of it is on record, or a go. Where nobody
+    /// can tell, it has.
     fn is_begun(&self, id: &BindingId, machine: &MachineId) -> bool {
         let seen = self.observed.machines.get(machine);
         self.erase(id, machine)
             .zip(seen)
             .is_none_or(|((machine, _), seen)| {
-                seen.written_in
-                    .is_some_and(|written| written >= machine.wanted.generation)
+                let records = seen.erased.values().map(|seen| &seen.value);
+                let mut own = records.filter(|record| record.binding == *id);
+                let since = machine.leaving_since;
+                own.any(|record| Some(record.job.generation) >= since)
+                    || (seen.written_in.is_some() && seen.written_in >= since)
             })
     }
 }
@@ -223,8 +230,15 @@ fn walked(
     let earlier = written
         .iter()
         .map(|(disk, written)| (disk, written.size_bytes, &written.agreed));
+    let seen = question.observed.machines.get(&question.id);
+    let inventory = seen.and_then(|seen| seen.inventory.as_ref());
+    let found = inventory
+        .into_iter()
+        .flat_map(|inventory| marked(inventory, question.binding))
+        // What nobody told of is there: a person has to agree to it.
+        .map(|(disk, size_bytes)| (disk, size_bytes, &ContentId::Blank));
     let mut walked: Vec<Known> = Vec::new();
-    for (disk, size_bytes, agreed) in stands.chain(planned).chain(earlier) {
+    for (disk, size_bytes, agreed) in stands.chain(planned).chain(earlier).chain(found) {
         if walked.iter().all(|known| known.disk != *disk) {
             walked.push(Known {
                 disk: disk.clone(),

@@ -9,6 +9,7 @@ use crate::observed::ObservedMachine;
 use crate::plan::MachinePlan;
 use crate::plan::contents::Question;
 use crate::plan::deployment::{Context, last_deploy};
+use rack_api::inventory::Inventory;
 use schema_ids::{BindingId, ContentId, DiskId, Generation, MachineId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -120,4 +121,12 @@ pub(super) fn is_left_by(content: &ContentId, binding: BindingId, written: Optio
         }
         ContentId::Blank | ContentId::Foreign(_) => false,
     }
+}
+
+/// The disks that carry a marker of this binding, with their sizes.
+pub(super) fn marked(inventory: &Inventory, binding: BindingId) -> impl Iterator<Item = (&DiskId, u64)> {
+    let is_own =
+        move |content: &ContentId| matches!(content, ContentId::Marker { binding: of, .. } if *of == binding);
+    let disks = inventory.disks.iter().filter(move |disk| is_own(&disk.content));
+    disks.filter_map(|disk| Some((disk.id.as_ref()?, disk.size_bytes)))
 }
