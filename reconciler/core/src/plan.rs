@@ -21,6 +21,9 @@ mod network;
 mod release;
 mod required;
 mod slots;
+mod written;
+
+pub use written::Written;
 
 use crate::condition::Condition;
 use crate::intent::Wanted;
@@ -144,6 +147,10 @@ pub struct MachinePlan {
     /// erased for another reason. Plans of before this was written down have none, and count every record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaving_since: Option<Generation>,
+    /// The disks that its binding had begun to write when it was last told something else. Plans of before this
+    /// was written down have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub written: BTreeMap<DiskId, Written>,
 }
 
 impl MachinePlan {

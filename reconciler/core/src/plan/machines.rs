@@ -75,6 +75,7 @@ pub(super) fn declared<'a>(
             outdated: BTreeSet::new(),
             kept: None,
             leaving_since: None,
+            written: BTreeMap::new(),
         };
         Some((id, plan))
     });

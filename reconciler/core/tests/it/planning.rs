@@ -51,6 +51,12 @@ struct Step {
     /// On record as erased by a job of this generation, all disks that the adopted plan erases.
     #[serde(default)]
     recorded: BTreeMap<String, u64>,
+    /// Disks on record as erased by the release that is under way, and not looked at since.
+    #[serde(default)]
+    partly_erased: BTreeMap<String, Vec<DiskId>>,
+    /// Of which the database lost what was written, and by whom: it comes from a backup.
+    #[serde(default)]
+    forgotten: Vec<String>,
     /// Addresses of strangers.
     #[serde(default)]
     in_use: Vec<std::net::IpAddr>,
@@ -60,6 +66,9 @@ struct Step {
     /// Machines whose whole intent is of interest.
     #[serde(default)]
     detail: Vec<String>,
+    /// Machines whose disks, all that are bound, are of interest.
+    #[serde(default)]
+    bound: Vec<String>,
     /// Machines whose network is of interest.
     #[serde(default)]
     network: Vec<String>,
@@ -155,10 +164,14 @@ impl SeenMachine {
     }
 }
 
-/// The text with the first binding of the plan for `OWN`.
+/// The text with the first binding of the plan for `OWN`, and the one of a machine for `OF-` and its name.
 fn own(plan: &Plan, text: &str) -> String {
     let own = plan.bindings.keys().next().map(ToString::to_string);
-    text.replace("OWN", &own.unwrap_or_default())
+    let text = text.replace("OWN", &own.unwrap_or_default());
+    plan.bindings.iter().fold(text, |text, (id, binding)| {
+        let name = &plan.machines[&binding.machine].name;
+        text.replace(&format!("OF-{name}"), &id.to_string())
+    })
 }
 
 /// A fleet of `base.toml`, the fleet object's fields and what a case adds.
@@ -302,6 +315,23 @@ impl World {
         (seen.installed, seen.inspected) = (None, Some(at));
     }
 
+    /// Some disks are on record, then the power fails: nobody looked at them.
+    fn erase_some(&mut self, id: MachineId, disks: &[DiskId]) {
+        self.begin(id);
+        let before = self.observed.machines[&id].erased.clone();
+        self.record(id, self.parent.machines[&id].wanted.generation);
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        seen.erased
+            .retain(|disk, _| before.contains_key(disk) || disks.contains(disk));
+        let stands = |installed: &InstalledBinding| disks.iter().all(|disk| !installed.disks.contains(disk));
+        seen.installed = seen.installed.take().filter(stands);
+    }
+
+    fn forget(&mut self, id: MachineId) {
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        (seen.ever_written, seen.written_in, seen.installed) = (false, None, None);
+    }
+
     /// Every disk that is to be erased is on record, by a job of this generation.
     fn record(&mut self, id: MachineId, generation: Generation) -> Vec<DiskId> {
         let machine = &self.parent.machines[&id];
@@ -397,6 +427,15 @@ fn describe(plan: &Plan, step: &Step) -> String {
             serde_json::to_string_pretty(&machine.wanted.intent).unwrap()
         )
         .unwrap();
+    }
+    for name in &step.bound {
+        let (id, _) = plan.machine(name).unwrap();
+        let own = plan.bindings.values().filter(|binding| binding.machine == id);
+        let disks: Vec<&str> = own
+            .flat_map(|binding| &binding.disks)
+            .map(|disk| disk.as_str())
+            .collect();
+        writeln!(text, "  bound of {name}: {}", disks.join(", ")).unwrap();
     }
     for name in &step.network {
         let (_, machine) = plan.machine(name).unwrap();
@@ -522,6 +561,12 @@ fn run(case: &Case) -> String {
         }
         for (name, generation) in &step.recorded {
             world.record(id(&world, name), Generation(*generation));
+        }
+        for (name, disks) in &step.partly_erased {
+            world.erase_some(id(&world, name), disks);
+        }
+        for name in &step.forgotten {
+            world.forget(id(&world, name));
         }
         world.observed.addresses_in_use = step.in_use.iter().map(|address| (*address, None)).collect();
         let new = world.plan(fleet);

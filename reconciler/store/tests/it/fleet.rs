@@ -77,6 +77,7 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         outdated: BTreeSet::new(),
         kept: None,
         leaving_since: None,
+        written: BTreeMap::new(),
     }
 }
 
