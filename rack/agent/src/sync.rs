@@ -123,7 +123,7 @@ impl Sync {
                     underway.request = None;
                     if matches!(&answer, Err(error) if error.is_forbidden()) && self.lease.take().is_some() {
                         tracing::warn!("the daemon takes no word of this agent any more: BMCs are left alone");
-                        self.serve().await;
+                        self.serve(&mut underway).await;
                     }
                     Some(heard(answer, &mut underway.silent))
                 }
