@@ -45,13 +45,14 @@ const LOOK: &str = "findmnt --noheadings --output SOURCE,FSTYPE /; \
     lsblk --noheadings --inverse --list --output TYPE,SERIAL $(findmnt --noheadings --output SOURCE /); \
     findmnt --noheadings --output SOURCE,FSTYPE /srv; cat /proc/swaps";
 
-/// Both disks for themselves, with another filesystem each and swap.
+/// Both disks for themselves, with another filesystem each and swap: one with more partitions than in the mirror, one
+/// with fewer.
 const APART: &str = r#"select.os = { serial = ["muster-disk-0"] }
 select.more = { serial = ["muster-disk-1"] }
 partition = [
     { id = "bios", on = "os", size = "1MiB", type = "bios" },
+    { id = "swap", on = "os", size = "512MiB", type = "swap" },
     { id = "root", on = "os", size = "rest" },
-    { id = "swap", on = "more", size = "512MiB", type = "swap" },
     { id = "srv", on = "more", size = "rest" },
 ]
 filesystem = [
@@ -153,6 +154,7 @@ impl Stage {
         // Its firmware has hardly begun: all that wrote so far is muster's.
         life.by_hand("power 0")?;
         untouched(life, &theirs, console)?;
+        no_step_failed(life)?;
         life.by_hand("power 1")?;
         life.until("deployed", &mut Faults::default())?;
         self.runs(life)
@@ -192,6 +194,15 @@ impl Stage {
             return Ok(());
         }
         disproved(format!("it was not heard from {}:\n{why}", self.root))
+    }
+}
+
+/// Each job so far was done by its first try.
+fn no_step_failed(life: &Life<'_>) -> Result<()> {
+    let log = life.programs.muster(&["log", &life.spec.name, "--since", "6h"])?;
+    match log.lines().find(|line| line.contains(" FAILED, ")) {
+        None => Ok(()),
+        Some(line) => disproved(format!("a step failed: {line}")),
     }
 }
 
