@@ -22,6 +22,8 @@ use std::time::Duration;
 const THEIRS: &str = "someone-elses";
 const THEIR_BAY: usize = 2;
 const THEIR_BYTES: u64 = 7 << 30;
+/// A life is over in less.
+pub(super) const WHOLE_LIFE: &str = "6h";
 /// sfdisk and cmp on sparse files.
 const SHORT: Duration = Duration::from_secs(120);
 
@@ -63,7 +65,7 @@ filesystem = [
 "#;
 
 /// One system of this life.
-struct Stage {
+pub(super) struct Stage {
     branch: &'static str,
     message: &'static str,
     layout: fn(&str) -> Result<String>,
@@ -77,7 +79,7 @@ struct Stage {
 
 const MARKED: &str = "muster:installed:";
 
-const ONE_DISK: Stage = Stage {
+pub(super) const ONE_DISK: Stage = Stage {
     branch: "one-disk",
     message: "Put Debian 12 on one disk",
     layout: |text| Ok(text.to_owned()),
@@ -140,7 +142,7 @@ pub(crate) fn live(life: &Life<'_>, from: Option<Point>) -> Result<()> {
 
 impl Stage {
     /// Proposed, shown, merged, carried out and looked at.
-    fn become_of(&self, life: &Life<'_>) -> Result<()> {
+    pub(super) fn become_of(&self, life: &Life<'_>) -> Result<()> {
         println!("──── {}", self.message);
         let repository = &life.fleet.repository;
         repository.propose(self.branch, &(self.layout)(life.fleet.text())?, self.message)?;
@@ -199,7 +201,9 @@ impl Stage {
 
 /// Each job so far was done by its first try.
 fn no_step_failed(life: &Life<'_>) -> Result<()> {
-    let log = life.programs.muster(&["log", &life.spec.name, "--since", "6h"])?;
+    let log = life
+        .programs
+        .muster(&["log", &life.spec.name, "--since", WHOLE_LIFE])?;
     match log.lines().find(|line| line.contains(" FAILED, ")) {
         None => Ok(()),
         Some(line) => disproved(format!("a step failed: {line}")),
@@ -211,7 +215,7 @@ fn disproved<T>(text: impl Into<String>) -> Result<T> {
 }
 
 /// Somebody uses the third disk, with the tools of the installed system; then the machine is switched off.
-fn put_theirs(life: &Life<'_>) -> Result<()> {
+pub(super) fn put_theirs(life: &Life<'_>) -> Result<()> {
     life.switch_off()?;
     let mut sfdisk = Command::new("sh");
     sfdisk.args([
@@ -228,14 +232,14 @@ fn put_theirs(life: &Life<'_>) -> Result<()> {
 }
 
 /// A copy of the third disk as it is now.
-fn keep_theirs(life: &Life<'_>) -> Result<PathBuf> {
+pub(super) fn keep_theirs(life: &Life<'_>) -> Result<PathBuf> {
     let kept = life.rack.run.path("theirs.raw");
     copy::any(&life.disk(THEIR_BAY), &kept)?;
     Ok(kept)
 }
 
 /// The third disk is as it was to the byte, and nobody spoke of what is on it.
-fn untouched(life: &Life<'_>, kept: &Path, console_before: usize) -> Result<()> {
+pub(super) fn untouched(life: &Life<'_>, kept: &Path, console_before: usize) -> Result<()> {
     let disk = life.disk(THEIR_BAY);
     let mut cmp = Command::new("cmp");
     let same = program::outcome(cmp.arg("--silent").args([disk.as_path(), kept]), SHORT)?;
