@@ -16,6 +16,7 @@ mod patience;
 pub(crate) mod proof;
 mod reboots;
 mod release;
+mod two_agents;
 mod uefi;
 mod used_disks;
 mod watch;
@@ -93,6 +94,8 @@ pub(crate) enum Kind {
     /// Its deployment is removed and what it wrote is erased, with a power cut in the middle, beside a disk that is
     /// somebody's.
     Release,
+    /// Two rack agents on its link; the one that answers a boot is killed in the middle of it.
+    TwoAgents,
 }
 
 /// Programs are started from the run's own directory.
@@ -107,9 +110,13 @@ fn machine(kind: Kind) -> MachineSpec {
         bytes: 6 << 30,
     };
     let disks = match kind {
-        Kind::Plain | Kind::Faults | Kind::Network | Kind::Uefi | Kind::UefiHttp | Kind::SecureBoot => {
-            vec![os]
-        }
+        Kind::Plain
+        | Kind::Faults
+        | Kind::Network
+        | Kind::Uefi
+        | Kind::UefiHttp
+        | Kind::SecureBoot
+        | Kind::TwoAgents => vec![os],
         Kind::Disks => vec![os, disks::data()],
         Kind::Mirror | Kind::KernelUpgrade | Kind::UefiMirror => vec![os.clone(), mirror::other(&os)],
         Kind::UsedDisks | Kind::Release => {
@@ -128,7 +135,8 @@ fn machine(kind: Kind) -> MachineSpec {
         | Kind::Network
         | Kind::UsedDisks
         | Kind::KernelUpgrade
-        | Kind::Release => Firmware::Bios,
+        | Kind::Release
+        | Kind::TwoAgents => Firmware::Bios,
     };
     let mut nics = vec![NicSpec {
         mac: "52:54:00:77:00:01".to_owned(),
@@ -204,6 +212,7 @@ fn live(
         Kind::Plain | Kind::Faults | Kind::UsedDisks | Kind::Release => {
             Fleet::create(rack, spec, &example, built)?
         }
+        Kind::TwoAgents => Fleet::create(rack, spec, &example, built)?.with(two_agents::fleet)?,
         Kind::Disks => Fleet::create(rack, spec, &example, built)?.with(disks::layout)?,
         Kind::Mirror | Kind::KernelUpgrade => {
             Fleet::create(rack, spec, &example, built)?.with(mirror::layout)?
@@ -237,6 +246,7 @@ fn live(
         Kind::UsedDisks => used_disks::live(&life, wish.from),
         Kind::KernelUpgrade => kernel_upgrade::live(&life, wish.from),
         Kind::Release => release::live(&life, wish.from),
+        Kind::TwoAgents => two_agents::live(&life),
     }
 }
 

@@ -197,7 +197,7 @@ impl Faults {
     }
 
     fn start_what_ended(&mut self, life: &Life<'_>, service: &Service, before: &Moment) -> Result<()> {
-        if !service.has_ended()? {
+        if service.is_killed() || !service.has_ended()? {
             return Ok(());
         }
         let place = self.next_failpoint(life, service);
