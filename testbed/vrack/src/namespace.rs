@@ -11,8 +11,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// `ip` answers in milliseconds; a loaded host gets ten seconds.
-const IP_MAX: Duration = Duration::from_secs(10);
+/// `ip` answers in milliseconds; a loaded host gets a minute.
+const IP_MAX: Duration = Duration::from_secs(60);
 
 /// The bridge that all machines are on.
 pub(crate) const BRIDGE: &str = "br0";
