@@ -97,6 +97,11 @@ pub(crate) fn create_beside(first: &str, name: &str, address: (Ipv4Addr, u8)) ->
     )
 }
 
+/// Pulls the cable of the host beside, or plugs it in again.
+pub(crate) fn cable_beside(first: &str, state: &str) -> Result<()> {
+    lines(first, &[format!("link set beside {state}")])
+}
+
 /// Plugs so many strangers into the link, `c0` and on: interfaces without an address, which do not answer for those of
 /// the host that they are on.
 pub(crate) fn plug_strangers(name: &str, count: usize) -> Result<()> {

@@ -94,7 +94,7 @@ pub(crate) enum Kind {
     /// Its deployment is removed and what it wrote is erased, with a power cut in the middle, beside a disk that is
     /// somebody's.
     Release,
-    /// Two rack agents on its link; the one that answers a boot is killed in the middle of it.
+    /// Two rack agents on its link; the one that answers a boot, and has the BMC, is killed in the middle of it.
     TwoAgents,
 }
 
