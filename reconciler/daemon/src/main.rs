@@ -5,6 +5,7 @@
 //! instruction; several may run on one database.
 
 mod agents;
+mod body;
 mod certificates;
 mod control;
 mod daemon;

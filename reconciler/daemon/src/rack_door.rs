@@ -2,6 +2,7 @@
 //!
 //! Every answer is made from the store at that moment; nothing is remembered of an agent here.
 
+use crate::body::Timely;
 use crate::daemon::Daemon;
 use crate::enrolment::{self, Agent};
 use crate::failpoint;
@@ -85,7 +86,7 @@ pub(crate) fn unavailable(error: &StoreError) -> Response {
 async fn sync(
     State(daemon): State<Arc<Daemon>>,
     Extension(agent): Extension<Agent>,
-    Json(request): Json<SyncRequest>,
+    Timely(request): Timely<SyncRequest>,
 ) -> Response {
     if request.agent != agent.name {
         let reason = format!("this key is {}'s, not {}'s\n", agent.name, request.agent);
@@ -309,7 +310,7 @@ fn ground<'a>(loaded: &'a Loaded, agent: &Name, id: MachineId) -> Option<Ground<
 async fn boot_go(
     State(daemon): State<Arc<Daemon>>,
     Extension(Agent { name: agent, .. }): Extension<Agent>,
-    Json(request): Json<BootGoRequest>,
+    Timely(request): Timely<BootGoRequest>,
 ) -> Response {
     match world::load(&daemon).await {
         Ok(loaded) => {
@@ -326,7 +327,7 @@ async fn boot_go(
 async fn go(
     State(daemon): State<Arc<Daemon>>,
     Extension(Agent { name: agent, .. }): Extension<Agent>,
-    Json(request): Json<GoRequest>,
+    Timely(request): Timely<GoRequest>,
 ) -> Response {
     match answer_go(&daemon, &agent, &request).await {
         Ok(answer) => Json(answer).into_response(),

@@ -29,7 +29,7 @@ use schema_ids::{Digest, Timestamp};
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs,
     path::Path as FilePath,
     sync::{Arc, LazyLock, Mutex, mpsc},
     thread::JoinHandle,
@@ -101,17 +101,13 @@ impl Daemon {
     /// Listens in a namespace until dropped.
     pub(crate) fn listen(self: &Arc<Self>, namespace: &str, certificates: &FilePath) -> Listening {
         let tls = TlsAcceptor::from(Arc::new(server_config(certificates)));
-        let namespace = File::open(format!("/run/netns/{namespace}")).unwrap();
+        let namespace = namespace.to_owned();
         let (stop, mut stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let daemon = Arc::clone(self);
         let thread = std::thread::spawn(move || {
             // Only this thread moves into the namespace; its sockets stay there.
-            rustix::thread::move_into_link_name_space(
-                std::os::fd::AsFd::as_fd(&namespace),
-                Some(rustix::thread::LinkNameSpaceType::Network),
-            )
-            .unwrap();
+            crate::rack::enter(&namespace);
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
