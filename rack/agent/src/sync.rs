@@ -121,6 +121,10 @@ impl Sync {
                 }
                 answer = answered(&mut underway.request) => {
                     underway.request = None;
+                    if matches!(&answer, Err(error) if error.is_forbidden()) && self.lease.take().is_some() {
+                        tracing::warn!("the daemon takes no word of this agent any more: BMCs are left alone");
+                        self.serve().await;
+                    }
                     Some(heard(answer, &mut underway.silent))
                 }
                 () = lease_over(self.lease) => {

@@ -214,6 +214,7 @@ async fn desired(daemon: &Daemon, agent: &Name) -> Result<Option<(Digest, Desire
         .filter(|(_, machine)| machine.ever_written)
         .map(|(id, _)| *id)
         .collect();
+    let token_key = daemon.store.token_key().await?;
     let secrets = credentials(daemon, plan.commit.as_deref()).await;
     let inputs = rack::Inputs {
         plan: &plan,
@@ -222,7 +223,7 @@ async fn desired(daemon: &Daemon, agent: &Name) -> Result<Option<(Digest, Desire
         written: &written,
         secrets: &secrets,
         bmc_times: daemon.bmc_times,
-        token_key: &daemon.identity.token_key,
+        token_key: &token_key,
     };
     let desired = rack::desired(&inputs, agent);
     let bytes = serde_json::to_vec(&desired).expect("messages are plain data and always serialise");
@@ -370,8 +371,10 @@ async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result
             at: loaded.now,
             refused,
         };
+        // The one before the next; nought where none was given.
+        let newest = ground.facts.next_number() - 1;
         failpoint::reach("go");
-        match daemon.store.record_start(&loaded.plan.id, &start).await? {
+        match daemon.store.record_start(&loaded.plan.id, newest, &start).await? {
             StartRecord::Recorded(recorded) => {
                 tracing::info!(%machine, generation = request.job.generation.0, attempt = request.job.attempt,
                     refused = ?recorded.refused, "a machine asked to write");
@@ -385,7 +388,7 @@ async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result
                     verdict,
                 });
             }
-            StartRecord::PlanSuperseded => {}
+            StartRecord::Superseded => {}
         }
     }
 }

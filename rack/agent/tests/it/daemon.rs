@@ -56,6 +56,7 @@ pub(crate) struct Known {
     /// Requests refused since their numbers were taken; absent where that is a fault of the agent's.
     pub(crate) refusals: Option<u32>,
     pub(crate) boot_go: bool,
+    revoked: bool,
     pub(crate) artefacts: BTreeMap<Digest, Vec<u8>>,
     pub(crate) artefact_fetches: u32,
     /// What the agents claimed to have seen, for the assertions.
@@ -88,6 +89,12 @@ impl Daemon {
     pub(crate) fn facts(&self) -> Vec<FactBody> {
         let state = self.state.lock().unwrap();
         state.facts.values().map(|fact| fact.body.clone()).collect()
+    }
+
+    /// Lets the agents in no more.
+    pub(crate) fn revoke(&self) {
+        self.state.lock().unwrap().revoked = true;
+        self.changed.notify_waiters();
     }
 
     /// Keeps an artefact and gives its digest.
@@ -151,7 +158,10 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .with_state(daemon)
 }
 
-async fn sync(State(daemon): State<Arc<Daemon>>, Json(request): Json<SyncRequest>) -> impl IntoResponse {
+async fn sync(
+    State(daemon): State<Arc<Daemon>>,
+    Json(request): Json<SyncRequest>,
+) -> axum::response::Response {
     let wait = Duration::from_millis(request.wait_ms);
     let changed = daemon.changed.notified();
     let answer = daemon.answer(&request);
@@ -161,6 +171,9 @@ async fn sync(State(daemon): State<Arc<Daemon>>, Json(request): Json<SyncRequest
         return told(answer);
     }
     let _ = tokio::time::timeout(wait, changed).await;
+    if daemon.state.lock().unwrap().revoked {
+        return (StatusCode::FORBIDDEN, "this key was revoked\n").into_response();
+    }
     told(daemon.answer(&request))
 }
 

@@ -249,3 +249,22 @@ fn killed_before_the_end_of_an_order_is_on_disk_it_is_told_after_all() {
     rack.restart_failed("end");
     rack.await_fact("powered on", done(1));
 }
+
+#[test]
+fn who_is_let_in_no_more_leaves_bmcs_alone_at_once() {
+    let rack = Rack::start(desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")));
+    let _sim = start_sim(&rack);
+    let mut long = wanted("secret", vec![power(1, PowerWanted::On)]);
+    let machine = long.config.machines.get_mut(&machine_id()).unwrap();
+    machine.bmc.as_mut().unwrap().lease_ms = 3_600_000;
+    rack.daemon.want(long);
+    rack.await_fact("powered on", done(1));
+    rack.daemon.revoke();
+    rack.await_log("the daemon takes no word of this agent any more: BMCs are left alone");
+    let word = fs::metadata(rack.path("state/desired.json")).unwrap();
+    assert_eq!(
+        word.permissions().mode() & 0o777,
+        0o600,
+        "the key of tokens is in it"
+    );
+}
