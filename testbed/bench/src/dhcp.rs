@@ -5,6 +5,7 @@
 
 use crate::bed::{Bed, CLIENT, SERVER};
 use crate::error::{BenchError, Result, failed};
+use crate::load::Size;
 use crate::peer::Peers;
 use crate::rackd;
 use crate::server::Server;
@@ -19,9 +20,10 @@ const LOADS: [u32; 3] = [500, 2000, 8000];
 const SERVERS: [&str; 2] = ["muster-rackd", "Kea 2.2"];
 
 /// Measures, and prints as it goes.
-pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) -> Result<String> {
+pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, size: Size) -> Result<String> {
     let mut samples = Rounds::default();
-    for round in 1..=rounds {
+    let seconds = size.count(SECONDS);
+    for round in 1..=size.rounds {
         for (load, rate) in LOADS.into_iter().enumerate() {
             for (number, name) in SERVERS.into_iter().enumerate() {
                 // Held for its drop, which stops the played daemon.
@@ -33,10 +35,10 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) 
                     theirs.insert(peers.kea(bed)?)
                 };
                 let before = server.cpu();
-                let acknowledged = exchange(bed, peers, name, rate)?;
+                let acknowledged = exchange(bed, peers, name, (rate, seconds))?;
                 let cpu = server.cpu() - before;
                 let sample = Sample {
-                    rate: acknowledged as f64 / SECONDS as f64,
+                    rate: acknowledged as f64 / seconds as f64,
                     cpu: cpu.as_secs_f64() * 1e6 / acknowledged as f64,
                 };
                 eprintln!(
@@ -55,16 +57,16 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) 
         rate: "exchanges/s",
         cpu: "CPU us/exchange",
     };
-    Ok(format!("### DHCP, full exchanges\n\n{}", samples.table(&words)))
+    Ok(format!("### DHCP, full exchanges\n\n{}", samples.table(&words)?))
 }
 
-/// Offers exchanges at a rate; gives how many were acknowledged.
-fn exchange(bed: &Bed, peers: &Peers, server: &str, rate: u32) -> Result<u64> {
+/// Offers exchanges at a rate for so many seconds; gives how many were acknowledged.
+fn exchange(bed: &Bed, peers: &Peers, server: &str, (rate, seconds): (u32, u64)) -> Result<u64> {
     let command = bed.client(&peers.program("perfdhcp"));
     let output = peers
         .with_libraries(command)
         .args(["-4", "-g", "single", "-r", &rate.to_string(), "-R", "60000"])
-        .args(["-b", "mac=00:0c:01:00:00:00", "-p", &SECONDS.to_string()])
+        .args(["-b", "mac=00:0c:01:00:00:00", "-p", &seconds.to_string()])
         .args(["-d", "1", "-l", &CLIENT.to_string(), &SERVER.to_string()])
         .output()
         .map_err(failed("run perfdhcp"))?;

@@ -3,7 +3,7 @@
 use crate::bed::Bed;
 use crate::error::{Result, failed};
 use crate::http_client;
-use crate::load;
+use crate::load::{self, Size, mib};
 use crate::peer::Peers;
 use crate::rackd;
 use crate::server::Server;
@@ -21,20 +21,22 @@ const LENGTH: u64 = 256 << 20;
 /// Clients, and how much of the file each reads: a round is 1 to 5 GiB.
 const LOADS: [(usize, u64); 3] = [(1, 256 << 20), (20, 256 << 20), (100, 40 << 20)];
 /// One client reads the file that often.
-const TIMES: [usize; 3] = [8, 1, 1];
+const TIMES: [u32; 3] = [8, 1, 1];
 const SERVERS: [&str; 2] = ["muster-rackd", "nginx 1.22"];
 
 /// Measures, and prints as it goes.
-pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) -> Result<String> {
+pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, size: Size) -> Result<String> {
     let root = bed.path("www");
     fs::create_dir_all(root.join("artefact")).map_err(failed("make the HTTP root"))?;
     let file = bed.path("image");
-    let digest = make(&file)?;
+    let whole = size.bytes(LENGTH);
+    let loads = LOADS.map(|(clients, part)| (clients, size.bytes(part)));
+    let digest = make(&file, whole)?;
     fs::hard_link(&file, root.join("artefact").join(digest.hex())).map_err(failed("link the image"))?;
     let path = format!("{}{}", rack_path::ARTEFACT, digest.hex());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut samples = Rounds::default();
-    for round in 1..=rounds {
+    for round in 1..=size.rounds {
         for (number, name) in SERVERS.into_iter().enumerate() {
             // Held for its drop, which stops the played daemon.
             let mut ours = None;
@@ -48,15 +50,15 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) 
             };
             // Once before: ours verifies the digest of what it serves first after a start.
             let warm = path.clone();
-            load::run(bed, 1, move |_| http_client::read(name, warm.clone(), 0..LENGTH))?;
-            for (load, ((clients, part), times)) in LOADS.into_iter().zip(TIMES).enumerate() {
+            load::run(bed, 1, move |_| http_client::read(name, warm.clone(), 0..whole))?;
+            for (load, ((clients, part), times)) in loads.into_iter().zip(TIMES).enumerate() {
                 let before = server.cpu();
                 let (mut bytes, mut seconds) = (0, 0.0);
-                for _ in 0..times {
+                for _ in 0..size.count(times) {
                     let path = path.clone();
                     let (read, wall) = load::run(bed, clients, move |client| {
                         // Spread over the file.
-                        let from = (client as u64 * part) % (LENGTH - part + 1);
+                        let from = (client as u64 * part) % (whole - part + 1);
                         http_client::read(name, path.clone(), from..from + part)
                     })?;
                     bytes += read;
@@ -73,10 +75,7 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) 
             eprintln!("{name}: at most {} KiB", server.memory_kib());
         }
     }
-    let loads: Vec<String> = LOADS
-        .iter()
-        .map(|(clients, part)| format!("{clients} x {} MiB", part >> 20))
-        .collect();
+    let loads = loads.map(|(clients, part)| format!("{clients} x {}", mib(part)));
     let words = Words {
         load: "clients",
         loads: &loads,
@@ -85,16 +84,17 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) 
         cpu: "CPU ms/GiB",
     };
     Ok(format!(
-        "### Image HTTP, a file of 256 MiB in the page cache\n\n{}",
-        samples.table(&words)
+        "### Image HTTP, a file of {} in the page cache\n\n{}",
+        mib(whole),
+        samples.table(&words)?
     ))
 }
 
 /// Writes the image and gives its digest.
-fn make(path: &Path) -> Result<Digest> {
+fn make(path: &Path, length: u64) -> Result<Digest> {
     let mut file = File::create(path).map_err(failed("make the image"))?;
     let mut hash = Sha256::new();
-    for number in 0..LENGTH >> 20 {
+    for number in 0..length >> 20 {
         let block = number.to_le_bytes().repeat(1 << 17);
         hash.update(&block);
         file.write_all(&block).map_err(failed("write the image"))?;

@@ -11,6 +11,32 @@ use tokio::task::JoinSet;
 /// A round that takes longer has hung: the slowest takes some ten seconds on a loaded host.
 const ROUND_MAX: Duration = Duration::from_secs(120);
 
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) rounds: usize,
+    /// A sixteenth of each load.
+    pub(crate) is_small: bool,
+}
+
+impl Size {
+    /// So many bytes, or their share.
+    pub(crate) fn bytes(self, whole: u64) -> u64 {
+        if self.is_small { whole >> 4 } else { whole }
+    }
+
+    /// So many seconds, or times; one where it is small.
+    pub(crate) fn count<T: From<u8>>(self, whole: T) -> T {
+        if self.is_small { T::from(1) } else { whole }
+    }
+}
+
+/// Bytes for a table's heading.
+pub(crate) fn mib(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    format!("{mib} MiB")
+}
+
 /// Runs clients to their end and gives the bytes that they got, and how long it took.
 pub(crate) fn run<F>(
     bed: &Arc<Bed>,

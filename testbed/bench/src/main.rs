@@ -34,6 +34,9 @@ struct Flags {
     /// Rounds of each; medians are printed.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// A sixteenth of each load: shows that all of it runs, and measures nothing.
+    #[arg(long)]
+    small: bool,
     /// The built muster-rackd.
     #[arg(long)]
     rackd: PathBuf,
@@ -70,12 +73,16 @@ fn run(flags: &Flags) -> error::Result<()> {
         .rackd
         .canonicalize()
         .map_err(error::failed("find muster-rackd"))?;
+    let size = load::Size {
+        rounds: flags.rounds,
+        is_small: flags.small,
+    };
     println!("Before: {}.\n", host::facts());
     for what in &flags.what {
         let text = match what {
-            What::Dhcp => dhcp::run(&bed, &rackd, &peers, flags.rounds),
-            What::Tftp => tftp::run(&bed, &rackd, &peers, flags.rounds),
-            What::Http => http::run(&bed, &rackd, &peers, flags.rounds),
+            What::Dhcp => dhcp::run(&bed, &rackd, &peers, size),
+            What::Tftp => tftp::run(&bed, &rackd, &peers, size),
+            What::Http => http::run(&bed, &rackd, &peers, size),
         }?;
         println!("{text}");
     }

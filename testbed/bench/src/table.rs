@@ -1,5 +1,6 @@
 //! Rounds, medians, ratios, and the tables that they are printed in.
 
+use crate::error::{BenchError, Result};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -34,7 +35,10 @@ impl Rounds {
     }
 
     /// A Markdown table of medians, with ours divided by each peer's.
-    pub(crate) fn table(&self, words: &Words<'_>) -> String {
+    ///
+    /// # Errors
+    /// A server has no sample of a load: a table that lacks a row says something that nobody measured.
+    pub(crate) fn table(&self, words: &Words<'_>) -> Result<String> {
         let mut text = format!(
             "| {} | server | {} | {} | ours, rate | ours per CPU | rounds |\n|---|---|---|---|---|---|---|\n",
             words.load, words.rate, words.cpu
@@ -42,9 +46,10 @@ impl Rounds {
         for (load, name) in words.loads.iter().enumerate() {
             let ours = self.median(load, 0);
             for (server, title) in words.servers.iter().enumerate() {
-                let Some(one) = self.median(load, server) else {
-                    continue;
-                };
+                let one = self.median(load, server).ok_or_else(|| BenchError::Wrong {
+                    server: (*title).to_owned(),
+                    what: format!("no sample of {name}"),
+                })?;
                 let (rate, cpu) = match ours {
                     Some(ours) if server > 0 => (
                         format!("{:.2}x", ours.rate / one.rate),
@@ -62,7 +67,7 @@ impl Rounds {
                 .expect("a string takes all text");
             }
         }
-        text
+        Ok(text)
     }
 
     fn median(&self, load: usize, server: usize) -> Option<Sample> {
@@ -130,10 +135,23 @@ mod tests {
             rate: "MB/s",
             cpu: "ms/MB",
         };
-        let table = rounds.table(&words);
+        let table = rounds.table(&words).expect("there is a sample of each");
         assert!(
             table.contains("| 1 | theirs | 200 | 4.00 | 1.50x | 4.00x | 1 |"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn a_row_that_was_not_measured_is_missed() {
+        let words = Words {
+            load: "clients",
+            loads: &["1".to_owned()],
+            servers: &["ours"],
+            rate: "MB/s",
+            cpu: "ms/MB",
+        };
+        let error = Rounds::default().table(&words).expect_err("nothing was measured");
+        assert!(error.to_string().contains("no sample of 1"), "{error}");
     }
 }

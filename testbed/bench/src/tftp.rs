@@ -2,7 +2,7 @@
 
 use crate::bed::Bed;
 use crate::error::{Result, failed};
-use crate::load;
+use crate::load::{self, Size, mib};
 use crate::peer::Peers;
 use crate::rackd;
 use crate::server::Server;
@@ -16,23 +16,23 @@ use std::sync::Arc;
 const BLOCK: u16 = 1468;
 /// Blocks per acknowledgement in the second half.
 const WINDOW: u16 = 16;
-/// Clients, and MiB for each: some 100 MiB a round.
-const LOADS: [(usize, u64); 3] = [(1, 64), (20, 8), (100, 2)];
-const MIB: u64 = 1 << 20;
+/// Clients, and bytes for each: some 100 MiB a round.
+const LOADS: [(usize, u64); 3] = [(1, 64 << 20), (20, 8 << 20), (100, 2 << 20)];
 const SERVERS: [&str; 3] = ["muster-rackd", "tftpd-hpa", "atftpd"];
 /// All servers know it by this name; ours serves no others.
 const FILE: &str = "snponly.efi";
 
 /// Measures, and prints as it goes.
-pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) -> Result<String> {
+pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, size: Size) -> Result<String> {
     let root = bed.path("tftp");
     fs::create_dir_all(&root).map_err(failed("make the TFTP root"))?;
+    let loads = LOADS.map(|(clients, bytes)| (clients, size.bytes(bytes)));
     let mut lock_step = Rounds::default();
     let mut windows = Rounds::default();
-    for round in 1..=rounds {
-        for (load, (clients, mib)) in LOADS.into_iter().enumerate() {
+    for round in 1..=size.rounds {
+        for (load, (clients, bytes)) in loads.into_iter().enumerate() {
             // Not a multiple of the block, so that the end is a short block and not an empty one.
-            let length = mib * MIB + 1;
+            let length = bytes + 1;
             let file = root.join(FILE);
             fs::write(&file, vec![7; usize::try_from(length).unwrap_or(usize::MAX)])
                 .map_err(failed("write the file"))?;
@@ -67,10 +67,7 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) 
             }
         }
     }
-    let loads: Vec<String> = LOADS
-        .iter()
-        .map(|(clients, mib)| format!("{clients} x {mib} MiB"))
-        .collect();
+    let loads = loads.map(|(clients, bytes)| format!("{clients} x {}", mib(bytes)));
     let words = Words {
         load: "clients",
         loads: &loads,
@@ -81,7 +78,7 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, rounds: usize) 
     Ok(format!(
         "### TFTP, blocks of {BLOCK}, lock-step\n\n{}\n### TFTP, blocks of {BLOCK}, asked for windowsize {WINDOW}\n\n\
          tftpd-hpa does not know the option and goes on in lock-step.\n\n{}",
-        lock_step.table(&words),
-        windows.table(&words)
+        lock_step.table(&words)?,
+        windows.table(&words)?
     ))
 }

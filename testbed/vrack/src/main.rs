@@ -15,6 +15,7 @@ mod error;
 mod images;
 mod keeper;
 mod machine;
+mod measure;
 mod namespace;
 mod once;
 mod pcap;
@@ -72,6 +73,8 @@ enum Verb {
     Once(once::Wish),
     /// Shows all of it on two machines, as `cargo xtask demo` does.
     Demo(demo::Wish),
+    /// Measures a deployment, step by step, beside a script that does the same writes.
+    Measure(measure::Wish),
     /// Tries one promise on scripted machines: real musterd, muster-rackd, Postgres and BMCs.
     Trial(trial::Wish),
     /// Ends and removes whatever runs that are gone have left behind, kept files included.
@@ -133,6 +136,7 @@ fn perform(verb: Verb) -> Result<()> {
         }
         Verb::Once(wish) => once::run(&wish),
         Verb::Demo(wish) => demo::run(&wish),
+        Verb::Measure(wish) => measure::run(&wish),
         Verb::Trial(wish) => trial::run(&wish),
         Verb::Clean => clear::stale().and_then(|()| run::Run::forget_kept(true)),
         Verb::Chassis { socket, words } => bmc::print_chassis(&socket, &words),

@@ -5,11 +5,11 @@
 
 mod copies;
 mod disks;
-mod faults;
+pub(crate) mod faults;
 pub(crate) mod fleet;
 pub(crate) mod inside;
 mod kernel_upgrade;
-mod life;
+pub(crate) mod life;
 mod mirror;
 mod network;
 mod patience;
@@ -104,7 +104,7 @@ pub(crate) fn absolute(path: &str) -> std::io::Result<PathBuf> {
 }
 
 /// The machine that the example fleet declares, with as many disks as the life needs.
-fn machine(kind: Kind) -> MachineSpec {
+pub(crate) fn machine(kind: Kind) -> MachineSpec {
     let os = DiskSpec {
         serial: "muster-disk-0".to_owned(),
         bytes: 6 << 30,

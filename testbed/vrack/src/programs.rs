@@ -124,6 +124,13 @@ impl Programs {
         self.agent.start_again(rack, None)
     }
 
+    /// Starts the agent again with another program for machines to run.
+    pub(crate) fn serve_in_machine(&self, rack: &Rack, program: &Path) -> Result<()> {
+        self.agent.stop(START_MAX)?;
+        let words = agent_words(rack.site, rack.run.path("rackd"), program);
+        self.agent.start_again_as(rack, &words)
+    }
+
     /// Deletes everything in the database that musterd can derive from the rest.
     pub(crate) fn forget_derived(&self) -> Result<()> {
         self.sql(DELETE_DERIVED).map(drop)

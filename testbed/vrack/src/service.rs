@@ -56,6 +56,13 @@ impl Service {
         Ok(())
     }
 
+    /// Starts it again with another command line, this once.
+    pub(crate) fn start_again_as(&self, rack: &Rack, words: &[OsString]) -> Result<()> {
+        let launch = launch(self.name, &self.program, words, &self.log, None);
+        *self.child.borrow_mut() = child::launch(&rack.run, &launch)?;
+        Ok(())
+    }
+
     /// Ends it as a power cut would.
     pub(crate) fn kill(&self) -> Result<()> {
         self.killed.set(true);

@@ -3,6 +3,7 @@
 //!
 //! Runs none of the short suite's tests, only what a life needs: packages, programs and images.
 
+use crate::bench;
 use crate::bill::{self, Ran};
 use crate::cargo;
 use crate::report::Report;
@@ -40,6 +41,14 @@ const DEMO: Life = Life {
     shows: "two machines, BIOS and UEFI: found, deployed, installed anew on a mirror, released with a record",
 };
 
+/// No machine's life, but as long as one would be if it measured.
+const BENCH: Life = Life {
+    name: "bench",
+    call: bench::smoke,
+    flags: &[],
+    shows: "the benchmarks run: small loads, and a table with every row",
+};
+
 /// All of them, the longest first, so that the two queues end together.
 #[rustfmt::skip]
 const LIVES: &[Life] = &[
@@ -55,6 +64,7 @@ const LIVES: &[Life] = &[
     life("secure-boot", &["--life", "secure-boot"], "Secure Boot by shim and signed GRUB, as far as the in-machine agent"),
     life("mirror", &["--life", "mirror"], "RAID1, LVM, ext4, xfs and swap on two disks"),
     life("network", &["--life", "network"], "bond, tagged VLANs and a bridge; a cable pulled; frames seen outside"),
+    BENCH,
 ];
 
 /// As many live at once: each waits for itself most of the time, on two cores.

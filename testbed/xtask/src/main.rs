@@ -34,6 +34,8 @@ cargo xtask VERB
                     one machine from a commit to a running system; `muster-vrack once --help` names lives and moments
   bench [dhcp] [tftp] [http] [--rounds N]
                     muster-rackd beside other servers, as in docs/benchmarks.md
+  bench deploy [--rounds N]
+                    a deployment step by step, beside a script that does the same writes
   vrack bench       the virtual rack's hardware alone
   inmachine         the static program that runs in machines
   clean             end and remove whatever a killed run left behind, of virtual racks and of tests

@@ -21,11 +21,22 @@ pub(crate) const IMAGES: &str = "/var/cache/muster/images";
 /// Builds everything, then takes one machine from a commit to a running system.
 pub(crate) fn once(flags: &[&str]) -> Result<(), String> {
     let (for_images, for_life): (Vec<&str>, Vec<&str>) = flags.iter().partition(|flag| **flag == "--rebuild");
+    build(&for_images)?;
+    cargo::succeed(&mut life(&for_life)?)
+}
+
+/// Builds everything, then measures deployments beside a script that does the same.
+pub(crate) fn measure(flags: &[&str]) -> Result<(), String> {
+    build(&[])?;
+    cargo::succeed(&mut with_programs("measure", FLEET, flags)?)
+}
+
+/// Builds all that a rack runs.
+fn build(for_images: &[&str]) -> Result<(), String> {
     crate::packages::install()?;
     cargo::succeed(&mut cargo(&["build", "--workspace", "--bins"]))?;
     cargo::succeed(&mut cargo::inmachine())?;
-    cargo::succeed(&mut images(&for_images)?)?;
-    cargo::succeed(&mut life(&for_life)?)
+    cargo::succeed(&mut images(for_images)?)
 }
 
 /// Tries the rack's hardware alone.
