@@ -65,14 +65,7 @@ impl Programs {
         let words = daemon_words(rack.site, repository, &state, runtime);
         let daemon = Service::start(rack, "musterd", musterd, words, None)?;
         await_file(&socket, "musterd's socket")?;
-        let seat = Seat {
-            agent: rack.site.agent,
-            service: "muster-rackd",
-            state: rack.run.path("rackd"),
-            namespace: rack.run.namespace(),
-            interface: BRIDGE,
-        };
-        let agent = seat.take(rack, folder, &socket, inmachine)?;
+        let agent = Seat::first(rack).take(rack, folder, &socket, inmachine)?;
         let this = Self {
             folder: folder.to_owned(),
             inmachine: inmachine.to_owned(),
@@ -127,7 +120,7 @@ impl Programs {
     /// Starts the agent again with another program for machines to run.
     pub(crate) fn serve_in_machine(&self, rack: &Rack, program: &Path) -> Result<()> {
         self.agent.stop(START_MAX)?;
-        let words = agent_words(rack.site, rack.run.path("rackd"), program);
+        let (_, words) = Seat::first(rack).line(rack, &self.folder, program)?;
         self.agent.start_again_as(rack, &words)
     }
 
@@ -263,7 +256,28 @@ struct Seat<'a> {
     interface: &'a str,
 }
 
-impl Seat<'_> {
+impl<'a> Seat<'a> {
+    /// Beside musterd, on the machines' bridge.
+    fn first(rack: &'a Rack) -> Self {
+        Self {
+            agent: rack.site.agent,
+            service: "muster-rackd",
+            state: rack.run.path("rackd"),
+            namespace: rack.run.namespace(),
+            interface: BRIDGE,
+        }
+    }
+
+    /// The program that starts it in its namespace, and its arguments.
+    fn line(&self, rack: &Rack, folder: &Path, inmachine: &Path) -> Result<(PathBuf, Vec<OsString>)> {
+        let (own, words) = child::entering(&self.namespace)?;
+        let rackd = folder.join("muster-rackd").into();
+        Ok((
+            own,
+            [words, vec![rackd], agent_words(rack.site, self, inmachine)].concat(),
+        ))
+    }
+
     /// Enrols it with a one-time token and starts it.
     fn take(&self, rack: &Rack, folder: &Path, socket: &Path, inmachine: &Path) -> Result<Service> {
         let mut muster = Command::new(folder.join("muster"));
@@ -282,8 +296,8 @@ impl Seat<'_> {
             .args(["--token", token.trim(), "--state-dir"])
             .arg(&self.state);
         program::run(&mut enrol, COMMAND_MAX)?;
-        let line = [words, vec![rackd.into()], agent_words(rack.site, self, inmachine)];
-        Service::start(rack, self.service, own, line.concat(), None)
+        let (own, line) = self.line(rack, folder, inmachine)?;
+        Service::start(rack, self.service, own, line, None)
     }
 }
 

@@ -69,7 +69,8 @@ fn row(text: &mut String, title: &str, ours: Option<Cost>, theirs: Option<Cost>)
 
 fn between(rounds: &[Round]) -> String {
     let mut text = String::from("| what muster does between | s |\n|---|---|\n");
-    let rows: [(&str, fn(&Round) -> i64); 9] = [
+    type Read = fn(&Round) -> i64;
+    let rows: [(&str, Read); 9] = [
         ("commit merged to plan adopted", |round| {
             round.between.adopted_ms - round.between.merged_ms
         }),
