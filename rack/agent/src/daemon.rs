@@ -86,6 +86,13 @@ pub(crate) enum CallError {
     TooLong { path: String },
 }
 
+impl CallError {
+    /// Whether the daemon knows this agent, and lets it in no more.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if *status == reqwest::StatusCode::FORBIDDEN)
+    }
+}
+
 impl Daemon {
     /// Makes the client; calls nobody yet.
     pub(crate) fn new(base: reqwest::Url, identity: &Identity) -> Result<Self, ClientError> {

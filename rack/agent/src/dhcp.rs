@@ -8,8 +8,10 @@ use crate::{
     clock, error_chain::Chain, failpoint, interfaces::Interface, journal::Journal, kept, rack::Rack,
 };
 use rack_proto::dhcp::{Answer, Destination, Ingress, Reply, Silence, answer};
+use schema_ids::Timestamp;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
+    collections::BTreeMap,
     io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     sync::Arc,
@@ -29,6 +31,10 @@ const CLIENT_PORT: u16 = 68;
 const PACKET_MAX: usize = 2048;
 /// Replies that wait for the disk or the kernel at once; more are not begun, and clients repeat.
 const REPLIES_MAX: usize = 1024;
+/// A relay that is not answered is said so often.
+const STRANGER_EVERY: Duration = Duration::from_secs(60);
+/// Relays counted at once: the address is the sender's word.
+const STRANGERS_MAX: usize = 64;
 /// A socket that fails is tried again after this: the interface may be gone for a moment.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -62,6 +68,7 @@ async fn serve(
     let limit = Arc::new(Semaphore::new(REPLIES_MAX));
     let mut replies = JoinSet::new();
     let mut packet = vec![0; PACKET_MAX];
+    let mut strangers = Strangers::default();
     let mut interfaces = rack.interfaces.clone();
     let result = loop {
         let length = tokio::select! {
@@ -78,7 +85,7 @@ async fn serve(
                 Err(error) => break Err(error),
             },
         };
-        let (reply, lines) = respond(rack, link, &packet[..length]);
+        let (reply, lines) = respond(rack, link, &packet[..length], &mut strangers);
         if reply.is_none() && lines.is_empty() {
             continue;
         }
@@ -119,7 +126,7 @@ async fn serve(
 
 /// Decides and applies; gives what to send and what must be on disk before. An address that is given
 /// back, or found in use, is worth a line on disk too, though nobody waits for an answer.
-fn respond(rack: &Rack, link: &str, packet: &[u8]) -> (Option<Reply>, Vec<u8>) {
+fn respond(rack: &Rack, link: &str, packet: &[u8], strangers: &mut Strangers) -> (Option<Reply>, Vec<u8>) {
     let Some(server) = rack.own_address(link) else {
         return (None, Vec::new());
     };
@@ -149,6 +156,7 @@ fn respond(rack: &Rack, link: &str, packet: &[u8]) -> (Option<Reply>, Vec<u8>) {
     }
     match silence {
         Some(Silence::Exhausted) => tracing::warn!(link, "no dynamic address is free"),
+        Some(Silence::UnknownRelay(relay)) => strangers.heard(link, relay, now),
         Some(why) => tracing::debug!(link, ?why, "DHCP packet not answered"),
         None => {}
     }
@@ -191,6 +199,28 @@ impl Replying {
             tracing::warn!(link, to = ?reply.to, error = %Chain(&error), "DHCP reply not sent");
         }
         drop(self.permit);
+    }
+}
+
+/// Relays that git does not name, and how many of their packets were not answered since they were last said.
+#[derive(Debug, Default)]
+struct Strangers(BTreeMap<Ipv4Addr, (Timestamp, u64)>);
+
+impl Strangers {
+    /// Counts one's packet, and says the relay if it was not said for a while.
+    fn heard(&mut self, link: &str, relay: Ipv4Addr, now: Timestamp) {
+        if !self.0.contains_key(&relay) && self.0.len() >= STRANGERS_MAX {
+            self.0.retain(|_, (said, _)| now.since(*said) < STRANGER_EVERY);
+            if self.0.len() >= STRANGERS_MAX {
+                return tracing::debug!(link, %relay, "relayed by one more that no file names");
+            }
+        }
+        let (said, packets) = self.0.entry(relay).or_insert((Timestamp::from_unix_ms(0), 0));
+        *packets += 1;
+        if now.since(*said) >= STRANGER_EVERY {
+            tracing::warn!(link, %relay, packets, "no file names this relay for the link of its clients: not answered");
+            (*said, *packets) = (now, 0);
+        }
     }
 }
 

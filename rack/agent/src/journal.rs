@@ -8,6 +8,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, Sender, channel},
     thread::JoinHandle,
@@ -69,10 +70,21 @@ pub(crate) fn read_lines(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// Replaces a file in one step, so that a crash leaves the old or the new one.
+/// Replaces a file in one step, so that a crash leaves the old or the new one. It is for this user alone:
+/// the daemon's word holds the key of all tokens.
 pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    let mut file = File::create(&temporary)?;
+    // What a crash left here may be open to others, and would stay so.
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut private = OpenOptions::new();
+    let mut file = private
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
     file.write_all(contents)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;

@@ -13,7 +13,9 @@ use rack_proto::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    fs::DirBuilder,
     io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -48,10 +50,12 @@ pub(crate) struct StateError {
 }
 
 impl StateDir {
-    /// Makes the directory where it is missing.
+    /// Makes the directory where it is missing, for this user alone.
     pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
         let this = Self(path.to_owned());
-        std::fs::create_dir_all(this.artefacts()).map_err(|source| StateError {
+        let mut private = DirBuilder::new();
+        let made = private.recursive(true).mode(0o700).create(this.artefacts());
+        made.map_err(|source| StateError {
             path: this.artefacts(),
             source,
         })?;

@@ -17,6 +17,7 @@ mod identity;
 mod interfaces;
 mod journal;
 mod kept;
+mod places;
 mod power;
 mod rack;
 mod renewal;

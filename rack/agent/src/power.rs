@@ -6,7 +6,7 @@
 use crate::{
     clock,
     error_chain::Chain,
-    rack::{Rack, Served, ToSync},
+    rack::{Rack, Served},
 };
 use rack_api::{
     config::BmcAccess,
@@ -95,11 +95,11 @@ fn refuse_without_bmc(rack: &Rack, served: &Served) {
     for order in served.power.values() {
         let machine = served.config.machines.get(&order.machine);
         if machine.is_some_and(|machine| machine.bmc.is_none()) {
-            rack.tell(vec![FactBody::OrderRefused {
+            let refused = FactBody::OrderRefused {
                 order: order.reference(),
                 why: "this machine has no BMC that this agent knows".to_owned(),
-            }]);
-            rack.send(ToSync::OrderEnded(order.reference()));
+            };
+            rack.tell_end(order.reference(), vec![refused]);
         }
     }
 }
@@ -108,7 +108,10 @@ fn refuse_without_bmc(rack: &Rack, served: &Served) {
 /// lease on the rack's BMCs has run out.
 fn wishes(served: &Served) -> BTreeMap<MachineId, Wish> {
     let wish = |(id, machine): (&MachineId, &rack_api::config::RackMachine)| {
-        let access = machine.bmc.clone().filter(|access| !access.password.is_empty())?;
+        let mut access = machine.bmc.clone().filter(|access| !access.password.is_empty())?;
+        // Each word seals the account anew and may give another lease: neither is a reason to connect again.
+        access.sealed.clear();
+        access.lease_ms = 0;
         let boots_job = matches!(
             served.boot.get(id).map(|order| &order.action),
             Some(Action::Boot(NextBoot::Job(_)))
@@ -162,11 +165,12 @@ async fn drive(
         let ordered = now.order.is_some();
         events.push(PowerEvent::Order(now.order));
         for event in events.drain(..) {
+            let mut facts = Vec::new();
             for effect in lane.handle(event, clock::now()) {
                 match effect {
                     PowerEffect::WakeAt(then) => wake = Some(then),
-                    PowerEffect::Tell(fact) => rack.tell(vec![fact]),
-                    PowerEffect::Ended(order) => rack.send(ToSync::OrderEnded(order)),
+                    PowerEffect::Tell(fact) => facts.push(fact),
+                    PowerEffect::Ended(order) => rack.tell_end(order, std::mem::take(&mut facts)),
                     PowerEffect::Read | PowerEffect::Command(_) | PowerEffect::BootFromNetwork => {
                         let doing = perform(machine, queue.clone(), effect, now.firmware);
                         command = Some(match ordered {
@@ -176,6 +180,7 @@ async fn drive(
                     }
                 }
             }
+            rack.tell(facts);
         }
         let event = tokio::select! {
             () = stop.cancelled() => break,

@@ -10,7 +10,6 @@ use crate::{
     interfaces::{Interface, Netlink},
     settings::Settings,
 };
-use bytes::Bytes;
 use rack_api::{
     config::{Ephemeral, RackConfig},
     fact::{Fact, FactBody},
@@ -119,8 +118,8 @@ impl Served {
 pub(crate) enum ToSync {
     /// Tell these; the sender hears when they are on disk.
     Facts(Vec<Fact>, Option<oneshot::Sender<()>>),
-    /// A power order was carried out or given up.
-    OrderEnded(OrderRef),
+    /// A power order was carried out or given up: tell these, and begin it no more.
+    OrderEnded(OrderRef, Vec<Fact>),
 }
 
 /// Facts are not on disk in time: the disk is full, or slower than anyone waits.
@@ -138,7 +137,7 @@ pub(crate) struct Rack {
     pub(crate) senders: tokio::runtime::Handle,
     pub(crate) cache: Cache,
     /// The in-machine agent as an initrd archive.
-    pub(crate) agent_archive: Bytes,
+    pub(crate) agent_archive: Arc<[u8]>,
     /// Loaders by file name.
     pub(crate) loaders: BTreeMap<&'static str, Arc<[u8]>>,
     pub(crate) served: watch::Receiver<Arc<Served>>,
@@ -194,11 +193,14 @@ impl Rack {
 
     /// Tells facts without waiting for the disk.
     pub(crate) fn tell(&self, bodies: Vec<FactBody>) {
-        let at = clock::now();
-        let facts: Vec<Fact> = bodies.into_iter().map(|body| Fact { at, body }).collect();
-        if !facts.is_empty() {
-            self.send(ToSync::Facts(facts, None));
+        if !bodies.is_empty() {
+            self.send(ToSync::Facts(stamped(bodies), None));
         }
+    }
+
+    /// Tells how a power order ended. It goes as one message: an order whose end is not told has not ended.
+    pub(crate) fn tell_end(&self, order: OrderRef, bodies: Vec<FactBody>) {
+        self.send(ToSync::OrderEnded(order, stamped(bodies)));
     }
 
     /// Tells facts and waits until they are on disk.
@@ -216,7 +218,7 @@ impl Rack {
 
     /// Sends to the sync task. What finds no room is dropped: later facts say more, and an order that is
     /// not seen to end is carried out again, which changes nothing.
-    pub(crate) fn send(&self, message: ToSync) {
+    fn send(&self, message: ToSync) {
         if let Err(error) = self.to_sync.try_send(message) {
             tracing::warn!(%error, "the sync task does not keep up");
         }
@@ -250,6 +252,11 @@ impl Rack {
     pub(crate) fn note_boot(&self, mac: Mac, sign: Sign) {
         self.boots().note(mac, sign, clock::now());
     }
+}
+
+fn stamped(bodies: Vec<FactBody>) -> Vec<Fact> {
+    let at = clock::now();
+    bodies.into_iter().map(|body| Fact { at, body }).collect()
 }
 
 /// A poisoned lock means that another task panicked in the middle of a change in memory; the maps

@@ -17,7 +17,7 @@ use rack_api::{
     config::RackConfig,
     enrol::Account,
     fact::{BmcFaultKind, Fact, FactBody},
-    sync::SyncRequest,
+    sync::{Spooled, SyncRequest},
 };
 use rack_proto::session::{Effect, Event, Session};
 use schema_ids::Timestamp;
@@ -74,6 +74,8 @@ struct Underway {
     /// Facts that nobody waits for, and until when they are held.
     held: Vec<Fact>,
     held_until: Option<Instant>,
+    /// The word on disk is behind the one in force, and is written once the spool is on disk up to this sequence.
+    unwritten: Option<u64>,
     /// The daemon did not answer last time; said once.
     silent: bool,
 }
@@ -84,6 +86,11 @@ impl Underway {
         self.held_until = None;
         let facts = std::mem::take(&mut self.held);
         (!facts.is_empty()).then_some(Event::Facts(facts))
+    }
+
+    /// The sequence that the last of all facts told so far has or will get.
+    fn last_sequence(&self, session: &Session) -> u64 {
+        session.next_sequence() + self.held.len() as u64 - 1
     }
 }
 
@@ -98,6 +105,7 @@ impl Sync {
             wake: None,
             held: Vec::new(),
             held_until: None,
+            unwritten: None,
             silent: false,
         };
         self.take(Event::Started, &mut underway).await;
@@ -113,12 +121,16 @@ impl Sync {
                 }
                 answer = answered(&mut underway.request) => {
                     underway.request = None;
+                    if matches!(&answer, Err(error) if error.is_forbidden()) && self.lease.take().is_some() {
+                        tracing::warn!("the daemon takes no word of this agent any more: BMCs are left alone");
+                        self.serve(&mut underway).await;
+                    }
                     Some(heard(answer, &mut underway.silent))
                 }
                 () = lease_over(self.lease) => {
                     tracing::warn!("no answer of the daemon for the time of a lease: BMCs are left alone");
                     self.lease = None;
-                    self.serve().await;
+                    self.serve(&mut underway).await;
                     None
                 }
                 () = woken(underway.wake) => {
@@ -135,25 +147,22 @@ impl Sync {
             self.take(event, &mut underway).await;
         }
         // What was told before the stop still reaches the disk.
-        while underway.appends.join_next().await.is_some() {}
+        while let Some(appended) = underway.appends.join_next().await {
+            if let Ok((sequence, Ok(()))) = appended {
+                self.take(Event::Durable(sequence), &mut underway).await;
+            }
+        }
     }
 
     fn message(&self, message: ToSync, underway: &mut Underway) -> Option<Event> {
         match message {
-            ToSync::OrderEnded(order) => Some(Event::OrderEnded(order)),
+            ToSync::OrderEnded(order, facts) => {
+                self.hold(facts, underway)?;
+                underway.held_until.get_or_insert_with(|| Instant::now() + HOLD);
+                Some(Event::OrderEnded(order))
+            }
             ToSync::Facts(facts, waiter) => {
-                let session = lock(&self.session);
-                if session.pending() + underway.held.len() + facts.len() > FACTS_MAX {
-                    tracing::warn!(
-                        pending = session.pending(),
-                        "the spool is full, facts are dropped"
-                    );
-                    return None;
-                }
-                underway.held.extend(facts);
-                // The sequence that the last of them will get.
-                let last = session.next_sequence() + underway.held.len() as u64 - 1;
-                drop(session);
+                let last = self.hold(facts, underway)?;
                 if let Some(waiter) = waiter {
                     underway.waiting.push_back((last, waiter));
                 } else if underway.held.len() < HELD_MAX {
@@ -163,6 +172,20 @@ impl Sync {
                 underway.release()
             }
         }
+    }
+
+    /// Takes facts to those that are held, as far as there is room. Gives the sequence that the last will get.
+    fn hold(&self, facts: Vec<Fact>, underway: &mut Underway) -> Option<u64> {
+        let session = lock(&self.session);
+        if session.pending() + underway.held.len() + facts.len() > FACTS_MAX {
+            tracing::warn!(
+                pending = session.pending(),
+                "the spool is full, facts are dropped"
+            );
+            return None;
+        }
+        underway.held.extend(facts);
+        Some(underway.last_sequence(&session))
     }
 
     fn appended(&self, sequence: u64, result: io::Result<()>, underway: &mut Underway) -> Option<Event> {
@@ -190,11 +213,15 @@ impl Sync {
             if let Some(faults) = self.obey(&mut effects) {
                 effects.extend(lock(&self.session).handle(Event::Facts(faults), clock::now()));
             }
-            self.renew_lease(underway.sent).await;
+            self.renew_lease(underway).await;
         }
         for effect in effects {
             match effect {
                 Effect::Spool(facts) => {
+                    let is_end = |told: &Spooled| matches!(told.fact.body, FactBody::OrderDone { .. });
+                    if facts.iter().any(is_end) {
+                        failpoint::reach("end");
+                    }
                     let last = facts.last().map_or(0, |last| last.sequence);
                     let done = self.spool.append(kept::fact_lines(&facts));
                     underway.appends.spawn(async move { (last, written(done).await) });
@@ -220,9 +247,9 @@ impl Sync {
                         orders = desired.orders.len(),
                         "new word of the daemon"
                     );
-                    self.serve().await;
+                    self.serve(underway).await;
                 }
-                Effect::KeepOrders => self.serve().await,
+                Effect::KeepOrders => self.serve(underway).await,
                 Effect::Refuse(foreign) => {
                     tracing::error!(error = %Chain(&foreign), "the daemon's word is refused");
                 }
@@ -233,6 +260,7 @@ impl Sync {
                 Effect::WakeAt(then) => underway.wake = Some(then),
             }
         }
+        self.keep(underway).await;
     }
 
     /// Takes a new configuration over and opens its accounts; tells of those that cannot be.
@@ -269,7 +297,7 @@ impl Sync {
     }
 
     /// An answer to what was sent then: BMCs are this agent's for another term, as far as they are at all.
-    async fn renew_lease(&mut self, sent: Instant) {
+    async fn renew_lease(&mut self, underway: &mut Underway) {
         let accesses = self
             .config
             .machines
@@ -277,9 +305,9 @@ impl Sync {
             .filter_map(|machine| machine.bmc.as_ref());
         let lease_ms = accesses.map(|access| access.lease_ms).min();
         let was_held = self.lease.is_some();
-        self.lease = lease_ms.map(|lease_ms| sent + Duration::from_millis(lease_ms));
+        self.lease = lease_ms.map(|lease_ms| underway.sent + Duration::from_millis(lease_ms));
         if !was_held && self.lease.is_some() {
-            self.serve().await;
+            self.serve(underway).await;
         }
     }
 
@@ -288,24 +316,42 @@ impl Sync {
         Box::pin(async move { daemon.sync(&request).await })
     }
 
-    /// Puts the word in force, and on disk as far as there is room.
-    async fn serve(&self) {
-        let (orders, heard) = {
+    /// Puts the word in force, and on disk as soon as that may be.
+    async fn serve(&self, underway: &mut Underway) {
+        let served = {
             let session = lock(&self.session);
-            (session.orders().clone(), session.has_word())
+            underway.unwritten = Some(underway.last_sequence(&session));
+            Served::new(self.lent(), session.orders(), session.has_word())
         };
-        let (state, mut config) = (self.state.clone(), self.config.clone());
+        self.served.send_replace(Arc::new(served));
+        self.keep(underway).await;
+    }
+
+    /// The configuration, without accounts while BMCs are not this agent's.
+    fn lent(&self) -> RackConfig {
+        let mut config = self.config.clone();
         if self.lease.is_none() {
-            for access in config
+            let accesses = config
                 .machines
                 .values_mut()
-                .filter_map(|machine| machine.bmc.as_mut())
-            {
-                access.password.clear();
-            }
+                .filter_map(|machine| machine.bmc.as_mut());
+            accesses.for_each(|access| access.password.clear());
         }
-        self.served
-            .send_replace(Arc::new(Served::new(config.clone(), &orders, heard)));
+        config
+    }
+
+    /// Puts the word in force on disk as far as there is room, once the facts that were told before are there: an
+    /// order that ended on disk alone would neither be begun again nor be told as ended after a crash.
+    async fn keep(&self, underway: &mut Underway) {
+        let orders = {
+            let session = lock(&self.session);
+            if underway.unwritten.is_none_or(|after| session.durable() < after) {
+                return;
+            }
+            session.orders().clone()
+        };
+        underway.unwritten = None;
+        let (state, config) = (self.state.clone(), self.lent());
         let written = tokio::task::spawn_blocking(move || state.write_word(&config, &orders)).await;
         match written {
             Ok(Ok(())) => {}

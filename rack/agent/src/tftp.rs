@@ -7,6 +7,7 @@ use crate::{
     clock,
     error_chain::Chain,
     http::{Connection, boot},
+    places::Places,
     rack::Rack,
 };
 use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
@@ -19,7 +20,6 @@ use rack_proto::{
 use schema_ids::Mac;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
-    collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -62,24 +62,14 @@ async fn serve(rack: &Arc<Rack>, link: &str, stop: &CancellationToken) -> io::Re
     };
     let socket = open(&interface.name, Ipv4Addr::UNSPECIFIED, PORT)?;
     tracing::info!(link, interface = interface.name, "answering TFTP");
-    let mut transfers: JoinSet<IpAddr> = JoinSet::new();
-    let mut per_client: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    let mut transfers = JoinSet::new();
+    let places = Places::new(TRANSFERS_MAX, PER_CLIENT_MAX);
     let mut packet = vec![0; PACKET_MAX];
     let mut interfaces = rack.interfaces.clone();
     let result = loop {
         let (length, client) = tokio::select! {
             () = stop.cancelled() => break Ok(()),
-            Some(ended) = transfers.join_next() => {
-                if let Ok(client) = ended
-                    && let Some(count) = per_client.get_mut(&client)
-                {
-                    *count -= 1;
-                    if *count == 0 {
-                        per_client.remove(&client);
-                    }
-                }
-                continue;
-            }
+            Some(_) = transfers.join_next() => continue,
             changed = interfaces.changed() => match changed {
                 Ok(()) if rack.interface(link).map(|now| now.index) != Some(interface.index) => break Ok(()),
                 Ok(()) => continue,
@@ -90,12 +80,10 @@ async fn serve(rack: &Arc<Rack>, link: &str, stop: &CancellationToken) -> io::Re
                 Err(error) => break Err(error),
             },
         };
-        let count = per_client.entry(client.ip()).or_default();
-        if *count >= PER_CLIENT_MAX || transfers.len() >= TRANSFERS_MAX {
+        let Some(place) = places.take(client.ip()) else {
             tracing::debug!(link, %client, "too many TFTP transfers");
             continue;
-        }
-        *count += 1;
+        };
         let (rack, link, interface) = (Arc::clone(rack), link.to_owned(), interface.name.clone());
         let (request, stop) = (packet[..length].to_vec(), stop.clone());
         transfers.spawn(async move {
@@ -108,7 +96,7 @@ async fn serve(rack: &Arc<Rack>, link: &str, stop: &CancellationToken) -> io::Re
                     }
                 }
             }
-            client.ip()
+            drop(place);
         });
     };
     transfers.shutdown().await;
@@ -205,7 +193,7 @@ async fn content(
         return Some(boot::grub(rack, &connection, mac).await.into_bytes().into());
     }
     if file == rack_path::AGENT.trim_start_matches('/') {
-        return Some(rack.agent_archive.to_vec().into());
+        return Some(Arc::clone(&rack.agent_archive));
     }
     let digest = file.strip_prefix(TFTP_ARTEFACT)?.parse().ok()?;
     if !rack.served().is_ephemeral(digest) {

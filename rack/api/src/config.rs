@@ -71,7 +71,7 @@ pub struct Link {
     pub enlist: Enlist,
     /// The subnets on it.
     pub subnets: Vec<Subnet>,
-    /// Set where the agent does not stand on it: everything comes through a router.
+    /// Set where the agent does not stand on it: everything comes through a router. Without it nothing is relayed.
     #[serde(default)]
     pub relay: Option<Relay>,
 }

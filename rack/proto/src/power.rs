@@ -29,6 +29,8 @@ pub struct PowerLane {
     machine: MachineId,
     read_every: Duration,
     working: Option<Working>,
+    /// The order that was carried out or given up last.
+    ended: Option<OrderRef>,
     /// What was told last; absent before the first reading and after a fault.
     told: Option<PowerSeen>,
     fault: Option<PowerFault>,
@@ -100,6 +102,7 @@ impl PowerLane {
             machine,
             read_every,
             working: None,
+            ended: None,
             told: None,
             fault: None,
             busy: false,
@@ -145,7 +148,9 @@ impl PowerLane {
             return;
         };
         let reference = order.reference();
-        if self.working.as_ref().map(|working| working.reference) == Some(reference) {
+        // Who orders hears of the end later than the lane knows it, and may say the order once more.
+        let working = self.working.as_ref().map(|working| working.reference);
+        if [working, self.ended].contains(&Some(reference)) {
             return;
         }
         effects.push(PowerEffect::Tell(FactBody::OrderTaken { order: reference }));
@@ -177,6 +182,7 @@ impl PowerLane {
         if is_wanted(working.wanted, seen) {
             let order = working.reference;
             self.working = None;
+            self.ended = Some(order);
             effects.push(PowerEffect::Tell(FactBody::OrderDone { order }));
             effects.push(PowerEffect::Ended(order));
         }
@@ -219,6 +225,7 @@ impl PowerLane {
             && (locked || working.deadline <= now)
         {
             effects.extend(working.give_up(refusal));
+            self.ended = Some(working.reference);
             self.working = None;
         }
         if self.busy {

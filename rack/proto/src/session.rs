@@ -165,6 +165,11 @@ impl Session {
         self.unnumbered.is_none().then_some(self.acknowledged)
     }
 
+    /// The sequence up to which facts are on disk, as far as there are any.
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
     /// The sequence that the next fact gets.
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence

@@ -124,6 +124,7 @@ fn print(entries: &[LogEntry], json: bool) -> Result<bool, Failure> {
             .map(|entry| serde_json::json!(entry).to_string() + "\n");
         return stream_json(lines.collect::<String>());
     }
+    let entries = without_repeats(entries);
     let width = entries.iter().map(|entry| name(entry).len()).max().unwrap_or(0);
     let lines = entries.iter().map(|entry| {
         let LogEntry { at, what, by, .. } = entry;
@@ -132,7 +133,71 @@ fn print(entries: &[LogEntry], json: bool) -> Result<bool, Failure> {
     stream(lines.collect::<String>())
 }
 
+/// Leaves out what the machine's next entry tells again and further.
+fn without_repeats(entries: &[LogEntry]) -> Vec<&LogEntry> {
+    let mut next: BTreeMap<_, &Option<String>> = BTreeMap::new();
+    let mut kept: Vec<_> = entries
+        .iter()
+        .rev()
+        .filter(|entry| {
+            let told_further = next.insert(&entry.id, &entry.story) == Some(&entry.story);
+            !(told_further && entry.story.is_some())
+        })
+        .collect();
+    kept.reverse();
+    kept
+}
+
 /// The machine concerned; a dash for the fleet.
 fn name(entry: &LogEntry) -> &str {
     entry.machine.as_ref().map_or("-", |name| name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_repeats;
+    use reconciler_core::people::LogEntry;
+    use schema_ids::{MachineId, Timestamp, Uuid};
+
+    fn entry(machine: u8, what: &str, story: Option<&str>) -> LogEntry {
+        LogEntry {
+            key: what.to_owned(),
+            at: Timestamp::from_unix_ms(0),
+            machine: None,
+            id: Some(MachineId(Uuid::from_bytes([machine; 16]))),
+            what: what.to_owned(),
+            by: "rackd-1".to_owned(),
+            story: story.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_boot_is_one_line_until_something_else_happens() {
+        let boot = Some("boot");
+        let entries = [
+            entry(1, "asked", boot),
+            entry(2, "other machine", boot),
+            entry(1, "initrd", boot),
+            entry(1, "job begun", None),
+            entry(1, "fence", None),
+            entry(1, "image 1", boot),
+            entry(1, "image 2", boot),
+            entry(1, "next boot", Some("second boot")),
+        ];
+        let kept: Vec<_> = without_repeats(&entries)
+            .iter()
+            .map(|entry| entry.what.as_str())
+            .collect();
+        assert_eq!(
+            kept,
+            [
+                "other machine",
+                "initrd",
+                "job begun",
+                "fence",
+                "image 2",
+                "next boot"
+            ]
+        );
+    }
 }

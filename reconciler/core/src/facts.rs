@@ -208,11 +208,19 @@ pub struct Erasure {
     pub sample: String,
 }
 
-/// Since when every disk of a release is on record as erased for it; `None` while one is missing.
-pub fn erased_for(erase: &Erase, records: &BTreeMap<DiskId, Seen<Erasure>>) -> Option<Timestamp> {
+/// Since when every disk of a release is on record as erased for it, by a job of the generation in which the
+/// binding began to leave or of a later one; `None` while one is missing.
+pub fn erased_for(
+    erase: &Erase,
+    leaving_since: Option<Generation>,
+    records: &BTreeMap<DiskId, Seen<Erasure>>,
+) -> Option<Timestamp> {
     let of = |disk: &DiskId| {
         let record = records.get(disk)?;
-        (record.value.binding == erase.binding).then_some(record.since)
+        let Erasure { job, binding, .. } = &record.value;
+        // No generation is before every one.
+        let counts = *binding == erase.binding && Some(job.generation) >= leaving_since;
+        counts.then_some(record.since)
     };
     let times: Option<Vec<Timestamp>> = erase.disks.iter().map(|erased| of(&erased.disk)).collect();
     times?.into_iter().max()
@@ -281,9 +289,14 @@ impl MachineFacts {
         }
     }
 
-    /// Since when a release is over: every disk of it is on record as erased.
-    pub fn erased_for(&self, erase: &Erase) -> Option<Timestamp> {
-        erased_for(erase, &self.erased)
+    /// Since when a release is over: every disk of it is on record as erased for it, see [`erased_for`].
+    pub fn erased_for(&self, erase: &Erase, leaving_since: Option<Generation>) -> Option<Timestamp> {
+        erased_for(erase, leaving_since, &self.erased)
+    }
+
+    /// The times that a job of the current generation was told that it may write, oldest first.
+    pub fn goes(&self) -> impl DoubleEndedIterator<Item = &WriteStart> {
+        self.starts.iter().filter(|start| start.refused.is_none())
     }
 
     /// The newest order of a lane, of the current generation.

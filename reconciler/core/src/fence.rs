@@ -13,7 +13,7 @@ use crate::plan::identity::{Evidence, Match};
 use rack_api::fact::DiskSeen;
 use rack_api::job::{Deploy, Erase};
 use rack_api::machine::{GoRequest, Verdict};
-use rack_api::order::{Action, Lane, NextBoot};
+use rack_api::order::{Action, Lane, NextBoot, PowerWanted};
 use rack_api::sync::BootGoRequest;
 use rack_api::writes::{Agreed, Leaves, Writes};
 use schema_ids::{ContentId, Generation, Incarnation, MachineId};
@@ -38,7 +38,8 @@ type Refusal = (Condition, String);
 
 /// "May I write?"
 pub fn judge(ground: &Ground<'_>, request: &GoRequest) -> Verdict {
-    let judged = ordered(ground, request).and_then(|()| match &ground.machine.wanted.intent {
+    let asked = ordered(ground, request).and_then(|()| not_ordered_off(ground));
+    let judged = asked.and_then(|()| match &ground.machine.wanted.intent {
         Intent::Deployed(deploy) => {
             not_installed(ground, deploy).and_then(|()| may_write(ground, request, &deploy.writes()))
         }
@@ -88,6 +89,17 @@ fn ordered(ground: &Ground<'_>, request: &GoRequest) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// No person has just ordered the power off: what begins now would be cut.
+fn not_ordered_off(ground: &Ground<'_>) -> Result<(), Refusal> {
+    let newest = ground.facts.newest(Lane::Power);
+    let by_hand = newest.filter(|seen| seen.issued.order.by_hand.is_some());
+    let open = by_hand.filter(|seen| seen.done.is_none() && seen.failed.is_none());
+    match open.filter(|seen| seen.power() != Some(PowerWanted::On)) {
+        None => Ok(()),
+        Some(seen) => Err((Condition::StepFailed, seen.issued.order.cause.clone())),
+    }
+}
+
 /// Its installation has not been done.
 fn not_installed(ground: &Ground<'_>, deploy: &Deploy) -> Result<(), Refusal> {
     match ground.facts.installed_as(deploy) {
@@ -101,7 +113,7 @@ fn not_installed(ground: &Ground<'_>, deploy: &Deploy) -> Result<(), Refusal> {
 
 /// Its disks have not been erased, all of them.
 fn not_erased(ground: &Ground<'_>, erase: &Erase) -> Result<(), Refusal> {
-    match ground.facts.erased_for(erase) {
+    match ground.facts.erased_for(erase, ground.machine.leaving_since) {
         None => Ok(()),
         Some(_) => Err((
             Condition::StepFailed,

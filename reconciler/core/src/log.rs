@@ -94,6 +94,14 @@ pub fn fact(body: &FactBody) -> String {
     })
 }
 
+/// What the fact tells a further part of: a boot is told again as it gets on.
+pub fn story(body: &FactBody) -> Option<String> {
+    match body {
+        FactBody::Boot { boot, .. } => Some(format!("boot of {} at {}", boot.mac, boot.began)),
+        _ => None,
+    }
+}
+
 /// A boot from the network, as far as it came: `52:54:00:77:00:01 on lab/pxe boots: DHCP 10.77.0.50,
 /// TFTP ipxe.pxe, answered job`.
 fn boots(boot: &BootEvidence) -> String {

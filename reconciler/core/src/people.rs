@@ -274,6 +274,10 @@ pub struct LogEntry {
     pub what: String,
     /// By whom: an agent, a person, a commit's author, `musterd`.
     pub by: String,
+    /// What it tells a further part of, by a name that all its parts have: a boot, which is told again as it
+    /// gets on. The newest part says all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub story: Option<String>,
 }
 
 /// A place in the log: for each source, the key before which nothing was read yet. It belongs to one reader

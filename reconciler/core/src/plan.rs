@@ -21,6 +21,9 @@ mod network;
 mod release;
 mod required;
 mod slots;
+mod written;
+
+pub use written::Written;
 
 use crate::condition::Condition;
 use crate::intent::Wanted;
@@ -30,7 +33,7 @@ use rack_api::config::{Enlist, Ephemeral, Relay, Subnet};
 use rack_api::inventory::FirmwareKind;
 use rack_api::job::Deploy;
 use schema_fleet::BootTimeout;
-use schema_ids::{BindingId, DiskId, Mac, MachineId, Name, Timestamp, Uuid};
+use schema_ids::{BindingId, DiskId, Generation, Mac, MachineId, Name, Timestamp, Uuid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -140,6 +143,14 @@ pub struct MachinePlan {
     /// What it was last told to run, while its intent is another one: what comes back is compared with
     /// it, and not installed again for nothing.
     pub kept: Option<Box<Deploy>>,
+    /// The generation in which its binding began to leave, while it leaves: what was erased before then was
+    /// erased for another reason. Plans of before this was written down have none, and count every record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving_since: Option<Generation>,
+    /// The disks that its binding had begun to write when it was last told something else. Plans of before this
+    /// was written down have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub written: BTreeMap<DiskId, Written>,
 }
 
 impl MachinePlan {

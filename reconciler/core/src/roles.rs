@@ -9,7 +9,8 @@ use crate::facts::AgentSeen;
 use crate::plan::{MachinePlan, Plan};
 use schema_ids::{Name, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Who has the role.
@@ -106,6 +107,32 @@ pub fn due(
         }));
     }
     due
+}
+
+/// BMCs that a plan brings from one rack to another, which may be the same one under another name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moved {
+    /// Whose they were.
+    pub from: Name,
+    /// Whose they are.
+    pub to: Name,
+}
+
+/// The racks between which BMCs move. A BMC is its address: that is what two hands would meet at.
+pub fn moved(parent: &Plan, plan: &Plan) -> BTreeSet<Moved> {
+    let racks = |plan: &Plan| -> BTreeMap<(IpAddr, u16), Name> {
+        let placed = plan.machines.values().filter_map(|machine| {
+            let bmc = machine.bmc.as_ref()?;
+            Some(((bmc.address, bmc.port), machine.rack.clone()?))
+        });
+        placed.collect()
+    };
+    let before = racks(parent);
+    let moves = racks(plan).into_iter().filter_map(|(bmc, to)| {
+        let from = before.get(&bmc).filter(|from| **from != to)?.clone();
+        Some(Moved { from, to })
+    });
+    moves.collect()
 }
 
 /// The agents that may command each rack's BMCs, in the order of git.

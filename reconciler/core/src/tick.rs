@@ -152,7 +152,7 @@ fn over(world: &World<'_>, step: &mut Tick) -> Vec<MachineId> {
         let (Intent::Released(erase), Some(facts)) = (&machine.wanted.intent, world.facts.get(id)) else {
             continue;
         };
-        let Some(since) = facts.erased_for(erase) else {
+        let Some(since) = facts.erased_for(erase, machine.leaving_since) else {
             continue;
         };
         let again = || {

@@ -188,6 +188,7 @@ async fn issue(
         plan: &loaded.plan.id,
         permits_epoch: loaded.permits_epoch,
         orders: &intended,
+        goes: None,
         who: "musterd",
     };
     let issued = daemon.store.issue(&issue).await.map_err(ControlError::Store)?;
@@ -198,7 +199,9 @@ async fn issue(
                 action, cause = %order.cause, "order issued");
             Ok(true)
         }
-        Issuance::Written { .. } | Issuance::PlanSuperseded | Issuance::PermitsMoved => Ok(false),
+        Issuance::Written { .. } | Issuance::PlanSuperseded | Issuance::PermitsMoved | Issuance::Begun => {
+            Ok(false)
+        }
         Issuance::Refused(reason) => {
             tracing::warn!(machine = %order.machine, generation = order.generation.0, reason, "order not issued");
             Ok(false)

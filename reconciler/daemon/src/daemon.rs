@@ -5,7 +5,7 @@ use crate::revision::Parsed;
 use crate::source::Source;
 use crate::trust::Trust;
 use reconciler_core::roles::BmcTimes;
-use reconciler_store::{Identity, Store};
+use reconciler_store::Store;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
@@ -13,7 +13,6 @@ use tokio::sync::{Notify, watch};
 /// Handles of one running daemon.
 pub(crate) struct Daemon {
     pub(crate) store: Store,
-    pub(crate) identity: Identity,
     pub(crate) source: Source,
     pub(crate) images: Images,
     /// The folder below which secrets may lie.
@@ -51,10 +50,9 @@ pub(crate) struct Told {
 const PARSED_MAX: usize = 8;
 
 impl Daemon {
-    pub(crate) fn new(store: Store, identity: Identity, source: Source, images: Images, told: Told) -> Self {
+    pub(crate) fn new(store: Store, source: Source, images: Images, told: Told) -> Self {
         Self {
             store,
-            identity,
             source,
             images,
             secrets_dir: told.secrets_dir,

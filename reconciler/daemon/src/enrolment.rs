@@ -3,6 +3,7 @@
 //! A key that nobody enrolled opens enrolment alone, an expired certificate renewal alone, a revoked or
 //! replaced key nothing. Everyone refused is told why, in words.
 
+use crate::body::Timely;
 use crate::certificates::{CertificateError, digest};
 use crate::daemon::Daemon;
 use crate::trust::{self, Peer};
@@ -106,7 +107,7 @@ pub(crate) async fn counts(daemon: &Daemon, agent: &Agent) -> Result<bool, Store
 pub(crate) async fn enrol(
     State(daemon): State<Arc<Daemon>>,
     Extension(peer): Extension<Peer>,
-    Json(request): Json<EnrolRequest>,
+    Timely(request): Timely<EnrolRequest>,
 ) -> Response {
     match enrolled(&daemon, &peer, &request).await {
         Ok(answer) => {

@@ -5,7 +5,7 @@
 
 use crate::daemon::Daemon;
 use reconciler_core::facts::WriteStart;
-use reconciler_core::log::{fact, line};
+use reconciler_core::log::{fact, line, story};
 use reconciler_core::people::{LogEntry, LogPage, LogPlace, LogRequest};
 use reconciler_git::CommitInfo;
 use reconciler_store::{By, LogRecord, Logged, Revision, StoreError};
@@ -63,6 +63,10 @@ fn entry(record: LogRecord, commits: &BTreeMap<String, CommitInfo>) -> LogEntry 
             (stand(revision, info), author.to_owned())
         }
     };
+    let story = match &record.what {
+        Logged::Fact { fact, .. } => story(&fact.body),
+        _ => None,
+    };
     LogEntry {
         key: record.key,
         at: record.at,
@@ -70,6 +74,7 @@ fn entry(record: LogRecord, commits: &BTreeMap<String, CommitInfo>) -> LogEntry 
         id: record.machine,
         what: line(&what),
         by: line(&by),
+        story,
     }
 }
 

@@ -5,6 +5,7 @@
 //! instruction; several may run on one database.
 
 mod agents;
+mod body;
 mod certificates;
 mod control;
 mod daemon;
@@ -129,7 +130,6 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     tracing::info!(fleet_uid = %identity.fleet_uid, incarnation = identity.incarnation.number, "musterd is up");
     let daemon = Arc::new(Daemon::new(
         store,
-        identity,
         source,
         images,
         Told {

@@ -5,7 +5,7 @@ use crate::daemon::Daemon;
 use crate::images::ImageError;
 use crate::listener::Person;
 use crate::log;
-use crate::pipeline::{self, PipelineError};
+use crate::pipeline::{self, Made, PipelineError};
 use crate::power_door;
 use crate::revision;
 use crate::world;
@@ -248,7 +248,7 @@ async fn post_plan(
         .await
         .map_err(PipelineError::Source)?;
     let parent = daemon.store.adopted().await?;
-    let Some((plan, _)) = pipeline::make_plan(&daemon, &parsed, parent).await? else {
+    let Some(Made { plan, .. }) = pipeline::make_plan(&daemon, &parsed, parent).await? else {
         return Err(refused(
             StatusCode::UNPROCESSABLE_ENTITY,
             &parsed.code,

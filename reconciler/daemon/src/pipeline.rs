@@ -9,15 +9,17 @@ use crate::failpoint;
 use crate::revision::{self, Parsed};
 use crate::source::SourceError;
 use reconciler_core::condition::Condition;
+use reconciler_core::observed::Observed;
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::{Desired, Plan};
 use reconciler_git::CommitInfo;
-use reconciler_store::{Adoption, By, Stage, StoreError};
+use reconciler_store::{Adoption, Basis, By, Stage, StoreError};
 use schema_fleet::Code;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Times that adoption may be lost to another daemon in a row before the next poll takes over.
+/// Times that adoption may be lost to another daemon, or to a machine that begins to write, in a row before
+/// the next poll takes over.
 const ADOPTION_TRIES: u32 = 5;
 
 /// What can go wrong on the way, apart from the revision itself.
@@ -29,8 +31,11 @@ pub(crate) enum PipelineError {
     /// The database.
     #[error("the database did not do its part")]
     Store(#[source] StoreError),
-    /// Other daemons were always faster.
-    #[error("another daemon adopted a plan {ADOPTION_TRIES} times in a row; the next poll tries again")]
+    /// The world was always faster.
+    #[error(
+        "{ADOPTION_TRIES} times in a row another daemon adopted a plan, or a machine began to write, while this was \
+         planned; the next poll tries again"
+    )]
     Contended,
     /// A person named a plan, and it is not what would be carried out now.
     #[error(
@@ -137,7 +142,7 @@ pub(crate) async fn advance(
     Err(PipelineError::Contended)
 }
 
-/// One try; `None` if another daemon adopted a plan meanwhile.
+/// One try; `None` if the plan was out of date before it was adopted.
 async fn attempt(
     daemon: &Daemon,
     commit: &str,
@@ -162,24 +167,25 @@ async fn attempt(
     let parsed = revision::parse(daemon, commit)
         .await
         .map_err(PipelineError::Source)?;
-    let Some((plan, parent)) = make_plan(daemon, &parsed, parent).await? else {
+    let Some(made) = make_plan(daemon, &parsed, parent).await? else {
         return Ok(Some(stopped(Stage::Verified, &parsed.code, parsed.text.clone())));
     };
-    if let Some(named) = named.filter(|named| !named.wants_the_same(&plan)) {
+    let Made {
+        plan,
+        parent,
+        observed,
+    } = &made;
+    if let Some(named) = named.filter(|named| !named.wants_the_same(plan)) {
         let plan = named.id.clone();
         return Err(PipelineError::Stale { plan });
     }
-    if plan.commit == parent.commit && plan.wants_the_same(&parent) {
+    if plan.commit == parent.commit && plan.wants_the_same(parent) {
         return Ok(Some(Progress {
             stage: Stage::Adopted,
             stopped: None,
         }));
     }
-    daemon
-        .store
-        .save_plan(&plan)
-        .await
-        .map_err(PipelineError::Store)?;
+    daemon.store.save_plan(plan).await.map_err(PipelineError::Store)?;
     if !plan.applicable() {
         let blocked = plan.guards.iter().find_map(|guard| guard.blocked.clone());
         return Ok(Some(Progress {
@@ -188,23 +194,29 @@ async fn attempt(
         }));
     }
     if named.is_some() && !plan.wipe_set.entries.is_empty() {
-        let agreed = agree(daemon, &plan, &parsed.tree, by).await;
+        let agreed = agree(daemon, plan, &parsed.tree, by).await;
         agreed.map_err(PipelineError::Store)?;
     }
-    if let Some(reason) = unseen(daemon, &parsed, &plan, &parent).await? {
+    if let Some(reason) = unseen(daemon, &parsed, plan, parent).await? {
         return Ok(Some(stopped(
             Stage::Guarded,
             Condition::PlanChangedSinceShown.code(),
             reason,
         )));
     }
-    adopt(daemon, &plan, by).await
+    adopt(daemon, plan, Basis { parent, observed }, by).await
 }
 
-/// The last stage; `None` if another daemon was faster.
-async fn adopt(daemon: &Daemon, plan: &Plan, by: &By) -> Result<Option<Progress>, PipelineError> {
+/// The last stage; `None` if the world was faster.
+async fn adopt(
+    daemon: &Daemon,
+    plan: &Plan,
+    basis: Basis<'_>,
+    by: &By,
+) -> Result<Option<Progress>, PipelineError> {
     failpoint::reach("adopt");
-    match daemon.store.adopt(plan, by).await.map_err(PipelineError::Store)? {
+    let adoption = daemon.store.adopt(plan, basis, by).await;
+    match adoption.map_err(PipelineError::Store)? {
         Adoption::Adopted => {
             failpoint::reach("adopted");
             tracing::info!(plan = %plan.id, commit = plan.commit, changes = plan.changes.len(), "plan adopted");
@@ -214,8 +226,23 @@ async fn adopt(daemon: &Daemon, plan: &Plan, by: &By) -> Result<Option<Progress>
                 stopped: None,
             }))
         }
-        Adoption::Stale { .. } => Ok(None),
+        Adoption::Stale { current } => {
+            tracing::info!(plan = %plan.id, current, "another plan was adopted meanwhile: planning anew");
+            Ok(None)
+        }
+        Adoption::Begun { machine } => {
+            tracing::info!(plan = %plan.id, %machine, "began to write since this was planned: planning anew");
+            Ok(None)
+        }
     }
+}
+
+/// A plan with what it was made of.
+pub(crate) struct Made {
+    /// The plan.
+    pub(crate) plan: Plan,
+    parent: Plan,
+    observed: Observed,
 }
 
 /// Plans a checked revision against one snapshot; `None` if it has errors. Changes nothing.
@@ -223,7 +250,7 @@ pub(crate) async fn make_plan(
     daemon: &Daemon,
     parsed: &Arc<Parsed>,
     parent: Option<Plan>,
-) -> Result<Option<(Plan, Plan)>, PipelineError> {
+) -> Result<Option<Made>, PipelineError> {
     let Some(fleet) = &parsed.fleet else {
         return Ok(None);
     };
@@ -234,7 +261,11 @@ pub(crate) async fn make_plan(
         commit: &parsed.commit,
     };
     let plan = reconciler_core::plan::plan(&desired, &observed, &parent, observed.at);
-    Ok(Some((plan, parent)))
+    Ok(Some(Made {
+        plan,
+        parent,
+        observed,
+    }))
 }
 
 /// Why the plan may not be adopted unseen, if so: it erases what nobody was shown and nobody approved.

@@ -43,9 +43,10 @@ pub(crate) async fn post(
         let loaded = world::load(&daemon).await?.ok_or_else(unknown)?;
         let (id, machine) = find(&loaded.plan, &name).ok_or_else(unknown)?;
         let tick = loaded.tick();
+        let facts = loaded.facts.get(&id).ok_or_else(unknown)?;
         let wish = Wish {
             machine,
-            facts: loaded.facts.get(&id).ok_or_else(unknown)?,
+            facts,
             around: &tick::around(&loaded.world(), id, machine),
             decision: tick.decisions.get(&id).unwrap_or(&Decision::Settled),
             policy: &loaded.policy,
@@ -64,6 +65,7 @@ pub(crate) async fn post(
             plan: &loaded.plan.id,
             permits_epoch: loaded.permits_epoch,
             orders: &orders,
+            goes: Some(facts.goes().count()),
             who: &who,
         };
         match daemon.store.issue(&issue).await? {
@@ -76,7 +78,10 @@ pub(crate) async fn post(
                     cause: order.cause,
                 }));
             }
-            Issuance::Written { .. } | Issuance::PlanSuperseded | Issuance::PermitsMoved => {}
+            Issuance::Written { .. }
+            | Issuance::PlanSuperseded
+            | Issuance::PermitsMoved
+            | Issuance::Begun => {}
             Issuance::Refused(reason) => {
                 let code = reconciler_core::condition::Condition::StateRestored.code();
                 return Err(refused(StatusCode::CONFLICT, code, reason));
@@ -86,6 +91,6 @@ pub(crate) async fn post(
     Err(refused(
         StatusCode::SERVICE_UNAVAILABLE,
         RefusalCode::Contended.code(),
-        "the machine was given other orders all the while",
+        "the machine was given other orders, or began to write, all the while",
     ))
 }

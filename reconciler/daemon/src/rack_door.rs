@@ -2,6 +2,7 @@
 //!
 //! Every answer is made from the store at that moment; nothing is remembered of an agent here.
 
+use crate::body::Timely;
 use crate::daemon::Daemon;
 use crate::enrolment::{self, Agent};
 use crate::failpoint;
@@ -85,7 +86,7 @@ pub(crate) fn unavailable(error: &StoreError) -> Response {
 async fn sync(
     State(daemon): State<Arc<Daemon>>,
     Extension(agent): Extension<Agent>,
-    Json(request): Json<SyncRequest>,
+    Timely(request): Timely<SyncRequest>,
 ) -> Response {
     if request.agent != agent.name {
         let reason = format!("this key is {}'s, not {}'s\n", agent.name, request.agent);
@@ -213,6 +214,7 @@ async fn desired(daemon: &Daemon, agent: &Name) -> Result<Option<(Digest, Desire
         .filter(|(_, machine)| machine.ever_written)
         .map(|(id, _)| *id)
         .collect();
+    let token_key = daemon.store.token_key().await?;
     let secrets = credentials(daemon, plan.commit.as_deref()).await;
     let inputs = rack::Inputs {
         plan: &plan,
@@ -221,7 +223,7 @@ async fn desired(daemon: &Daemon, agent: &Name) -> Result<Option<(Digest, Desire
         written: &written,
         secrets: &secrets,
         bmc_times: daemon.bmc_times,
-        token_key: &daemon.identity.token_key,
+        token_key: &token_key,
     };
     let desired = rack::desired(&inputs, agent);
     let bytes = serde_json::to_vec(&desired).expect("messages are plain data and always serialise");
@@ -309,7 +311,7 @@ fn ground<'a>(loaded: &'a Loaded, agent: &Name, id: MachineId) -> Option<Ground<
 async fn boot_go(
     State(daemon): State<Arc<Daemon>>,
     Extension(Agent { name: agent, .. }): Extension<Agent>,
-    Json(request): Json<BootGoRequest>,
+    Timely(request): Timely<BootGoRequest>,
 ) -> Response {
     match world::load(&daemon).await {
         Ok(loaded) => {
@@ -326,7 +328,7 @@ async fn boot_go(
 async fn go(
     State(daemon): State<Arc<Daemon>>,
     Extension(Agent { name: agent, .. }): Extension<Agent>,
-    Json(request): Json<GoRequest>,
+    Timely(request): Timely<GoRequest>,
 ) -> Response {
     match answer_go(&daemon, &agent, &request).await {
         Ok(answer) => Json(answer).into_response(),
@@ -369,8 +371,10 @@ async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result
             at: loaded.now,
             refused,
         };
+        // The one before the next; nought where none was given.
+        let newest = ground.facts.next_number() - 1;
         failpoint::reach("go");
-        match daemon.store.record_start(&loaded.plan.id, &start).await? {
+        match daemon.store.record_start(&loaded.plan.id, newest, &start).await? {
             StartRecord::Recorded(recorded) => {
                 tracing::info!(%machine, generation = request.job.generation.0, attempt = request.job.attempt,
                     refused = ?recorded.refused, "a machine asked to write");
@@ -384,7 +388,7 @@ async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result
                     verdict,
                 });
             }
-            StartRecord::PlanSuperseded => {}
+            StartRecord::Superseded => {}
         }
     }
 }

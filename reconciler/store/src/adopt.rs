@@ -1,16 +1,19 @@
 //! Adoption: the compare-and-set that makes a plan the one that is carried out.
 //!
 //! The target row is locked first, so adoptions queue behind each other; whoever comes second finds
-//! another parent and is told so. Nothing here chooses: machines and bindings become what the plan
-//! says, and the unique indexes refuse a plan that gives away what another binding still holds.
+//! another parent and is told so. A go is recorded under the same row ([`crate::start`]), so that one of
+//! the two always sees the other: either the go finds another plan, or the plan finds that it was made
+//! without knowing of the go. Nothing here chooses: machines and bindings become what the plan says, and
+//! the unique indexes refuse a plan that gives away what another binding still holds.
 
-use crate::column::generation;
+use crate::column::{generation, read};
 use crate::store::Fault;
 use crate::work::{self, WorkItem};
-use crate::{By, Store, StoreError, audit, plans};
-use reconciler_core::observed::{Binding, BindingState};
+use crate::{By, Store, StoreError, audit, bmc_role, plans};
+use reconciler_core::observed::{Binding, BindingState, Observed};
 use reconciler_core::plan::Plan;
-use schema_ids::BindingId;
+use reconciler_core::roles;
+use schema_ids::{BindingId, Name};
 use sqlx::{PgConnection, query, query_scalar};
 
 /// What became of an adoption.
@@ -23,13 +26,29 @@ pub enum Adoption {
         /// The adopted plan.
         current: Option<String>,
     },
+    /// A machine of which the plan wants something new was told that it may write, and the plan was made
+    /// without knowing it: plan anew.
+    Begun {
+        /// The first of them.
+        machine: Name,
+    },
+}
+
+/// What a plan was made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Basis<'a> {
+    /// The plan that was adopted, or the empty one.
+    pub parent: &'a Plan,
+    /// The snapshot.
+    pub observed: &'a Observed,
 }
 
 impl Store {
-    /// Makes `plan` the adopted one if its parent still is: machines are claimed and renamed, bindings
-    /// made, renamed, left and ended, and the audit written, all or nothing. A parent that is the empty plan
-    /// counts as none. A binding that the plan does not name stays as it is.
-    pub async fn adopt(&self, plan: &Plan, by: &By) -> Result<Adoption, StoreError> {
+    /// Makes `plan` the adopted one if its parent still is and no machine that it changes has begun to write
+    /// since the snapshot that it was made of: machines are claimed and renamed, bindings made, renamed, left
+    /// and ended, BMCs taken from hands that lose them, and the audit written, all or nothing. A parent that is
+    /// the empty plan counts as none. A binding that the plan does not name stays as it is.
+    pub async fn adopt(&self, plan: &Plan, basis: Basis<'_>, by: &By) -> Result<Adoption, StoreError> {
         let adoption = self
             .run("adopting a plan", async {
                 let mut transaction = self.begin().await?;
@@ -43,6 +62,9 @@ impl Store {
                 if current.as_ref() != plan.parent.as_ref().filter(|parent| **parent != empty) {
                     return Ok(Adoption::Stale { current });
                 }
+                if let Some(machine) = begun(&mut transaction, plan, basis.observed).await? {
+                    return Ok(Adoption::Begun { machine });
+                }
                 plans::save(&mut transaction, plan).await?;
                 query!("UPDATE target SET plan_id = $1, since_ms = now_ms()", plan.id)
                     .execute(&mut *transaction)
@@ -50,6 +72,9 @@ impl Store {
                 claim_machines(&mut transaction, plan).await?;
                 end_bindings(&mut transaction, plan).await?;
                 write_bindings(&mut transaction, plan).await.map_err(still_held)?;
+                for moved in roles::moved(basis.parent, plan) {
+                    bmc_role::bring(&mut transaction, &moved).await?;
+                }
                 audit::write(&mut transaction, "plan-adopted", None, &plan.id, by).await?;
                 let mut items: Vec<WorkItem> = plan.machines.keys().copied().map(WorkItem::Machine).collect();
                 items.push(WorkItem::Fleet);
@@ -61,6 +86,43 @@ impl Store {
         self.hint();
         Ok(adoption)
     }
+}
+
+/// A machine whose generation the plan raises, or that it drops, and that was given a go in a later
+/// generation than the plan's snapshot knew of. The others are left as they are, so that a fleet that is
+/// being installed can be planned.
+async fn begun(
+    connection: &mut PgConnection,
+    plan: &Plan,
+    observed: &Observed,
+) -> Result<Option<Name>, Fault> {
+    let (mut planned, mut generations) = (Vec::new(), Vec::new());
+    for (id, machine) in &plan.machines {
+        planned.push(id.to_string());
+        generations.push(generation(machine.wanted.generation)?);
+    }
+    let (mut seen, mut written) = (Vec::new(), Vec::new());
+    for (id, machine) in &observed.machines {
+        seen.push(id.to_string());
+        // Generations begin at nought.
+        written.push(machine.written_in.map_or(Ok(-1), generation)?);
+    }
+    let name = query_scalar!(
+        "SELECT name FROM machine
+         LEFT JOIN unnest($1::text[], $2::bigint[]) AS planned (id, generation) USING (id)
+         LEFT JOIN unnest($3::text[], $4::bigint[]) AS seen (id, written_in) USING (id)
+         WHERE machine.generation IS DISTINCT FROM planned.generation
+           AND (SELECT max(generation) FROM write_start WHERE machine = machine.id AND code IS NULL)
+               > coalesce(seen.written_in, -1)
+         ORDER BY name LIMIT 1",
+        &planned,
+        &generations,
+        &seen,
+        &written
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(name.map(|name| read("machine", "name", &name)).transpose()?)
 }
 
 async fn claim_machines(connection: &mut PgConnection, plan: &Plan) -> Result<(), Fault> {

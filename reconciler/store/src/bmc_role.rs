@@ -1,11 +1,12 @@
 //! Which agent of a rack commands its BMCs: a lease that lives by the agent's syncs.
 //!
 //! The holder's lease is as old as its last sync. It changes hands by compare-and-set on the epoch, in a
-//! transaction that holds the old holder's row: whoever was heard meanwhile keeps it.
+//! transaction that holds the old holder's row: whoever was heard meanwhile keeps it. Adoption and enrolment
+//! take it away in their own transactions, so that nobody is told of a new hand while an old one may act.
 
 use crate::column::{count, number, read, time};
 use crate::{By, Store, StoreError, audit};
-use reconciler_core::roles::BmcRole;
+use reconciler_core::roles::{BmcRole, Moved};
 use schema_ids::Name;
 use sqlx::{PgConnection, query};
 use std::collections::BTreeMap;
@@ -96,6 +97,34 @@ impl Store {
         }
         Ok(done)
     }
+}
+
+/// Takes every rack's BMCs from an agent whose name another host may have now: nobody has them until what it
+/// was told last is over.
+pub(crate) async fn take_from(connection: &mut PgConnection, agent: &str) -> Result<(), sqlx::Error> {
+    query!(
+        "UPDATE bmc_role SET agent = NULL, epoch = epoch + 1, since_ms = now_ms() WHERE agent = $1",
+        agent
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Lets the BMCs of a rack rest where a plan brings it some of another rack that other hands had, or may have
+/// had: whoever had them acts on them until its lease is over.
+pub(crate) async fn bring(connection: &mut PgConnection, moved: &Moved) -> Result<(), sqlx::Error> {
+    query!(
+        "INSERT INTO bmc_role (rack, agent, epoch) SELECT $2, NULL, 1 FROM bmc_role WHERE rack = $1
+         ON CONFLICT (rack) DO UPDATE SET agent = NULL, epoch = bmc_role.epoch + 1, since_ms = now_ms()
+             WHERE bmc_role.agent IS NULL
+                OR bmc_role.agent IS DISTINCT FROM (SELECT former.agent FROM bmc_role AS former WHERE rack = $1)",
+        moved.from.as_str(),
+        moved.to.as_str()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Whether an agent was heard within this time. Locks its row, as a sync does: one under way is before this,

@@ -4,9 +4,9 @@
 //! again. Tokens are here as digests, keys as digests too: nothing in these tables opens a door.
 
 use crate::column::{read, time};
-use crate::{By, Store, StoreError, audit};
+use crate::{By, Store, StoreError, audit, bmc_role, identity};
 use schema_ids::{Digest, Name, Timestamp};
-use sqlx::query;
+use sqlx::{query, query_scalar};
 use std::time::Duration;
 
 /// A token as it is minted.
@@ -178,6 +178,17 @@ impl Store {
                     // A key enrols once; whoever comes back makes a new one.
                     return Ok(Err(TokenFault::KeyEnded));
                 }
+                // Who had the name may be another host, and hold them until its lease is over.
+                let former = query_scalar!(
+                    r#"SELECT EXISTS (SELECT FROM agent_key WHERE agent = $1 AND key <> $2) AS "former!""#,
+                    used.agent,
+                    digest
+                )
+                .fetch_one(&mut *transaction)
+                .await?;
+                if former {
+                    bmc_role::take_from(&mut transaction, &used.agent).await?;
+                }
                 let by = By {
                     who: used.agent.clone(),
                     why: format!("enrolled with the key {}", key.key.short()),
@@ -228,19 +239,13 @@ impl Store {
         .await
     }
 
-    /// The key of this agent stops counting; `false` if it has none that does.
+    /// The key of this agent stops counting, and all tokens with the key of tokens that it had; `false` if it has none that does.
     pub async fn revoke_agent(&self, agent: &Name, by: &By) -> Result<bool, StoreError> {
         let revoked = self
             .run("revoking an agent", async {
                 let mut transaction = self.begin().await?;
-                let revoked = query!(
-                    "UPDATE agent_key SET ended = 'revoked', ended_ms = now_ms() WHERE agent = $1 AND ended IS NULL",
-                    agent.as_str()
-                )
-                .execute(&mut *transaction)
-                .await?
-                .rows_affected();
-                // A token that is still out would let it in again.
+                // A token that is still out would let it in again. Tokens before keys, as in enrolling: with one
+                // that is being used this waits, and then sees the key that it brought in.
                 let withdrawn = query!(
                     "UPDATE agent_token SET ends_ms = now_ms() WHERE agent = $1 AND used_by IS NULL AND ends_ms > now_ms()",
                     agent.as_str()
@@ -248,8 +253,19 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?
                 .rows_affected();
+                let revoked = query!(
+                    "UPDATE agent_key SET ended = 'revoked', ended_ms = now_ms() WHERE agent = $1 AND ended IS NULL",
+                    agent.as_str()
+                )
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected();
                 if revoked + withdrawn == 0 {
                     return Ok(false);
+                }
+                if revoked > 0 {
+                    // It knows the key, and could speak for any machine.
+                    identity::renew_token_key(&mut transaction).await?;
                 }
                 audit::write(&mut transaction, "agent-revoked", None, agent.as_str(), by).await?;
                 transaction.commit().await?;

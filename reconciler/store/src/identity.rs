@@ -7,23 +7,12 @@ use schema_ids::{Incarnation, Uuid};
 use sqlx::{PgConnection, query, query_scalar};
 
 /// What this control plane is.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Random, made once; seeds every minted identity.
     pub fleet_uid: Uuid,
     /// This life of the database.
     pub incarnation: Incarnation,
-    /// Key of the job tokens, 64 hexadecimal digits. A secret: never logged.
-    pub token_key: String,
-}
-
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity")
-            .field("fleet_uid", &self.fleet_uid)
-            .field("incarnation", &self.incarnation)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Store {
@@ -31,14 +20,23 @@ impl Store {
     pub async fn identity(&self) -> Result<Identity, StoreError> {
         self.run("reading the fleet's identity", async {
             let mut snapshot = self.pool.acquire().await?;
-            let fleet = query!("SELECT uid, token_key FROM fleet")
+            let uid = query_scalar!("SELECT uid FROM fleet")
                 .fetch_one(&mut *snapshot)
                 .await?;
             Ok(Identity {
-                fleet_uid: read("fleet", "uid", &fleet.uid)?,
+                fleet_uid: read("fleet", "uid", &uid)?,
                 incarnation: incarnation(&mut snapshot).await?,
-                token_key: fleet.token_key,
             })
+        })
+        .await
+    }
+
+    /// The key of the job tokens, 64 hexadecimal digits. A secret: never logged, and never kept, since another
+    /// takes its place whenever an agent is revoked.
+    pub async fn token_key(&self) -> Result<String, StoreError> {
+        self.run("reading the key of the job tokens", async {
+            let key = query_scalar!("SELECT token_key FROM fleet");
+            Ok(key.fetch_one(&self.pool).await?)
         })
         .await
     }
@@ -100,6 +98,17 @@ impl Store {
         })
         .await
     }
+}
+
+/// Makes another key of the job tokens: whoever knows the former one can neither make nor use a token.
+pub(crate) async fn renew_token_key(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    query!(
+        "UPDATE fleet SET token_key =
+             encode(sha256((gen_random_uuid()::text || gen_random_uuid()::text)::bytea), 'hex')"
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The current incarnation.

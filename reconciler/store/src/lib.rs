@@ -77,7 +77,7 @@ mod world;
 
 #[cfg(feature = "queries")]
 pub use crate::{
-    adopt::Adoption,
+    adopt::{Adoption, Basis},
     append::Receipt,
     approval::Approval,
     audit::{AuditEntry, By},

@@ -104,9 +104,14 @@ async fn standing_facts(
                 ORDER BY position DESC LIMIT 1) AS newest
             CROSS JOIN LATERAL (
                 SELECT position FROM fact
-                WHERE machine = machine.id AND kind = kinds.kind AND position > coalesce(
+                WHERE machine = machine.id AND kind = kinds.kind AND position > greatest(
                     (SELECT position FROM fact
                      WHERE machine = machine.id AND kind = kinds.kind AND slot <> newest.slot
+                     ORDER BY position DESC LIMIT 1),
+                    -- What is found again after disks were written is news.
+                    (SELECT position FROM fact
+                     WHERE machine = machine.id AND kind IN ('installed', 'erased')
+                       AND kinds.kind = 'inventory' AND position < newest.position
                      ORDER BY position DESC LIMIT 1), 0)
                 ORDER BY position LIMIT 1) AS began)
         SELECT fact.machine AS "machine!", agent, sequence, received_ms, fact.body, inventory.body AS "inventory?"

@@ -2,7 +2,7 @@
 
 use crate::column::{document, generation, read_document, time};
 use crate::store::Fault;
-use crate::{By, Store, StoreError, audit, identity, permits};
+use crate::{By, Store, StoreError, audit, identity, permits, start};
 use rack_api::order::{Lane, Order, OrderRef};
 use reconciler_core::admit::Grant;
 use reconciler_core::facts::IssuedOrder;
@@ -27,6 +27,9 @@ pub struct Issue<'a> {
     pub permits_epoch: u64,
     /// The orders. Many at once cost one commit.
     pub orders: &'a [Intended],
+    /// How many goes of its generation were known of the machine whose power a person orders: what begins to
+    /// write meanwhile is not cut. `None` where no person does.
+    pub goes: Option<usize>,
     /// By whom, for the audit; the reason is each order's cause.
     pub who: &'a str,
 }
@@ -46,6 +49,8 @@ pub enum Issuance {
     PlanSuperseded,
     /// A grant was taken or released meanwhile: decide anew. Nothing was written.
     PermitsMoved,
+    /// The machine was told meanwhile that it may write: decide anew. Nothing was written.
+    Begun,
     /// An order is of another incarnation, or an agent knows more than this database. Nothing was
     /// written.
     Refused(String),
@@ -117,6 +122,13 @@ async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issua
             "incarnation {found} has ended, {} lives",
             incarnation.number
         )));
+    }
+    if let Some(known) = issue.goes {
+        for Intended { order, .. } in issue.orders {
+            if start::goes(connection, order.machine, order.generation).await? != known {
+                return Ok(Issuance::Begun);
+            }
+        }
     }
     let wants_grants = issue.orders.iter().any(|intended| intended.grant.is_some());
     let mut permits_epoch = issue.permits_epoch;

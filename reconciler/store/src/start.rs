@@ -1,11 +1,15 @@
 //! Answers to "may I write?", recorded before they are given.
+//!
+//! A go and a plan's adoption meet at the target's row, a go and a person's order for the power at the
+//! machine's: whichever comes second sees the first, and is decided anew.
 
 use crate::column::{clean, count, generation, read, time};
+use crate::store::Fault;
 use crate::{Store, StoreError, identity};
 use rack_api::job::JobRef;
 use reconciler_core::facts::WriteStart;
-use schema_ids::Generation;
-use sqlx::{query, query_as, query_scalar};
+use schema_ids::{Generation, MachineId};
+use sqlx::{PgConnection, query, query_as, query_scalar};
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +17,9 @@ pub enum StartRecord {
     /// This is the answer on record: the one given now, or the one that this nonce got before. It is
     /// the one to send.
     Recorded(WriteStart),
-    /// A go, but another plan is adopted or an agent knows more than this database: decide anew.
-    PlanSuperseded,
+    /// A go, but another plan is adopted, an order was issued or an agent knows more than this database:
+    /// decide anew.
+    Superseded,
 }
 
 /// A row, as [`crate::world`] reads it too.
@@ -47,8 +52,14 @@ impl StartRow {
 
 impl Store {
     /// Records the answer to a question. A nonce is answered once: asked again by the same job and boot
-    /// it gets the same answer, or a no where a yes is not given any more. `at` is set by the database. A go counts only under the adopted plan.
-    pub async fn record_start(&self, plan: &str, start: &WriteStart) -> Result<StartRecord, StoreError> {
+    /// it gets the same answer, or a no where a yes is not given any more. `at` is set by the database. A go counts only under the adopted plan, and only if the machine's newest order
+    /// of the generation is the one that it was decided by: number `newest`, nought for none.
+    pub async fn record_start(
+        &self,
+        plan: &str,
+        newest: u32,
+        start: &WriteStart,
+    ) -> Result<StartRecord, StoreError> {
         let (code, reason) = start
             .refused
             .as_ref()
@@ -61,8 +72,9 @@ impl Store {
                 let adopted = query_scalar!("SELECT plan_id FROM target FOR SHARE")
                     .fetch_one(&mut *transaction)
                     .await?;
-                let current =
-                    adopted.as_deref() == Some(plan) && identity::restored(&mut transaction).await?.is_none();
+                let current = adopted.as_deref() == Some(plan)
+                    && identity::restored(&mut transaction).await?.is_none()
+                    && newest_order(&mut transaction, start.job).await? == i64::from(newest);
                 if start.refused.is_some() || current {
                     query!(
                         "INSERT INTO write_start
@@ -89,7 +101,7 @@ impl Store {
                 .await?;
                 transaction.commit().await?;
                 let Some(row) = row else {
-                    return Ok(StartRecord::PlanSuperseded);
+                    return Ok(StartRecord::Superseded);
                 };
                 let recorded = row.start()?;
                 if (recorded.job, recorded.boot_id) != (start.job, start.boot_id) {
@@ -101,7 +113,7 @@ impl Store {
                 }
                 // A yes given under an older plan is not repeated under another: its machine may be held.
                 if recorded.refused.is_none() && !current {
-                    return Ok(StartRecord::PlanSuperseded);
+                    return Ok(StartRecord::Superseded);
                 }
                 Ok(StartRecord::Recorded(recorded))
             })
@@ -109,4 +121,47 @@ impl Store {
         self.hint();
         Ok(recorded)
     }
+}
+
+/// The newest order of the job's generation, by its number. The machine's row stays locked.
+async fn newest_order(connection: &mut PgConnection, job: JobRef) -> Result<i64, Fault> {
+    lock(connection, job.machine).await?;
+    let number = query_scalar!(
+        r#"SELECT coalesce(max(number), 0) AS "number!" FROM order_issued WHERE machine = $1 AND generation = $2"#,
+        job.machine.to_string(),
+        generation(job.generation)?
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(number)
+}
+
+/// How often a machine was told in this generation that it may write. Its row stays locked.
+pub(crate) async fn goes(
+    connection: &mut PgConnection,
+    machine: MachineId,
+    of: Generation,
+) -> Result<usize, Fault> {
+    lock(connection, machine).await?;
+    let goes = query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM write_start
+           WHERE machine = $1 AND generation = $2 AND code IS NULL"#,
+        machine.to_string(),
+        generation(of)?
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(count("write_start", "count", goes)?)
+}
+
+/// Until the transaction ends no other go and no other person's order of this machine is recorded. What only
+/// refers to the machine is not held up.
+async fn lock(connection: &mut PgConnection, machine: MachineId) -> Result<(), sqlx::Error> {
+    query!(
+        "SELECT FROM machine WHERE id = $1 FOR NO KEY UPDATE",
+        machine.to_string()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

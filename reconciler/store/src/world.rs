@@ -125,6 +125,11 @@ async fn facts(
                     -- A power state clears the BMC's fault.
                     (SELECT position FROM fact
                      WHERE machine = asked.machine AND kind = 'power' AND kinds.kind = 'bmc-fault'
+                     ORDER BY position DESC LIMIT 1),
+                    -- What is found again after disks were written is news.
+                    (SELECT position FROM fact
+                     WHERE machine = asked.machine AND kind IN ('installed', 'erased')
+                       AND kinds.kind = 'inventory' AND position < newest.position
                      ORDER BY position DESC LIMIT 1), 0) AS position) AS other
             LEFT JOIN LATERAL (
                 SELECT position FROM fact

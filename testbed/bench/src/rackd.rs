@@ -1,10 +1,10 @@
 //! `muster-rackd` as it is shipped, with a played daemon: a release build, the log at its usual level.
 
-use crate::bed::{Bed, INTERFACE, SERVER};
+use crate::bed::{Bed, CLIENT, INTERFACE, SERVER};
 use crate::daemon::{Daemon, PORT};
 use crate::error::{Result, failed};
 use crate::server::Server;
-use rack_api::config::{AddressRange, Desired, Enlist, Link, RackConfig, Subnet};
+use rack_api::config::{AddressRange, Desired, Enlist, Link, RackConfig, Relay, Subnet};
 use schema_ids::{Digest, Incarnation, Uuid};
 use std::collections::BTreeSet;
 use std::fs;
@@ -122,7 +122,10 @@ fn desired(artefacts: BTreeSet<Digest>) -> Desired {
     let link = Link {
         dhcp: true,
         enlist: Enlist::Known,
-        relay: None,
+        // What perfdhcp plays.
+        relay: Some(Relay {
+            giaddr: [CLIENT].into(),
+        }),
         subnets: vec![subnet],
     };
     Desired {

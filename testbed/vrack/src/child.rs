@@ -54,10 +54,18 @@ pub(crate) fn launch(run: &Run, launch: &Launch) -> Result<Child> {
 
 /// A command that runs what is added to it inside the run's namespace.
 pub(crate) fn enter_command(run: &Run) -> Result<Command> {
-    let own = std::env::current_exe().map_err(failed("find our own program"))?;
+    let (own, words) = entering(&run.namespace())?;
     let mut command = Command::new(own);
-    command.args(["child", "--namespace", &run.namespace(), "--"]);
+    command.args(words);
     Ok(command)
+}
+
+/// The program and its first words that run what follows inside a namespace. From one of a run's namespaces another is
+/// entered the same way.
+pub(crate) fn entering(namespace: &str) -> Result<(PathBuf, Vec<OsString>)> {
+    let own = std::env::current_exe().map_err(failed("find our own program"))?;
+    let words = ["child", "--namespace", namespace, "--"];
+    Ok((own, words.map(OsString::from).to_vec()))
 }
 
 /// Becomes the program; returns only when it cannot.

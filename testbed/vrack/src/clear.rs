@@ -29,8 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Ends everything of the run and removes its files, unless they are kept.
 pub(crate) fn run(run: &Run) -> Result<()> {
     stop_processes(run)?;
-    if namespace::exists(&run.namespace()) {
-        namespace::delete(&run.namespace())?;
+    for name in run.namespaces().iter().filter(|name| namespace::exists(name)) {
+        namespace::delete(name)?;
     }
     release_below(run.directory())?;
     if run.directory().exists() {
@@ -44,7 +44,8 @@ pub(crate) fn run(run: &Run) -> Result<()> {
 pub(crate) fn stale() -> Result<()> {
     let _lock = Run::lock()?;
     for stale in Run::all().iter().filter(|run| run.is_stale()) {
-        if !stale.path("run/kept").exists() || namespace::exists(&stale.namespace()) || has_processes(stale) {
+        let has_namespace = stale.namespaces().iter().any(|name| namespace::exists(name));
+        if !stale.path("run/kept").exists() || has_namespace || has_processes(stale) {
             println!(
                 "clearing away {}, left by a run that was ended",
                 stale.directory().display()
@@ -108,7 +109,7 @@ fn wait_until_gone(run: &Run, deadline: Duration) -> Result<bool> {
     Ok(true)
 }
 
-/// Processes of the run: those in the ledger but the harness itself, and all in its namespace.
+/// Processes of the run: those in the ledger but the harness itself, and all in its namespaces.
 fn living(run: &Run) -> Result<Vec<u32>> {
     let mut pids: Vec<u32> = run
         .recorded()
@@ -117,8 +118,8 @@ fn living(run: &Run) -> Result<Vec<u32>> {
         .filter(|process| process.runs())
         .map(|process| process.pid)
         .collect();
-    if namespace::exists(&run.namespace()) {
-        pids.extend(namespace::pids(&run.namespace())?);
+    for name in run.namespaces().iter().filter(|name| namespace::exists(name)) {
+        pids.extend(namespace::pids(name)?);
     }
     pids.retain(|pid| process_table::status(*pid).is_some_and(|status| !status.zombie));
     pids.sort_unstable();

@@ -141,7 +141,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     let lived = live(wish, &show, &rack, &specs, &built, accelerator);
     show.end();
     match &lived {
-        Ok(()) => show.say(&goodbye::done(&show)),
+        Ok(_) => show.say(&goodbye::done(&show)),
         Err(error) => {
             show.say(&format!("FAILED: {}", chain(error)));
             if !wish.json {
@@ -152,13 +152,15 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         }
     }
     if wish.keep {
-        show.say(&goodbye::kept(&rack, &wish.programs));
+        let address = lived.as_deref().unwrap_or("ADDRESS");
+        show.say(&goodbye::kept(&rack, &wish.programs, address));
         goodbye::wait();
     }
     rack.close()?;
-    lived
+    lived.map(drop)
 }
 
+/// Takes all steps. Returns the address at which the machine that stays deployed answers.
 fn live(
     wish: &Wish,
     show: &Show,
@@ -166,7 +168,7 @@ fn live(
     specs: &[MachineSpec; 2],
     built: &[Built; 2],
     accelerator: Accelerator,
-) -> Result<()> {
+) -> Result<String> {
     let [known, found] = specs;
     let (fleet, programs) = show.step(
         "start",
@@ -189,5 +191,6 @@ fn live(
     };
     STEPS
         .iter()
-        .try_for_each(|step| show.step(step.name, step.title, || (step.act)(&demo)))
+        .try_for_each(|step| show.step(step.name, step.title, || (step.act)(&demo)))?;
+    programs.address(FOUND)
 }

@@ -48,7 +48,7 @@ pub(crate) fn keep(directory: PathBuf) -> Result<()> {
     std::io::stdin()
         .read_to_end(&mut nothing)
         .map_err(failed("wait for the harness"))?;
-    if !run.directory().exists() && !namespace::exists(&run.namespace()) {
+    if !run.directory().exists() && !run.namespaces().iter().any(|name| namespace::exists(name)) {
         return Ok(());
     }
     let _lock = Run::lock()?;

@@ -11,11 +11,17 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// `ip` answers in milliseconds; a loaded host gets ten seconds.
-const IP_MAX: Duration = Duration::from_secs(10);
+/// `ip` answers in milliseconds; a loaded host gets a minute.
+const IP_MAX: Duration = Duration::from_secs(60);
 
 /// The bridge that all machines are on.
 pub(crate) const BRIDGE: &str = "br0";
+
+/// Its own address.
+const BRIDGE_MAC: &str = "52:54:00:77:ff:01";
+
+/// The one interface of a host beside it.
+pub(crate) const UPLINK: &str = "uplink";
 
 /// What the namespace holds.
 #[derive(Debug)]
@@ -33,7 +39,12 @@ pub(crate) struct Layout {
 /// Makes the namespace and all in it.
 pub(crate) fn create(name: &str, layout: &Layout) -> Result<()> {
     ip(&["netns", "add", name])?;
-    for line in commands(layout, Path::new("/proc/sys/net/ipv6").exists()) {
+    lines(name, &commands(layout, Path::new("/proc/sys/net/ipv6").exists()))
+}
+
+/// Has `ip` do each of these in a namespace.
+fn lines(name: &str, lines: &[String]) -> Result<()> {
+    for line in lines {
         let mut words = vec!["-n", name];
         words.extend(line.split(' '));
         ip(&words)?;
@@ -44,8 +55,9 @@ pub(crate) fn create(name: &str, layout: &Layout) -> Result<()> {
 fn commands(layout: &Layout, has_ipv6: bool) -> Vec<String> {
     let mut lines = vec![
         "link set lo up".to_owned(),
-        // Without spanning tree: its port delay would cost each boot 30 s.
-        format!("link add {BRIDGE} type bridge stp_state 0 forward_delay 0"),
+        // Without spanning tree: its port delay would cost each boot 30 s. With an address of its own: otherwise it takes
+        // the lowest of its ports', another one whenever something is plugged in, and its neighbours lose it.
+        format!("link add {BRIDGE} address {BRIDGE_MAC} type bridge stp_state 0 forward_delay 0"),
         format!("addr add {}/{} dev {BRIDGE}", layout.address.0, layout.address.1),
     ];
     if has_ipv6 {
@@ -66,6 +78,45 @@ fn commands(layout: &Layout, has_ipv6: bool) -> Vec<String> {
             .map(|address| format!("addr add {address}/32 dev lo")),
     );
     lines
+}
+
+/// Makes a host of its own on the link of the first: one interface, with this address.
+pub(crate) fn create_beside(first: &str, name: &str, address: (Ipv4Addr, u8)) -> Result<()> {
+    ip(&["netns", "add", name])?;
+    let cable = format!("link add beside type veth peer name {UPLINK} netns {name}");
+    let port = format!("link set beside master {BRIDGE} up");
+    lines(first, &[cable, port])?;
+    let address = format!("addr add {}/{} dev {UPLINK}", address.0, address.1);
+    lines(
+        name,
+        &[
+            "link set lo up".to_owned(),
+            address,
+            format!("link set {UPLINK} up"),
+        ],
+    )
+}
+
+/// Pulls the cable of the host beside, or plugs it in again.
+pub(crate) fn cable_beside(first: &str, state: &str) -> Result<()> {
+    lines(first, &[format!("link set beside {state}")])
+}
+
+/// Plugs so many strangers into the link, `c0` and on: interfaces without an address, which do not answer for those of
+/// the host that they are on.
+pub(crate) fn plug_strangers(name: &str, count: usize) -> Result<()> {
+    for number in 0..count {
+        let mac = stranger(number);
+        let cable = format!("link add c{number} address {mac} type veth peer name p{number}");
+        let port = format!("link set p{number} master {BRIDGE} up");
+        lines(name, &[cable, port, format!("link set c{number} arp off up")])?;
+    }
+    Ok(())
+}
+
+/// The MAC address of a stranger.
+pub(crate) fn stranger(number: usize) -> String {
+    format!("52:54:00:99:00:{number:02x}")
 }
 
 /// Whether a namespace of this name exists.

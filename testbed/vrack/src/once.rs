@@ -12,8 +12,11 @@ mod kernel_upgrade;
 pub(crate) mod life;
 mod mirror;
 mod network;
+mod patience;
 pub(crate) mod proof;
 mod reboots;
+mod release;
+mod two_agents;
 mod uefi;
 mod used_disks;
 mod watch;
@@ -88,6 +91,11 @@ pub(crate) enum Kind {
     UsedDisks,
     /// The mirror, with the distribution's next kernel.
     KernelUpgrade,
+    /// Its deployment is removed and what it wrote is erased, with a power cut in the middle, beside a disk that is
+    /// somebody's.
+    Release,
+    /// Two rack agents on its link; the one that answers a boot, and has the BMC, is killed in the middle of it.
+    TwoAgents,
 }
 
 /// Programs are started from the run's own directory.
@@ -102,12 +110,16 @@ pub(crate) fn machine(kind: Kind) -> MachineSpec {
         bytes: 6 << 30,
     };
     let disks = match kind {
-        Kind::Plain | Kind::Faults | Kind::Network | Kind::Uefi | Kind::UefiHttp | Kind::SecureBoot => {
-            vec![os]
-        }
+        Kind::Plain
+        | Kind::Faults
+        | Kind::Network
+        | Kind::Uefi
+        | Kind::UefiHttp
+        | Kind::SecureBoot
+        | Kind::TwoAgents => vec![os],
         Kind::Disks => vec![os, disks::data()],
         Kind::Mirror | Kind::KernelUpgrade | Kind::UefiMirror => vec![os.clone(), mirror::other(&os)],
-        Kind::UsedDisks => {
+        Kind::UsedDisks | Kind::Release => {
             let [second, third] = used_disks::others(&os);
             vec![os, second, third]
         }
@@ -122,7 +134,9 @@ pub(crate) fn machine(kind: Kind) -> MachineSpec {
         | Kind::Mirror
         | Kind::Network
         | Kind::UsedDisks
-        | Kind::KernelUpgrade => Firmware::Bios,
+        | Kind::KernelUpgrade
+        | Kind::Release
+        | Kind::TwoAgents => Firmware::Bios,
     };
     let mut nics = vec![NicSpec {
         mac: "52:54:00:77:00:01".to_owned(),
@@ -195,7 +209,10 @@ fn live(
 ) -> Result<()> {
     let example = wish.fleet.join("toml/fleet.toml");
     let fleet = match kind {
-        Kind::Plain | Kind::Faults | Kind::UsedDisks => Fleet::create(rack, spec, &example, built)?,
+        Kind::Plain | Kind::Faults | Kind::UsedDisks | Kind::Release => {
+            Fleet::create(rack, spec, &example, built)?
+        }
+        Kind::TwoAgents => Fleet::create(rack, spec, &example, built)?.with(two_agents::fleet)?,
         Kind::Disks => Fleet::create(rack, spec, &example, built)?.with(disks::layout)?,
         Kind::Mirror | Kind::KernelUpgrade => {
             Fleet::create(rack, spec, &example, built)?.with(mirror::layout)?
@@ -228,6 +245,8 @@ fn live(
         Kind::Network => network::live(&life),
         Kind::UsedDisks => used_disks::live(&life, wish.from),
         Kind::KernelUpgrade => kernel_upgrade::live(&life, wish.from),
+        Kind::Release => release::live(&life, wish.from),
+        Kind::TwoAgents => two_agents::live(&life),
     }
 }
 

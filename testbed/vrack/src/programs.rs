@@ -4,7 +4,7 @@ use crate::child::{self, Launch};
 use crate::error::{Result, RigError, failed};
 use crate::images::Built;
 use crate::machine::MachineSpec;
-use crate::namespace::BRIDGE;
+use crate::namespace::{self, BRIDGE, UPLINK};
 use crate::program::{self, Said};
 use crate::rack::{self, Rack, Site};
 use crate::run::RUNS;
@@ -12,6 +12,7 @@ use crate::service::Service;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -46,6 +47,7 @@ const TAIL_LINES: usize = 30;
 #[derive(Debug)]
 pub(crate) struct Programs {
     folder: PathBuf,
+    inmachine: PathBuf,
     socket: PathBuf,
     log: PathBuf,
     state: PathBuf,
@@ -63,25 +65,10 @@ impl Programs {
         let words = daemon_words(rack.site, repository, &state, runtime);
         let daemon = Service::start(rack, "musterd", musterd, words, None)?;
         await_file(&socket, "musterd's socket")?;
-        let rackd = folder.join("muster-rackd");
-        let mut muster = Command::new(folder.join("muster"));
-        muster.arg("--socket").arg(&socket);
-        let token = program::run(muster.args(["agent", "token", rack.site.agent]), COMMAND_MAX)?;
-        let mut enrol = child::enter_command(&rack.run)?;
-        enrol
-            .arg(&rackd)
-            .args([
-                "enrol",
-                "--daemon",
-                &format!("https://{}:{PORT}", rack.site.address.0),
-            ])
-            .args(["--token", token.trim(), "--state-dir"])
-            .arg(rack.run.path("rackd"));
-        program::run(&mut enrol, COMMAND_MAX)?;
-        let words = agent_words(rack.site, rack.run.path("rackd"), inmachine);
-        let agent = Service::start(rack, "muster-rackd", rackd, words, None)?;
+        let agent = Seat::first(rack).take(rack, folder, &socket, inmachine)?;
         let this = Self {
             folder: folder.to_owned(),
+            inmachine: inmachine.to_owned(),
             socket,
             log: rack.run.path("apply.log"),
             state,
@@ -90,6 +77,20 @@ impl Programs {
         };
         this.await_answer()?;
         Ok(this)
+    }
+
+    /// Enrols and starts a second agent of the rack, on a host of its own beside the first.
+    pub(crate) fn start_beside(&self, rack: &Rack, agent: &str, address: Ipv4Addr) -> Result<Service> {
+        let namespace = rack.run.namespace_beside();
+        namespace::create_beside(&rack.run.namespace(), &namespace, (address, rack.site.address.1))?;
+        let seat = Seat {
+            agent,
+            service: "muster-rackd-2",
+            state: rack.run.path("rackd-2"),
+            namespace,
+            interface: UPLINK,
+        };
+        seat.take(rack, &self.folder, &self.socket, &self.inmachine)
     }
 
     /// Kills musterd as a power cut would, and starts it again.
@@ -119,7 +120,7 @@ impl Programs {
     /// Starts the agent again with another program for machines to run.
     pub(crate) fn serve_in_machine(&self, rack: &Rack, program: &Path) -> Result<()> {
         self.agent.stop(START_MAX)?;
-        let words = agent_words(rack.site, rack.run.path("rackd"), program);
+        let (_, words) = Seat::first(rack).line(rack, &self.folder, program)?;
         self.agent.start_again_as(rack, &words)
     }
 
@@ -245,6 +246,61 @@ impl Programs {
     }
 }
 
+/// Where an agent of the rack is at home.
+struct Seat<'a> {
+    /// Its name in git.
+    agent: &'a str,
+    service: &'static str,
+    state: PathBuf,
+    namespace: String,
+    interface: &'a str,
+}
+
+impl<'a> Seat<'a> {
+    /// Beside musterd, on the machines' bridge.
+    fn first(rack: &'a Rack) -> Self {
+        Self {
+            agent: rack.site.agent,
+            service: "muster-rackd",
+            state: rack.run.path("rackd"),
+            namespace: rack.run.namespace(),
+            interface: BRIDGE,
+        }
+    }
+
+    /// The program that starts it in its namespace, and its arguments.
+    fn line(&self, rack: &Rack, folder: &Path, inmachine: &Path) -> Result<(PathBuf, Vec<OsString>)> {
+        let (own, words) = child::entering(&self.namespace)?;
+        let rackd = folder.join("muster-rackd").into();
+        Ok((
+            own,
+            [words, vec![rackd], agent_words(rack.site, self, inmachine)].concat(),
+        ))
+    }
+
+    /// Enrols it with a one-time token and starts it.
+    fn take(&self, rack: &Rack, folder: &Path, socket: &Path, inmachine: &Path) -> Result<Service> {
+        let mut muster = Command::new(folder.join("muster"));
+        muster.arg("--socket").arg(socket);
+        let token = program::run(muster.args(["agent", "token", self.agent]), COMMAND_MAX)?;
+        let rackd = folder.join("muster-rackd");
+        let (own, words) = child::entering(&self.namespace)?;
+        let mut enrol = Command::new(&own);
+        enrol.args(&words).arg(&rackd);
+        enrol.args([
+            "enrol",
+            "--daemon",
+            &format!("https://{}:{PORT}", rack.site.address.0),
+        ]);
+        enrol
+            .args(["--token", token.trim(), "--state-dir"])
+            .arg(&self.state);
+        program::run(&mut enrol, COMMAND_MAX)?;
+        let (own, line) = self.line(rack, folder, inmachine)?;
+        Service::start(rack, self.service, own, line, None)
+    }
+}
+
 fn answer(found: &str) -> RigError {
     RigError::Answer {
         whom: "muster".to_owned(),
@@ -268,12 +324,12 @@ fn daemon_words(site: &Site, repository: &Path, state: &Path, runtime: PathBuf) 
     ]
 }
 
-fn agent_words(site: &Site, state: PathBuf, inmachine: &Path) -> Vec<OsString> {
+fn agent_words(site: &Site, seat: &Seat<'_>, inmachine: &Path) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec![
         "--state-dir".into(),
-        state.into(),
+        seat.state.clone().into(),
         "--link".into(),
-        format!("{}={BRIDGE}", site.link).into(),
+        format!("{}={}", site.link, seat.interface).into(),
         "--agent-binary".into(),
         inmachine.into(),
         // A machine that someone switches is to be seen soon.
@@ -305,13 +361,16 @@ fn await_file(path: &Path, what: &str) -> Result<()> {
 /// The ends of all logs, for whoever reads a failure.
 pub(crate) fn print_tails(rack: &Rack, spec: &MachineSpec) {
     let console = rack::console(&rack.machine(&spec.name));
-    let logs = ["musterd.log", "muster-rackd.log", "chassis.log"].map(|name| {
-        (
-            name.to_owned(),
-            fs::read_to_string(rack.run.path(name)).unwrap_or_default(),
-        )
-    });
-    for (name, text) in logs.into_iter().chain([("console".to_owned(), console)]) {
+    let logs = [
+        "musterd.log",
+        "muster-rackd.log",
+        "muster-rackd-2.log",
+        "chassis.log",
+    ];
+    let logs = logs
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), fs::read_to_string(rack.run.path(name)).ok()?)));
+    for (name, text) in logs.chain([("console".to_owned(), console)]) {
         println!("──── {name}");
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..]

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// QEMU answers between two blocks of guest code; a loaded host gets this long.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// Answers and events read before giving up on one command.
 const LINES_MAX: usize = 100;

@@ -17,6 +17,9 @@ pub(crate) const RUNS: &str = "/var/lib/muster-vrack";
 /// What namespaces of runs begin with; the run's id follows.
 const NAMESPACE_PREFIX: &str = "muster-";
 
+/// What follows the name of a run's namespace in that of its second host's. No run's id ends like this.
+const BESIDE: &str = "-beside";
+
 /// What the ledger calls a machine's QEMU; the machine's name follows.
 pub(crate) const QEMU_PREFIX: &str = "qemu-";
 
@@ -99,9 +102,20 @@ impl Run {
         format!("{NAMESPACE_PREFIX}{}", id.unwrap_or_default())
     }
 
+    /// The name of the network namespace of a second rack agent's host, if the run has one.
+    pub(crate) fn namespace_beside(&self) -> String {
+        self.namespace() + BESIDE
+    }
+
+    /// Both names.
+    pub(crate) fn namespaces(&self) -> [String; 2] {
+        [self.namespace(), self.namespace_beside()]
+    }
+
     /// The run that a namespace of this name belongs to; none when the name is not one of ours.
     pub(crate) fn of_namespace(name: &str) -> Option<Run> {
         let id = name.strip_prefix(NAMESPACE_PREFIX)?;
+        let id = id.strip_suffix(BESIDE).unwrap_or(id);
         let (seconds, pid) = id.split_once('-')?;
         let hexadecimal = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         (hexadecimal(seconds) && hexadecimal(pid)).then(|| Run::at(Path::new(RUNS).join(id)))
@@ -200,7 +214,16 @@ mod tests {
     fn only_our_namespaces_have_a_run() {
         let run = Run::of_namespace("muster-5f01aa-1c2").expect("ours");
         assert_eq!(run.namespace(), "muster-5f01aa-1c2");
-        for other in ["muster-dhcp", "muster-", "muster-5f01aa-", "rk1", "muster-x-1"] {
+        let beside = Run::of_namespace("muster-5f01aa-1c2-beside").expect("ours too");
+        assert_eq!(beside.directory(), run.directory());
+        for other in [
+            "muster-dhcp",
+            "muster-",
+            "muster-5f01aa-",
+            "muster-5f01aa-beside",
+            "rk1",
+            "muster-x-1",
+        ] {
             assert!(Run::of_namespace(other).is_none(), "{other}");
         }
     }

@@ -4,7 +4,7 @@ use crate::child::{self, Launch};
 use crate::error::{Result, RigError, failed};
 use crate::rack::Rack;
 use rustix::process::{Pid, Signal, kill_process};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub(crate) struct Service {
     words: Vec<OsString>,
     log: PathBuf,
     child: RefCell<Child>,
+    killed: Cell<bool>,
 }
 
 impl Service {
@@ -43,6 +44,7 @@ impl Service {
             words,
             log,
             child,
+            killed: Cell::new(false),
         })
     }
 
@@ -50,6 +52,7 @@ impl Service {
     pub(crate) fn start_again(&self, rack: &Rack, failpoint: Option<&str>) -> Result<()> {
         let launch = launch(self.name, &self.program, &self.words, &self.log, failpoint);
         *self.child.borrow_mut() = child::launch(&rack.run, &launch)?;
+        self.killed.set(false);
         Ok(())
     }
 
@@ -62,6 +65,7 @@ impl Service {
 
     /// Ends it as a power cut would.
     pub(crate) fn kill(&self) -> Result<()> {
+        self.killed.set(true);
         let mut child = self.child.borrow_mut();
         let ended = child.kill().and_then(|()| child.wait());
         ended.map(drop).map_err(failed(format!("kill {}", self.name)))
@@ -73,6 +77,11 @@ impl Service {
         kill_process(pid, Signal::TERM)
             .map_err(|errno| failed(format!("stop {}", self.name))(errno.into()))?;
         self.await_end(within)
+    }
+
+    /// Whether it was killed, and nobody has started it again.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.get()
     }
 
     /// Whether it has ended by itself.
@@ -102,8 +111,12 @@ impl Service {
     /// Whether it has said, in any of its lives, that it ended itself at this failpoint.
     pub(crate) fn reached(&self, failpoint: &str) -> bool {
         let name = failpoint.split(':').next().unwrap_or(failpoint);
-        let said = fs::read_to_string(&self.log).unwrap_or_default();
-        said.contains(&format!("failpoint {name} reached"))
+        self.said().contains(&format!("failpoint {name} reached"))
+    }
+
+    /// Everything it has said, in all of its lives.
+    pub(crate) fn said(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     pub(crate) fn name(&self) -> &'static str {

@@ -23,6 +23,7 @@ use schema_ids::{Mac, Uuid};
 use serde::Deserialize;
 use std::{
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -212,13 +213,13 @@ pub(super) async fn loader(
 }
 
 pub(super) async fn agent(State(rack): State<App>, Extension(connection): Extension<Connection>) -> Response {
-    let content = rack.agent_archive.clone();
+    let content = Arc::clone(&rack.agent_archive);
     note(
         &rack,
         &connection,
         Sign::Http(format!("agent.cpio: {} bytes", content.len())),
     );
-    binary(content)
+    binary(Bytes::from_owner(content))
 }
 
 /// Notes what the client behind a connection did.

@@ -3,7 +3,7 @@
 //! Every message carries a token that some boot agent of the link minted. A machine may speak of itself
 //! only; its facts are on disk before it hears that they were taken.
 
-use super::{App, Connection, boot::is_enlisted};
+use super::{App, Connection, body::Timely, boot::is_enlisted};
 use crate::{clock, error_chain::Chain};
 use axum::{
     Extension, Json,
@@ -51,7 +51,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-pub(super) async fn hello(State(rack): State<App>, Json(hello): Json<Hello>) -> Response {
+pub(super) async fn hello(State(rack): State<App>, Timely(hello): Timely<Hello>) -> Response {
     match answer(&rack, &hello) {
         Ok(answer) => {
             tracing::info!(mac = %hello.mac, boot = %hello.boot_id, answer = word(&answer), "machine asks what to do");
@@ -117,7 +117,7 @@ fn word(answer: &HelloAnswer) -> &'static str {
     }
 }
 
-pub(super) async fn report(State(rack): State<App>, Json(report): Json<Report>) -> Response {
+pub(super) async fn report(State(rack): State<App>, Timely(report): Timely<Report>) -> Response {
     match take(&rack, report).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(refusal) => refusal.into_response(),
@@ -200,7 +200,7 @@ fn end_of_job(fact: &Fact) -> Option<(JobRef, Uuid)> {
     }
 }
 
-pub(super) async fn go(State(rack): State<App>, Json(mut request): Json<GoRequest>) -> Response {
+pub(super) async fn go(State(rack): State<App>, Timely(mut request): Timely<GoRequest>) -> Response {
     let token = match verify(&rack, &request.token) {
         Ok(token) => token,
         Err(refusal) => return refusal.into_response(),
@@ -230,7 +230,7 @@ pub(super) async fn go(State(rack): State<App>, Json(mut request): Json<GoReques
 pub(super) async fn phone_home(
     State(rack): State<App>,
     Extension(connection): Extension<Connection>,
-    Json(call): Json<PhoneHome>,
+    Timely(call): Timely<PhoneHome>,
 ) -> Response {
     let served = rack.served();
     let ours = served

@@ -4,11 +4,12 @@
 //! not be altered carries a digest. Connections, headers, bodies and time are limited.
 
 mod artefact;
+mod body;
 pub(crate) mod boot;
 mod job;
 mod plain;
 
-use crate::rack::Rack;
+use crate::{places::Places, rack::Rack};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -28,7 +29,6 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -38,13 +38,17 @@ use tower::ServiceExt;
 const BODY_MAX: usize = 4 << 20;
 /// Connections at a time: a row of racks at once, several each.
 const CONNECTIONS_MAX: usize = 1024;
+/// Of one client: firmware and the in-machine agent have a few, a browser six.
+const PER_CLIENT_MAX: usize = 32;
 /// A client that has not finished its headers by then is no client.
 const HEADERS_MAX: Duration = Duration::from_secs(10);
 /// A connection's answers in progress get this long when the agent stops.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 256;
-/// A socket that fails is tried again after this.
+/// After a failed accept (out of file descriptors), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A socket that cannot be opened is tried again after this.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Who asks, and whom.
@@ -100,35 +104,48 @@ async fn serve(
     let listener = open(&interface.name)?;
     tracing::info!(link, interface = interface.name, "answering HTTP");
     let router = router(Arc::clone(rack));
-    let limit = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::new(CONNECTIONS_MAX, PER_CLIENT_MAX);
     let mut connections = JoinSet::new();
     let mut interfaces = rack.interfaces.clone();
-    let result = loop {
+    let mut accepts = true;
+    loop {
         let (stream, client) = tokio::select! {
-            () = stop.cancelled() => break Ok(()),
+            () = stop.cancelled() => break,
             Some(_) = connections.join_next() => continue,
             changed = interfaces.changed() => match changed {
-                Ok(()) if rack.interface(link).map(|now| now.index) != Some(interface.index) => break Ok(()),
+                Ok(()) if rack.interface(link).map(|now| now.index) != Some(interface.index) => break,
                 Ok(()) => continue,
-                Err(_) => break Ok(()),
+                Err(_) => break,
             },
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
-                Err(error) => break Err(error),
+                // Those that are open go on, and their ends make room.
+                Err(error) => {
+                    if std::mem::replace(&mut accepts, false) {
+                        tracing::warn!(link, %error, "HTTP connections cannot be accepted");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
             },
         };
-        let Ok(permit) = Arc::clone(&limit).try_acquire_owned() else {
-            tracing::warn!(link, %client, "too many HTTP connections");
+        accepts = true;
+        let Some(place) = places.take(client.ip()) else {
+            tracing::debug!(link, %client, "too many HTTP connections");
             continue;
         };
         let (router, stop, rack, link) = (router.clone(), stop.clone(), Arc::clone(rack), link.to_owned());
         connections.spawn(async move {
             connection(router, &rack, link, stream, client, &stop).await;
-            drop(permit);
+            drop(place);
         });
-    };
+    }
+    if !stop.is_cancelled() {
+        // Their interface is gone, and another waits to be listened on.
+        connections.abort_all();
+    }
     while connections.join_next().await.is_some() {}
-    result
+    Ok(())
 }
 
 async fn connection(

@@ -29,7 +29,7 @@ use schema_ids::{Digest, Timestamp};
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs,
     path::Path as FilePath,
     sync::{Arc, LazyLock, Mutex, mpsc},
     thread::JoinHandle,
@@ -56,6 +56,7 @@ pub(crate) struct Known {
     /// Requests refused since their numbers were taken; absent where that is a fault of the agent's.
     pub(crate) refusals: Option<u32>,
     pub(crate) boot_go: bool,
+    revoked: bool,
     pub(crate) artefacts: BTreeMap<Digest, Vec<u8>>,
     pub(crate) artefact_fetches: u32,
     /// What the agents claimed to have seen, for the assertions.
@@ -90,6 +91,12 @@ impl Daemon {
         state.facts.values().map(|fact| fact.body.clone()).collect()
     }
 
+    /// Lets the agents in no more.
+    pub(crate) fn revoke(&self) {
+        self.state.lock().unwrap().revoked = true;
+        self.changed.notify_waiters();
+    }
+
     /// Keeps an artefact and gives its digest.
     pub(crate) fn keep(&self, contents: &[u8]) -> Digest {
         let digest = Digest(Sha256::digest(contents).into());
@@ -101,17 +108,13 @@ impl Daemon {
     /// Listens in a namespace until dropped.
     pub(crate) fn listen(self: &Arc<Self>, namespace: &str, certificates: &FilePath) -> Listening {
         let tls = TlsAcceptor::from(Arc::new(server_config(certificates)));
-        let namespace = File::open(format!("/run/netns/{namespace}")).unwrap();
+        let namespace = namespace.to_owned();
         let (stop, mut stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let daemon = Arc::clone(self);
         let thread = std::thread::spawn(move || {
             // Only this thread moves into the namespace; its sockets stay there.
-            rustix::thread::move_into_link_name_space(
-                std::os::fd::AsFd::as_fd(&namespace),
-                Some(rustix::thread::LinkNameSpaceType::Network),
-            )
-            .unwrap();
+            crate::rack::enter(&namespace);
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -155,7 +158,10 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .with_state(daemon)
 }
 
-async fn sync(State(daemon): State<Arc<Daemon>>, Json(request): Json<SyncRequest>) -> impl IntoResponse {
+async fn sync(
+    State(daemon): State<Arc<Daemon>>,
+    Json(request): Json<SyncRequest>,
+) -> axum::response::Response {
     let wait = Duration::from_millis(request.wait_ms);
     let changed = daemon.changed.notified();
     let answer = daemon.answer(&request);
@@ -165,6 +171,9 @@ async fn sync(State(daemon): State<Arc<Daemon>>, Json(request): Json<SyncRequest
         return told(answer);
     }
     let _ = tokio::time::timeout(wait, changed).await;
+    if daemon.state.lock().unwrap().revoked {
+        return (StatusCode::FORBIDDEN, "this key was revoked\n").into_response();
+    }
     told(daemon.answer(&request))
 }
 

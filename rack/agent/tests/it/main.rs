@@ -10,6 +10,7 @@ mod daemon;
 mod dhcp;
 mod failpoint;
 mod firmware;
+mod greedy;
 mod group_commit;
 mod killed;
 mod power;

@@ -1,7 +1,10 @@
 //! Power orders against `ipmi_sim`, whose machine is a file that says 0 or 1.
 
-use crate::daemon::sealed;
-use crate::rack::{Rack, boot_order, desired, machine_id};
+use crate::{
+    daemon::sealed,
+    dhcp::RANGE,
+    rack::{Rack, boot_order, desired, machine_id},
+};
 use rack_api::{
     config::{BmcAccess, Desired, Enlist},
     fact::{BmcFaultKind, FactBody, PowerSeen},
@@ -13,6 +16,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     process::{Child, Stdio},
 };
+use testbed_bmc::{Double, InMemory, Manners};
 
 const MACHINE: &str = r#"#!/bin/sh
 cd "$(dirname "$0")" || exit 1
@@ -23,6 +27,9 @@ get) for name in "$@"; do echo "$name:$(cat "$name")"; done ;;
 set) while [ $# -ge 2 ]; do echo "$2" > "$1"; shift 2; done ;;
 esac
 "#;
+
+/// More words than an order opens sessions: it is read, commanded, and read until it is seen.
+const WORDS: u64 = 12;
 
 /// A BMC that goes away.
 struct Sim(Child);
@@ -70,7 +77,7 @@ fn start_sim(rack: &Rack) -> Sim {
 }
 
 fn wanted(password: &str, orders: Vec<Order>) -> Desired {
-    let mut desired = desired(Enlist::Known, ("10.77.0.100", "10.77.0.107"));
+    let mut desired = desired(Enlist::Known, RANGE);
     desired.config.machines.get_mut(&machine_id()).unwrap().bmc = Some(BmcAccess {
         driver: "ipmi".to_owned(),
         address: "127.0.0.1:6230".parse().unwrap(),
@@ -101,7 +108,7 @@ fn done(number: u32) -> impl Fn(&FactBody) -> Option<()> {
 
 #[test]
 fn a_machine_is_powered_as_ordered_and_its_password_stays_off_the_disk() {
-    let mut rack = Rack::start(desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")));
+    let mut rack = Rack::start(desired(Enlist::Known, RANGE));
     let _sim = start_sim(&rack);
     let state = |rack: &Rack| fs::read_to_string(rack.path("power")).unwrap().trim().to_owned();
     // A job is what the machine boots next: the BMC is told to boot from the network.
@@ -148,7 +155,7 @@ fn a_machine_is_powered_as_ordered_and_its_password_stays_off_the_disk() {
 
 #[test]
 fn a_wrong_password_is_tried_once_and_the_right_one_heals_it() {
-    let rack = Rack::start(desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")));
+    let rack = Rack::start(desired(Enlist::Known, RANGE));
     let _sim = start_sim(&rack);
     rack.daemon.want(wanted("wrong", vec![power(1, PowerWanted::On)]));
     rack.await_fact("the credential is refused", |fact| match fact {
@@ -173,7 +180,7 @@ fn a_wrong_password_is_tried_once_and_the_right_one_heals_it() {
 
 #[test]
 fn an_order_for_a_machine_without_a_bmc_is_refused() {
-    let rack = Rack::start(desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")));
+    let rack = Rack::start(desired(Enlist::Known, RANGE));
     let mut wanted = wanted("secret", vec![power(1, PowerWanted::On)]);
     wanted.config.machines.get_mut(&machine_id()).unwrap().bmc = None;
     rack.daemon.want(wanted);
@@ -185,7 +192,7 @@ fn an_order_for_a_machine_without_a_bmc_is_refused() {
 
 #[test]
 fn bmcs_are_left_alone_once_the_daemon_has_not_answered_for_a_lease() {
-    let mut rack = Rack::start(desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")));
+    let mut rack = Rack::start(desired(Enlist::Known, RANGE));
     let _sim = start_sim(&rack);
     let short = |orders| {
         let mut wanted = wanted("secret", orders);
@@ -202,4 +209,62 @@ fn bmcs_are_left_alone_once_the_daemon_has_not_answered_for_a_lease() {
     rack.start_daemon();
     rack.daemon.want(short(vec![power(2, PowerWanted::Off)]));
     rack.await_fact("powered off", done(2));
+}
+
+#[test]
+fn a_new_word_with_the_same_account_opens_no_session() {
+    let rack = Rack::start_reading_power_every(desired(Enlist::Known, RANGE), "3600");
+    let address = "127.0.0.1:6230".parse().unwrap();
+    let bmc = rack.open_beside(|| {
+        Double::start_at(address, Manners::default(), Box::new(InMemory::default())).unwrap()
+    });
+    let words = |rack: &Rack| rack.log().matches("new word of the daemon").count();
+    rack.daemon
+        .want(wanted("secret", vec![power(1, PowerWanted::On)]));
+    rack.await_fact("powered on", done(1));
+    let before = bmc.state().opened.len();
+    for number in 0..WORDS {
+        let told = words(&rack);
+        // The account is sealed anew for each word, and no two sealings are alike.
+        let mut wanted = wanted("secret", vec![power(1, PowerWanted::On)]);
+        let machine = wanted.config.machines.get_mut(&machine_id()).unwrap();
+        machine.bmc.as_mut().unwrap().lease_ms += number;
+        rack.daemon.want(wanted);
+        rack.await_true("the word is obeyed", |rack| words(rack) > told);
+    }
+    // What the BMC is asked next is asked after all that the words led to.
+    rack.daemon
+        .want(wanted("secret", vec![power(2, PowerWanted::Off)]));
+    rack.await_fact("powered off", done(2));
+    let opened = bmc.state().opened.len() - before;
+    assert!(opened < WORDS as usize, "{opened} sessions for one order");
+}
+
+#[test]
+fn killed_before_the_end_of_an_order_is_on_disk_it_is_told_after_all() {
+    let mut rack = Rack::start_to_fail(desired(Enlist::Known, RANGE), "end");
+    let _sim = start_sim(&rack);
+    rack.daemon
+        .want(wanted("secret", vec![power(1, PowerWanted::On)]));
+    rack.restart_failed("end");
+    rack.await_fact("powered on", done(1));
+}
+
+#[test]
+fn who_is_let_in_no_more_leaves_bmcs_alone_at_once() {
+    let rack = Rack::start(desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")));
+    let _sim = start_sim(&rack);
+    let mut long = wanted("secret", vec![power(1, PowerWanted::On)]);
+    let machine = long.config.machines.get_mut(&machine_id()).unwrap();
+    machine.bmc.as_mut().unwrap().lease_ms = 3_600_000;
+    rack.daemon.want(long);
+    rack.await_fact("powered on", done(1));
+    rack.daemon.revoke();
+    rack.await_log("the daemon takes no word of this agent any more: BMCs are left alone");
+    let word = fs::metadata(rack.path("state/desired.json")).unwrap();
+    assert_eq!(
+        word.permissions().mode() & 0o777,
+        0o600,
+        "the key of tokens is in it"
+    );
 }

@@ -37,6 +37,8 @@ pub(crate) struct Rack {
     agent: Option<Child>,
     /// The program that runs the agent, with its options; empty for the agent itself.
     runner: Vec<String>,
+    /// Seconds between two readings of a BMC.
+    power_every: &'static str,
     directory: Scratch,
     server: Namespace,
     /// The agent's address, and the clients' end of its cable.
@@ -94,6 +96,17 @@ impl Namespace {
         namespace
     }
 
+    /// Runs something that opens sockets, which stay in it.
+    fn open<T: Send>(&self, open: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| {
+                enter(&self.0);
+                open()
+            });
+            opening.join().unwrap()
+        })
+    }
+
     /// A program in it.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("ip");
@@ -142,6 +155,13 @@ impl Rack {
         rack.runner.extend(strace::OPTIONS.map(str::to_owned));
         rack.runner
             .push(format!("--output={}", rack.path(trace).display()));
+        Self::run(rack, desired)
+    }
+
+    /// The same with an agent that reads BMCs so seldom, in seconds.
+    pub(crate) fn start_reading_power_every(desired: Desired, seconds: &'static str) -> Self {
+        let mut rack = Self::without_agent();
+        rack.power_every = seconds;
         Self::run(rack, desired)
     }
 
@@ -230,6 +250,7 @@ impl Rack {
             listening: None,
             agent: None,
             runner: Vec::new(),
+            power_every: "2",
             directory,
             server,
             address,
@@ -264,7 +285,7 @@ impl Rack {
                 "--kernel-argument",
                 "mitigations=off",
                 "--power-every",
-                "2",
+                self.power_every,
             ])
             .arg("--state-dir")
             .arg(path("state"))
@@ -328,6 +349,21 @@ impl Rack {
     /// A path in the test's own directory, where clients are run.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Opens sockets beside the agent.
+    pub(crate) fn open_beside<T: Send>(&self, open: impl FnOnce() -> T + Send) -> T {
+        self.server.open(open)
+    }
+
+    /// Opens sockets among the clients.
+    pub(crate) fn open<T: Send>(&self, open: impl FnOnce() -> T + Send) -> T {
+        self.client.open(open)
+    }
+
+    /// The running agent.
+    pub(crate) fn agent_pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(self.agent.as_ref().unwrap())
     }
 
     /// A program beside the agent, in its namespace.
@@ -434,6 +470,16 @@ impl Rack {
         });
         self.daemon.facts().iter().find_map(is).expect("just seen")
     }
+}
+
+/// Moves this thread into a namespace.
+pub(crate) fn enter(namespace: &str) {
+    let namespace = File::open(format!("/run/netns/{namespace}")).unwrap();
+    rustix::thread::move_into_link_name_space(
+        std::os::fd::AsFd::as_fd(&namespace),
+        Some(rustix::thread::LinkNameSpaceType::Network),
+    )
+    .unwrap();
 }
 
 /// The address in udhcpc's words.

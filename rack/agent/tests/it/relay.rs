@@ -2,6 +2,7 @@
 //!
 //! The rack's client namespace is the router; behind it are two links with a machine each.
 
+use crate::dhcp::RANGE;
 use crate::rack::{LINK, Namespace, Rack, desired, ip, leased, loader, mac, machine_id, with_job};
 use rack_api::{
     config::{AddressRange, Desired, Enlist, Link, Relay, Subnet},
@@ -50,7 +51,7 @@ impl Drop for Far {
 
 impl Far {
     fn start(relays: [&[&str]; 2]) -> Self {
-        let rack = Rack::start(desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")));
+        let rack = Rack::start(desired(Enlist::Known, RANGE));
         // The router.
         let router = |arguments: &[&str]| {
             let done = rack.client("ip", arguments);
@@ -90,10 +91,7 @@ impl Far {
         }
         fs::write(rack.path("configure"), CONFIGURE).unwrap();
         fs::set_permissions(rack.path("configure"), fs::Permissions::from_mode(0o755)).unwrap();
-        let mut wanted = with_job(
-            desired(Enlist::Known, ("10.77.0.100", "10.77.0.107")),
-            &rack.daemon,
-        );
+        let mut wanted = with_job(desired(Enlist::Known, RANGE), &rack.daemon);
         describe(&mut wanted, relays);
         rack.daemon.state.lock().unwrap().boot_go = true;
         rack.daemon.want(wanted);
@@ -309,5 +307,25 @@ fn a_relay_that_nobody_named_gets_no_answer() {
         leased(&far.client(0, &["-q", "-t", "2", "-T", "1"]).output().unwrap()),
         None
     );
-    assert!(far.rack.log().contains("NoSuchLink"));
+    let said = "no file names this relay for the link of its clients";
+    assert_eq!(far.rack.log().matches(said).count(), 1, "said once a minute");
+}
+
+#[test]
+fn a_link_without_a_relay_in_git_answers_nothing_that_is_relayed() {
+    let mut far = Far::start([&["10.78.0.254"], &["10.79.0.254"]]);
+    let mut wanted = desired(Enlist::Known, RANGE);
+    describe(&mut wanted, [&["10.78.0.254"], &[]]);
+    wanted.config.links.get_mut("lab/far9").unwrap().relay = None;
+    far.rack.daemon.want(wanted);
+    far.rack.await_true("the new word is in force", |rack| {
+        rack.log().matches("new word of the daemon").count() == 3
+    });
+    far.start_relay(&[]);
+    // It is heard, since the other link's clients are answered.
+    assert!(far.address(0).is_some());
+    assert_eq!(
+        leased(&far.client(1, &["-q", "-t", "2", "-T", "1"]).output().unwrap()),
+        None
+    );
 }

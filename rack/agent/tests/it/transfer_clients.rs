@@ -68,6 +68,7 @@ fn tftp_clients_with_and_without_options_get_the_same_bytes() {
         &["blksize 1428"][..],
         &["blksize 8192", "tsize 0"],
         &["blksize 1428", "tsize 0", "timeout 3"],
+        &["blksize 1428", "timeout 255"],
         &["blksize 512", "windowsize 7"],
         &["blksize 1468", "windowsize 64"],
         // More than we send at once: we answer with less.

@@ -215,6 +215,11 @@ impl OwnedDisk<'_> {
             .collect()
     }
 
+    /// Whether the kernel knows any partition of it.
+    pub(super) fn has_partitions(&self) -> bool {
+        !disk::partitions(self.held.sysfs, &self.held.disk.name).is_empty()
+    }
+
     fn no_partition(&self, number: u32) -> DeployError {
         DeployError::NoPartition {
             disk: self.held.disk.name.clone(),

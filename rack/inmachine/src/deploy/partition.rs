@@ -13,8 +13,7 @@ use std::time::Duration;
 /// Each of these tools writes or reads a few sectors; a disk that takes longer is broken.
 const TOOL_LIMIT: Duration = Duration::from_secs(120);
 
-/// The kernel's view is brought up to date this often: something may have a partition open for a
-/// moment.
+/// The kernel's view is made anew this often: something may have a partition open for a moment.
 const UPDATES_MAX: u32 = 10;
 
 /// Partitions one disk and removes old signatures where the new partitions lie.
@@ -65,13 +64,18 @@ pub(super) fn partition(disk: &OwnedDisk<'_>) -> Result<(), DeployError> {
 }
 
 /// Has the kernel take up the new table and gives the partitions' nodes in order.
+///
+/// What it knew of this disk goes first, all of it: `partx --update` leaves a partition whose number the new table
+/// lacks, and then cannot add one that lies where that one did, which it does not say (`upd_parts` of util-linux 2.38).
 fn show_kernel(disk: &OwnedDisk<'_>) -> Result<Vec<String>, DeployError> {
     let mut round = 1;
     loop {
-        let node = disk.node()?;
-        let updated = program::run("partx", &["--update", &node], "", TOOL_LIMIT)
-            .map_err(running(format!("show the kernel the partitions of {node}")));
-        let result = updated.and_then(|_| disk.partitions());
+        let result = forget(disk).and_then(|()| {
+            let node = disk.node()?;
+            program::run("partx", &["--add", &node], "", TOOL_LIMIT)
+                .map_err(running(format!("show the kernel the partitions of {node}")))?;
+            disk.partitions()
+        });
         if result.is_ok() || round == UPDATES_MAX {
             return result;
         }
@@ -79,3 +83,21 @@ fn show_kernel(disk: &OwnedDisk<'_>) -> Result<Vec<String>, DeployError> {
         std::thread::sleep(Duration::from_secs(1));
     }
 }
+
+/// Has the kernel forget the partitions that it knows of this disk. None is in use: all that stood on them was stopped
+/// before the marker was written.
+fn forget(disk: &OwnedDisk<'_>) -> Result<(), DeployError> {
+    // `partx` takes having nothing to do for a mistake of its caller.
+    if !disk.has_partitions() {
+        return Ok(());
+    }
+    let node = disk.node()?;
+    program::run("partx", &["--delete", &node], "", TOOL_LIMIT)
+        .map(drop)
+        .map_err(running(format!(
+            "have the kernel forget the partitions of {node}"
+        )))
+}
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use rack_api::{
     config::{Enlist, Link, RackConfig, RackMachine, Subnet},
     fact::FactBody,
 };
-use request::{Kind, Request};
+use request::{Kind, Relay, Request};
 use schema_ids::{Mac, MachineId, Timestamp, Uuid};
 use std::net::{IpAddr, Ipv4Addr};
 use terms::{Choice, Terms};
@@ -106,6 +106,8 @@ pub enum Silence {
     NotForUs,
     /// No link of ours carries it, or DHCP is off there.
     NoSuchLink,
+    /// A relay with this address sent it, which git does not name for the link of the client.
+    UnknownRelay(Ipv4Addr),
     /// The link gives unknown machines nothing.
     Unknown,
     /// The client chose another server.
@@ -125,8 +127,9 @@ pub fn answer(config: &RackConfig, leases: &Leases, ingress: &Ingress<'_>, now: 
     let Some(request) = Request::parse(ingress.bytes) else {
         return silent(Silence::NotForUs);
     };
-    let Some((name, link)) = link_of(config, &request, ingress.link) else {
-        return silent(Silence::NoSuchLink);
+    let (name, link) = match link_of(config, &request, ingress.link) {
+        Ok(found) => found,
+        Err(why) => return silent(why),
     };
     let machine = machine_of(config, request.mac);
     let mut answer = if machine.is_none() && link.enlist == Enlist::Off {
@@ -215,21 +218,30 @@ fn silent(why: Silence) -> Answer {
 
 /// A relayed packet belongs to the link that its relay names, and one from a client that has its address already to
 /// the link of that: it sends by itself through the router (RFC 2131 §4.4.5). Any other came from the link's own wire.
-fn link_of<'a>(config: &'a RackConfig, request: &Request, ingress: &str) -> Option<(&'a str, &'a Link)> {
-    let relay = request.relay();
+fn link_of<'a>(
+    config: &'a RackConfig,
+    request: &Request,
+    ingress: &'a str,
+) -> Result<(&'a str, &'a Link), Silence> {
     let from_afar = || {
         let (name, _) = subnet_of(config, IpAddr::V4(request.has()?))?;
         config.links.get(name)?.relay.as_ref().map(|_| name)
     };
-    let name = match relay {
-        Some(relay) => subnet_of(config, IpAddr::V4(relay.subnet))?.0,
+    let found = match request.relay() {
+        Some(relay) => declared(config, relay).ok_or(Silence::UnknownRelay(relay.giaddr))?,
         None => from_afar().unwrap_or(ingress),
     };
-    let (name, link) = config.links.get_key_value(name)?;
-    // A relay that git does not name for this link may be anybody's.
-    let known = link.relay.as_ref().filter(|known| !known.giaddr.is_empty());
-    let is_ours = relay.is_none_or(|relay| known.is_none_or(|known| known.giaddr.contains(&relay.giaddr)));
-    (link.dhcp && is_ours).then_some((name.as_str(), link))
+    let (name, link) = config.links.get_key_value(found).ok_or(Silence::NoSuchLink)?;
+    link.dhcp
+        .then_some((name.as_str(), link))
+        .ok_or(Silence::NoSuchLink)
+}
+
+/// The link that a relay names, if git names the relay for that link: any other may be anybody's.
+fn declared(config: &RackConfig, relay: Relay) -> Option<&str> {
+    let (name, _) = subnet_of(config, IpAddr::V4(relay.subnet))?;
+    let known = config.links.get(name)?.relay.as_ref()?;
+    (known.giaddr.is_empty() || known.giaddr.contains(&relay.giaddr)).then_some(name)
 }
 
 fn answer_known(terms: &Terms<'_>, request: &Request) -> Answer {

@@ -3,6 +3,9 @@
 /// No request is longer (RFC 2347: one packet of at most 512 bytes).
 const REQUEST_MAX: usize = 512;
 
+/// A client may ask for 255 s (RFC 2349); with six silences of eight it is given up after 48 s, and its place is free.
+pub(super) const TIMEOUT_SECONDS_MAX: u8 = 8;
+
 /// Opcodes.
 pub(super) const READ: u16 = 1;
 pub(super) const DATA: u16 = 3;
@@ -32,7 +35,7 @@ pub struct ReadRequest {
     pub(super) block_size: Option<u16>,
     /// Whether the client asks for the file's size.
     pub(super) wants_size: bool,
-    /// Seconds between retransmissions, 1 to 255.
+    /// Seconds between retransmissions, 1 to [`TIMEOUT_SECONDS_MAX`].
     pub(super) timeout: Option<u8>,
     /// Blocks per acknowledgement, 1 to 65535.
     pub(super) window: Option<u16>,
@@ -92,7 +95,11 @@ impl ReadRequest {
                 self.block_size = value.parse().ok().filter(|size| (8..=65_464).contains(size));
             }
             "tsize" => self.wants_size = value.parse::<u64>().is_ok(),
-            "timeout" => self.timeout = value.parse().ok().filter(|seconds| *seconds > 0),
+            // It is acknowledged as it stands or not at all (RFC 2349).
+            "timeout" => {
+                let granted = 1..=TIMEOUT_SECONDS_MAX;
+                self.timeout = value.parse().ok().filter(|seconds| granted.contains(seconds));
+            }
             "windowsize" => self.window = value.parse().ok().filter(|blocks| *blocks > 0),
             _ => {}
         }

@@ -6,7 +6,7 @@
 //! never double each other for ever.
 
 use super::{
-    packet::{ACK, DATA, ERROR, OPTIONS, ReadRequest, opcode, word},
+    packet::{ACK, DATA, ERROR, OPTIONS, ReadRequest, TIMEOUT_SECONDS_MAX, opcode, word},
     packets::Packets,
 };
 use schema_ids::Timestamp;
@@ -22,7 +22,7 @@ const HEADER: usize = 4;
 const WINDOW_MAX: u16 = 64;
 /// The pause before the first retransmission; doubled up to its limit.
 const TIMEOUT: Duration = Duration::from_secs(1);
-const TIMEOUT_MAX: Duration = Duration::from_secs(8);
+const TIMEOUT_MAX: Duration = Duration::from_secs(TIMEOUT_SECONDS_MAX as u64);
 /// With the pauses above a client is given up after 23 s of silence.
 const RETRANSMISSIONS_MAX: u32 = 5;
 
@@ -218,7 +218,7 @@ impl Transfer {
 
     fn running(&mut self, send: Packets, now: Timestamp) -> Step {
         let pause = self.timeout * 2_u32.pow(self.retransmissions);
-        self.due = now.plus(pause.min(TIMEOUT_MAX.max(self.timeout)));
+        self.due = now.plus(pause.min(TIMEOUT_MAX));
         Step {
             send,
             outcome: Outcome::Running(self.due),

@@ -156,7 +156,8 @@ fn a_state_that_is_there_needs_no_command() {
     let mut bench = Bench::new(&[Ok(On)]);
     bench.give(PowerEvent::Order(None));
     bench.give(PowerEvent::Order(Some((wanted(1, PowerWanted::On), true))));
-    // The same order again is not begun again.
+    // The same order again is not begun again: its end is on its way to who orders.
+    bench.give(PowerEvent::Order(Some((wanted(1, PowerWanted::On), true))));
     insta::assert_snapshot!(bench.until(10));
 }
 

@@ -96,6 +96,25 @@ fn options_are_answered_capped_and_wait_for_their_acknowledgement() {
 }
 
 #[test]
+fn a_timeout_is_granted_as_asked_or_not_at_all() {
+    // RFC 2349: the value of the acknowledgement must be the client's.
+    for (asked, granted, pauses) in [
+        ("3", true, [3, 6, 8, 8, 8, 8]),
+        ("8", true, [8, 8, 8, 8, 8, 8]),
+        ("9", false, [1, 2, 4, 8, 8, 8]),
+        ("255", false, [1, 2, 4, 8, 8, 8]),
+    ] {
+        let (mut transfer, step) = start(&[7; 100], &[("tsize", "0"), ("timeout", asked)]);
+        let mut options = b"\0\x06tsize\x00100\0".to_vec();
+        if granted {
+            options.extend(format!("timeout\0{asked}\0").bytes());
+        }
+        assert_eq!(step.send[0], options[..], "{asked}");
+        assert_eq!(self::pauses(&mut transfer, &step), pauses, "{asked}");
+    }
+}
+
+#[test]
 fn a_size_probe_is_ended_by_its_error() {
     let (mut transfer, step) = start(&[7; 5000], &[("tsize", "0"), ("blksize", "1468")]);
     assert_eq!(step.send.len(), 1);
@@ -109,23 +128,27 @@ fn a_size_probe_is_ended_by_its_error() {
 #[test]
 fn a_silent_client_is_given_up() {
     let (mut transfer, step) = start(&[7; 100], &[]);
-    let mut due = due(&step);
+    assert_eq!(blocks(&step), [1]);
+    assert_eq!(pauses(&mut transfer, &step), [1, 2, 4, 8, 8, 8]);
+}
+
+/// Seconds that a silent client is waited for after each sending, to its end; each sends the same.
+fn pauses(transfer: &mut Transfer, first: &Step) -> Vec<u64> {
+    let (mut due, mut last) = (due(first), at(0));
     let mut pauses = Vec::new();
-    let mut last = at(0);
     loop {
         pauses.push(due.since(last).as_secs());
         last = due;
         let step = transfer.timer(due);
         match step.outcome {
             Outcome::Running(next) => {
-                assert_eq!(blocks(&step), [1]);
+                assert_eq!(step.send, first.send);
                 due = next;
             }
-            Outcome::Lost => break,
+            Outcome::Lost => return pauses,
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(pauses, [1, 2, 4, 8, 8, 8]);
 }
 
 #[test]

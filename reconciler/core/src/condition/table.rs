@@ -232,14 +232,14 @@ conditions! {
     ImageDigestMismatch IMAGE_DIGEST_MISMATCH {
         meaning: "The image's bytes are not those that the fleet names.",
         person: "Find out which of the two is right: the `sha256` in git or the file at its source. If both are, a rack agent's copy had rotted: raise the deployment's `reinstall`.",
-        by_itself: "Nothing is written again. The rack agent that served the bytes verifies its copy, and fetches it again if it has rotted.",
+        by_itself: "Nothing is written again. The rack agent that served the bytes verifies its copy, and fetches it again if it has rotted. A source that gave other bytes is asked again after pauses that grow to 15 minutes, as the evidence says, and at once when a commit names another.",
         limit: Limit::None,
         under_way: false,
     }
     ImageUnavailable IMAGE_UNAVAILABLE {
         meaning: "The image could not be had from its source.",
         person: "Check the image's `source`, or upload it with `muster image add`.",
-        by_itself: "Tried again up to three times.",
+        by_itself: "The job is tried up to three times. A source that failed is asked again after pauses that grow to 15 minutes, as the evidence says, and at once when a commit names another.",
         limit: Limit::None,
         under_way: false,
     }

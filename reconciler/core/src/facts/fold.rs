@@ -31,6 +31,7 @@ pub(super) fn fold(
             ..MachineFacts::default()
         },
         left_boots: BTreeSet::new(),
+        written: false,
     };
     let mut sorted: Vec<&StoredFact> = facts.iter().collect();
     sorted.sort_by_key(|stored| (stored.received, &stored.agent, stored.sequence));
@@ -49,6 +50,8 @@ struct Folding {
     facts: MachineFacts,
     /// Boots that a job has left for a newer one: what they still say is history.
     left_boots: BTreeSet<(JobRef, Uuid)>,
+    /// Whether disks were installed or erased since the newest inventory.
+    written: bool,
 }
 
 impl Folding {
@@ -105,6 +108,10 @@ impl Folding {
             }
             FactBody::Inventory { job, inventory } => {
                 self.facts.inspected_in = Some(job.generation);
+                // What an older one found too is news where disks were written since.
+                if std::mem::take(&mut self.written) {
+                    self.facts.inventory = None;
+                }
                 renew(&mut self.facts.inventory, (**inventory).clone(), at)
             }
             FactBody::BootOrder { order, .. } => renew(&mut self.facts.boot_order, order.clone(), at),
@@ -130,6 +137,7 @@ impl Folding {
                     spec: *spec,
                     disks: disks.clone(),
                 };
+                self.written = true;
                 renew(&mut self.facts.installed, installed, at);
             }
             FactBody::PhonedHome {
@@ -154,6 +162,7 @@ impl Folding {
                 method,
                 sample,
             } => {
+                self.written = true;
                 let installed = self.facts.installed.take();
                 self.facts.installed = installed.filter(|seen| !seen.value.disks.contains(disk));
                 let value = Erasure {

@@ -7,7 +7,7 @@
 use super::{Around, Case, Decision, Proposal, commission, orders, retry};
 use crate::admit::Policy;
 use crate::condition::{Condition, Wait};
-use crate::facts::{JobSeen, MachineFacts, OrderSeen};
+use crate::facts::{JobSeen, MachineFacts, OrderSeen, WriteStart};
 use crate::intent::Intent;
 use crate::plan::MachinePlan;
 use crate::refusal::RefusalCode;
@@ -127,6 +127,14 @@ impl Wish<'_> {
         if let Some(job) = jobs.into_iter().find(|job| self.runs(case, job)) {
             return busy(&super::job::progress(job));
         }
+        if self
+            .facts
+            .goes()
+            .next_back()
+            .is_some_and(|go| self.is_silent(case, go))
+        {
+            return busy("it was told that it may write, and has not been heard since");
+        }
         // An order of a person's own is replaced by the next: the system does not heed a soft off, for one.
         if standing(case).is_some() {
             return Ok(());
@@ -138,6 +146,16 @@ impl Wish<'_> {
             }
             Decision::Wait(_) | Decision::Settled => Ok(()),
         }
+    }
+
+    /// Whether of a job that may write nothing is known yet: its first words may be under way.
+    fn is_silent(&self, case: &Case<'_>, go: &WriteStart) -> bool {
+        let heard = self.facts.job.as_ref().is_some_and(|seen| {
+            seen.job > go.job || seen.job == go.job && (seen.boot_id == go.boot_id || seen.started > go.at)
+        });
+        let power = self.facts.power.as_ref();
+        let went_off = power.is_some_and(|seen| seen.value == PowerSeen::Off && seen.since > go.at);
+        !heard && !went_off && case.now.since(go.at) <= JOB_SILENT_MAX
     }
 
     /// Whether a job may still be at work, whatever is wanted of the machine by now.

@@ -16,7 +16,7 @@ use std::time::Duration;
 const ERASE_LIMIT: Duration = Duration::from_secs(600);
 
 pub(super) fn released(case: &Case<'_>, erase: &Erase) -> Decision {
-    if case.facts.erased_for(erase).is_some() {
+    if case.facts.erased_for(erase, case.machine.leaving_since).is_some() {
         return Decision::Settled;
     }
     // A machine whose disks are not what may be erased is not even switched off.

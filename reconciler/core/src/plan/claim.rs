@@ -1,11 +1,11 @@
 //! Which machine each entry in git is: the same as before, one with a new name, or a new one.
 
 use crate::observed::Observed;
+use crate::plan::Plan;
 use crate::plan::digest::machine_id;
 use crate::plan::identity::{Evidence, Match};
-use crate::plan::moved::Moves;
+use crate::plan::moved::{self, Names};
 use crate::plan::release::{self, InGit, Turn};
-use crate::plan::{MachinePlan, Plan};
 use schema_fleet::{Fleet, Machine};
 use schema_ids::{MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,31 +16,26 @@ pub(super) struct Claims {
     pub(super) by_name: BTreeMap<Name, MachineId>,
     /// Machines of which it is not certain which they are, with the reason.
     pub(super) ambiguous: BTreeMap<MachineId, String>,
+    /// What git calls the parent's machines now.
+    pub(super) names: Names,
 }
 
 /// Gives each entry its machine.
 pub(super) fn claims(fleet: &Fleet, observed: &Observed, parent: &Plan) -> Claims {
-    let known: BTreeMap<&Name, MachineId> = parent
-        .machines
-        .iter()
-        .map(|(id, machine)| (&machine.name, *id))
-        .collect();
-    let moves = Moves::of_machines(fleet);
-    let moved = moves.origins(known.keys().copied());
     let mut claims = Claims {
         by_name: BTreeMap::new(),
         ambiguous: BTreeMap::new(),
+        names: moved::names(fleet, parent),
     };
 
     // By name first, so that no newcomer takes a machine that is still called what it was.
-    for name in fleet.machines.keys() {
-        let old_name = moved.get(name).and_then(|old| known.get(*old));
-        if let Some(id) = known.get(name).or(old_name) {
+    for (id, name) in &claims.names {
+        if fleet.machines.contains_key(name) {
             claims.by_name.insert(name.clone(), *id);
         }
     }
     let mut taken: BTreeSet<MachineId> = claims.by_name.values().copied().collect();
-    let unnamed = Unnamed::of(fleet, observed, parent, &taken);
+    let unnamed = Unnamed::of(fleet, observed, parent, &claims.names, &taken);
     for (name, machine) in &fleet.machines {
         let evidence = in_git(machine);
         let alike = unnamed.alike(&evidence, &taken);
@@ -61,6 +56,11 @@ pub(super) fn claims(fleet: &Fleet, observed: &Observed, parent: &Plan) -> Claim
         }
         taken.insert(id);
         claims.by_name.insert(name.clone(), id);
+    }
+    for (name, id) in &claims.by_name {
+        if let Some(known) = claims.names.get_mut(id) {
+            *known = name.clone();
+        }
     }
     contradicted(fleet, observed, &mut claims);
     claims
@@ -94,14 +94,22 @@ struct Unnamed<'a> {
 }
 
 impl<'a> Unnamed<'a> {
-    fn of(fleet: &Fleet, observed: &Observed, parent: &'a Plan, taken: &BTreeSet<MachineId>) -> Self {
-        let moves = Moves::of_machines(fleet);
-        let is_removed =
-            |machine: &MachinePlan| fleet.removed_machines.contains_key(moves.last(&machine.name).0);
+    fn of(
+        fleet: &Fleet,
+        observed: &Observed,
+        parent: &'a Plan,
+        names: &Names,
+        taken: &BTreeSet<MachineId>,
+    ) -> Self {
+        let is_removed = |id: &MachineId| {
+            let name = names.get(id);
+            name.is_some_and(|name| fleet.removed_machines.contains_key(name))
+        };
         let ground = release::Ground {
             fleet,
             observed,
             parent,
+            names,
         };
         let git = InGit {
             removed: true,
@@ -120,8 +128,8 @@ impl<'a> Unnamed<'a> {
         };
         for (id, machine) in parent.machines.iter().filter(|(id, _)| !taken.contains(id)) {
             // One that is released first is still there until it is retired.
-            let leaves = is_removed(machine) && is_leaving(id);
-            if is_removed(machine) && !leaves {
+            let leaves = is_removed(id) && is_leaving(id);
+            if is_removed(id) && !leaves {
                 continue;
             }
             let inventory = observed.machines.get(id).and_then(|seen| seen.inventory.as_ref());

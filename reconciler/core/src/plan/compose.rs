@@ -6,8 +6,8 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::claim::Claims;
 use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
-use crate::plan::moved::Moves;
 use crate::plan::slots::Slots;
+use crate::plan::written::{Written, written};
 use crate::plan::{Blocked, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
 use crate::plan::{changes, claim, counted, digest, guards, links, machines, moved, release, slots};
 use rack_api::config::Ephemeral;
@@ -186,6 +186,16 @@ impl<'a> Filling<'a, '_> {
             &machine.wanted.intent,
             slot.map(|slot| slot.binding).or(bound.copied()),
         );
+        machine.written = match last_deploy(machine) {
+            Some(deploy) => turned(&self.context, id, machine.wanted.generation, deploy.binding),
+            None => BTreeMap::new(),
+        };
+        machine.leaving_since = leaving_since(
+            self.context.parent,
+            before,
+            self.slots.leaving.get(&id),
+            machine.wanted.generation,
+        );
         let newly = before.is_none_or(|before| before.wanted.generation != machine.wanted.generation);
         if decided.hurts && newly {
             self.hurt.insert(id);
@@ -203,7 +213,9 @@ impl<'a> Filling<'a, '_> {
         let Intent::Deployed(deploy) = &decided.intent else {
             return decided;
         };
-        let disks: BTreeSet<DiskId> = deploy.disks.iter().map(|disk| disk.disk.clone()).collect();
+        let mut disks: BTreeSet<DiskId> = deploy.disks.iter().map(|disk| disk.disk.clone()).collect();
+        // What it wrote under another layout stays its own until a release has erased it.
+        disks.extend(written(&self.context, id, deploy.binding).into_keys());
         let mut owners = disks.iter().filter_map(|disk| self.owners.get(disk));
         let other = owners.find(|owner| **owner != deploy.binding);
         if let Some(other) = other.and_then(|owner| self.bindings.get(owner)) {
@@ -289,16 +301,42 @@ fn kept(before: Option<&MachinePlan>, intent: &Intent, binding: Option<BindingId
         .map(Box::new)
 }
 
+/// The disks that its binding had begun to write when its intent was last another one.
+fn turned(
+    context: &Context<'_>,
+    id: MachineId,
+    generation: Generation,
+    binding: BindingId,
+) -> BTreeMap<DiskId, Written> {
+    let before = context.parent.machines.get(&id);
+    match before.filter(|before| before.wanted.generation == generation) {
+        Some(before) => before.written.clone(),
+        None => written(context, id, binding),
+    }
+}
+
+/// Since which generation the binding that leaves does.
+fn leaving_since(
+    parent: &Plan,
+    before: Option<&MachinePlan>,
+    leaving: Option<&BindingId>,
+    generation: Generation,
+) -> Option<Generation> {
+    match parent.bindings.get(leaving?)?.state {
+        BindingState::Active => Some(generation),
+        BindingState::Leaving => before?.leaving_since,
+    }
+}
+
 /// Machines that git no longer names: a `removed` entry lets them go, nothing else does. One that is retired
 /// is forgotten with that entry.
 fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTreeMap<MachineId, MachinePlan> {
     let Context { fleet, parent, .. } = context;
     let claimed: BTreeSet<&MachineId> = claims.by_name.values().collect();
     let gone = parent.machines.iter().filter(|(id, _)| !claimed.contains(id));
-    let moves = Moves::of_machines(fleet);
     let row = |(id, before): (&MachineId, &MachinePlan)| {
-        let (last, _) = moves.last(&before.name);
-        let removed = fleet.removed_machines.contains_key(last);
+        let name = claims.names.get(id).unwrap_or(&before.name);
+        let removed = fleet.removed_machines.contains_key(name);
         let leaving = slots.leaving.get(id).copied();
         let binding = slots.bound.get(id).copied().or(leaving);
         let decided = leaving.and_then(|binding| release::decide(context, *id, &before.name, binding));
@@ -317,15 +355,20 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
         };
         let wanted = wanted(Some(before), intent);
         let kept = kept(Some(before), &wanted.intent, binding);
+        let written = binding.map(|binding| turned(context, *id, wanted.generation, binding));
+        let leaves = slots.leaving.get(id);
+        let leaving_since = leaving_since(parent, Some(before), leaves, wanted.generation);
         let base = match retired {
             true => release::retire(fleet, before),
             false => before.clone(),
         };
         let machine = MachinePlan {
             // What is removed is called as its entry calls it.
-            name: if removed { last.clone() } else { base.name },
+            name: if removed { name.clone() } else { base.name },
             wanted,
             kept,
+            leaving_since,
+            written: written.unwrap_or_default(),
             declared: false,
             blocked,
             inspected: context.observed.machines.get(id).and_then(|seen| seen.inspected),

@@ -32,7 +32,7 @@ pub(super) fn seated(
     deployment: &Deployment,
     bindings: &BTreeMap<BindingId, &Binding>,
     parent: &Plan,
-    is_written: impl Fn(&MachineId) -> bool,
+    is_written: impl Fn(&BindingId, &Binding) -> bool,
 ) -> BTreeSet<BindingId> {
     let count = deployment.count.as_ref().map_or(0, |count| count.value as usize);
     let is_orphan = |binding: &Binding| {
@@ -41,14 +41,7 @@ pub(super) fn seated(
     };
     let mut order: Vec<_> = bindings
         .iter()
-        .map(|(id, binding)| {
-            (
-                is_orphan(binding),
-                !is_written(&binding.machine),
-                binding.slot,
-                *id,
-            )
-        })
+        .map(|(id, binding)| (is_orphan(binding), !is_written(id, binding), binding.slot, *id))
         .collect();
     order.sort_unstable();
     order.into_iter().take(count).map(|(.., id)| id).collect()

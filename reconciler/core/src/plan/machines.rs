@@ -74,6 +74,8 @@ pub(super) fn declared<'a>(
             blocked: None,
             outdated: BTreeSet::new(),
             kept: None,
+            leaving_since: None,
+            written: BTreeMap::new(),
         };
         Some((id, plan))
     });

@@ -4,7 +4,7 @@
 
 use crate::plan::{Change, ChangeAction, Origin, Plan};
 use schema_fleet::Fleet;
-use schema_ids::Name;
+use schema_ids::{MachineId, Name};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +54,23 @@ impl<'a> Moves<'a> {
             .map(|(last, (_, name))| (last, name))
             .collect()
     }
+}
+
+/// What git calls machines of the parent plan now.
+pub(super) type Names = BTreeMap<MachineId, Name>;
+
+/// The names that the parent's machines have by `moved` entries: the end of their way, where no nearer one has
+/// that name.
+pub(super) fn names(fleet: &Fleet, parent: &Plan) -> Names {
+    let moves = Moves::of_machines(fleet);
+    let origins = moves.origins(parent.machines.values().map(|machine| &machine.name));
+    let now = |name: &Name| {
+        let (last, _) = moves.last(name);
+        let is_nearest = origins.get(last).is_some_and(|origin| *origin == name);
+        if is_nearest { last.clone() } else { name.clone() }
+    };
+    let machines = parent.machines.iter();
+    machines.map(|(id, machine)| (*id, now(&machine.name))).collect()
 }
 
 /// The parent with its bindings under the names that their deployments have now, and the changes that say so.

@@ -11,11 +11,12 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::contents::Question;
 use crate::plan::counted;
 use crate::plan::deployment::{Context, Decided, last_deploy, unshown};
-use crate::plan::moved::Moves;
+use crate::plan::moved::Names;
+use crate::plan::written::{Written, is_left_by, marked, written};
 use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan, digest};
-use rack_api::job::{Deploy, DiskErase, DiskPlan, Erase, EraseMethod};
+use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod};
 use schema_fleet::{DiskFate, Fleet};
-use schema_ids::{BindingId, ContentId, Digest, MachineId, Name};
+use schema_ids::{BindingId, ContentId, Digest, DiskId, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What becomes of a binding that git says something of.
@@ -37,6 +38,8 @@ pub(super) struct Ground<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) observed: &'a Observed,
     pub(super) parent: &'a Plan,
+    /// What git calls the parent's machines now.
+    pub(super) names: &'a Names,
 }
 
 impl Ground<'_> {
@@ -44,9 +47,7 @@ impl Ground<'_> {
     pub(super) fn turn(&self, id: &BindingId, binding: &Binding, git: InGit) -> Turn {
         match (binding.state, self.fate(binding, git.removed)) {
             (_, Some(DiskFate::Retain)) => Turn::Ends,
-            (BindingState::Active, Some(DiskFate::Quick)) if self.is_unwritten(&binding.machine) => {
-                Turn::Ends
-            }
+            (BindingState::Active, Some(DiskFate::Quick)) if self.is_unwritten(id, binding) => Turn::Ends,
             (BindingState::Active, Some(DiskFate::Quick)) => Turn::Leaves,
             (BindingState::Active, None) => Turn::Stays,
             (BindingState::Leaving, _) if self.is_over(id, &binding.machine) => Turn::IsOver,
@@ -56,17 +57,20 @@ impl Ground<'_> {
         }
     }
 
-    /// Whether nothing was ever written to the machine.
-    pub(super) fn is_unwritten(&self, machine: &MachineId) -> bool {
-        let seen = self.observed.machines.get(machine);
-        seen.is_none_or(|seen| !seen.ever_written && seen.installed.is_none())
+    /// Whether nothing was ever written to the binding's machine. What the database does not know, since it comes
+    /// from a backup, the disks may say.
+    pub(super) fn is_unwritten(&self, id: &BindingId, binding: &Binding) -> bool {
+        let seen = self.observed.machines.get(&binding.machine);
+        seen.is_none_or(|seen| {
+            let inventory = seen.inventory.as_ref();
+            let is_marked = inventory.is_some_and(|inventory| marked(inventory, *id).next().is_some());
+            !seen.ever_written && seen.installed.is_none() && !is_marked
+        })
     }
 
     /// The word on a machine counts before that on its deployment.
     fn fate(&self, binding: &Binding, removed: bool) -> Option<DiskFate> {
-        let moves = Moves::of_machines(self.fleet);
-        let machine = self.parent.machines.get(&binding.machine);
-        let name = machine.map(|machine| moves.last(&machine.name).0);
+        let name = self.names.get(&binding.machine);
         let removed = name.filter(|_| removed);
         let of_machine = removed.and_then(|name| self.fleet.removed_machines.get(name));
         let of_deployment = self.fleet.removed_deployments.get(&binding.deployment);
@@ -87,17 +91,23 @@ impl Ground<'_> {
         let seen = self.observed.machines.get(machine);
         self.erase(id, machine)
             .zip(seen)
-            .is_some_and(|((_, erase), seen)| erased_for(erase, &seen.erased).is_some())
+            .is_some_and(|((machine, erase), seen)| {
+                erased_for(erase, machine.leaving_since, &seen.erased).is_some()
+            })
     }
 
-    /// Whether erasing may have begun; where nobody can tell, it has.
+    /// Whether erasing may have begun: since the binding leaves, a disk of it is on record, or a go. Where nobody
+    /// can tell, it has.
     fn is_begun(&self, id: &BindingId, machine: &MachineId) -> bool {
         let seen = self.observed.machines.get(machine);
         self.erase(id, machine)
             .zip(seen)
             .is_none_or(|((machine, _), seen)| {
-                seen.written_in
-                    .is_some_and(|written| written >= machine.wanted.generation)
+                let records = seen.erased.values().map(|seen| &seen.value);
+                let mut own = records.filter(|record| record.binding == *id);
+                let since = machine.leaving_since;
+                own.any(|record| Some(record.job.generation) >= since)
+                    || (seen.written_in.is_some() && seen.written_in >= since)
             })
     }
 }
@@ -162,7 +172,7 @@ pub(super) fn erased(erase: &Erase) -> impl Iterator<Item = DiskContents> {
     })
 }
 
-/// Each disk of the deployment with what may go; and what keeps a person from agreeing to that.
+/// Each disk of the binding with what may go; and what keeps a person from agreeing to that.
 fn resolve(
     context: &Context<'_>,
     question: &Question<'_>,
@@ -171,16 +181,16 @@ fn resolve(
 ) -> (Erase, Option<Blocked>) {
     let mut blocked = None;
     let mut disks = Vec::new();
-    for plan in &deploy.disks {
-        let agreed = agree(question, plan).unwrap_or_else(|why| {
+    for known in walked(context, question, deploy, standing) {
+        let agreed = agree(question, &known).unwrap_or_else(|why| {
             blocked.get_or_insert(why);
-            let before = standing.and_then(|erase| erase.disks.iter().find(|disk| disk.disk == plan.disk));
-            before.map_or_else(|| plan.agreed.clone(), |disk| disk.agreed.clone())
+            let before = standing.and_then(|erase| erase.disks.iter().find(|disk| disk.disk == known.disk));
+            before.map_or_else(|| known.agreed.clone(), |disk| disk.agreed.clone())
         });
         disks.push(DiskErase {
-            disk: plan.disk.clone(),
             agreed,
-            size_bytes: plan.size_bytes,
+            size_bytes: known.size_bytes,
+            disk: known.disk,
         });
     }
     let mut erase = Erase {
@@ -194,28 +204,81 @@ fn resolve(
     (erase, blocked)
 }
 
+/// A disk that a release erases.
+struct Known {
+    disk: DiskId,
+    size_bytes: u64,
+    /// What may go as far as plans know.
+    agreed: ContentId,
+    written: Option<Written>,
+}
+
+/// The disks that the binding has written, under any layout; those of the last one where nothing is known
+/// of what it has begun. What a release was told to erase stays in it.
+fn walked(
+    context: &Context<'_>,
+    question: &Question<'_>,
+    deploy: &Deploy,
+    standing: Option<&Erase>,
+) -> Vec<Known> {
+    let written = written(context, question.id, question.binding);
+    let stands = standing.into_iter().flat_map(|erase| &erase.disks);
+    let stands = stands.map(|disk| (&disk.disk, disk.size_bytes, &disk.agreed));
+    let planned = deploy.disks.iter();
+    let planned = planned.filter(|plan| written.is_empty() || written.contains_key(&plan.disk));
+    let planned = planned.map(|plan| (&plan.disk, plan.size_bytes, &plan.agreed));
+    let earlier = written
+        .iter()
+        .map(|(disk, written)| (disk, written.size_bytes, &written.agreed));
+    let seen = question.observed.machines.get(&question.id);
+    let inventory = seen.and_then(|seen| seen.inventory.as_ref());
+    let found = inventory
+        .into_iter()
+        .flat_map(|inventory| marked(inventory, question.binding))
+        // What nobody told of is there: a person has to agree to it.
+        .map(|(disk, size_bytes)| (disk, size_bytes, &ContentId::Blank));
+    let mut walked: Vec<Known> = Vec::new();
+    for (disk, size_bytes, agreed) in stands.chain(planned).chain(earlier).chain(found) {
+        if walked.iter().all(|known| known.disk != *disk) {
+            walked.push(Known {
+                disk: disk.clone(),
+                size_bytes,
+                agreed: agreed.clone(),
+                written: written.get(disk).cloned(),
+            });
+        }
+    }
+    walked
+}
+
 /// What may be erased from a disk of the binding: what it left there, what it was allowed to erase when it
 /// came, what a person consents to.
-fn agree(question: &Question<'_>, plan: &DiskPlan) -> Result<ContentId, Blocked> {
+fn agree(question: &Question<'_>, known: &Known) -> Result<ContentId, Blocked> {
     let retain = "or say disks = \"retain\" in the removed entry";
     let seen = question.observed.machines.get(&question.id);
     let inventory = seen.and_then(|seen| seen.inventory.as_ref());
     let mut disks = inventory.into_iter().flat_map(|inventory| &inventory.disks);
-    let Some(disk) = disks.find(|disk| disk.id.as_ref() == Some(&plan.disk)) else {
+    let Some(disk) = disks.find(|disk| disk.id.as_ref() == Some(&known.disk)) else {
         return Err(Blocked {
             condition: Condition::DiskMissing,
             evidence: format!(
                 "{} is not in the machine, so that it cannot be erased; put it back, {retain}",
-                plan.disk
+                known.disk
             ),
         });
     };
-    let content = question.content(disk, &plan.disk);
-    let own = matches!(&content, ContentId::Marker { binding, installed: false, .. } if *binding == question.binding);
-    if own || content == plan.agreed {
+    let content = question.content(disk, &known.disk);
+    let written = known.written.as_ref();
+    let inspected = seen.and_then(|seen| seen.inspected);
+    let unseen = written.and_then(|written| written.left_unseen(question.binding, inspected));
+    if let Some(left) = unseen.filter(|_| content == disk.content) {
+        return Ok(left.clone());
+    }
+    let came_with = written.map_or(&known.agreed, |written| &written.agreed);
+    if is_left_by(&content, question.binding, written) || [&known.agreed, came_with].contains(&&content) {
         return Ok(content);
     }
-    question.agree(disk, &plan.disk).map_err(|why| Blocked {
+    question.agree(disk, &known.disk).map_err(|why| Blocked {
         condition: Condition::UnexpectedContents,
         evidence: format!("{why}, {retain}"),
     })

@@ -10,7 +10,6 @@ use crate::plan::Plan;
 use crate::plan::claim::Claims;
 use crate::plan::counted;
 use crate::plan::digest::binding_id;
-use crate::plan::moved::Moves;
 use crate::plan::release::{self, InGit, Turn};
 use schema_fleet::{Deployment, Fleet};
 use schema_ids::{BindingId, MachineId, Name};
@@ -148,20 +147,17 @@ fn machines<'a>(deployment: &'a Deployment, claims: &'a Claims) -> impl Iterator
 fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
     let declared: BTreeSet<&MachineId> = claims.by_name.values().collect();
     let named = all_named(fleet, claims);
-    let moves = Moves::of_machines(fleet);
     let removed = |machine: &MachineId| {
-        let name = parent
-            .machines
-            .get(machine)
-            .map(|machine| moves.last(&machine.name).0);
+        let name = claims.names.get(machine);
         !declared.contains(machine) && name.is_some_and(|name| fleet.removed_machines.contains_key(name))
     };
     let ground = release::Ground {
         fleet,
         observed,
         parent,
+        names: &claims.names,
     };
-    let is_written = |machine: &MachineId| !ground.is_unwritten(machine);
+    let is_written = |id: &BindingId, binding: &Binding| !ground.is_unwritten(id, binding);
     let seated = |(name, deployment): (&'a Name, &Deployment)| {
         deployment.count.as_ref()?;
         let may_stay = |(id, binding): &(&BindingId, &Binding)| {
@@ -171,7 +167,7 @@ fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &C
             };
             let is_active =
                 binding.state == BindingState::Active && ground.turn(id, binding, git) == Turn::Stays;
-            is_active && (declared.contains(&binding.machine) || is_written(&binding.machine))
+            is_active && (declared.contains(&binding.machine) || is_written(id, binding))
         };
         let own = parent
             .bindings
@@ -202,7 +198,7 @@ fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &C
             },
         };
         match ground.turn(id, binding, git) {
-            Turn::Stays if !git.named && ground.is_unwritten(machine) => {
+            Turn::Stays if !git.named && ground.is_unwritten(id, binding) => {
                 slots.dropped.insert(*id);
             }
             Turn::Stays => {

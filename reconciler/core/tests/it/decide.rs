@@ -15,7 +15,7 @@ use rack_api::job::JobRef;
 use rack_api::order::{Lane, OrderRef, PowerWanted};
 use reconciler_core::admit::{Permits, Policy};
 use reconciler_core::condition::Wait;
-use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact};
+use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact, WriteStart};
 use reconciler_core::intent::Intent;
 use reconciler_core::next::Decision;
 use reconciler_core::phase::phase;
@@ -80,6 +80,7 @@ pub(crate) struct Stage {
     sequence: u64,
     facts: Vec<StoredFact>,
     orders: Vec<IssuedOrder>,
+    starts: Vec<WriteStart>,
     permits: Permits,
     policy: Policy,
     holds: String,
@@ -126,6 +127,7 @@ impl Stage {
             sequence: 0,
             facts: Vec::new(),
             orders: Vec::new(),
+            starts: Vec::new(),
             permits: Permits::default(),
             policy: Policy::default(),
             holds: case.holds.clone(),
@@ -155,10 +157,12 @@ impl Stage {
             .iter()
             .filter(|issued| issued.order.generation == generation);
         let agents = BTreeMap::from([(name("rackd-1"), self.agent.clone())]);
+        let of_it = |start: &&WriteStart| start.job.generation == generation;
+        let starts = self.starts.iter().filter(of_it);
         MachineFacts::fold(
             generation,
             orders.cloned().collect(),
-            Vec::new(),
+            starts.cloned().collect(),
             &self.facts,
             agents,
         )
@@ -311,6 +315,28 @@ impl Stage {
             .reference()
     }
 
+    /// The job that is to be booted.
+    fn ordered(&self) -> Option<JobRef> {
+        let facts = self.folded();
+        facts
+            .newest(Lane::Boot)
+            .and_then(|seen| seen.job())
+            .map(|job| job.job)
+    }
+
+    /// The job may write; its first words may come later.
+    fn go(&mut self) {
+        let job = self.ordered().expect("no job was ordered");
+        let late = u8::from(self.running != Some(job));
+        self.starts.push(WriteStart {
+            job,
+            boot_id: Uuid::from_bytes([self.boots + late; 16]),
+            nonce: Uuid::from_bytes([0xdd; 16]),
+            at: self.now,
+            refused: None,
+        });
+    }
+
     fn job(&self) -> JobRef {
         self.running.expect("no job was started")
     }
@@ -382,11 +408,7 @@ impl Stage {
             }),
             "started" => {
                 self.boots += 1;
-                let facts = self.folded();
-                self.running = facts
-                    .newest(Lane::Boot)
-                    .and_then(|seen| seen.job())
-                    .map(|job| job.job);
+                self.running = self.ordered();
                 let (job, boot_id) = (self.job(), self.boot_id());
                 self.tell(FactBody::JobStarted { job, boot_id });
             }
@@ -406,6 +428,7 @@ impl Stage {
             "go" => {
                 let known = self.planning.observed.machines.get_mut(&machine).unwrap();
                 known.written_in = Some(self.planning.parent.machines[&machine].wanted.generation);
+                self.go();
             }
             "erased" => self.erased(rest),
             "home" => self.home(rest),

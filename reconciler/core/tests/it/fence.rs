@@ -5,7 +5,7 @@ use crate::planning;
 use rack_api::fact::DiskSeen;
 use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod, Job, JobKind, JobRef};
 use rack_api::machine::{GoRequest, Verdict};
-use rack_api::order::{Action, NextBoot, Order};
+use rack_api::order::{Action, ByHand, NextBoot, Order, PowerWanted};
 use rack_api::writes::Agreed;
 use reconciler_core::facts::{IssuedOrder, MachineFacts, OrderSeen};
 use reconciler_core::fence::{Ground, judge};
@@ -166,7 +166,7 @@ fn verdict(id: MachineId, machine: &mut MachinePlan, case: &Case) -> Verdict {
     let kind = JobKind::Deploy(Box::new(deploy.clone()));
     let disks = seen(&deploy.disks, &case.found);
     let incarnation = deploy.incarnation;
-    judged(id, machine, ordered(id, kind, incarnation), disks)
+    judged(id, machine, vec![ordered(id, kind, incarnation)], disks)
 }
 
 fn erase_verdict(id: MachineId, machine: &MachinePlan, case: &Case) -> Verdict {
@@ -176,11 +176,11 @@ fn erase_verdict(id: MachineId, machine: &MachinePlan, case: &Case) -> Verdict {
     let disks = seen(&erase.disks, &case.found);
     let incarnation = erase.incarnation;
     let order = ordered(id, JobKind::Erase(Box::new(erase)), incarnation);
-    judged(id, &machine, order, disks)
+    judged(id, &machine, vec![order], disks)
 }
 
-fn judged(id: MachineId, machine: &MachinePlan, order: OrderSeen, disks: Vec<DiskSeen>) -> Verdict {
-    let incarnation = order.issued.order.incarnation;
+fn judged(id: MachineId, machine: &MachinePlan, orders: Vec<OrderSeen>, disks: Vec<DiskSeen>) -> Verdict {
+    let incarnation = orders[0].issued.order.incarnation;
     let request = GoRequest {
         token: String::new(),
         nonce: Uuid::from_bytes([1; 16]),
@@ -193,7 +193,7 @@ fn judged(id: MachineId, machine: &MachinePlan, order: OrderSeen, disks: Vec<Dis
         disks,
     };
     let facts = MachineFacts {
-        orders: vec![order],
+        orders,
         ..MachineFacts::default()
     };
     let ground = Ground {
@@ -211,6 +211,40 @@ fn word(verdict: Verdict) -> String {
         Verdict::Go => "go".to_owned(),
         Verdict::Refuse { code, .. } => code,
     }
+}
+
+/// A person's order for this machine's power.
+fn by_hand(id: MachineId, wanted: PowerWanted) -> OrderSeen {
+    let mut seen = ordered(id, JobKind::Inspect, deploy(&mut planned(1).1).incarnation);
+    let order = &mut seen.issued.order;
+    order.number = 2;
+    order.action = Action::Power(wanted);
+    order.by_hand = Some(ByHand {
+        who: "ada".to_owned(),
+        why: String::new(),
+        cycle: false,
+    });
+    seen
+}
+
+#[test]
+fn nothing_begins_that_a_person_is_about_to_cut() {
+    let (id, mut machine) = planned(1);
+    let deploy = deploy(&mut machine).clone();
+    let disks = seen(&deploy.disks, &["blank".to_owned()]);
+    let booted = ordered(id, JobKind::Deploy(Box::new(deploy.clone())), deploy.incarnation);
+    let given = |hand: Vec<OrderSeen>| {
+        let orders = [vec![booted.clone()], hand].concat();
+        word(judged(id, &machine, orders, disks.clone()))
+    };
+    assert_eq!(given(vec![]), "go");
+    for wanted in [PowerWanted::Off, PowerWanted::SoftOff] {
+        assert_eq!(given(vec![by_hand(id, wanted)]), "STEP_FAILED");
+    }
+    assert_eq!(given(vec![by_hand(id, PowerWanted::On)]), "go");
+    let mut over = by_hand(id, PowerWanted::Off);
+    over.done = Some(over.issued.at);
+    assert_eq!(given(vec![over]), "go");
 }
 
 #[test]

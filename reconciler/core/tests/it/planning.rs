@@ -13,7 +13,7 @@ use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::{Desired, Plan, plan};
 use schema_fleet::{Fleet, SourceFile};
-use schema_ids::{Incarnation, MachineId, Timestamp, Uuid};
+use schema_ids::{DiskId, Generation, Incarnation, MachineId, Timestamp, Uuid};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -48,6 +48,15 @@ struct Step {
     /// Erased now, all disks as the adopted plan wants it, and looked at.
     #[serde(default)]
     erased: Vec<String>,
+    /// On record as erased by a job of this generation, all disks that the adopted plan erases.
+    #[serde(default)]
+    recorded: BTreeMap<String, u64>,
+    /// Disks on record as erased by the release that is under way, and not looked at since.
+    #[serde(default)]
+    partly_erased: BTreeMap<String, Vec<DiskId>>,
+    /// Of which the database lost what was written, and by whom: it comes from a backup.
+    #[serde(default)]
+    forgotten: Vec<String>,
     /// Addresses of strangers.
     #[serde(default)]
     in_use: Vec<std::net::IpAddr>,
@@ -57,6 +66,9 @@ struct Step {
     /// Machines whose whole intent is of interest.
     #[serde(default)]
     detail: Vec<String>,
+    /// Machines whose disks, all that are bound, are of interest.
+    #[serde(default)]
+    bound: Vec<String>,
     /// Machines whose network is of interest.
     #[serde(default)]
     network: Vec<String>,
@@ -152,10 +164,14 @@ impl SeenMachine {
     }
 }
 
-/// The text with the first binding of the plan for `OWN`.
+/// The text with the first binding of the plan for `OWN`, and the one of a machine for `OF-` and its name.
 fn own(plan: &Plan, text: &str) -> String {
     let own = plan.bindings.keys().next().map(ToString::to_string);
-    text.replace("OWN", &own.unwrap_or_default())
+    let text = text.replace("OWN", &own.unwrap_or_default());
+    plan.bindings.iter().fold(text, |text, (id, binding)| {
+        let name = &plan.machines[&binding.machine].name;
+        text.replace(&format!("OF-{name}"), &id.to_string())
+    })
 }
 
 /// A fleet of `base.toml`, the fleet object's fields and what a case adds.
@@ -287,40 +303,57 @@ impl World {
     /// Every disk is on record, and the job's inventory finds it blank.
     pub(crate) fn erase(&mut self, id: MachineId) {
         self.begin(id);
+        let erased = self.record(id, self.parent.machines[&id].wanted.generation);
+        let at = self.observed.at;
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        let inventory = seen.inventory.as_mut().unwrap();
+        for found in &mut inventory.disks {
+            if found.id.as_ref().is_some_and(|disk| erased.contains(disk)) {
+                found.content = schema_ids::ContentId::Blank;
+            }
+        }
+        (seen.installed, seen.inspected) = (None, Some(at));
+    }
+
+    /// Some disks are on record, then the power fails: nobody looked at them.
+    fn erase_some(&mut self, id: MachineId, disks: &[DiskId]) {
+        self.begin(id);
+        let before = self.observed.machines[&id].erased.clone();
+        self.record(id, self.parent.machines[&id].wanted.generation);
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        seen.erased
+            .retain(|disk, _| before.contains_key(disk) || disks.contains(disk));
+        let stands = |installed: &InstalledBinding| disks.iter().all(|disk| !installed.disks.contains(disk));
+        seen.installed = seen.installed.take().filter(stands);
+    }
+
+    fn forget(&mut self, id: MachineId) {
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        (seen.ever_written, seen.written_in, seen.installed) = (false, None, None);
+    }
+
+    /// Every disk that is to be erased is on record, by a job of this generation.
+    fn record(&mut self, id: MachineId, generation: Generation) -> Vec<DiskId> {
         let machine = &self.parent.machines[&id];
         let Intent::Released(erase) = &machine.wanted.intent else {
             panic!("{} is not to be erased", machine.name);
         };
-        let at = self.observed.at;
+        let since = self.observed.at;
         let seen = self.observed.machines.get_mut(&id).unwrap();
-        let inventory = seen.inventory.as_mut().unwrap();
         for disk in &erase.disks {
-            let record = Erasure {
+            let value = Erasure {
                 job: JobRef {
                     machine: id,
-                    generation: machine.wanted.generation,
+                    generation,
                     attempt: 1,
                 },
                 binding: erase.binding,
                 method: "quick".to_owned(),
                 sample: "zeros".to_owned(),
             };
-            seen.erased.insert(
-                disk.disk.clone(),
-                Seen {
-                    value: record,
-                    since: at,
-                },
-            );
-            for found in inventory
-                .disks
-                .iter_mut()
-                .filter(|found| found.id.as_ref() == Some(&disk.disk))
-            {
-                found.content = schema_ids::ContentId::Blank;
-            }
+            seen.erased.insert(disk.disk.clone(), Seen { value, since });
         }
-        (seen.installed, seen.inspected) = (None, Some(at));
+        erase.disks.iter().map(|disk| disk.disk.clone()).collect()
     }
 }
 
@@ -394,6 +427,15 @@ fn describe(plan: &Plan, step: &Step) -> String {
             serde_json::to_string_pretty(&machine.wanted.intent).unwrap()
         )
         .unwrap();
+    }
+    for name in &step.bound {
+        let (id, _) = plan.machine(name).unwrap();
+        let own = plan.bindings.values().filter(|binding| binding.machine == id);
+        let disks: Vec<&str> = own
+            .flat_map(|binding| &binding.disks)
+            .map(|disk| disk.as_str())
+            .collect();
+        writeln!(text, "  bound of {name}: {}", disks.join(", ")).unwrap();
     }
     for name in &step.network {
         let (_, machine) = plan.machine(name).unwrap();
@@ -516,6 +558,15 @@ fn run(case: &Case) -> String {
         }
         for name in &step.erased {
             world.erase(id(&world, name));
+        }
+        for (name, generation) in &step.recorded {
+            world.record(id(&world, name), Generation(*generation));
+        }
+        for (name, disks) in &step.partly_erased {
+            world.erase_some(id(&world, name), disks);
+        }
+        for name in &step.forgotten {
+            world.forget(id(&world, name));
         }
         world.observed.addresses_in_use = step.in_use.iter().map(|address| (*address, None)).collect();
         let new = world.plan(fleet);

@@ -3,9 +3,9 @@
 use crate::planning;
 use reconciler_core::facts::AgentSeen;
 use reconciler_core::plan::Plan;
-use reconciler_core::roles::{self, BmcRole, BmcTimes};
+use reconciler_core::roles::{self, BmcRole, BmcTimes, Moved};
 use schema_ids::{Name, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const RACK: &str = r#"
 [machine.m1]
@@ -53,6 +53,36 @@ fn due(
 
 fn to(agent: &str) -> Option<Option<String>> {
     Some(Some(agent.to_owned()))
+}
+
+#[test]
+fn a_bmc_moves_with_its_address_and_not_with_its_machine() {
+    let plan = |machines: &[(&str, &str, &str)]| {
+        let mut text = "[rack.one]\nagents = [\"a\"]\n[rack.two]\nagents = [\"b\"]\n".to_owned();
+        for (name, rack, bmc) in machines {
+            text += &format!(
+                "[machine.{name}]\nrack = \"{rack}\"\nserial = \"{name}\"\n\
+                 bmc = {{ driver = \"ipmi\", address = \"{bmc}\", secret = \"bmc\" }}\n"
+            );
+        }
+        planning::World::new().plan(&planning::fleet("", &text))
+    };
+    let before = plan(&[("m1", "one", "10.77.0.5"), ("m2", "two", "10.77.0.6")]);
+    assert_eq!(roles::moved(&before, &before), BTreeSet::new());
+    let moved = BTreeSet::from([Moved {
+        from: name("one"),
+        to: name("two"),
+    }]);
+    let machine = plan(&[("m1", "two", "10.77.0.5"), ("m2", "two", "10.77.0.6")]);
+    assert_eq!(roles::moved(&before, &machine), moved);
+    let renamed = plan(&[("m3", "two", "10.77.0.5")]);
+    assert_eq!(roles::moved(&before, &renamed), moved);
+    let another = plan(&[("m1", "two", "10.77.0.7"), ("m2", "two", "10.77.0.6")]);
+    assert_eq!(
+        roles::moved(&before, &another),
+        BTreeSet::new(),
+        "no hand was there"
+    );
 }
 
 #[test]

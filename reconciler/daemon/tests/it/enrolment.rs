@@ -218,3 +218,28 @@ async fn two_authorities_are_trusted_until_every_agent_has_the_new_one() {
         .expect_err("the daemon is not known by the old one");
     assert!(told.contains("UnknownIssuer"), "{told}");
 }
+
+#[tokio::test]
+async fn a_body_that_never_comes_whole_is_not_waited_for() {
+    let bed = started(&[]).await;
+    let keys = Keys::make();
+    let root = std::fs::read_to_string(bed.path("state/tls/ca-1.pem")).unwrap();
+    let client = keys.client(&keys.own(), &root);
+    // A byte now and then, for ever: a stranger's connection is not held by that.
+    let drops = futures_util::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Some((Ok::<_, std::io::Error>(" "), ()))
+    });
+    let asked = client
+        .post(bed.door(daemon_path::ENROL))
+        .header("content-type", "application/json")
+        .header("content-length", "4000")
+        .body(reqwest::Body::wrap_stream(drops))
+        .send();
+    let told = tokio::time::timeout(Duration::from_secs(120), asked).await;
+    match told.expect("musterd ends it") {
+        Ok(answer) => assert_eq!(answer.status().as_u16(), 408),
+        // It may close before the answer is read, since more of the body comes.
+        Err(error) => assert!(error.is_request(), "{error:?}"),
+    }
+}

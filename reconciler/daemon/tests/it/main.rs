@@ -5,6 +5,7 @@
 mod agent;
 mod bed;
 mod bmc_role;
+mod downloads;
 mod enrolment;
 mod killed;
 mod log;

@@ -1,10 +1,12 @@
 //! Plans and their adoption.
 
 use crate::bed::Bed;
-use crate::fleet::{adopt, binding, binding_id, by, machine, name, plan};
+use crate::fleet::{adopt, adoption, binding, binding_id, by, job, machine, name, plan, uuid};
+use reconciler_core::facts::WriteStart;
 use reconciler_core::observed::BindingState;
-use reconciler_core::plan::Plan;
-use reconciler_store::{Adoption, StoreError, WorkItem};
+use reconciler_core::plan::{BmcPlan, Plan};
+use reconciler_store::{Adoption, Basis, HandOver, StartRecord, StoreError, WorkItem};
+use schema_ids::Timestamp;
 use std::time::Duration;
 
 #[tokio::test]
@@ -75,8 +77,7 @@ async fn of_two_adopters_one_wins() {
         let parent = bed.adopted_id().await.unwrap();
         let ours = plan(&format!("p-a{round}"), parent.as_deref(), &[(1, 1)]);
         let theirs = plan(&format!("p-b{round}"), parent.as_deref(), &[(1, 1)]);
-        let who = by();
-        let (one, two) = tokio::join!(bed.adopt(&ours, &who), rival.adopt(&theirs, &who));
+        let (one, two) = tokio::join!(adoption(&bed, &ours), adoption(&rival, &theirs));
         let (winner, loser) = match (one.unwrap(), two.unwrap()) {
             (Adoption::Adopted, stale) => (ours.id, stale),
             (stale, Adoption::Adopted) => (theirs.id, stale),
@@ -100,6 +101,137 @@ async fn of_two_adopters_one_wins() {
     );
 }
 
+fn go(n: u8, generation: u64, nonce: u8) -> WriteStart {
+    WriteStart {
+        job: job(n, generation, 1),
+        boot_id: uuid(50),
+        nonce: uuid(nonce),
+        at: Timestamp::from_unix_ms(0),
+        refused: None,
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_does_not_know_of_a_go_is_not_adopted() {
+    let bed = Bed::new().await;
+    adopt(&bed, &plan("p-1", None, &[(1, 2), (2, 1)])).await;
+    let parent = bed.adopted().await.unwrap().unwrap();
+    let observed = bed.observed().await.unwrap();
+    let before = Basis {
+        parent: &parent,
+        observed: &observed,
+    };
+    let change = plan("p-2", Some("p-1"), &[(1, 3), (2, 1)]);
+    let drop = plan("p-3", Some("p-1"), &[(2, 1)]);
+    let other = plan("p-4", Some("p-1"), &[(1, 2), (2, 2)]);
+    let begun = Adoption::Begun { machine: name("m1") };
+
+    let refusal = WriteStart {
+        refused: Some(("HELD".to_owned(), "held".to_owned())),
+        ..go(1, 2, 1)
+    };
+    bed.record_start("p-1", 0, &refusal).await.unwrap();
+    bed.record_start("p-1", 0, &go(1, 2, 2)).await.unwrap();
+    for plan in [&change, &drop] {
+        assert_eq!(bed.adopt(plan, before, &by()).await.unwrap(), begun);
+        assert_eq!(bed.plan(&plan.id).await.unwrap(), None, "nothing is left behind");
+    }
+    // Nothing new is wanted of the machine that began.
+    assert_eq!(bed.adopt(&other, before, &by()).await.unwrap(), Adoption::Adopted);
+    let change = plan("p-5", Some("p-4"), &[(1, 3), (2, 2)]);
+    assert_eq!(bed.adopt(&change, before, &by()).await.unwrap(), begun);
+    adopt(&bed, &change).await;
+
+    let observed = bed.observed().await.unwrap();
+    let before = Basis {
+        parent: &change,
+        observed: &observed,
+    };
+    bed.record_start("p-5", 0, &go(1, 3, 3)).await.unwrap();
+    let change = plan("p-6", Some("p-5"), &[(1, 4), (2, 2)]);
+    assert_eq!(
+        bed.adopt(&change, before, &by()).await.unwrap(),
+        begun,
+        "a later go"
+    );
+    adopt(&bed, &change).await;
+}
+
+/// Of a go and an adoption that meet, whichever comes second sees the first.
+#[tokio::test]
+async fn a_go_and_an_adoption_do_not_pass_each_other() {
+    for go_is_first in [true, false] {
+        let bed = Bed::new().await;
+        let parent = plan("p-1", None, &[(1, 2)]);
+        adopt(&bed, &parent).await;
+        let basis = Basis {
+            parent: &parent,
+            observed: &bed.observed().await.unwrap(),
+        };
+        let next = plan("p-2", Some("p-1"), &[(1, 3)]);
+        let (by, start) = (by(), go(1, 2, 1));
+        // Both stand in line behind this one, in the order wanted.
+        let mut gate = bed.raw.begin().await.unwrap();
+        let lock = sqlx::query("SELECT FROM target FOR UPDATE");
+        lock.execute(&mut *gate).await.unwrap();
+        let started = async {
+            bed.waiting(if go_is_first { 0 } else { 1 }).await;
+            bed.record_start("p-1", 0, &start).await.unwrap()
+        };
+        let adopted = async {
+            bed.waiting(if go_is_first { 1 } else { 0 }).await;
+            bed.adopt(&next, basis, &by).await.unwrap()
+        };
+        let open = async {
+            bed.waiting(2).await;
+            gate.commit().await.unwrap();
+        };
+        let (started, adopted, ()) = tokio::join!(started, adopted, open);
+        if go_is_first {
+            assert!(matches!(started, StartRecord::Recorded(_)), "{started:?}");
+            assert_eq!(adopted, Adoption::Begun { machine: name("m1") });
+        } else {
+            assert_eq!((started, adopted), (StartRecord::Superseded, Adoption::Adopted));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bmc_that_changes_racks_rests_unless_the_hand_is_the_same() {
+    let bed = Bed::new().await;
+    let [a, b] = ["a", "b"].map(name);
+    let placed = |id: &str, parent: Option<&str>, rack: &str| {
+        let mut plan = plan(id, parent, &[(1, 1)]);
+        let machine = plan.machines.get_mut(&machine(1)).unwrap();
+        machine.rack = Some(name(rack));
+        machine.bmc = Some(BmcPlan {
+            driver: "ipmi".to_owned(),
+            address: "10.0.0.9".parse().unwrap(),
+            port: 623,
+            secret: None,
+        });
+        plan
+    };
+    adopt(&bed, &placed("p-1", None, "r1")).await;
+    for (rack, to) in [("r1", &a), ("r2", &a), ("r3", &b)] {
+        let wish = HandOver {
+            rack: &name(rack),
+            from: None,
+            to: Some(to),
+            silence: Duration::ZERO,
+        };
+        assert!(bed.hand_over_bmcs(&wish, &by()).await.unwrap());
+    }
+    let holder = async |rack: &str| bed.bmc_roles().await.unwrap()[&name(rack)].agent.clone();
+    adopt(&bed, &placed("p-2", Some("p-1"), "r2")).await;
+    assert_eq!(holder("r2").await, Some(a.clone()), "the same hand");
+    adopt(&bed, &placed("p-3", Some("p-2"), "r3")).await;
+    assert_eq!(holder("r3").await, None, "of b, and a may still act");
+    assert_eq!(holder("r2").await, Some(a), "what is left there is not touched");
+    adopt(&bed, &placed("p-4", Some("p-3"), "renamed")).await;
+    assert_eq!(holder("renamed").await, None, "a rack that nobody had");
+}
+
 #[tokio::test]
 async fn adoption_is_repeated_without_effect_after_a_lost_answer() {
     let bed = Bed::new().await;
@@ -109,7 +241,7 @@ async fn adoption_is_repeated_without_effect_after_a_lost_answer() {
     assert_eq!(bed.audit(None).await.unwrap().len(), 1);
     let orphan = plan("p-2", None, &[(1, 2)]);
     assert_eq!(
-        bed.adopt(&orphan, &by()).await.unwrap(),
+        adoption(&bed, &orphan).await.unwrap(),
         Adoption::Stale {
             current: Some("p-1".to_owned())
         }
@@ -166,7 +298,7 @@ async fn a_deployment_that_was_renamed_keeps_its_bindings_and_frees_its_name() {
     let rival = plan("p-3", Some("p-1"), &[(1, 1), (2, 1)]);
     adopt(&bed, &renamed).await;
     assert!(matches!(
-        bed.adopt(&rival, &by()).await.unwrap(),
+        adoption(&bed, &rival).await.unwrap(),
         Adoption::Stale { .. }
     ));
     assert_eq!(bed.observed().await.unwrap().bindings, renamed.bindings);
@@ -179,7 +311,7 @@ async fn a_deployment_that_was_renamed_keeps_its_bindings_and_frees_its_name() {
         ..binding(3, 1, 3)
     };
     next.bindings.insert(binding_id(3), taken);
-    match bed.adopt(&next, &by()).await {
+    match adoption(&bed, &next).await {
         Err(StoreError::StillHeld { index, .. }) => assert_eq!(index, "binding_slot_once"),
         other => panic!("{other:?}"),
     }
@@ -206,7 +338,7 @@ async fn a_slot_a_machine_a_disk_and_an_address_are_held_once() {
     for (second, expected) in taken {
         let mut next = plan("p-2", Some("p-1"), &[(1, 1), (2, 1)]);
         next.bindings.insert(binding_id(2), second);
-        match bed.adopt(&next, &by()).await {
+        match adoption(&bed, &next).await {
             Err(StoreError::StillHeld { index, .. }) => assert_eq!(index, expected),
             other => panic!("{expected}: {other:?}"),
         }
@@ -238,7 +370,7 @@ async fn a_leaving_binding_keeps_its_disks_and_frees_its_slot_until_it_ends() {
     three.bindings.insert(binding_id(2), binding(2, 0, 2));
     three.bindings.insert(binding_id(3), binding(1, 1, 1));
     assert!(matches!(
-        bed.adopt(&three, &by()).await,
+        adoption(&bed, &three).await,
         Err(StoreError::StillHeld { .. })
     ));
     three.ended.insert(binding_id(1));
@@ -248,7 +380,7 @@ async fn a_leaving_binding_keeps_its_disks_and_frees_its_slot_until_it_ends() {
     let mut four = plan("p-4", Some("p-3"), &[]);
     four.bindings.insert(binding_id(1), binding(1, 7, 7));
     assert!(matches!(
-        bed.adopt(&four, &by()).await,
+        adoption(&bed, &four).await,
         Err(StoreError::BindingEnded { .. })
     ));
 }

@@ -88,6 +88,15 @@ impl Bed {
             .unwrap();
     }
 
+    /// Until so many statements wait for a row that another has.
+    pub(crate) async fn waiting(&self, count: i64) {
+        let query = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while self.number(query).await != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// One number, asked behind the store's back.
     pub(crate) async fn number(&self, query: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(query))

@@ -62,6 +62,47 @@ async fn of_two_keys_with_one_token_one_is_enrolled() {
     );
 }
 
+/// Of enrolling and revoking that meet, either the key is revoked or its token brings in nothing.
+#[tokio::test]
+async fn who_enrols_while_the_name_is_revoked_is_not_in() {
+    for enrols_first in [true, false] {
+        let bed = Bed::new().await;
+        mint(&bed, 1, "r1").await;
+        bed.enrol(Digest([1; 32]), &key(1)).await.unwrap().unwrap();
+        mint(&bed, 2, "r1").await;
+        let key_before = bed.token_key().await.unwrap();
+        let (newcomer, agent, by) = (key(2), name("r1"), by());
+        // Both stand in line behind this one, in the order wanted.
+        let mut gate = bed.raw.begin().await.unwrap();
+        let lock = sqlx::query("SELECT FROM agent_token WHERE used_by IS NULL FOR UPDATE");
+        lock.execute(&mut *gate).await.unwrap();
+        let enrolled = async {
+            bed.waiting(if enrols_first { 0 } else { 1 }).await;
+            bed.enrol(Digest([2; 32]), &newcomer).await.unwrap()
+        };
+        let revoked = async {
+            bed.waiting(if enrols_first { 1 } else { 0 }).await;
+            bed.revoke_agent(&agent, &by).await.unwrap()
+        };
+        let open = async {
+            bed.waiting(2).await;
+            gate.commit().await.unwrap();
+        };
+        let (enrolled, revoked, ()) = tokio::join!(enrolled, revoked, open);
+        assert!(revoked);
+        assert_ne!(
+            bed.token_key().await.unwrap(),
+            key_before,
+            "it knew the key of tokens"
+        );
+        let still = bed
+            .number("SELECT count(*) FROM agent_key WHERE ended IS NULL")
+            .await;
+        assert_eq!(still, 0, "{enrolled:?} when enrolling first: {enrols_first}");
+        assert_eq!(enrolled.is_ok(), enrols_first);
+    }
+}
+
 #[tokio::test]
 async fn bmcs_change_hands_once_and_not_while_their_holder_is_heard() {
     let bed = Bed::new().await;
@@ -87,6 +128,21 @@ async fn bmcs_change_hands_once_and_not_while_their_holder_is_heard() {
     assert!(!give(Some(&first), Some(&b), 0).await, "twice changes nothing");
     let second = bed.bmc_roles().await.unwrap()[&rack].clone();
     assert_eq!((second.agent.as_ref(), second.epoch), (Some(&b), 2));
+
+    // Another host of its name: what the former one was told must be over first.
+    for n in [1, 2] {
+        mint(&bed, n, "b").await;
+        bed.enrol(Digest([n; 32]), &key(n)).await.unwrap().unwrap();
+        let role = bed.bmc_roles().await.unwrap()[&rack].clone();
+        assert_eq!(role.agent, (n == 1).then(|| b.clone()), "after enrolment {n}");
+    }
+    let rests = bed.bmc_roles().await.unwrap()[&rack].clone();
+    assert!(
+        !give(Some(&second), Some(&a), 0).await,
+        "it is in nobody's hand since"
+    );
+    assert!(give(Some(&rests), Some(&b), 0).await);
+    let second = bed.bmc_roles().await.unwrap()[&rack].clone();
 
     // To take it away needs no silence; nobody has it then.
     bed.append_facts(&sync("b", Vec::new())).await.unwrap();

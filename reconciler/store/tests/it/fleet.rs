@@ -8,7 +8,7 @@ use rack_api::sync::{Spooled, SyncRequest};
 use reconciler_core::intent::{Intent, Wanted};
 use reconciler_core::observed::{Binding, BindingState};
 use reconciler_core::plan::{MachinePlan, Origin, Plan};
-use reconciler_store::{Adoption, By, Store};
+use reconciler_store::{Adoption, Basis, By, Store, StoreError};
 use schema_ids::{BindingId, Generation, Incarnation, MachineId, Name, Timestamp, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,6 +76,8 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         blocked: None,
         outdated: BTreeSet::new(),
         kept: None,
+        leaving_since: None,
+        written: BTreeMap::new(),
     }
 }
 
@@ -96,7 +98,17 @@ pub(crate) fn binding_id(n: u8) -> BindingId {
 }
 
 pub(crate) async fn adopt(store: &Store, plan: &Plan) {
-    assert_eq!(store.adopt(plan, &by()).await.unwrap(), Adoption::Adopted);
+    assert_eq!(adoption(store, plan).await.unwrap(), Adoption::Adopted);
+}
+
+/// Adopts what was planned for the world as it is.
+pub(crate) async fn adoption(store: &Store, plan: &Plan) -> Result<Adoption, StoreError> {
+    let parent = store.adopted().await?;
+    let basis = Basis {
+        parent: &parent.unwrap_or_else(|| Plan::empty(name("lab"))),
+        observed: &store.observed().await?,
+    };
+    store.adopt(plan, basis, &by()).await
 }
 
 /// A sync of an agent that never got an answer before.

@@ -159,6 +159,7 @@ async fn what_is_read_folds_to_what_was_said() {
         plan: "p-1",
         permits_epoch: 0,
         orders: &orders,
+        goes: None,
         who: "musterd",
     };
     bed.issue(&issue).await.unwrap();

@@ -5,7 +5,7 @@ use reconciler_store::WorkItem;
 use std::time::{Duration, Instant};
 
 /// A rollback that is under way ends in a moment.
-const SETTLED: Duration = Duration::from_secs(5);
+const SETTLED: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn whoever_gives_up_leaves_no_transaction_behind() {

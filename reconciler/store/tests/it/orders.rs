@@ -1,11 +1,12 @@
 //! Orders and grants: each place is taken once, nothing under an old plan or an old count.
 
 use crate::bed::Bed;
-use crate::fleet::{adopt, boot_order, by, machine, plan, power_order, sync};
-use rack_api::order::{Lane, Order};
+use crate::fleet::{adopt, boot_order, by, job, machine, plan, power_order, sync, uuid};
+use rack_api::order::{Action, ByHand, Lane, Order, PowerWanted};
 use reconciler_core::admit::Grant;
+use reconciler_core::facts::WriteStart;
 use reconciler_core::next::Need;
-use reconciler_store::{Intended, Issuance, Issue, Store};
+use reconciler_store::{Intended, Issuance, Issue, StartRecord, Store};
 use schema_ids::{Generation, Incarnation, Timestamp};
 
 fn plain(order: Order) -> Intended {
@@ -34,6 +35,7 @@ async fn issue(store: &Store, plan: &str, permits_epoch: u64, orders: &[Intended
             plan,
             permits_epoch,
             orders,
+            goes: None,
             who: "musterd",
         })
         .await
@@ -43,6 +45,76 @@ async fn issue(store: &Store, plan: &str, permits_epoch: u64, orders: &[Intended
 async fn begin(bed: &Bed) -> Incarnation {
     adopt(bed, &plan("p-1", None, &[(1, 2), (2, 2)])).await;
     bed.identity().await.unwrap().incarnation
+}
+
+/// A person's order for the power of machine 1.
+fn by_hand(life: Incarnation) -> [Intended; 1] {
+    let hand = ByHand {
+        who: "ada".to_owned(),
+        why: "a burnt smell".to_owned(),
+        cycle: false,
+    };
+    [plain(Order {
+        action: Action::Power(PowerWanted::Off),
+        by_hand: Some(hand),
+        ..power_order(life, 1, 2, 1)
+    })]
+}
+
+/// Of a person's order and a go that meet, whichever comes second is decided anew.
+#[tokio::test]
+async fn power_by_hand_and_a_go_do_not_pass_each_other() {
+    for go_is_first in [true, false] {
+        let bed = Bed::new().await;
+        let orders = by_hand(begin(&bed).await);
+        let issue = Issue {
+            plan: "p-1",
+            permits_epoch: 0,
+            orders: &orders,
+            goes: Some(0),
+            who: "ada",
+        };
+        let start = WriteStart {
+            job: job(1, 2, 1),
+            boot_id: uuid(50),
+            nonce: uuid(1),
+            at: Timestamp::from_unix_ms(0),
+            refused: None,
+        };
+        // Both stand in line behind this one, in the order wanted.
+        let mut gate = bed.raw.begin().await.unwrap();
+        let lock = sqlx::query("SELECT FROM machine FOR UPDATE");
+        lock.execute(&mut *gate).await.unwrap();
+        let started = async {
+            bed.waiting(if go_is_first { 0 } else { 1 }).await;
+            bed.record_start("p-1", 0, &start).await.unwrap()
+        };
+        let ordered = async {
+            bed.waiting(if go_is_first { 1 } else { 0 }).await;
+            bed.issue(&issue).await.unwrap()
+        };
+        let open = async {
+            bed.waiting(2).await;
+            gate.commit().await.unwrap();
+        };
+        let (started, ordered, ()) = tokio::join!(started, ordered, open);
+        if go_is_first {
+            assert!(matches!(started, StartRecord::Recorded(_)), "{started:?}");
+            assert_eq!(ordered, Issuance::Begun);
+            // Who knows of the go decides for himself.
+            let knowing = Issue {
+                goes: Some(1),
+                ..issue
+            };
+            let written = bed.issue(&knowing).await.unwrap();
+            assert!(matches!(written, Issuance::Written { orders, .. } if orders.len() == 1));
+        } else {
+            assert!(matches!(ordered, Issuance::Written { .. }), "{ordered:?}");
+            assert_eq!(started, StartRecord::Superseded);
+            let knowing = bed.record_start("p-1", 1, &start).await.unwrap();
+            assert!(matches!(knowing, StartRecord::Recorded(_)), "{knowing:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A client writes its line at once; one that does not may not hold up the others.
-const REQUEST_MAX: Duration = Duration::from_millis(500);
+const REQUEST_MAX: Duration = Duration::from_secs(2);
 
 /// Starts serving; the socket exists when this returns. `log` gets a line for each request.
 pub(crate) fn start(socket: &Path, machines: Vec<Machine>, log: PathBuf) -> Result<()> {

@@ -25,8 +25,8 @@ pub(crate) fn done(show: &Show) -> String {
     format!("\n{}\n\n{HAPPENED}\n\n{NEXT}", show.table())
 }
 
-/// Everything runs on: how to look at it, and how to end it.
-pub(crate) fn kept(rack: &Rack, programs: &Path) -> String {
+/// Everything runs on: how to look at it (`address` is that of the found machine's system), and how to end it.
+pub(crate) fn kept(rack: &Rack, programs: &Path, address: &str) -> String {
     let run = rack.run.directory().display();
     let namespace = rack.run.namespace();
     let programs = programs.display();
@@ -37,7 +37,7 @@ Everything runs on. To look at it, from another terminal, as root:
   muster status --watch
   muster why {KNOWN}
   muster log {FOUND}
-  ip netns exec {namespace} ssh -i {run}/id_ed25519 -o StrictHostKeyChecking=accept-new debian@ADDRESS
+  ip netns exec {namespace} ssh -i {run}/id_ed25519 -o StrictHostKeyChecking=accept-new debian@{address}
   tail -f {run}/m/{FOUND}/console.log
   git -C {run}/fleet log --patch
 Commit to {run}/fleet and see what `muster plan` says; `muster apply` carries it out.

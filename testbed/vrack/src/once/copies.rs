@@ -34,6 +34,8 @@ pub(crate) enum Point {
     UsedDisk,
     /// The same on two mirrored disks.
     UsedMirror,
+    /// Deployed on one disk, beside one that is somebody's: its deployment will be removed.
+    Release,
 }
 
 impl Point {
@@ -44,6 +46,7 @@ impl Point {
             Self::Mirror => "mirror",
             Self::UsedDisk => "used-disk",
             Self::UsedMirror => "used-mirror",
+            Self::Release => "release",
         };
         Path::new(COPIES).join(name)
     }
@@ -54,6 +57,7 @@ impl Point {
             Self::Inventory | Self::Install => Kind::Plain,
             Self::Mirror => Kind::KernelUpgrade,
             Self::UsedDisk | Self::UsedMirror => Kind::UsedDisks,
+            Self::Release => Kind::Release,
         }
     }
 }

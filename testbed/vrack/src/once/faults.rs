@@ -74,6 +74,20 @@ fn agent(programs: &Programs) -> &Service {
 }
 
 impl Faults {
+    /// One alone: at its moment this is done.
+    pub(crate) fn one(
+        name: &'static str,
+        when: fn(&Moment) -> bool,
+        act: fn(&Life<'_>) -> Result<()>,
+    ) -> Self {
+        Self(vec![Fault {
+            name,
+            when,
+            strike: Strike::Act(act),
+            happened: false,
+        }])
+    }
+
     /// In the order in which their moments come. Those of one program are reached one after the other, each
     /// in a process of its own.
     fn all() -> Self {
@@ -183,7 +197,7 @@ impl Faults {
     }
 
     fn start_what_ended(&mut self, life: &Life<'_>, service: &Service, before: &Moment) -> Result<()> {
-        if !service.has_ended()? {
+        if service.is_killed() || !service.has_ended()? {
             return Ok(());
         }
         let place = self.next_failpoint(life, service);
@@ -206,7 +220,7 @@ impl Faults {
     }
 
     /// A fault that never struck proves nothing.
-    fn all_happened(&self) -> Result<()> {
+    pub(crate) fn all_happened(&self) -> Result<()> {
         match self.0.iter().find(|fault| !fault.happened) {
             None => Ok(()),
             Some(fault) => Err(RigError::Disproved(format!(

@@ -22,6 +22,8 @@ use std::time::Duration;
 const THEIRS: &str = "someone-elses";
 const THEIR_BAY: usize = 2;
 const THEIR_BYTES: u64 = 7 << 30;
+/// A life is over in less.
+pub(super) const WHOLE_LIFE: &str = "6h";
 /// sfdisk and cmp on sparse files.
 const SHORT: Duration = Duration::from_secs(120);
 
@@ -45,13 +47,14 @@ const LOOK: &str = "findmnt --noheadings --output SOURCE,FSTYPE /; \
     lsblk --noheadings --inverse --list --output TYPE,SERIAL $(findmnt --noheadings --output SOURCE /); \
     findmnt --noheadings --output SOURCE,FSTYPE /srv; cat /proc/swaps";
 
-/// Both disks for themselves, with another filesystem each and swap.
+/// Both disks for themselves, with another filesystem each and swap: one with more partitions than in the mirror, one
+/// with fewer.
 const APART: &str = r#"select.os = { serial = ["muster-disk-0"] }
 select.more = { serial = ["muster-disk-1"] }
 partition = [
     { id = "bios", on = "os", size = "1MiB", type = "bios" },
+    { id = "swap", on = "os", size = "512MiB", type = "swap" },
     { id = "root", on = "os", size = "rest" },
-    { id = "swap", on = "more", size = "512MiB", type = "swap" },
     { id = "srv", on = "more", size = "rest" },
 ]
 filesystem = [
@@ -62,7 +65,7 @@ filesystem = [
 "#;
 
 /// One system of this life.
-struct Stage {
+pub(super) struct Stage {
     branch: &'static str,
     message: &'static str,
     layout: fn(&str) -> Result<String>,
@@ -76,7 +79,7 @@ struct Stage {
 
 const MARKED: &str = "muster:installed:";
 
-const ONE_DISK: Stage = Stage {
+pub(super) const ONE_DISK: Stage = Stage {
     branch: "one-disk",
     message: "Put Debian 12 on one disk",
     layout: |text| Ok(text.to_owned()),
@@ -139,7 +142,7 @@ pub(crate) fn live(life: &Life<'_>, from: Option<Point>) -> Result<()> {
 
 impl Stage {
     /// Proposed, shown, merged, carried out and looked at.
-    fn become_of(&self, life: &Life<'_>) -> Result<()> {
+    pub(super) fn become_of(&self, life: &Life<'_>) -> Result<()> {
         println!("──── {}", self.message);
         let repository = &life.fleet.repository;
         repository.propose(self.branch, &(self.layout)(life.fleet.text())?, self.message)?;
@@ -153,6 +156,7 @@ impl Stage {
         // Its firmware has hardly begun: all that wrote so far is muster's.
         life.by_hand("power 0")?;
         untouched(life, &theirs, console)?;
+        no_step_failed(life)?;
         life.by_hand("power 1")?;
         life.until("deployed", &mut Faults::default())?;
         self.runs(life)
@@ -195,12 +199,23 @@ impl Stage {
     }
 }
 
+/// Each job so far was done by its first try.
+fn no_step_failed(life: &Life<'_>) -> Result<()> {
+    let log = life
+        .programs
+        .muster(&["log", &life.spec.name, "--since", WHOLE_LIFE])?;
+    match log.lines().find(|line| line.contains(" FAILED, ")) {
+        None => Ok(()),
+        Some(line) => disproved(format!("a step failed: {line}")),
+    }
+}
+
 fn disproved<T>(text: impl Into<String>) -> Result<T> {
     Err(RigError::Disproved(text.into()))
 }
 
 /// Somebody uses the third disk, with the tools of the installed system; then the machine is switched off.
-fn put_theirs(life: &Life<'_>) -> Result<()> {
+pub(super) fn put_theirs(life: &Life<'_>) -> Result<()> {
     life.switch_off()?;
     let mut sfdisk = Command::new("sh");
     sfdisk.args([
@@ -217,14 +232,14 @@ fn put_theirs(life: &Life<'_>) -> Result<()> {
 }
 
 /// A copy of the third disk as it is now.
-fn keep_theirs(life: &Life<'_>) -> Result<PathBuf> {
+pub(super) fn keep_theirs(life: &Life<'_>) -> Result<PathBuf> {
     let kept = life.rack.run.path("theirs.raw");
     copy::any(&life.disk(THEIR_BAY), &kept)?;
     Ok(kept)
 }
 
 /// The third disk is as it was to the byte, and nobody spoke of what is on it.
-fn untouched(life: &Life<'_>, kept: &Path, console_before: usize) -> Result<()> {
+pub(super) fn untouched(life: &Life<'_>, kept: &Path, console_before: usize) -> Result<()> {
     let disk = life.disk(THEIR_BAY);
     let mut cmp = Command::new("cmp");
     let same = program::outcome(cmp.arg("--silent").args([disk.as_path(), kept]), SHORT)?;

@@ -17,8 +17,8 @@ use std::time::Duration;
 /// The machine's end.
 const CARD: &str = "boot0";
 
-/// `ip` answers in milliseconds; a loaded host gets ten seconds.
-const IP_MAX: Duration = Duration::from_secs(10);
+/// `ip` answers in milliseconds; a loaded host gets a minute.
+const IP_MAX: Duration = Duration::from_secs(60);
 
 /// Longer than `udhcpc` tries.
 const LEASE_MAX: Duration = Duration::from_secs(30);
