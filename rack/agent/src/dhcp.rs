@@ -1,8 +1,8 @@
 //! DHCP on one link: a UDP socket bound to its interface, and nothing decided here.
 //!
 //! A packet is answered by [`answer`]; its changes are made in memory at once, so that the next packet
-//! sees them, and the durable ones are on disk before the reply goes out. Several acknowledgements
-//! share one `fdatasync`. Reservations are answered with a full disk too.
+//! sees them, and the durable ones are on disk before the reply goes out, from the journal's own thread: waking
+//! another costs more than the packet. Several acknowledgements share one `fdatasync`. Reservations are answered with a full disk too.
 
 use crate::{
     clock, error_chain::Chain, failpoint, interfaces::Interface, journal::Journal, kept, rack::Rack,
@@ -17,7 +17,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{net::UdpSocket, sync::Semaphore, task::JoinSet};
+use tokio::{
+    net::UdpSocket,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 /// The server's port (RFC 2131 §4.1); relays listen there too.
@@ -89,26 +93,31 @@ async fn serve(
             tracing::warn!(link, "too many DHCP replies wait for the disk");
             continue;
         };
-        let is_durable = !lines.is_empty();
-        let durable = is_durable.then(|| journal.append(lines));
-        let (rack, socket, index) = (Arc::clone(rack), Arc::clone(&socket), interface.index);
-        let link = link.to_owned();
-        replies.spawn(async move {
-            if let Some(durable) = durable
-                && !matches!(durable.await, Ok(Ok(())))
-            {
+        let replying = Replying {
+            rack: Arc::clone(rack),
+            socket: Arc::clone(&socket),
+            link: link.to_owned(),
+            interface: interface.index,
+            permit,
+        };
+        if lines.is_empty() {
+            if let Some(reply) = reply.filter(|reply| !replying.at_once(reply)) {
+                replies.spawn(replying.send(reply));
+            }
+            continue;
+        }
+        let runtime = tokio::runtime::Handle::current();
+        journal.append_then(lines, move |durable| {
+            if durable.is_err() {
+                let link = replying.link;
                 tracing::warn!(link, "no lease is acknowledged while it cannot be kept on disk");
                 return;
             }
-            if is_durable && reply.is_some() {
-                failpoint::reach("ack");
+            let Some(reply) = reply else { return };
+            failpoint::reach("ack");
+            if !replying.at_once(&reply) {
+                runtime.spawn(replying.send(reply));
             }
-            if let Some(reply) = reply
-                && let Err(error) = send(&rack, &socket, index, &reply).await
-            {
-                tracing::warn!(link, to = ?reply.to, error = %Chain(&error), "DHCP reply not sent");
-            }
-            drop(permit);
         });
     };
     while replies.join_next().await.is_some() {}
@@ -179,6 +188,39 @@ impl Strangers {
             tracing::warn!(link, %relay, packets, "no file names this relay for the link of its clients: not answered");
             (*said, *packets) = (now, 0);
         }
+    }
+}
+
+/// A reply on its way.
+struct Replying {
+    rack: Arc<Rack>,
+    socket: Arc<UdpSocket>,
+    link: String,
+    interface: u32,
+    /// Its place among [`REPLIES_MAX`].
+    permit: OwnedSemaphorePermit,
+}
+
+impl Replying {
+    /// Sends it without waiting, where nothing is to be done before; says whether it is gone. Most go so: a task for
+    /// each costs more than the packet.
+    fn at_once(&self, reply: &Reply) -> bool {
+        let to = match reply.to {
+            Destination::Neighbour { .. } => return false,
+            Destination::Unicast(address) => SocketAddrV4::new(address, CLIENT_PORT),
+            Destination::Broadcast => SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT),
+            Destination::Relay(relay) => SocketAddrV4::new(relay, SERVER_PORT),
+        };
+        self.socket.try_send_to(&reply.bytes, to.into()).is_ok()
+    }
+
+    /// Sends it, with all that may have to be waited for.
+    async fn send(self, reply: Reply) {
+        if let Err(error) = send(&self.rack, &self.socket, self.interface, &reply).await {
+            let link = self.link;
+            tracing::warn!(link, to = ?reply.to, error = %Chain(&error), "DHCP reply not sent");
+        }
+        drop(self.permit);
     }
 }
 

@@ -27,11 +27,22 @@ pub(crate) type Snapshot = Box<dyn Fn() -> Vec<u8> + Send>;
 #[derive(Debug, Clone)]
 pub(crate) struct Journal(Sender<Append>);
 
-#[derive(Debug)]
 struct Append {
     /// Absent where the whole state is to be written anew.
     lines: Option<Vec<u8>>,
-    done: oneshot::Sender<io::Result<()>>,
+    done: Done,
+}
+
+/// What is done once lines are on disk, or are not. It runs on the journal's own thread, between two commits: it must
+/// be quick and wait for nothing.
+type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
+
+impl std::fmt::Debug for Append {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Append")
+            .field("lines", &self.lines)
+            .finish_non_exhaustive()
+    }
 }
 
 struct Writer {
@@ -109,6 +120,12 @@ impl Journal {
         self.ask(Some(lines))
     }
 
+    /// The same for who has little to do then: `done` runs on the journal's thread, which saves waking another. It
+    /// must wait for nothing.
+    pub(crate) fn append_then(&self, lines: Vec<u8>, done: impl FnOnce(io::Result<()>) + Send + 'static) {
+        self.send(Some(lines), Box::new(done));
+    }
+
     /// Puts the whole state in the place of what the file holds, in one step. The receiver hears when it
     /// is on disk, or why not.
     pub(crate) fn rewrite(&self) -> oneshot::Receiver<io::Result<()>> {
@@ -117,9 +134,17 @@ impl Journal {
 
     fn ask(&self, lines: Option<Vec<u8>>) -> oneshot::Receiver<io::Result<()>> {
         let (done, heard) = oneshot::channel();
-        // A thread that is gone drops `done`, which the receiver hears as a failure.
-        let _gone = self.0.send(Append { lines, done });
+        // An asker that stopped waiting wants no answer.
+        self.send(
+            lines,
+            Box::new(move |result| drop::<Result<_, _>>(done.send(result))),
+        );
         heard
+    }
+
+    fn send(&self, lines: Option<Vec<u8>>, done: Done) {
+        // A thread that is gone drops `done`, which a receiver hears as a failure.
+        let _gone = self.0.send(Append { lines, done });
     }
 }
 
@@ -139,8 +164,7 @@ impl Writer {
                     Ok(()) => Ok(()),
                     Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
                 };
-                // An asker that stopped waiting wants no answer.
-                let _gone = append.done.send(told);
+                (append.done)(told);
             }
         }
     }

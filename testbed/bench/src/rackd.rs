@@ -52,17 +52,10 @@ pub(crate) fn start(
         bed,
         desired(artefacts.iter().map(|(digest, _)| *digest).collect()),
     )?;
+    enrol(bed, &state)?;
     let mut command = bed.server(program);
     command
-        .args(["--name", "rackd-1", "--daemon"])
-        .arg(format!("https://127.0.0.1:{PORT}"))
-        .args(["--link", &format!("{LINK}={INTERFACE}"), "--ca"])
-        .arg(bed.path("ca.pem"))
-        .arg("--cert")
-        .arg(bed.path("agent.pem"))
-        .arg("--key")
-        .arg(bed.path("agent.key"))
-        .arg("--state-dir")
+        .args(["--link", &format!("{LINK}={INTERFACE}"), "--state-dir"])
         .arg(&state)
         .arg("--agent-binary")
         .arg(bed.path("inmachine"))
@@ -85,6 +78,33 @@ pub(crate) fn start(
         server,
         _daemon: daemon,
     })
+}
+
+/// Makes a state folder that of an agent enrolled with the played daemon, from the files that this wrote.
+fn enrol(bed: &Bed, state: &Path) -> Result<()> {
+    let folder = state.join("identity");
+    fs::create_dir_all(&folder).map_err(failed("make the agent's identity"))?;
+    for (from, to) in [
+        ("ca.pem", "roots.pem"),
+        ("agent.pem", "agent.pem"),
+        ("agent.key", "agent.key"),
+    ] {
+        fs::copy(bed.path(from), folder.join(to)).map_err(failed(format!("copy {from}")))?;
+    }
+    let key = age::x25519::Identity::generate().to_string();
+    let standing = serde_json::json!({
+        "name": "rackd-1",
+        "daemon": format!("https://127.0.0.1:{PORT}"),
+        "issued": "2026-01-01T00:00:00.000Z",
+        "ends": "2996-01-01T00:00:00.000Z",
+    });
+    for (name, text) in [
+        ("age.key", age::secrecy::ExposeSecret::expose_secret(&key)),
+        ("agent.json", standing.to_string().as_str()),
+    ] {
+        fs::write(folder.join(name), text).map_err(failed(format!("write {name}")))?;
+    }
+    Ok(())
 }
 
 fn desired(artefacts: BTreeSet<Digest>) -> Desired {

@@ -114,7 +114,7 @@ fn both(
     life.until_off()?;
     let starts_before = life.starts()?;
     life.propose()?;
-    let meter = Meter::start(rack, &spec.name);
+    let meter = Meter::start(rack, &spec.name)?;
     let merged_ms = meter::now_ms();
     life.fleet.merge()?;
     life.programs.apply()?;

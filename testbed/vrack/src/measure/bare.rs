@@ -72,7 +72,7 @@ pub(crate) fn deploy(life: &Life<'_>, spec: &MachineSpec, built: &[Built; 2]) ->
         .map_err(failed("mark it as a program"))?;
     life.programs.serve_in_machine(life.rack, &script)?;
     serve(life.rack, built[1].file(IMAGE)?)?;
-    let meter = Meter::start(life.rack, &spec.name);
+    let meter = Meter::start(life.rack, &spec.name)?;
     set(life, spec, "power 1")?;
     await_word(life, spec, LAST_STEP)?;
     // As whoever runs such a script by hand has it: from the next reset on the disk comes first.

@@ -8,7 +8,7 @@ use crate::chassis;
 use crate::error::{Result, RigError};
 use crate::rack::{self, Rack};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -39,40 +39,53 @@ pub(crate) struct Seen {
 pub(crate) struct Meter {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<Vec<Sample>>>,
+    watched: Watched,
+}
+
+/// Where a machine is looked at.
+#[derive(Debug, Clone)]
+struct Watched {
+    socket: PathBuf,
+    words: Vec<String>,
     directory: PathBuf,
 }
 
 impl Meter {
-    /// Begins.
-    pub(crate) fn start(rack: &Rack, machine: &str) -> Self {
+    /// Begins; the machine as it is now is seen.
+    pub(crate) fn start(rack: &Rack, machine: &str) -> Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let (socket, directory) = (rack.socket(), rack.machine(machine));
-        let words = [machine, "get", "cpu-ms", "starts"].map(str::to_owned);
-        let console = directory.join("console.log");
+        let watched = Watched {
+            socket: rack.socket(),
+            words: [machine, "get", "cpu-ms", "starts"].map(str::to_owned).to_vec(),
+            directory: rack.machine(machine),
+        };
+        let mut samples = vec![watched.look()?];
+        let looked_at = watched.clone();
         let thread = thread::spawn(move || {
-            let mut samples = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
-                samples.push(look(&socket, &words, &console)?);
+                samples.push(looked_at.look()?);
                 thread::sleep(LOOK_EVERY);
             }
             Ok(samples)
         });
-        Self {
+        Ok(Self {
             stop,
             thread,
-            directory,
-        }
+            watched,
+        })
     }
 
     /// Ends, and gives what was seen.
     pub(crate) fn stop(self) -> Result<Seen> {
         self.stop.store(true, Ordering::Relaxed);
-        let samples = self
+        let mut samples = self
             .thread
             .join()
             .map_err(|_| RigError::Disproved("the watch over a machine panicked".to_owned()))??;
-        let console = rack::console(&self.directory);
+        let console = rack::console(&self.watched.directory);
+        // After the console was read: so each of its words has a look that saw it.
+        samples.push(self.watched.look()?);
         Ok(Seen { samples, console })
     }
 }
@@ -83,24 +96,26 @@ pub(crate) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn look(socket: &Path, words: &[String], console: &Path) -> Result<Sample> {
-    let lines = chassis::ask(socket, words)?;
-    let number = |item: &str| {
-        let value = lines
-            .iter()
-            .find_map(|line| line.strip_prefix(item)?.strip_prefix(':'));
-        value
-            .and_then(|value| value.parse().ok())
-            .ok_or_else(|| RigError::Answer {
-                whom: "the chassis".to_owned(),
-                found: lines.join("\n"),
-            })
-    };
-    Ok(Sample {
-        at_ms: now_ms(),
-        cpu_ms: number("cpu-ms")?,
-        starts: number("starts")?,
-        // One that was never started has no console.
-        console_bytes: fs::metadata(console).map_or(0, |data| data.len()),
-    })
+impl Watched {
+    fn look(&self) -> Result<Sample> {
+        let lines = chassis::ask(&self.socket, &self.words)?;
+        let number = |item: &str| {
+            let value = lines
+                .iter()
+                .find_map(|line| line.strip_prefix(item)?.strip_prefix(':'));
+            value
+                .and_then(|value| value.parse().ok())
+                .ok_or_else(|| RigError::Answer {
+                    whom: "the chassis".to_owned(),
+                    found: lines.join("\n"),
+                })
+        };
+        Ok(Sample {
+            at_ms: now_ms(),
+            cpu_ms: number("cpu-ms")?,
+            starts: number("starts")?,
+            // One that was never started has no console.
+            console_bytes: fs::metadata(self.directory.join("console.log")).map_or(0, |data| data.len()),
+        })
+    }
 }

@@ -138,11 +138,10 @@ pub(crate) fn deployment(seen: &Seen, words: &Words, up_ms: i64) -> Result<Deplo
     };
     let first = seen.samples.first().ok_or_else(|| missing("a machine"))?;
     // The last look before the first start: what it had spent by then is not of this deployment.
-    let on = seen
-        .samples
-        .iter()
-        .rposition(|sample| sample.starts == first.starts);
-    let on = seen.samples[on.ok_or_else(|| missing("a start"))?];
+    let mut looks = seen.samples.iter().zip(seen.samples.iter().skip(1));
+    let on = looks.find(|(_, next)| next.starts > first.starts);
+    let (on, _) = on.ok_or_else(|| missing("a start"))?;
+    let on = *on;
     let mut place = usize::try_from(first.console_bytes).unwrap_or(usize::MAX);
     let mut begins = Vec::new();
     for (step, word) in words {
@@ -246,6 +245,14 @@ mod tests {
         assert_eq!(deployment.steps[0], (Step::NetworkBoot, boot));
         assert_eq!(deployment.begins_ms(Step::Partition), 5000);
         assert_eq!(deployment.begins_ms(Step::Restart), 11_000);
+    }
+
+    #[test]
+    fn a_machine_that_was_on_already_is_not_measured() {
+        let mut seen = seen(&LINES);
+        seen.samples.drain(..3);
+        let error = deployment(&seen, &BARE, 0).expect_err("its start was not seen");
+        assert!(error.to_string().contains("a start"), "{error}");
     }
 
     #[test]

@@ -67,10 +67,12 @@ fn row(text: &mut String, title: &str, ours: Option<Cost>, theirs: Option<Cost>)
     .expect("a string takes all text");
 }
 
+/// A title, and the milliseconds of a round.
+type Row = (&'static str, fn(&Round) -> i64);
+
 fn between(rounds: &[Round]) -> String {
     let mut text = String::from("| what muster does between | s |\n|---|---|\n");
-    type Read = fn(&Round) -> i64;
-    let rows: [(&str, Read); 9] = [
+    let rows: [Row; 9] = [
         ("commit merged to plan adopted", |round| {
             round.between.adopted_ms - round.between.merged_ms
         }),
