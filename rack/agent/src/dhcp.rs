@@ -169,6 +169,28 @@ fn respond(rack: &Rack, link: &str, packet: &[u8], strangers: &mut Strangers) ->
     (reply, lines)
 }
 
+/// Relays that git does not name, and how many of their packets were not answered since they were last said.
+#[derive(Debug, Default)]
+struct Strangers(BTreeMap<Ipv4Addr, (Timestamp, u64)>);
+
+impl Strangers {
+    /// Counts one's packet, and says the relay if it was not said for a while.
+    fn heard(&mut self, link: &str, relay: Ipv4Addr, now: Timestamp) {
+        if !self.0.contains_key(&relay) && self.0.len() >= STRANGERS_MAX {
+            self.0.retain(|_, (said, _)| now.since(*said) < STRANGER_EVERY);
+            if self.0.len() >= STRANGERS_MAX {
+                return tracing::debug!(link, %relay, "relayed by one more that no file names");
+            }
+        }
+        let (said, packets) = self.0.entry(relay).or_insert((Timestamp::from_unix_ms(0), 0));
+        *packets += 1;
+        if now.since(*said) >= STRANGER_EVERY {
+            tracing::warn!(link, %relay, packets, "no file names this relay for the link of its clients: not answered");
+            (*said, *packets) = (now, 0);
+        }
+    }
+}
+
 /// A reply on its way.
 struct Replying {
     rack: Arc<Rack>,
@@ -199,28 +221,6 @@ impl Replying {
             tracing::warn!(link, to = ?reply.to, error = %Chain(&error), "DHCP reply not sent");
         }
         drop(self.permit);
-    }
-}
-
-/// Relays that git does not name, and how many of their packets were not answered since they were last said.
-#[derive(Debug, Default)]
-struct Strangers(BTreeMap<Ipv4Addr, (Timestamp, u64)>);
-
-impl Strangers {
-    /// Counts one's packet, and says the relay if it was not said for a while.
-    fn heard(&mut self, link: &str, relay: Ipv4Addr, now: Timestamp) {
-        if !self.0.contains_key(&relay) && self.0.len() >= STRANGERS_MAX {
-            self.0.retain(|_, (said, _)| now.since(*said) < STRANGER_EVERY);
-            if self.0.len() >= STRANGERS_MAX {
-                return tracing::debug!(link, %relay, "relayed by one more that no file names");
-            }
-        }
-        let (said, packets) = self.0.entry(relay).or_insert((Timestamp::from_unix_ms(0), 0));
-        *packets += 1;
-        if now.since(*said) >= STRANGER_EVERY {
-            tracing::warn!(link, %relay, packets, "no file names this relay for the link of its clients: not answered");
-            (*said, *packets) = (now, 0);
-        }
     }
 }
 
