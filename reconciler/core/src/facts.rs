@@ -129,6 +129,8 @@ pub struct MachineFacts {
     pub earlier_job: Option<JobSeen>,
     /// The newest finished installation, of any generation, unless a disk of it was erased since.
     pub installed: Option<Seen<Installed>>,
+    /// The latest generation whose job was told that it may write.
+    pub written_in: Option<Generation>,
     /// The newest word from an installed system.
     pub phoned_home: Option<Seen<PhonedHome>>,
     /// The newest erasure of each disk, of any generation.
@@ -240,9 +242,10 @@ pub struct PhonedHome {
 }
 
 impl MachineFacts {
-    /// Folds one machine's records. `issued` and `starts` are those of `generation`. Facts may come in
+    /// Folds one machine's records. `issued` are the orders of `generation`. Facts may come in
     /// any order and more than once: they are read in the order of receipt, within one receipt in the
-    /// order of their agent's spool, and each once.
+    /// order of their agent's spool, and each once. `starts` has beside those of `generation` at least one of
+    /// the latest generation that was told to go.
     pub fn fold(
         generation: Generation,
         issued: Vec<IssuedOrder>,
@@ -253,10 +256,14 @@ impl MachineFacts {
         fold::fold(generation, issued, starts, facts, agents)
     }
 
-    /// The newest installation, if it is this one.
+    /// The newest installation, if it is this one and no later job was told that it may write over it.
     pub fn installed_as(&self, deploy: &Deploy) -> Option<&Seen<Installed>> {
         let installed = self.installed.as_ref();
-        installed.filter(|seen| seen.value.binding == deploy.binding && seen.value.spec == deploy.spec)
+        installed.filter(|seen| {
+            seen.value.binding == deploy.binding
+                && seen.value.spec == deploy.spec
+                && self.written_in <= Some(seen.value.job.generation)
+        })
     }
 
     /// An installed system's own word: for this binding, and from a disk that was installed.

@@ -2,6 +2,7 @@
 
 use crate::facts::{Erasure, Seen};
 use rack_api::inventory::Inventory;
+use rack_api::job::Deploy;
 use schema_ids::{
     BindingId, ContentId, DiskId, Generation, Incarnation, Mac, MachineId, Name, Timestamp, Uuid,
 };
@@ -49,6 +50,17 @@ pub struct ObservedMachine {
     /// The newest erasure of each disk.
     #[serde(default)]
     pub erased: BTreeMap<DiskId, Seen<Erasure>>,
+}
+
+impl ObservedMachine {
+    /// Whether the newest installation is this one, and no later job was told that it may write over it.
+    pub fn runs(&self, deploy: &Deploy) -> bool {
+        self.installed.as_ref().is_some_and(|done| {
+            done.binding == deploy.binding
+                && done.spec == deploy.spec
+                && self.written_in <= Some(done.generation)
+        })
+    }
 }
 
 /// A finished installation.

@@ -175,7 +175,10 @@ async fn starts(
     let rows = query_as!(
         StartRow,
         "SELECT nonce, machine, generation, attempt, boot_id, at_ms, code, reason FROM write_start
-         JOIN unnest($1::text[], $2::bigint[]) AS asked (machine, generation) USING (machine, generation)
+         JOIN unnest($1::text[], $2::bigint[]) AS asked (machine, wanted) USING (machine)
+         WHERE generation = wanted OR code IS NULL AND generation = (
+             SELECT max(going.generation) FROM write_start AS going
+             WHERE going.machine = write_start.machine AND going.code IS NULL)
          ORDER BY machine, at_ms, nonce",
         &asked.machines,
         &asked.generations

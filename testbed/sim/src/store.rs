@@ -147,7 +147,7 @@ impl Store {
     fn fold(&self, id: MachineId, generation: Generation, agents: BTreeMap<Name, AgentSeen>) -> MachineFacts {
         let orders = self.orders.get(&id).into_iter().flatten();
         let orders = orders.filter(|issued| issued.order.generation == generation);
-        let of_it = |start: &&WriteStart| start.job.machine == id && start.job.generation == generation;
+        let of_it = |start: &&WriteStart| start.job.machine == id;
         let starts = self.starts.iter().filter(of_it).cloned().collect();
         let rows = self.facts.get(&id).map(Vec::as_slice).unwrap_or_default();
         MachineFacts::fold(generation, orders.cloned().collect(), starts, rows, agents)

@@ -21,12 +21,16 @@ pub(super) fn fold(
 ) -> MachineFacts {
     let mut orders: Vec<OrderSeen> = issued.into_iter().map(OrderSeen::new).collect();
     orders.sort_by_key(OrderSeen::number);
+    let goes = starts.iter().filter(|start| start.refused.is_none());
+    let written_in = goes.map(|start| start.job.generation).max();
+    starts.retain(|start| start.job.generation == generation);
     starts.sort_by_key(|start| start.at);
     let mut folding = Folding {
         generation,
         facts: MachineFacts {
             orders,
             starts,
+            written_in,
             agents,
             ..MachineFacts::default()
         },

@@ -221,10 +221,10 @@ impl Compared<'_> {
             .before
             .and_then(last_deploy)
             .filter(|before| before.binding == deploy.binding);
+        if seen.is_some_and(|seen| seen.runs(deploy)) {
+            return self.change(ChangeAction::Update, "wanted again as it runs".to_owned());
+        }
         let (action, why) = match (installed, before) {
-            (Some(done), _) if done.spec == deploy.spec => {
-                return self.change(ChangeAction::Update, "wanted again as it runs".to_owned());
-            }
             (Some(_), Some(before)) => (ChangeAction::Redeploy, words(before, deploy)),
             (Some(_), None) => (
                 ChangeAction::Redeploy,

@@ -393,8 +393,7 @@ fn wipe_set(machines: &BTreeMap<MachineId, MachinePlan>, observed: &Observed) ->
                 continue;
             }
         };
-        let installed = observed.machines.get(id).and_then(|seen| seen.installed.as_ref());
-        if installed.is_none_or(|done| done.binding != deploy.binding || done.spec != deploy.spec) {
+        if observed.machines.get(id).is_none_or(|seen| !seen.runs(deploy)) {
             entries.insert(*id, erased(deploy).collect());
         }
     }

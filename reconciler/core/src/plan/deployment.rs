@@ -51,10 +51,7 @@ pub(super) fn decide<'a>(
         .get(&id)
         .and_then(last_deploy)
         .filter(|deploy| deploy.binding == slot.binding);
-    let done = before.filter(|before| {
-        let installed = seen.and_then(|seen| seen.installed.as_ref());
-        installed.is_some_and(|done| done.binding == before.binding && done.spec == before.spec)
-    });
+    let done = before.filter(|before| seen.is_some_and(|seen| seen.runs(before)));
     let Some(machine) = context.fleet.machines.get(&plan.name) else {
         return keep(done, None);
     };

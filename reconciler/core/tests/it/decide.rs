@@ -157,12 +157,10 @@ impl Stage {
             .iter()
             .filter(|issued| issued.order.generation == generation);
         let agents = BTreeMap::from([(name("rackd-1"), self.agent.clone())]);
-        let of_it = |start: &&WriteStart| start.job.generation == generation;
-        let starts = self.starts.iter().filter(of_it);
         MachineFacts::fold(
             generation,
             orders.cloned().collect(),
-            starts.cloned().collect(),
+            self.starts.clone(),
             &self.facts,
             agents,
         )
