@@ -8,14 +8,16 @@ use rack_api::order::{Action, PowerWanted};
 use schema_ids::Timestamp;
 
 impl Case<'_> {
-    /// The power state as last told. A machine whose in-machine agent spoke after it was told to be off is
-    /// on: a BMC is asked every few seconds only, and a short job may be over before it is asked again.
+    /// The power state as last told. A machine that was heard after it was told to be off is on, whether it
+    /// booted, or its in-machine agent or its installed system spoke: a BMC is asked every few seconds only, and
+    /// a short job may be over before it is asked again.
     pub(super) fn power_seen(&self) -> PowerSeen {
-        let jobs = [&self.facts.earlier_job, &self.facts.job];
-        let spoke = jobs.into_iter().flatten().map(|job| job.last).max();
+        let jobs = [&self.facts.earlier_job, &self.facts.job].into_iter().flatten();
+        let home = self.facts.phoned_home.iter().map(|seen| seen.since);
+        let heard = jobs.map(|job| job.last).chain(home).chain(self.facts.boot_began);
         match &self.facts.power {
             None => PowerSeen::Unknown,
-            Some(told) if told.value == PowerSeen::Off && spoke > Some(told.since) => PowerSeen::On,
+            Some(told) if told.value == PowerSeen::Off && heard.max() > Some(told.since) => PowerSeen::On,
             Some(told) => told.value,
         }
     }
