@@ -49,9 +49,11 @@ const BENCH: Life = Life {
     shows: "the benchmarks run: small loads, and a table with every row",
 };
 
-/// All of them, the longest first, so that the two queues end together.
+/// All of them. The plain one is first, since the last but one goes on from its copy; then the longest come first, so
+/// that the two queues end together.
 #[rustfmt::skip]
 const LIVES: &[Life] = &[
+    life("plain", &[], "BIOS, without faults, as `cargo xtask vrack once` lives it; leaves the copies that lives go on from"),
     DEMO,
     life("used-disks", &["--life", "used-disks"], "one disk, a mirror over it, and apart again; a stranger's disk stays as it is"),
     life("kernel-upgrade", &["--life", "kernel-upgrade"], "the distribution's next kernel on a mirror; boots from the second disk alone"),
@@ -64,6 +66,7 @@ const LIVES: &[Life] = &[
     life("secure-boot", &["--life", "secure-boot"], "Secure Boot by shim and signed GRUB, as far as the in-machine agent"),
     life("mirror", &["--life", "mirror"], "RAID1, LVM, ext4, xfs and swap on two disks"),
     life("network", &["--life", "network"], "bond, tagged VLANs and a bridge; a cable pulled; frames seen outside"),
+    life("copy", &["--from", "install"], "the plain life again, from the copy that it took after the installation"),
     BENCH,
 ];
 
