@@ -5,7 +5,7 @@
 //! another costs more than the packet. Several acknowledgements share one `fdatasync`. Reservations are answered with a full disk too.
 
 use crate::{
-    clock, error_chain::Chain, failpoint, interfaces::Interface, journal::Journal, kept, rack::Rack,
+    clock, error_chain::Chain, failpoint, interfaces::Interface, journal::Journal, kept, rack::Rack, serving,
 };
 use rack_proto::dhcp::{Answer, Destination, Ingress, Reply, Silence, answer};
 use schema_ids::Timestamp;
@@ -35,31 +35,19 @@ const REPLIES_MAX: usize = 1024;
 const STRANGER_EVERY: Duration = Duration::from_secs(60);
 /// Relays counted at once: the address is the sender's word.
 const STRANGERS_MAX: usize = 64;
-/// A socket that fails is tried again after this: the interface may be gone for a moment.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// Serves a link until told to stop.
 pub(crate) async fn run(rack: Arc<Rack>, link: String, journal: Journal, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let served = match rack.interface(&link) {
-            Some(interface) => serve(&rack, &link, &interface, &journal, &stop).await,
-            // Said by the task that watches interfaces.
-            None => Ok(()),
-        };
-        if let Err(error) = served {
-            tracing::warn!(link, %error, "DHCP stopped, trying again");
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(RETRY) => {}
-        }
-    }
+    serving::on_interface(&rack, &link, "DHCP", &stop, |interface| {
+        serve(&rack, &link, interface, &journal, &stop)
+    })
+    .await;
 }
 
 async fn serve(
     rack: &Arc<Rack>,
     link: &str,
-    interface: &Interface,
+    interface: Interface,
     journal: &Journal,
     stop: &CancellationToken,
 ) -> io::Result<()> {
@@ -69,17 +57,10 @@ async fn serve(
     let mut replies = JoinSet::new();
     let mut packet = vec![0; PACKET_MAX];
     let mut strangers = Strangers::default();
-    let mut interfaces = rack.interfaces.clone();
     let result = loop {
         let length = tokio::select! {
             () = stop.cancelled() => break Ok(()),
             Some(_) = replies.join_next() => continue,
-            changed = interfaces.changed() => match changed {
-                // Made anew under the same name: the socket is bound to the old one.
-                Ok(()) if rack.interface(link).map(|now| now.index) != Some(interface.index) => break Ok(()),
-                Ok(()) => continue,
-                Err(_) => break Ok(()),
-            },
             received = socket.recv_from(&mut packet) => match received {
                 Ok((length, _)) => length,
                 Err(error) => break Err(error),

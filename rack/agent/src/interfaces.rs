@@ -1,7 +1,11 @@
 //! The interfaces of the links, and neighbour entries for clients that have no address yet (rtnetlink).
 
 use futures_util::TryStreamExt;
-use rtnetlink::packet_route::{address::AddressAttribute, link::LinkAttribute, neighbour::NeighbourState};
+use rtnetlink::packet_route::{
+    address::{AddressAttribute, AddressHeaderFlags},
+    link::LinkAttribute,
+    neighbour::NeighbourState,
+};
 use schema_ids::Mac;
 use std::{
     collections::BTreeMap,
@@ -111,7 +115,10 @@ impl Netlink {
                 match attribute {
                     // `Local` is the own address; on a point-to-point link `Address` is the peer's.
                     AddressAttribute::Local(IpAddr::V4(address)) => interface.addresses.push(address),
-                    AddressAttribute::Address(IpAddr::V6(address)) if address.is_unicast_link_local() => {
+                    AddressAttribute::Address(IpAddr::V6(address))
+                        if address.is_unicast_link_local()
+                            && !message.header.flags.contains(AddressHeaderFlags::Tentative) =>
+                    {
                         interface.link_local = Some(address);
                     }
                     _ => {}

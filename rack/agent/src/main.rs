@@ -22,6 +22,7 @@ mod power;
 mod rack;
 mod renewal;
 mod router_advertisement;
+mod serving;
 mod settings;
 mod start;
 mod sync;

@@ -3,7 +3,7 @@
 //! Only where the interface has an fe80 address to send from. Answers go to all nodes: whoever else
 //! waits hears them too.
 
-use crate::rack::Rack;
+use crate::{interfaces::Interface, rack::Rack, serving};
 use rack_proto::router_advertisement::{advertisement, is_solicitation};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -12,10 +12,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    net::UdpSocket,
-    time::{Instant, sleep},
-};
+use tokio::{net::UdpSocket, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// ff02::2, where solicitations go (RFC 4861 §4.1).
@@ -26,32 +23,29 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const HOPS: u32 = 255;
 /// Answers go out no more often; one serves everybody who waits.
 const ANSWER_EVERY: Duration = Duration::from_millis(100);
-/// A socket that fails, or an interface without an address, is tried again after this.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// Serves a link until told to stop.
 pub(crate) async fn run(rack: Arc<Rack>, link: String, stop: CancellationToken) {
-    while !stop.is_cancelled() {
+    serving::on_interface(&rack, &link, "router advertisement", &stop, async |interface| {
         tokio::select! {
-            () = stop.cancelled() => {}
-            result = serve(&rack, &link) => {
-                if let Err(error) = result {
-                    tracing::debug!(link, %error, "router solicitations are not answered");
-                }
-                sleep(RETRY).await;
-            }
+            () = stop.cancelled() => Ok(()),
+            served = serve(&rack, &link, interface) => served,
         }
-    }
+    })
+    .await;
 }
 
 /// Cancel safety: nothing is lost but a solicitation, which is repeated.
-async fn serve(rack: &Rack, link: &str) -> io::Result<()> {
-    let Some(interface) = rack
-        .interface(link)
-        .filter(|interface| interface.link_local.is_some())
-    else {
+async fn serve(rack: &Rack, link: &str, interface: Interface) -> io::Result<()> {
+    let mut interfaces = rack.interfaces.clone();
+    let has_address = |now: &Interface| now.link_local.is_some();
+    if interfaces
+        .wait_for(|now| now.get(&interface.name).is_some_and(has_address))
+        .await
+        .is_err()
+    {
         return Ok(());
-    };
+    }
     let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
     socket.bind_device(Some(interface.name.as_bytes()))?;
     socket.set_nonblocking(true)?;
@@ -65,7 +59,7 @@ async fn serve(rack: &Rack, link: &str) -> io::Result<()> {
     let answer = advertisement(interface.mac);
     let mut message = [0; 256];
     let mut next = Instant::now();
-    while rack.interface(link).map(|now| now.index) == Some(interface.index) {
+    loop {
         let (length, _) = socket.recv_from(&mut message).await?;
         let serves = rack.served().config.links.get(link).is_some_and(|link| link.dhcp);
         if !serves || !is_solicitation(&message[..length]) {
@@ -76,5 +70,4 @@ async fn serve(rack: &Rack, link: &str) -> io::Result<()> {
         socket.send_to(&answer, everyone).await?;
         tracing::debug!(link, "router solicitation answered");
     }
-    Ok(())
 }

@@ -7,8 +7,10 @@ use crate::{
     clock,
     error_chain::Chain,
     http::{Connection, boot},
+    interfaces::Interface,
     places::Places,
     rack::Rack,
+    serving,
 };
 use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
 use rack_api::{RACK_HTTP_PORT, rack_path};
@@ -23,7 +25,6 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::Duration,
 };
 use tokio::{net::UdpSocket, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -38,43 +39,30 @@ const TRANSFERS_MAX: usize = 512;
 const PER_CLIENT_MAX: usize = 4;
 /// The kernel takes no longer datagram to cut apart (udp(7)); its own limit of 64 packets is our largest window.
 const RUN_MAX: usize = 65_507;
-/// A socket that fails is tried again after this.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// Serves a link until told to stop.
 pub(crate) async fn run(rack: Arc<Rack>, link: String, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        if rack.interface(&link).is_some()
-            && let Err(error) = serve(&rack, &link, &stop).await
-        {
-            tracing::warn!(link, %error, "TFTP stopped, trying again");
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(RETRY) => {}
-        }
-    }
+    serving::on_interface(&rack, &link, "TFTP", &stop, |interface| {
+        serve(&rack, &link, interface, &stop)
+    })
+    .await;
 }
 
-async fn serve(rack: &Arc<Rack>, link: &str, stop: &CancellationToken) -> io::Result<()> {
-    let Some(interface) = rack.interface(link) else {
-        return Ok(());
-    };
+async fn serve(
+    rack: &Arc<Rack>,
+    link: &str,
+    interface: Interface,
+    stop: &CancellationToken,
+) -> io::Result<()> {
     let socket = open(&interface.name, Ipv4Addr::UNSPECIFIED, PORT)?;
     tracing::info!(link, interface = interface.name, "answering TFTP");
     let mut transfers = JoinSet::new();
     let places = Places::new(TRANSFERS_MAX, PER_CLIENT_MAX);
     let mut packet = vec![0; PACKET_MAX];
-    let mut interfaces = rack.interfaces.clone();
     let result = loop {
         let (length, client) = tokio::select! {
             () = stop.cancelled() => break Ok(()),
             Some(_) = transfers.join_next() => continue,
-            changed = interfaces.changed() => match changed {
-                Ok(()) if rack.interface(link).map(|now| now.index) != Some(interface.index) => break Ok(()),
-                Ok(()) => continue,
-                Err(_) => break Ok(()),
-            },
             received = socket.recv_from(&mut packet) => match received {
                 Ok(received) => received,
                 Err(error) => break Err(error),

@@ -9,7 +9,7 @@ pub(crate) mod boot;
 mod job;
 mod plain;
 
-use crate::{places::Places, rack::Rack};
+use crate::{interfaces::Interface, places::Places, rack::Rack, serving};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -48,8 +48,6 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 const BACKLOG: i32 = 256;
 /// After a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A socket that cannot be opened is tried again after this.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// Who asks, and whom.
 #[derive(Debug, Clone)]
@@ -67,17 +65,10 @@ pub(crate) type App = Arc<Rack>;
 
 /// Serves a link until told to stop.
 pub(crate) async fn run(rack: Arc<Rack>, link: String, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        if let Some(interface) = rack.interface(&link)
-            && let Err(error) = serve(&rack, &link, &interface, &stop).await
-        {
-            tracing::warn!(link, %error, "HTTP stopped, trying again");
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(RETRY) => {}
-        }
-    }
+    serving::on_interface(&rack, &link, "HTTP", &stop, |interface| {
+        serve(&rack, &link, interface, &stop)
+    })
+    .await;
 }
 
 fn router(rack: App) -> Router {
@@ -98,7 +89,7 @@ fn router(rack: App) -> Router {
 async fn serve(
     rack: &Arc<Rack>,
     link: &str,
-    interface: &crate::interfaces::Interface,
+    interface: Interface,
     stop: &CancellationToken,
 ) -> io::Result<()> {
     let listener = open(&interface.name)?;
@@ -106,17 +97,11 @@ async fn serve(
     let router = router(Arc::clone(rack));
     let places = Places::new(CONNECTIONS_MAX, PER_CLIENT_MAX);
     let mut connections = JoinSet::new();
-    let mut interfaces = rack.interfaces.clone();
     let mut accepts = true;
     loop {
         let (stream, client) = tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => continue,
-            changed = interfaces.changed() => match changed {
-                Ok(()) if rack.interface(link).map(|now| now.index) != Some(interface.index) => break,
-                Ok(()) => continue,
-                Err(_) => break,
-            },
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 // Those that are open go on, and their ends make room.
@@ -139,10 +124,6 @@ async fn serve(
             connection(router, &rack, link, stream, client, &stop).await;
             drop(place);
         });
-    }
-    if !stop.is_cancelled() {
-        // Their interface is gone, and another waits to be listened on.
-        connections.abort_all();
     }
     while connections.join_next().await.is_some() {}
     Ok(())

@@ -150,9 +150,7 @@ fn transfers_of_one_archive_share_it() {
     rack.stop_agent();
     fs::write(rack.path("inmachine"), vec![7; ARCHIVE]).unwrap();
     rack.start_agent();
-    rack.await_true("the agent answers TFTP again", |rack| {
-        rack.log().matches("answering TFTP").count() == 2
-    });
+    rack.await_tftp();
     // The archive is for machines that are known: this address is reserved for one.
     let machine = add_address(&rack, 17);
     let memory = |rack: &Rack| {

@@ -39,6 +39,8 @@ pub(crate) struct Rack {
     runner: Vec<String>,
     /// Seconds between two readings of a BMC.
     power_every: &'static str,
+    /// As much of its log is of agents that ran before.
+    log_before: usize,
     directory: Scratch,
     server: Namespace,
     /// The agent's address, and the clients' end of its cable.
@@ -251,6 +253,7 @@ impl Rack {
             agent: None,
             runner: Vec::new(),
             power_every: "2",
+            log_before: 0,
             directory,
             server,
             address,
@@ -270,6 +273,7 @@ impl Rack {
     pub(crate) fn start_agent(&mut self) {
         let path = |name: &str| self.directory.path().join(name);
         make_identity(self.directory.path(), &path("state"));
+        self.log_before = self.log().len();
         let log = File::options()
             .create(true)
             .append(true)
@@ -461,6 +465,13 @@ impl Rack {
             assert!(Instant::now() < until, "waited in vain: {what}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Waits until the agent that was started last has its TFTP socket.
+    pub(crate) fn await_tftp(&self) {
+        self.await_true("the agent answers TFTP", |rack| {
+            rack.log()[rack.log_before..].contains("answering TFTP")
+        });
     }
 
     /// Waits for a fact and gives it.

@@ -319,7 +319,7 @@ fn a_link_without_a_relay_in_git_answers_nothing_that_is_relayed() {
     wanted.config.links.get_mut("lab/far9").unwrap().relay = None;
     far.rack.daemon.want(wanted);
     far.rack.await_true("the new word is in force", |rack| {
-        rack.log().matches("new word of the daemon").count() == 3
+        rack.log().matches("new word of the daemon").count() >= 3
     });
     far.start_relay(&[]);
     // It is heard, since the other link's clients are answered.

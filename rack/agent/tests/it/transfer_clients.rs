@@ -39,9 +39,7 @@ fn rack_with_huge() -> Rack {
     rack.await_true("the agent answers again", |rack| {
         rack.curl(&["/boot.ipxe"]).status.success()
     });
-    rack.await_true("the agent answers TFTP again", |rack| {
-        rack.log().matches("answering TFTP").count() == 2
-    });
+    rack.await_tftp();
     rack
 }
 
