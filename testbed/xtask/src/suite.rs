@@ -1,7 +1,7 @@
 //! `cargo xtask test` and `check`: every proof of the project, in the order that fails soonest.
 //!
-//! Images build beside the programs, and the machine's life runs beside clippy and the tests, since each leaves
-//! cores idle that the other can use. Cargo itself is called one at a time: it locks its directory anyway.
+//! Images build beside the programs, and the machines' lives run beside the tests, then clippy does, since each leaves
+//! cores idle that the other can use. Cargo compiles one thing at a time: it locks its directory anyway.
 
 use crate::bill::{self, Ran};
 use crate::cargo::{self, cargo};
@@ -43,6 +43,9 @@ const LIVES: [&[Life]; 2] = [
     ],
 ];
 
+/// Tests at once for each core: most of them wait for packets, leases and BMCs most of their time.
+const TESTS_PER_CORE: usize = 2;
+
 /// Cargo's line at the end of each test program.
 const RESULT_LINE: &str = "test result:";
 
@@ -71,6 +74,7 @@ pub(crate) fn test(with_machine: bool) -> Result<(), String> {
         let images = (with_machine && has_builder)
             .then(|| scope.spawn(|| report.stage("images", || beside(&mut rig::images(&[])?, "images"))));
         let has_programs = report.stage("build programs", || build(&["--bins"]));
+        let lint = || report.stage("clippy", || beside(&mut clippy(), "clippy"));
         if with_machine {
             let has_agent = report.stage("build in-machine", || bill::run(&mut cargo::inmachine()));
             scope.spawn(move || {
@@ -81,10 +85,13 @@ pub(crate) fn test(with_machine: bool) -> Result<(), String> {
                         scope.spawn(move || lives.iter().for_each(|life| live(report, life, may_live)));
                     }
                 });
+                lint();
             });
         }
         results = report.keeping("tests", tests).1;
-        report.stage("clippy", || bill::run(&mut clippy()));
+        if !with_machine {
+            lint();
+        }
     });
     report.conclude(began, Some(BUDGET_CPU_SECONDS), &results)
 }
@@ -105,11 +112,10 @@ pub(crate) fn build(what: &[&str]) -> Result<Ran, String> {
 
 fn tests() -> Result<Ran, String> {
     let is_result = |line: &str| line.starts_with(RESULT_LINE);
-    bill::relay(
-        &mut cargo::test(&["--workspace", "--no-fail-fast"]),
-        "",
-        is_result,
-    )
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut command = cargo::test(&["--workspace", "--no-fail-fast"]);
+    command.env("RUST_TEST_THREADS", (cores * TESTS_PER_CORE).to_string());
+    bill::relay(&mut command, "", is_result)
 }
 
 /// Runs a command beside others, so each of its lines says whose it is.
