@@ -1,6 +1,7 @@
 //! What holds for every deployment that counts: slots stay, are apart, and depend on nothing but what is asked.
 
-use crate::planning::{self, World};
+use crate::seen::SeenMachine;
+use crate::world::{self, World};
 use proptest::prelude::*;
 use reconciler_core::plan::allocate::{self, Candidate, Place, Size, Spread};
 use schema_ids::{BindingId, MachineId, Uuid};
@@ -59,7 +60,7 @@ fn fleet(machines: &[(usize, &Hardware)], wishes: &[Wish]) -> schema_fleet::Flee
         )
         .unwrap();
     }
-    planning::fleet("limits.max-destroyed = 100", &text)
+    world::fleet("limits.max-destroyed = 100", &text)
 }
 
 fn see(world: &mut World, number: usize, machine: &Hardware) {
@@ -68,7 +69,7 @@ fn see(world: &mut World, number: usize, machine: &Hardware) {
          disks = [{{ id = \"serial:m{number}\", gb = 20 }}]",
         machine.memory_gib
     );
-    let seen: planning::SeenMachine = toml::from_str(&seen).unwrap();
+    let seen: SeenMachine = toml::from_str(&seen).unwrap();
     let (id, _) = world.parent.machine(&format!("m{number}")).unwrap();
     let inventory = seen.inventory(&world.parent);
     world.see(id, inventory);
@@ -209,7 +210,7 @@ fn zone_of(zone: usize) -> Option<schema_ids::Name> {
 
 fn candidate(number: u8, machine: &Hardware) -> Candidate {
     let seen = format!("macs = []\nmemory_gib = {}\ndisks = []", machine.memory_gib);
-    let seen: planning::SeenMachine = toml::from_str(&seen).unwrap();
+    let seen: SeenMachine = toml::from_str(&seen).unwrap();
     Candidate {
         name: format!("m{number}").parse().unwrap(),
         place: Place {

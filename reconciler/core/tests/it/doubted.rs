@@ -1,6 +1,6 @@
 //! A machine of which nobody can say which it is: its rack agent tells it so when it boots.
 
-use crate::planning::{World, fleet};
+use crate::world::{World, fleet};
 use reconciler_core::rack;
 
 #[test]
@@ -19,7 +19,7 @@ fn a_machine_of_doubtful_identity_is_refused_with_the_reason() {
         world.next_commit();
         world.adopt(&declared, world.plan(&declared));
         let (id, _) = world.parent.machine("m1").unwrap();
-        let inventory = toml::from_str::<crate::planning::SeenMachine>(seen)
+        let inventory = toml::from_str::<crate::seen::SeenMachine>(seen)
             .unwrap()
             .inventory(&world.parent);
         world.see(id, inventory);

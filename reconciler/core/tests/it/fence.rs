@@ -1,7 +1,8 @@
 //! The daemon's side of the wipe fence: the table of cases that the in-machine agent is held to as well,
 //! `rack/api/tests/cases/fence.toml`.
 
-use crate::planning;
+use crate::seen::SeenMachine;
+use crate::world;
 use rack_api::fact::DiskSeen;
 use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod, Job, JobKind, JobRef};
 use rack_api::machine::{GoRequest, Verdict};
@@ -37,7 +38,7 @@ struct Case {
 fn planned(disks: usize) -> (MachineId, MachinePlan) {
     let storage = if disks == 1 { "disk" } else { "split" };
     let mode = if disks == 1 { "bios" } else { "uefi" };
-    let fleet = planning::fleet(
+    let fleet = world::fleet(
         "unreviewed = \"allow\"",
         &format!(
             "[machine.m1]\nrack = \"r1\"\nserial = \"S1\"\nboot.mode = \"{mode}\"\n\
@@ -47,11 +48,11 @@ fn planned(disks: usize) -> (MachineId, MachinePlan) {
              storage = \"{storage}\"\nnetwork = \"auto\"\n"
         ),
     );
-    let mut world = planning::World::new();
+    let mut world = world::World::new();
     world.next_commit();
     world.adopt(&fleet, world.plan(&fleet));
     let (id, _) = world.parent.machine("m1").unwrap();
-    let seen: planning::SeenMachine = toml::from_str(&format!(
+    let seen: SeenMachine = toml::from_str(&format!(
         "serial = \"S1\"\nmacs = [\"52:54:00:77:00:01\"]\nuefi = {}\n\
          disks = [{{ id = \"serial:d1\", gb = 20 }}, {{ id = \"serial:d2\", gb = 40 }}]",
         mode == "uefi"

@@ -12,4 +12,6 @@ mod planning;
 mod properties;
 mod rack;
 mod roles;
+mod seen;
 mod why;
+mod world;

@@ -1,6 +1,7 @@
 //! Whatever a network layout is made of: it is refused, or what is planned can be made in its order.
 
-use crate::planning::{SeenMachine, World, fleet};
+use crate::seen::SeenMachine;
+use crate::world::{World, fleet};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use rack_api::network::{Made, Network};

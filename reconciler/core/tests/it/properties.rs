@@ -1,6 +1,7 @@
 //! What holds for every fleet: planned twice is planned once, nothing overlaps, limits are limits.
 
-use crate::planning::{self, World};
+use crate::seen::SeenMachine;
+use crate::world::{self, World};
 use proptest::prelude::*;
 use rack_api::fact::{Fact, FactBody, PowerSeen, StepState};
 use rack_api::inventory::Inventory;
@@ -109,9 +110,7 @@ fn inventory(number: usize, wish: &Wish, plan: &Plan) -> Inventory {
     let seen = format!(
         "uefi = true\nserial = \"S{number}\"\nmacs = [\"52:54:00:77:01:{number:02x}\"]\ndisks = [{disks}]"
     );
-    toml::from_str::<planning::SeenMachine>(&seen)
-        .unwrap()
-        .inventory(plan)
+    toml::from_str::<SeenMachine>(&seen).unwrap().inventory(plan)
 }
 
 /// Partitions are aligned, in order, apart from each other, and within the disk.
@@ -241,9 +240,7 @@ fn one_disk(holds: &str, plan: &Plan) -> Inventory {
         "serial = \"S1\"\nmacs = [\"52:54:00:77:00:01\"]\n\
          disks = [{{ id = \"serial:d1\", gb = 20, holds = \"{holds}\" }}]"
     );
-    toml::from_str::<planning::SeenMachine>(&seen)
-        .unwrap()
-        .inventory(plan)
+    toml::from_str::<SeenMachine>(&seen).unwrap().inventory(plan)
 }
 
 proptest! {
@@ -253,7 +250,7 @@ proptest! {
     #[test]
     fn planned_twice_is_planned_once(wishes in prop::collection::vec(wish(), 1..8), inspected: u8, installed: u8) {
         let mut world = World::new();
-        let fleet = planning::fleet("limits.max-destroyed = 100", &text(&wishes, "debian-a"));
+        let fleet = world::fleet("limits.max-destroyed = 100", &text(&wishes, "debian-a"));
         world.next_commit();
         world.adopt(&fleet, world.plan(&fleet));
         for (number, wish) in wishes.iter().enumerate().filter(|(number, _)| inspected >> number & 1 == 1) {
@@ -281,7 +278,7 @@ proptest! {
 
         // Another image: who runs is installed again on the same disks, and keeps its addresses.
         world.later();
-        let fleet = planning::fleet("limits.max-destroyed = 100", &text(&wishes, "debian-b"));
+        let fleet = world::fleet("limits.max-destroyed = 100", &text(&wishes, "debian-b"));
         world.next_commit();
         let before = world.parent.clone();
         world.adopt(&fleet, world.plan(&fleet));
@@ -303,7 +300,7 @@ proptest! {
     #[test]
     fn facts_alone_erase_nothing_new(found in prop::collection::vec((0..FOUND.len(), any::<bool>()), 1..12)) {
         let mut world = World::new();
-        let fleet = planning::fleet("unreviewed = \"allow\"", &one_machine());
+        let fleet = world::fleet("unreviewed = \"allow\"", &one_machine());
         world.next_commit();
         world.adopt(&fleet, world.plan(&fleet));
         for (holds, installed) in found {

@@ -1,6 +1,6 @@
 //! What a rack agent is told of machines that stand elsewhere, or whose interfaces git does not know.
 
-use crate::planning;
+use crate::world;
 use rack_api::config::{Enlist, Known, RackConfig, Relay};
 use reconciler_core::plan::Plan;
 use reconciler_core::rack;
@@ -51,7 +51,7 @@ nic.p0 = { mac = "52:54:00:77:00:01", link = "lab/pxe" }
 rack = "r2"
 nic.p0 = { mac = "52:54:00:77:00:02", link = "far/pxe" }
 "#;
-    let plan = planning::World::new().plan(&planning::fleet("", text));
+    let plan = world::World::new().plan(&world::fleet("", text));
     let config = config(&plan, &BTreeSet::new(), "rackd-1");
     let link = &config.links["far/pxe"];
     let relay = Relay {
@@ -87,7 +87,7 @@ serial = " S-2 "
 uuid = "00112233-4455-6677-8899-aabbccddeeff"
 nic.p0 = { mac = "52:54:00:77:00:02" }
 "#;
-    let mut plan = planning::World::new().plan(&planning::fleet("", text));
+    let mut plan = world::World::new().plan(&world::fleet("", text));
     let all = Known {
         serials: ["S-1".to_owned(), "S-2".to_owned()].into(),
         uuids: ["00112233-4455-6677-8899-aabbccddeeff".parse().unwrap()].into(),

@@ -1,6 +1,6 @@
 //! Who commands a rack's BMCs, as its agents come and go.
 
-use crate::planning;
+use crate::world;
 use reconciler_core::facts::AgentSeen;
 use reconciler_core::plan::Plan;
 use reconciler_core::roles::{self, BmcRole, BmcTimes, Moved};
@@ -16,7 +16,7 @@ nic.p0 = { mac = "52:54:00:77:00:01", link = "lab/pxe" }
 
 fn plan(agents: &str) -> Plan {
     let text = format!("[rack.both]\nagents = [{agents}]\n{RACK}");
-    planning::World::new().plan(&planning::fleet("", &text))
+    world::World::new().plan(&world::fleet("", &text))
 }
 
 fn name(text: &str) -> Name {
@@ -65,7 +65,7 @@ fn a_bmc_moves_with_its_address_and_not_with_its_machine() {
                  bmc = {{ driver = \"ipmi\", address = \"{bmc}\", secret = \"bmc\" }}\n"
             );
         }
-        planning::World::new().plan(&planning::fleet("", &text))
+        world::World::new().plan(&world::fleet("", &text))
     };
     let before = plan(&[("m1", "one", "10.77.0.5"), ("m2", "two", "10.77.0.6")]);
     assert_eq!(roles::moved(&before, &before), BTreeSet::new());

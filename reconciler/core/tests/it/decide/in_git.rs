@@ -1,7 +1,7 @@
 //! The fleet of a case: one machine, and what its script changes about it in git.
 
 use super::MAC;
-use crate::planning;
+use crate::world;
 use schema_fleet::Fleet;
 
 /// What git says of the machine.
@@ -53,7 +53,7 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         None if *deployed => machine + &deployment,
         None => machine,
     };
-    planning::fleet("unreviewed = \"allow\"", &text)
+    world::fleet("unreviewed = \"allow\"", &text)
 }
 
 fn tombstone(of: &str, disks: &str) -> String {

@@ -1,0 +1,102 @@
+//! A machine as an inspection finds it, said briefly.
+
+use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
+use reconciler_core::plan::Plan;
+use schema_ids::Uuid;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeenMachine {
+    serial: Option<String>,
+    uuid: Option<Uuid>,
+    macs: Vec<schema_ids::Mac>,
+    disks: Vec<SeenDisk>,
+    #[serde(default)]
+    uefi: bool,
+    /// Cores; threads are twice as many.
+    #[serde(default = "one")]
+    cores: u32,
+    #[serde(default = "one")]
+    memory_gib: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeenDisk {
+    id: String,
+    gb: u64,
+    holds: Option<String>,
+    #[serde(default)]
+    nvme: bool,
+}
+
+impl SeenMachine {
+    /// `BINDING` in a marker stands for one that has ended, `OWN` for one that has not.
+    pub(crate) fn inventory(&self, plan: &Plan) -> Inventory {
+        let ended = plan
+            .ended
+            .iter()
+            .next()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let content = |holds: &str| own(plan, &holds.replace("BINDING", &ended)).parse().unwrap();
+        let disks = self.disks.iter().enumerate().map(|(at, disk)| Disk {
+            id: disk.id.parse().ok(),
+            path: format!("/dev/vd{}", char::from(b'a' + u8::try_from(at).unwrap())),
+            model: "disk".to_owned(),
+            serial: disk.id.split(':').next_back().unwrap_or_default().to_owned(),
+            size_bytes: disk.gb * 1_000_000_000,
+            kind: if disk.nvme { DiskKind::Nvme } else { DiskKind::Ssd },
+            local: true,
+            content: content(disk.holds.as_deref().unwrap_or("blank")),
+            holds: String::new(),
+        });
+        let nics = self.macs.iter().map(|mac| Nic {
+            name: "eth0".to_owned(),
+            mac: *mac,
+            speed_mbps: None,
+            link: true,
+            driver: "virtio".to_owned(),
+        });
+        Inventory {
+            uuid: self.uuid,
+            serial: self.serial.clone(),
+            vendor: String::new(),
+            product: String::new(),
+            firmware: Firmware {
+                kind: if self.uefi {
+                    FirmwareKind::Uefi
+                } else {
+                    FirmwareKind::Bios
+                },
+                version: String::new(),
+            },
+            cpu: Cpu {
+                arch: "amd64".to_owned(),
+                model: String::new(),
+                cores: self.cores,
+                threads: 2 * self.cores,
+            },
+            // A little is the kernel's.
+            memory_bytes: u64::from(self.memory_gib) * 1_040_000_000,
+            disks: disks.collect(),
+            nics: nics.collect(),
+            bmc: None,
+        }
+    }
+}
+
+/// The text with the first binding of the plan for `OWN`, and the one of a machine for `OF-` and its name.
+pub(crate) fn own(plan: &Plan, text: &str) -> String {
+    let own = plan.bindings.keys().next().map(ToString::to_string);
+    let text = text.replace("OWN", &own.unwrap_or_default());
+    plan.bindings.iter().fold(text, |text, (id, binding)| {
+        let name = &plan.machines[&binding.machine].name;
+        text.replace(&format!("OF-{name}"), &id.to_string())
+    })
+}

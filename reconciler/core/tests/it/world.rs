@@ -1,0 +1,193 @@
+//! What a store would know, kept by hand: plans are made of it and adopted, and planning again changes nothing.
+
+use rack_api::inventory::Inventory;
+use rack_api::job::JobRef;
+use reconciler_core::facts::{Erasure, Seen};
+use reconciler_core::intent::Intent;
+use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
+use reconciler_core::plan::{Desired, Plan, plan};
+use schema_fleet::{Fleet, SourceFile};
+use schema_ids::{DiskId, Generation, Incarnation, MachineId, Timestamp};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a store would know, kept by hand.
+pub(crate) struct World {
+    pub(crate) observed: Observed,
+    pub(crate) parent: Plan,
+    commits: u32,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let uuid = "00000000-0000-4000-8000-00000000f1ee".parse().unwrap();
+        let observed = Observed {
+            at: Timestamp::from_unix_ms(1_700_000_000_000),
+            fleet_uid: uuid,
+            incarnation: Incarnation { number: 1, uuid },
+            machines: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            discovered: BTreeMap::new(),
+            addresses_in_use: BTreeMap::new(),
+            restored: None,
+        };
+        Self {
+            observed,
+            parent: Plan::empty("lab".parse().unwrap()),
+            commits: 0,
+        }
+    }
+
+    /// Time goes on: a minute.
+    pub(crate) fn later(&mut self) {
+        self.observed.at = self.observed.at.plus(Duration::from_secs(60));
+    }
+
+    pub(crate) fn next_commit(&mut self) {
+        self.commits += 1;
+    }
+
+    pub(crate) fn plan(&self, fleet: &Fleet) -> Plan {
+        let commit = format!("{:040}", self.commits);
+        let desired = Desired {
+            fleet,
+            commit: &commit,
+        };
+        plan(&desired, &self.observed, &self.parent, self.observed.at)
+    }
+
+    /// Adopts a plan, and proves that planning again changes nothing.
+    pub(crate) fn adopt(&mut self, fleet: &Fleet, new: Plan) {
+        for (id, machine) in &new.machines {
+            let known = self
+                .observed
+                .machines
+                .entry(*id)
+                .or_insert_with(|| ObservedMachine {
+                    name: machine.name.clone(),
+                    inventory: None,
+                    inspected: None,
+                    ever_written: false,
+                    installed: None,
+                    written_in: None,
+                    erased: BTreeMap::new(),
+                });
+            known.name = machine.name.clone();
+        }
+        self.observed.bindings = new.bindings.clone();
+        self.parent = new;
+        let again = self.plan(fleet);
+        assert_eq!(again.changes, [], "planning again changes something");
+        assert!(
+            again.wants_the_same(&self.parent),
+            "planning again wants something else"
+        );
+    }
+
+    pub(crate) fn see(&mut self, id: MachineId, inventory: Inventory) {
+        let at = self.observed.at;
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        seen.inventory = Some(inventory);
+        seen.inspected = Some(at);
+    }
+
+    pub(crate) fn install(&mut self, id: MachineId) {
+        let wanted = &self.parent.machines[&id].wanted;
+        let Intent::Deployed(deploy) = &wanted.intent else {
+            panic!("{} is not to be installed", self.parent.machines[&id].name);
+        };
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        seen.ever_written = true;
+        seen.written_in = Some(wanted.generation);
+        seen.installed = Some(InstalledBinding {
+            binding: deploy.binding,
+            spec: deploy.spec,
+            generation: wanted.generation,
+            disks: deploy.disks.iter().map(|disk| disk.disk.clone()).collect(),
+            at: self.observed.at,
+        });
+    }
+
+    pub(crate) fn begin(&mut self, id: MachineId) {
+        let generation = self.parent.machines[&id].wanted.generation;
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        (seen.ever_written, seen.written_in) = (true, Some(generation));
+    }
+
+    /// Every disk is on record, and the job's inventory finds it blank.
+    pub(crate) fn erase(&mut self, id: MachineId) {
+        self.begin(id);
+        let erased = self.record(id, self.parent.machines[&id].wanted.generation);
+        let at = self.observed.at;
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        let inventory = seen.inventory.as_mut().unwrap();
+        for found in &mut inventory.disks {
+            if found.id.as_ref().is_some_and(|disk| erased.contains(disk)) {
+                found.content = schema_ids::ContentId::Blank;
+            }
+        }
+        (seen.installed, seen.inspected) = (None, Some(at));
+    }
+
+    /// Some disks are on record, then the power fails: nobody looked at them.
+    pub(crate) fn erase_some(&mut self, id: MachineId, disks: &[DiskId]) {
+        self.begin(id);
+        let before = self.observed.machines[&id].erased.clone();
+        self.record(id, self.parent.machines[&id].wanted.generation);
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        seen.erased
+            .retain(|disk, _| before.contains_key(disk) || disks.contains(disk));
+        let stands = |installed: &InstalledBinding| disks.iter().all(|disk| !installed.disks.contains(disk));
+        seen.installed = seen.installed.take().filter(stands);
+    }
+
+    pub(crate) fn forget(&mut self, id: MachineId) {
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        (seen.ever_written, seen.written_in, seen.installed) = (false, None, None);
+    }
+
+    /// Every disk that is to be erased is on record, by a job of this generation.
+    pub(crate) fn record(&mut self, id: MachineId, generation: Generation) -> Vec<DiskId> {
+        let machine = &self.parent.machines[&id];
+        let Intent::Released(erase) = &machine.wanted.intent else {
+            panic!("{} is not to be erased", machine.name);
+        };
+        let since = self.observed.at;
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        for disk in &erase.disks {
+            let value = Erasure {
+                job: JobRef {
+                    machine: id,
+                    generation,
+                    attempt: 1,
+                },
+                binding: erase.binding,
+                method: "quick".to_owned(),
+                sample: "zeros".to_owned(),
+            };
+            seen.erased.insert(disk.disk.clone(), Seen { value, since });
+        }
+        erase.disks.iter().map(|disk| disk.disk.clone()).collect()
+    }
+}
+
+/// A fleet of `base.toml`, the fleet object's fields and what a case adds.
+pub(crate) fn fleet(settings: &str, text: &str) -> Fleet {
+    let head = format!("[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\n{settings}\n");
+    let files = [
+        ("fleet.toml", head.as_str()),
+        ("base.toml", include_str!("../cases/base.toml")),
+        ("case.toml", text),
+    ];
+    let files: Vec<SourceFile> = files
+        .into_iter()
+        .map(|(path, text)| SourceFile {
+            path: path.to_owned(),
+            bytes: text.as_bytes().to_vec(),
+        })
+        .collect();
+    let parsed = schema_fleet::parse(&files);
+    parsed
+        .fleet
+        .unwrap_or_else(|| panic!("the case's fleet is wrong: {:?}", parsed.diagnostics))
+}
