@@ -176,7 +176,13 @@ fn live(
         || {
             show.doing(&format!("machines are run by {}", accelerator.argument()));
             let fleet = Fleet::create(rack, &wish.fleet, [known, found], built)?;
-            let programs = Programs::start(rack, &wish.programs, &wish.inmachine, fleet.repository.path())?;
+            let programs = Programs::start(
+                rack,
+                &wish.programs,
+                &wish.inmachine,
+                fleet.repository.path(),
+                &[],
+            )?;
             Ok((fleet, programs))
         },
     )?;
