@@ -119,21 +119,12 @@ pub fn around<'a>(world: &World<'a>, id: MachineId, machine: &'a MachinePlan) ->
     let agents = links
         .filter_map(|link| world.plan.links.get(link))
         .flat_map(|link| link.agents.iter().cloned());
-    let binding = match &machine.wanted.intent {
-        Intent::Deployed(deploy) => Some(deploy.binding),
-        Intent::Observe { .. }
-        | Intent::Ready { .. }
-        | Intent::Orphaned { .. }
-        | Intent::Released(_)
-        | Intent::Retired => None,
-    };
-    let deployment = binding.and_then(|binding| world.plan.bindings.get(&binding));
     Around {
         id,
         incarnation: world.incarnation,
         boot_agents: agents.collect(),
         ephemeral: world.plan.ephemeral.is_some(),
-        deployment: deployment.map(|binding| &binding.deployment),
+        deployment: deployment(world.plan, machine),
         planned: world.plan.made,
         restored: world.restored,
     }
@@ -180,6 +171,33 @@ fn of_the_plan(decision: &Decision, machine: &MachinePlan) -> bool {
     }
 }
 
+/// The deployment that a machine is to run, as the plan calls it now.
+fn deployment<'a>(plan: &'a Plan, machine: &MachinePlan) -> Option<&'a Name> {
+    let binding = match &machine.wanted.intent {
+        Intent::Deployed(deploy) => deploy.binding,
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => return None,
+    };
+    plan.bindings.get(&binding).map(|binding| &binding.deployment)
+}
+
+/// The grants that stand, each for its deployment's name of today: a deployment that was renamed while a machine of it
+/// is erased has that machine in its budget still.
+fn standing(world: &World<'_>) -> Permits {
+    let mut permits = world.permits.clone();
+    for (id, grant) in &mut permits.grants {
+        let machine = world.plan.machines.get(id);
+        let now = machine.and_then(|machine| deployment(world.plan, machine));
+        if let (Some(erases), Some(now)) = (&mut grant.need.erases, now) {
+            erases.clone_from(now);
+        }
+    }
+    permits
+}
+
 /// Asks for admission, and turns what is not admitted into a wait. Who has waited longest comes first.
 fn issue(world: &World<'_>, step: &mut Tick, now: Timestamp) {
     let mut proposals: Vec<Proposal> = step
@@ -191,7 +209,7 @@ fn issue(world: &World<'_>, step: &mut Tick, now: Timestamp) {
         })
         .collect();
     proposals.sort_by_key(|proposal| (proposal.since, proposal.order.machine));
-    let admissions = admit(&proposals, world.permits, world.policy, now);
+    let admissions = admit(&proposals, &standing(world), world.policy, now);
     for (proposal, admission) in proposals.into_iter().zip(admissions) {
         match admission {
             Admission::Go { grant } => {
