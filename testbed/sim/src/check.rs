@@ -41,6 +41,8 @@ pub enum Invariant {
     AgreedContents,
     /// Once finished, an installation is not written again.
     InstalledOnce,
+    /// A binding whose disks may have been written stays, until they are erased.
+    WrittenStays,
     /// A release erases no disk but its binding's, and its binding ends when all of them are, on record.
     ReleasedErased,
     /// No more machines boot, or are erased, at once than may.
@@ -57,7 +59,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::OneBinding,
         Self::OneIntent,
         Self::PlanStands,
@@ -66,6 +68,7 @@ impl Invariant {
         Self::GoOnRecord,
         Self::AgreedContents,
         Self::InstalledOnce,
+        Self::WrittenStays,
         Self::ReleasedErased,
         Self::Limits,
         Self::FactsKept,
@@ -86,6 +89,7 @@ impl fmt::Display for Invariant {
             Self::GoOnRecord => "nothing is written without a go on record",
             Self::AgreedContents => "nothing is written but what the plan agreed to erase",
             Self::InstalledOnce => "a finished installation is not written again",
+            Self::WrittenStays => "a binding that may have written stays until its disks are erased",
             Self::ReleasedErased => "a release erases its binding's disks, all of them and no others",
             Self::Limits => "no more machines boot or are erased at once than may",
             Self::FactsKept => "no fact is forgotten before it is stored",
@@ -106,6 +110,8 @@ pub(crate) struct Checker {
     ran: BTreeSet<(usize, BindingId, Digest)>,
     /// Installations that were finished.
     finished: BTreeSet<(MachineId, Generation)>,
+    /// Bindings whose machines were told that they may write.
+    told: BTreeSet<BindingId>,
     /// Disks that releases have erased.
     erased: BTreeSet<(BindingId, DiskId)>,
     /// Facts on agents' disks that the agents have not forgotten.
@@ -150,9 +156,15 @@ impl World<'_> {
                 return Err(self.violation(Invariant::OneIntent, what));
             }
         }
-        let leaving = self.store.plan.bindings.iter();
-        let leaving = leaving.filter(|(_, binding)| binding.state == BindingState::Leaving);
-        for (id, binding) in leaving.filter(|(id, _)| !plan.bindings.contains_key(*id)) {
+        let bindings = self.store.plan.bindings.iter();
+        for (id, binding) in bindings.filter(|(id, _)| !plan.bindings.contains_key(*id)) {
+            if binding.state != BindingState::Leaving {
+                if self.check.told.contains(id) {
+                    let what = format!("{id} ends, and {} may have written for it", binding.machine);
+                    return Err(self.violation(Invariant::WrittenStays, what));
+                }
+                continue;
+            }
             for disk in &binding.disks {
                 let erased = self.check.erased.contains(&(*id, disk.clone()));
                 if !erased || !self.store.has_erased(binding.machine, *id, disk) {
@@ -217,9 +229,13 @@ impl World<'_> {
     }
 
     /// A go counts only for what the adopted plan wants now.
-    pub(crate) fn check_go(&self, start: &WriteStart) -> Result<(), Violation> {
+    pub(crate) fn check_go(&mut self, start: &WriteStart) -> Result<(), Violation> {
         let (generation, wanted) = (start.job.generation, self.wanted(start.job.machine));
         if wanted == Some(generation) {
+            let intent = &self.store.plan.machines[&start.job.machine].wanted.intent;
+            self.check
+                .told
+                .extend(deploy_of(intent).map(|deploy| deploy.binding));
             return Ok(());
         }
         let name = self.name_of(start.job.machine);

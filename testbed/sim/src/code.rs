@@ -64,6 +64,12 @@ pub trait Code {
         parent == adopted
     }
 
+    /// The store's compare-and-set: no plan is adopted that changes a machine which was told that it may write in a
+    /// later generation than the plan's snapshot knew of. `began` is the first of them.
+    fn knows_goes(&self, began: Option<&Name>) -> bool {
+        began.is_none()
+    }
+
     /// The daemon's duty: a sync's facts are stored before they are acknowledged.
     fn stores_facts(&self, _: &SyncRequest) -> bool {
         true

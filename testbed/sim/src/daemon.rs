@@ -7,6 +7,7 @@ pub(crate) use sync::Reply;
 
 use crate::check::Invariant;
 use crate::report::Violation;
+use crate::store::written;
 use crate::world::{Event, World};
 use rack_api::order::{Action, NextBoot};
 use reconciler_core::admit::{Grant, Policy};
@@ -14,7 +15,7 @@ use reconciler_core::facts::IssuedOrder;
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::{self, Plan};
 use reconciler_core::tick::{self, Effect};
-use schema_ids::{Digest, Name, Timestamp};
+use schema_ids::{Digest, Generation, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -36,14 +37,22 @@ pub(crate) struct Daemon {
 
 /// Something to be performed.
 enum Todo {
-    /// Take the place of this plan's parent. So many facts were known when it was made.
-    Adopt { plan: Box<Plan>, facts: usize },
+    /// Take the place of this plan's parent.
+    Adopt { plan: Box<Plan>, basis: Basis },
     /// An effect, with the plan and the permits that it was decided by.
     Perform {
         plan: String,
         permits_epoch: u64,
         effect: Effect,
     },
+}
+
+/// What was known when a plan was made.
+struct Basis {
+    /// So many facts.
+    facts: usize,
+    /// Machines that may write, with the latest generation of such a job.
+    written: BTreeMap<MachineId, Generation>,
 }
 
 /// How long a wake-up takes to get through.
@@ -205,7 +214,7 @@ impl World<'_> {
         }
         if let Some(todo) = self.daemons[daemon].todo.pop_front() {
             let done = match todo {
-                Todo::Adopt { plan, facts } => self.adopt(daemon, *plan, facts)?,
+                Todo::Adopt { plan, basis } => self.adopt(daemon, *plan, &basis)?,
                 Todo::Perform {
                     plan,
                     permits_epoch,
@@ -241,8 +250,12 @@ impl World<'_> {
         let Some(plan) = self.planned() else { return };
         let adopted = &self.store.plan;
         if !plan.wants_the_same(adopted) || plan.commit != adopted.commit {
-            let (plan, facts) = (Box::new(plan), self.store.facts_count());
-            self.daemons[daemon].todo.push_front(Todo::Adopt { plan, facts });
+            let basis = Basis {
+                facts: self.store.facts_count(),
+                written: written(&self.store),
+            };
+            let plan = Box::new(plan);
+            self.daemons[daemon].todo.push_front(Todo::Adopt { plan, basis });
         }
     }
 
@@ -255,13 +268,14 @@ impl World<'_> {
         Some(self.code.plan(&desired, &observed, &self.store.plan, self.now))
     }
 
-    fn adopt(&mut self, daemon: usize, plan: Plan, facts: usize) -> Result<bool, Violation> {
+    fn adopt(&mut self, daemon: usize, plan: Plan, basis: &Basis) -> Result<bool, Violation> {
         let unreviewed = self.people.fleet.as_ref().map(|fleet| fleet.settings.unreviewed);
         let allowed = unreviewed
             .is_some_and(|unreviewed| adoptable(&plan, &self.store.plan, Some(&plan), unreviewed).is_ok());
         let parent = plan.parent.clone().unwrap_or_default();
-        if !self.code.is_parent(&parent, &self.store.plan.id) {
-            // Another daemon was first; the commit is looked at again.
+        let began = self.store.began(&plan, &basis.written);
+        if !self.code.is_parent(&parent, &self.store.plan.id) || !self.code.knows_goes(began) {
+            // Another daemon was first, or a machine; the commit is looked at again.
             self.daemons[daemon].planned.clear();
             return Ok(false);
         }
@@ -272,7 +286,7 @@ impl World<'_> {
             let same_commit = plan.commit.as_ref() == Some(&self.people.commit);
             self.store.adopt(plan);
             self.check_plan()?;
-            if same_commit && self.store.facts_count() == facts {
+            if same_commit && self.store.facts_count() == basis.facts {
                 self.check_plan_stands()?;
             }
         }

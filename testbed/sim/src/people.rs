@@ -134,19 +134,24 @@ impl World<'_> {
         self.later(after, Event::Commit(change));
     }
 
-    /// A machine asks whether it may write: now and then somebody changes its image meanwhile.
+    /// A machine asks whether it may write: now and then somebody changes its image meanwhile, or takes its deployment
+    /// away for a while.
     pub(crate) fn commit_awkwardly(&mut self) -> bool {
         if self.people.awkward == 0 || !self.faulty() || !self.dice.chance(300) {
             return false;
         }
         self.people.awkward -= 1;
-        let change = if self.dice.chance(500) {
-            Change::Image
-        } else {
-            Change::Reinstall
+        let change = match self.dice.between(0, 4) {
+            0 | 1 => Change::Image,
+            2 => Change::Reinstall,
+            _ => Change::Removed,
         };
         let soon = Duration::from_millis(self.dice.between(1, 60));
         self.commit_later(soon, change);
+        if matches!(change, Change::Removed) {
+            let back = soon + self.seconds(60, 1800);
+            self.commit_later(back, change);
+        }
         true
     }
 

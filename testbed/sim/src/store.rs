@@ -197,6 +197,21 @@ impl Store {
         })
     }
 
+    /// The first machine whose generation the plan raises, or that it drops, and that may write in a later generation
+    /// than was known when the plan was made.
+    pub(crate) fn began(&self, plan: &Plan, known: &BTreeMap<MachineId, Generation>) -> Option<&Name> {
+        let written = written(self);
+        let is_changed = |id: &MachineId, generation| {
+            let planned = plan.machines.get(id);
+            planned.is_none_or(|planned| planned.wanted.generation != generation)
+        };
+        let mut machines = self.plan.machines.iter();
+        let began = machines.find(|(id, machine)| {
+            is_changed(id, machine.wanted.generation) && written.get(id) > known.get(id)
+        });
+        began.map(|(_, machine)| &machine.name)
+    }
+
     /// Adopts a plan whose parent is the adopted one.
     pub(crate) fn adopt(&mut self, plan: Plan) {
         self.version += 1;

@@ -15,7 +15,7 @@ use reconciler_core::next::Decision;
 use reconciler_core::observed::{BindingState, Observed};
 use reconciler_core::plan::{self, Desired, Plan};
 use reconciler_core::tick::{self, Effect, Tick};
-use schema_ids::Timestamp;
+use schema_ids::{Name, Timestamp};
 use std::time::Duration;
 use testbed_sim::{Code, Invariant, Settings, Violation, run};
 
@@ -68,6 +68,15 @@ struct BothAdopt;
 
 impl Code for BothAdopt {
     fn is_parent(&self, _: &str, _: &str) -> bool {
+        true
+    }
+}
+
+/// A plan is adopted over machines that began to write since it was made.
+struct OverBegun;
+
+impl Code for OverBegun {
+    fn knows_goes(&self, _: Option<&Name>) -> bool {
         true
     }
 }
@@ -246,11 +255,12 @@ impl Code for Restless {
 }
 
 /// Each bug with the invariant that must find it.
-const BUGS: [(&str, &(dyn Code + Sync), Invariant); 17] = [
+const BUGS: [(&str, &(dyn Code + Sync), Invariant); 18] = [
     ("shared disk", &SharedDisk, Invariant::OneBinding),
     ("no parent", &NoParent, Invariant::PlanStands),
     ("ends early", &EndsEarly, Invariant::ReleasedErased),
     ("both adopt", &BothAdopt, Invariant::OneIntent),
+    ("over begun", &OverBegun, Invariant::WrittenStays),
     ("stale plan", &StalePlan, Invariant::OnlyWhatIsWanted),
     ("old yes", &OldYes, Invariant::OnlyWhatIsWanted),
     ("any boot", &AnyBoot, Invariant::OnlyWhatIsWanted),
