@@ -153,10 +153,16 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     }
     if wish.keep {
         let address = lived.as_deref().unwrap_or("ADDRESS");
+        let ends = goodbye::Ends::watch()?;
         show.say(&goodbye::kept(&rack, &wish.programs, address));
-        goodbye::wait();
+        let end = ends.wait(std::io::stdin());
+        show.say(&format!("{end}: ending it"));
+        let run = rack.run.clone();
+        rack.close()?;
+        show.say(&goodbye::ended(&end, &run));
+    } else {
+        rack.close()?;
     }
-    rack.close()?;
     lived.map(drop)
 }
 
@@ -176,7 +182,13 @@ fn live(
         || {
             show.doing(&format!("machines are run by {}", accelerator.argument()));
             let fleet = Fleet::create(rack, &wish.fleet, [known, found], built)?;
-            let programs = Programs::start(rack, &wish.programs, &wish.inmachine, fleet.repository.path())?;
+            let programs = Programs::start(
+                rack,
+                &wish.programs,
+                &wish.inmachine,
+                fleet.repository.path(),
+                &[],
+            )?;
             Ok((fleet, programs))
         },
     )?;

@@ -100,7 +100,13 @@ fn both(
     let fleet = Fleet::create(rack, spec, &wish.fleet.join("toml/fleet.toml"), built)?;
     let fleet = fleet.with(bare::let_in)?;
     fleet.declare()?;
-    let programs = Programs::start(rack, &wish.programs, &wish.inmachine, fleet.repository.path())?;
+    let programs = Programs::start(
+        rack,
+        &wish.programs,
+        &wish.inmachine,
+        fleet.repository.path(),
+        &[],
+    )?;
     let life = Life {
         rack,
         programs: &programs,

@@ -225,7 +225,13 @@ fn live(
     if wish.from.is_none() {
         fleet.declare()?;
     }
-    let programs = Programs::start(rack, &wish.programs, &wish.inmachine, fleet.repository.path())?;
+    let programs = Programs::start(
+        rack,
+        &wish.programs,
+        &wish.inmachine,
+        fleet.repository.path(),
+        &[],
+    )?;
     let life = Life {
         rack,
         programs: &programs,

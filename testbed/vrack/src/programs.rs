@@ -56,13 +56,21 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Starts musterd, enrols the agent with a one-time token, starts muster-rackd.
-    pub(crate) fn start(rack: &Rack, folder: &Path, inmachine: &Path, repository: &Path) -> Result<Self> {
+    /// Starts musterd, which is told this beside the usual, enrols the agent with a one-time token, starts
+    /// muster-rackd.
+    pub(crate) fn start(
+        rack: &Rack,
+        folder: &Path,
+        inmachine: &Path,
+        repository: &Path,
+        told: &[&str],
+    ) -> Result<Self> {
         let state = rack.run.path("musterd");
         let runtime = rack.run.path("rt");
         let socket = runtime.join("musterd.sock");
         let musterd = folder.join("musterd");
-        let words = daemon_words(rack.site, repository, &state, runtime);
+        let mut words = daemon_words(rack.site, repository, &state, runtime);
+        words.extend(told.iter().map(OsString::from));
         let daemon = Service::start(rack, "musterd", musterd, words, None)?;
         await_file(&socket, "musterd's socket")?;
         let agent = Seat::first(rack).take(rack, folder, &socket, inmachine)?;

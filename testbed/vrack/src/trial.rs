@@ -11,6 +11,7 @@ mod daemon_stopped;
 mod fleet;
 mod power;
 mod release;
+mod renewal;
 mod restored;
 mod traces;
 mod vanished;
@@ -18,7 +19,7 @@ mod watch;
 
 use crate::error::{Result, RigError, chain};
 use crate::preflight;
-use bed::Bed;
+use bed::{Bed, Needs};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -50,6 +51,8 @@ enum Name {
     Release,
     /// After an older database was put back nothing is ordered before `muster recover`.
     Restored,
+    /// An agent renews its certificate by itself, by age and for a new authority, and stays heard.
+    Renewal,
 }
 
 impl Name {
@@ -63,6 +66,7 @@ impl Name {
             Self::Count => count::MACHINES,
             Self::Release => release::MACHINES,
             Self::Restored => restored::MACHINES,
+            Self::Renewal => renewal::MACHINES,
         }
     }
 
@@ -75,7 +79,22 @@ impl Name {
             | Self::Contents
             | Self::Restored
             | Self::Count
-            | Self::Release => &[],
+            | Self::Release
+            | Self::Renewal => &[],
+        }
+    }
+
+    /// What musterd is told beside the usual.
+    fn daemon(self) -> &'static [&'static str] {
+        match self {
+            Self::Renewal => renewal::DAEMON,
+            Self::Conditions
+            | Self::DaemonStopped
+            | Self::Contents
+            | Self::Power
+            | Self::Count
+            | Self::Release
+            | Self::Restored => &[],
         }
     }
 }
@@ -85,7 +104,14 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     preflight::for_scripted_machines()?;
     require_programs(wish)?;
     let began = Instant::now();
-    let bed = Bed::open(wish.name.machines(), wish.name.doubles(), &wish.programs)?;
+    let bed = Bed::open(
+        &Needs {
+            machines: wish.name.machines(),
+            doubles: wish.name.doubles(),
+            daemon: wish.name.daemon(),
+        },
+        &wish.programs,
+    )?;
     let tried = match wish.name {
         Name::Conditions => conditions::run(&bed),
         Name::DaemonStopped => daemon_stopped::run(&bed),
@@ -94,6 +120,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         Name::Count => count::run(&bed),
         Name::Release => release::run(&bed),
         Name::Restored => restored::run(&bed),
+        Name::Renewal => renewal::run(&bed),
     };
     if let Err(error) = &tried {
         println!("FAILED: {}", chain(error));

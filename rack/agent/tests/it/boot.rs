@@ -13,7 +13,7 @@ use std::fs;
 
 const RANGE: (&str, &str) = ("10.77.0.100", "10.77.0.107");
 /// Options of an iPXE ROM: class, and user class `iPXE`.
-const IPXE: [&str; 4] = ["-V", "PXEClient:Arch:00000:UNDI:002001", "-x", "0x4d:69505845"];
+pub(crate) const IPXE: [&str; 4] = ["-V", "PXEClient:Arch:00000:UNDI:002001", "-x", "0x4d:69505845"];
 
 fn job() -> JobRef {
     JobRef {

@@ -301,7 +301,6 @@ impl Rack {
                 "MUSTER_LOG",
                 "debug,hyper_util=info,reqwest=info,rustls=info,netlink_proto=info,h2=info",
             )
-            .env("NO_COLOR", "1")
             .current_dir(self.directory.path())
             .stderr(log)
             .spawn()

@@ -1,8 +1,8 @@
 //! TFTP and HTTP with clients that are not ours: tftp-hpa, atftp and curl.
 
 use crate::{
-    boot::rack_with_job,
-    rack::{Rack, SERVER, loader},
+    boot::{IPXE, rack_with_job},
+    rack::{Rack, SERVER, loader, mac},
 };
 use rack_api::rack_path;
 use std::{
@@ -126,6 +126,61 @@ fn what_is_not_served_is_not_found_and_nothing_is_written() {
     assert_eq!(missing.status.code(), Some(68), "{missing:?}");
     assert!(rack.atftp("snponly.efi", &[]).status.success());
     assert_eq!(rack.got(), loader());
+}
+
+/// What curl gets by TFTP; nothing where the answer is that there is no such file.
+fn by_tftp(rack: &Rack, file: &str) -> Option<Vec<u8>> {
+    let done = rack.client("curl", &["-sS", &format!("tftp://{SERVER}/{file}")]);
+    match done.status.code() {
+        Some(0) => Some(done.stdout),
+        Some(68) => None,
+        _ => panic!("{file}: {done:?}"),
+    }
+}
+
+#[test]
+fn what_signed_grub_reads_is_for_machines_with_an_address() {
+    let rack = rack_with_job(|_| {});
+    rack.set_mac(mac(1));
+    assert_eq!(rack.dhcp("nic0", &IPXE).unwrap().to_string(), "10.77.0.17");
+    let put = |address: &str| {
+        // The one from which it asks.
+        for words in [&["flush"][..], &["add", address]] {
+            let done = rack.client("ip", &[&["addr"], words, &["dev", "nic0"]].concat());
+            assert!(done.status.success(), "{done:?}");
+        }
+    };
+    put("10.77.0.17/24");
+    let script = by_tftp(&rack, "grub/grub.cfg").expect("its script");
+    let script = String::from_utf8(script).unwrap();
+    assert!(script.contains("inspect (generation 1, attempt 1)"), "{script}");
+    // As GRUB asks for them: what `linux` and `initrd` name, without the slash in front.
+    let named: Vec<&str> = script
+        .split_whitespace()
+        .filter_map(|word| word.trim_end_matches(';').strip_prefix('/'))
+        .filter(|path| path.starts_with("artefact/") || *path == "agent.cpio")
+        .collect();
+    let got: Vec<Vec<u8>> = named
+        .iter()
+        .map(|path| by_tftp(&rack, path).unwrap_or_else(|| panic!("{path} is not there")))
+        .collect();
+    let [kernel, agent, initrd] = &got[..] else {
+        panic!("{named:?} in\n{script}");
+    };
+    assert_eq!((&kernel[..], &initrd[..]), (&b"kernel"[..], &b"initrd"[..]));
+    assert!(agent.starts_with(b"070701"), "no archive");
+
+    // What is kept for deployments is not read by a loader.
+    let other = rack.daemon.keep(b"other");
+    assert_eq!(by_tftp(&rack, &format!("artefact/{}", other.hex())), None);
+    assert_eq!(by_tftp(&rack, "artefact/0"), None);
+
+    // Nobody has leased this address.
+    put("10.77.0.99/24");
+    for path in named.into_iter().chain(["grub/grub.cfg"]) {
+        assert_eq!(by_tftp(&rack, path), None, "{path}");
+    }
+    assert_eq!(by_tftp(&rack, "snponly.efi").unwrap(), loader());
 }
 
 #[test]

@@ -28,6 +28,17 @@ const DIGEST_MAX: Duration = Duration::from_secs(30);
 /// The branch of a proposal; a trial makes one at most.
 const PROPOSAL: &str = "proposal";
 
+/// What a trial needs of it.
+#[derive(Debug)]
+pub(crate) struct Needs {
+    /// Its machines, in the order of their addresses.
+    pub(crate) machines: &'static [&'static str],
+    /// Those of them that have a BMC with cipher suite 17.
+    pub(crate) doubles: &'static [&'static str],
+    /// What musterd is told beside the usual.
+    pub(crate) daemon: &'static [&'static str],
+}
+
 /// A rack under trial.
 pub(crate) struct Bed {
     pub(crate) rack: Rack,
@@ -38,13 +49,12 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    /// Builds the rack and starts the programs; nothing is committed yet. Those named as doubles have a BMC with
-    /// cipher suite 17.
-    pub(crate) fn open(names: &[&str], doubles: &[&str], folder: &Path) -> Result<Self> {
+    /// Builds the rack and starts the programs; nothing is committed yet.
+    pub(crate) fn open(needs: &Needs, folder: &Path) -> Result<Self> {
         let specs: Vec<MachineSpec> = (1..)
-            .zip(names)
+            .zip(needs.machines)
             .map(|(number, name)| {
-                let kind = match doubles.contains(name) {
+                let kind = match needs.doubles.contains(name) {
                     true => BmcKind::Double,
                     false => BmcKind::Simulator,
                 };
@@ -52,7 +62,7 @@ impl Bed {
             })
             .collect();
         let rack = Rack::open(&specs, Accelerator::Tcg, |_| Ok(()))?;
-        match Self::fill(&rack, folder) {
+        match Self::fill(&rack, folder, needs.daemon) {
             Ok((programs, images, repository)) => Ok(Self {
                 rack,
                 programs,
@@ -68,7 +78,7 @@ impl Bed {
         }
     }
 
-    fn fill(rack: &Rack, folder: &Path) -> Result<(Programs, Images, Repository)> {
+    fn fill(rack: &Rack, folder: &Path, daemon: &[&str]) -> Result<(Programs, Images, Repository)> {
         println!("run: {}", rack.run.directory().display());
         let repository = Repository::create(rack.run.path("fleet"))?;
         let images = Images::create(&rack.run.path("images"))?;
@@ -76,7 +86,7 @@ impl Bed {
         let inmachine = rack.run.path("inmachine");
         fs::write(&inmachine, "not run here\n")
             .map_err(failed("write a stand-in for the in-machine agent"))?;
-        let programs = Programs::start(rack, folder, &inmachine, repository.path())?;
+        let programs = Programs::start(rack, folder, &inmachine, repository.path(), daemon)?;
         let files = images.files();
         let mut words = vec!["image", "add"];
         words.extend(files.iter().map(String::as_str));

@@ -78,3 +78,8 @@ fn after_a_restore_nothing_is_ordered_until_recover_and_no_disk_is_written_again
 fn a_released_machine_is_erased_on_record_and_a_retired_one_left_alone() {
     hold("release");
 }
+
+#[test]
+fn an_agent_renews_its_certificate_by_itself_and_follows_a_new_authority() {
+    hold("renewal");
+}
