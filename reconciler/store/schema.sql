@@ -126,6 +126,17 @@ TABLE fact
     CREATE UNIQUE INDEX fact_once ON public.fact USING btree (agent, sequence)
     CREATE UNIQUE INDEX fact_pkey ON public.fact USING btree ("position")
 
+TABLE fenced
+    machine text NOT NULL
+    generation bigint NOT NULL
+    at_ms bigint NOT NULL DEFAULT now_ms()
+    who text NOT NULL
+    why text NOT NULL
+    CHECK ((generation >= 0))
+    FOREIGN KEY (machine) REFERENCES machine(id)
+    PRIMARY KEY (machine, generation)
+    CREATE UNIQUE INDEX fenced_pkey ON public.fenced USING btree (machine, generation)
+
 TABLE fleet
     single boolean NOT NULL DEFAULT true
     uid text NOT NULL

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use schema_fleet::Interval;
-use schema_ids::Name;
+use schema_ids::{DiskId, Name};
 use std::path::PathBuf;
 
 /// Bare metal as a fleet that a git repository describes.
@@ -228,6 +228,15 @@ pub(crate) enum MachineCommand {
     },
     /// Switch a machine, or say whether it has power.
     Power(Power),
+    /// Vouch that a machine which leaves its slot with its disks as they are is off, or cut off, and will not come
+    /// back with the name and the addresses that it had. For machines without a BMC, and for dead ones.
+    Fenced {
+        /// The machine's name or id.
+        machine: String,
+        /// Why you can tell, for the audit.
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 /// Switch a machine, or say whether it has power. What a person switched is not fought; a commit that wants
@@ -301,6 +310,9 @@ pub(crate) struct Removed {
     /// What becomes of its disks.
     #[arg(long, value_enum)]
     pub(crate) disks: Disks,
+    /// A disk that is left out: a broken or a lost one. May be given several times.
+    #[arg(long, value_name = "DISK")]
+    pub(crate) keep: Vec<DiskId>,
     /// Why, for whoever reads the history.
     #[arg(long)]
     pub(crate) reason: String,

@@ -1,4 +1,4 @@
-//! `muster show`, `why`, `machine discovered` and `recover`.
+//! `muster show`, `why`, `machine discovered`, `machine fenced` and `recover`.
 
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
@@ -6,7 +6,9 @@ use crate::plan;
 use crate::plan_text;
 use crate::say::{say, say_json};
 use crate::status::line;
-use reconciler_core::people::{self, DiscoveredMachine, MachineDetail, RecoverAnswer, Status};
+use reconciler_core::people::{
+    self, DiscoveredMachine, FencedAnswer, FencedRequest, MachineDetail, RecoverAnswer, Status,
+};
 use reconciler_core::plan::Plan;
 use reconciler_core::status;
 use serde::Serialize;
@@ -139,6 +141,25 @@ pub(crate) fn discovered(client: &Client, patch: bool, json: bool) -> Result<Exi
         }
         say(format_args!(
             "\nDeclare them with the lines of `muster machine discovered --patch`."
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Vouches for a machine that is gone.
+pub(crate) fn fenced(client: &Client, machine: &str, reason: &str, json: bool) -> Result<Exit, Failure> {
+    // Asked first, so that a name that is none is told as such, and is no path.
+    let name = detail(client, machine)?.status.name;
+    let request = FencedRequest {
+        reason: reason.to_owned(),
+    };
+    let path = format!("{}{name}{}", people::MACHINES, people::FENCED);
+    let answer: FencedAnswer = client.post(&path, &request)?;
+    if json {
+        say_json(pretty(&answer))?;
+    } else {
+        say(format_args!(
+            "{name}: its slot, name and addresses are free for others"
         ))?;
     }
     Ok(Exit::Done)

@@ -99,6 +99,9 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             machine::discovered(&online()?, *patch, json)
         }
         Command::Machine(MachineCommand::Power(wish)) => power::run(&online()?, wish, json),
+        Command::Machine(MachineCommand::Fenced { machine, reason }) => {
+            machine::fenced(&online()?, machine, reason, json)
+        }
         Command::Agent(wish) => agent::run(&online()?, wish, json),
         Command::Removed(wish) => removed::run(wish, json),
         Command::Image(ImageCommand::Build(wish)) => image_command::build(wish, json),

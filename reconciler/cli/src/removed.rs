@@ -32,12 +32,21 @@ fn lines(wish: &Removed) -> String {
         Disks::Retain => "retain",
         Disks::Quick => "quick",
     };
-    let reason = wish.reason.replace('\\', "\\\\").replace('"', "\\\"");
+    let keep: Vec<String> = wish.keep.iter().map(|disk| quoted(disk.as_str())).collect();
+    let keep = match keep.is_empty() {
+        true => String::new(),
+        false => format!("keep = [{}]\n", keep.join(", ")),
+    };
     format!(
-        "[removed.{}.\"{}\"]\ndisks = \"{disks}\"\nreason = \"{reason}\"\n",
+        "[removed.{}.\"{}\"]\ndisks = \"{disks}\"\n{keep}reason = {}\n",
         kind(wish),
-        wish.name
+        wish.name,
+        quoted(&wish.reason)
     )
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]
@@ -50,11 +59,16 @@ mod tests {
             kind: RemovedKind::Machine,
             name: "r1.u12".parse().unwrap(),
             disks: Disks::Quick,
+            keep: vec![
+                "serial:S3".parse().unwrap(),
+                "nguid:0025388b710116a1".parse().unwrap(),
+            ],
             reason: r#"RMA "8841" \ scrapped"#.to_owned(),
         };
         insta::assert_snapshot!(super::lines(&wish), @r#"
         [removed.machine."r1.u12"]
         disks = "quick"
+        keep = ["serial:S3", "nguid:0025388b710116a1"]
         reason = "RMA \"8841\" \\ scrapped"
         "#);
     }

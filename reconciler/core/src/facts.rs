@@ -137,6 +137,9 @@ pub struct MachineFacts {
     pub erased: BTreeMap<DiskId, Seen<Erasure>>,
     /// Answers to "may I write?", oldest first, of the current generation.
     pub starts: Vec<WriteStart>,
+    /// A person's word of the current generation that it is off and will not come back as it was.
+    #[serde(default)]
+    pub fenced: Option<Fenced>,
     /// The rack agents that serve it.
     pub agents: BTreeMap<Name, AgentSeen>,
 }
@@ -208,6 +211,17 @@ pub struct Erasure {
     pub method: String,
     /// What was read back, in words.
     pub sample: String,
+}
+
+/// A person vouches that a machine is off, or cut off, and will not come back with the name and the addresses that it had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fenced {
+    /// When, by the store's clock.
+    pub at: Timestamp,
+    /// Who.
+    pub who: String,
+    /// Why that person can say so.
+    pub why: String,
 }
 
 /// Since when every disk of a release is on record as erased for it, by a job of the generation in which the
@@ -296,9 +310,22 @@ impl MachineFacts {
         }
     }
 
-    /// Since when a release is over: every disk of it is on record as erased for it, see [`erased_for`].
-    pub fn erased_for(&self, erase: &Erase, leaving_since: Option<Generation>) -> Option<Timestamp> {
-        erased_for(erase, leaving_since, &self.erased)
+    /// Since when a release is over: every disk of it is on record as erased for it, see [`erased_for`]; where none is
+    /// to be erased, the machine is gone.
+    pub fn released(&self, erase: &Erase, leaving_since: Option<Generation>) -> Option<Timestamp> {
+        match erase.disks.is_empty() {
+            true => self.gone(),
+            false => erased_for(erase, leaving_since, &self.erased),
+        }
+    }
+
+    /// Since when nobody meets the machine as it was: the newest power order of the current generation has
+    /// switched it off, or a person vouches for it.
+    pub fn gone(&self) -> Option<Timestamp> {
+        let order = self.newest(Lane::Power);
+        let off = order.filter(|seen| seen.power() != Some(PowerWanted::On));
+        let vouched = self.fenced.as_ref().map(|fenced| fenced.at);
+        off.and_then(|seen| seen.done).or(vouched)
     }
 
     /// The times that a job of the current generation was told that it may write, oldest first.

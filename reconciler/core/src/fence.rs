@@ -113,7 +113,7 @@ fn not_installed(ground: &Ground<'_>, deploy: &Deploy) -> Result<(), Refusal> {
 
 /// Its disks have not been erased, all of them.
 fn not_erased(ground: &Ground<'_>, erase: &Erase) -> Result<(), Refusal> {
-    match ground.facts.erased_for(erase, ground.machine.leaving_since) {
+    match ground.facts.released(erase, ground.machine.leaving_since) {
         None => Ok(()),
         Some(_) => Err((
             Condition::StepFailed,

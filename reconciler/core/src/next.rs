@@ -15,8 +15,10 @@ mod orders;
 mod power;
 mod release;
 mod retry;
+mod vouched;
 
 pub use by_hand::{PowerWish, Refused, Wish};
+pub use vouched::may_vouch;
 
 use crate::condition::{Condition, Wait};
 use crate::facts::MachineFacts;

@@ -47,6 +47,10 @@ pub struct ObservedMachine {
     /// The latest generation whose job was told that it may write. Snapshots of before it was kept have none.
     #[serde(default)]
     pub written_in: Option<Generation>,
+    /// The latest generation whose newest power order has switched it off, or for which a person vouched that it is
+    /// gone: [`crate::facts::MachineFacts::gone`].
+    #[serde(default)]
+    pub gone_in: Option<Generation>,
     /// The newest erasure of each disk.
     #[serde(default)]
     pub erased: BTreeMap<DiskId, Seen<Erasure>>,

@@ -13,7 +13,7 @@ use crate::plan::{MachinePlan, Plan};
 use crate::status::{DeploymentStatus, MachineStatus};
 use rack_api::inventory::Inventory;
 use rack_api::order::OrderRef;
-use schema_ids::{Digest, DiskId, Incarnation, Mac, MachineId, Name, Timestamp};
+use schema_ids::{Digest, DiskId, Generation, Incarnation, Mac, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ pub const STATUS: &str = "/v1/status";
 pub const MACHINES: &str = "/v1/machines/";
 /// After a machine's name: `POST` [`PowerRequest`], answered by [`PowerAnswer`].
 pub const POWER: &str = "/power";
+/// After a machine's name: `POST` [`FencedRequest`], answered by [`FencedAnswer`].
+pub const FENCED: &str = "/fenced";
 /// `GET` a list of [`DiscoveredMachine`].
 pub const DISCOVERED: &str = "/v1/discovered";
 /// `POST` [`PlanRequest`], answered by [`PlanAnswer`].
@@ -221,6 +223,22 @@ pub struct PowerAnswer {
     pub order: OrderRef,
     /// In words.
     pub cause: String,
+}
+
+/// "This machine is off, and will not come back as it was." `POST` to [`MACHINES`], the machine's name and [`FENCED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FencedRequest {
+    /// Why that person can tell; never empty.
+    pub reason: String,
+}
+
+/// What the word ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FencedAnswer {
+    /// The machine.
+    pub machine: MachineId,
+    /// The generation of the intent by which it leaves.
+    pub generation: Generation,
 }
 
 /// The new life.

@@ -77,6 +77,10 @@ refusals! {
         meaning: "The machine has no BMC that muster could ask.",
         person: "Switch it at its front, or give it a `bmc` in the fleet.",
     }
+    NotLeaving NOT_LEAVING {
+        meaning: "Nobody waits for a word that this machine is gone: it is not leaving a slot, or it leaves when its disks are erased.",
+        person: "Remove its deployment or the machine in git first, with `disks = \"retain\"` where they cannot be erased (`muster removed`).",
+    }
     Retired RETIRED {
         meaning: "The machine was retired: it is nobody's of muster's to switch.",
         person: "Switch it at its front, or take the `removed.machine` entry back and declare it again.",

@@ -217,6 +217,9 @@ fn wanted(plan: &Plan, intent: &Intent) -> String {
         Intent::Ready { .. } => "ready".to_owned(),
         Intent::Deployed(deploy) => format!("{} {}", slot(&deploy.binding), deploy.image.name),
         Intent::Orphaned { binding } => format!("orphaned {}", slot(binding)),
+        Intent::Released(erase) if erase.disks.is_empty() => {
+            format!("released from {}, its disks as they are", slot(&erase.binding))
+        }
         Intent::Released(erase) => {
             format!(
                 "released from {}, erased ({})",

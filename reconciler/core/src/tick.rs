@@ -143,16 +143,14 @@ fn over(world: &World<'_>, step: &mut Tick) -> Vec<MachineId> {
         let (Intent::Released(erase), Some(facts)) = (&machine.wanted.intent, world.facts.get(id)) else {
             continue;
         };
-        let Some(since) = facts.erased_for(erase, machine.leaving_since) else {
+        let Some(since) = facts.released(erase, machine.leaving_since) else {
             continue;
         };
-        let again = || {
-            Wait::new(
-                Condition::Erasing,
-                since,
-                "every disk is erased; to be planned again",
-            )
+        let (condition, evidence) = match erase.disks.is_empty() {
+            true => (Condition::Powering, "it is off; to be planned again"),
+            false => (Condition::Erasing, "every disk is erased; to be planned again"),
         };
+        let again = || Wait::new(condition, since, evidence);
         let wait = world.stopped.cloned().unwrap_or_else(again);
         step.decisions.insert(*id, Decision::Wait(wait));
         over.push(*id);

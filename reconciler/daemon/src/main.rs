@@ -26,6 +26,7 @@ mod secrets;
 mod settings;
 mod source;
 mod trust;
+mod vouch_door;
 mod world;
 
 use crate::certificates::Authority;

@@ -8,6 +8,7 @@ use crate::log;
 use crate::pipeline::{self, Made, PipelineError};
 use crate::power_door;
 use crate::revision;
+use crate::vouch_door;
 use crate::world;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -26,6 +27,9 @@ use schema_fleet::Code;
 use schema_ids::MachineId;
 use std::sync::Arc;
 
+/// The longest reason kept: a sentence, not a report.
+const REASON_BYTES_MAX: usize = 400;
+
 /// JSON bodies are names and ids; artefacts are streamed and not held to this.
 const BODY_BYTES_MAX: usize = 64 << 10;
 
@@ -37,6 +41,10 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route(
             &format!("{}{{name}}{}", people::MACHINES, people::POWER),
             post(power_door::post),
+        )
+        .route(
+            &format!("{}{{name}}{}", people::MACHINES, people::FENCED),
+            post(vouch_door::post),
         )
         .route(people::DISCOVERED, get(get_discovered))
         .route(people::PLAN, post(post_plan))
@@ -72,6 +80,17 @@ pub(crate) fn refused(status: StatusCode, code: &str, message: impl Into<String>
             message: message.into(),
         },
     )
+}
+
+/// A person's reason, fit for the log.
+pub(crate) fn reason(text: &str) -> Result<&str, Refused> {
+    let text = text.trim();
+    if text.len() <= REASON_BYTES_MAX && !text.chars().any(char::is_control) {
+        return Ok(text);
+    }
+    let message = format!("a reason is one line of at most {REASON_BYTES_MAX} bytes");
+    let code = RefusalCode::BadRequest.code();
+    Err(refused(StatusCode::BAD_REQUEST, code, message))
 }
 
 impl From<StoreError> for Refused {

@@ -5,7 +5,7 @@
 
 use crate::daemon::Daemon;
 use crate::listener::Person;
-use crate::people_door::{Refused, find, no_machine, refused};
+use crate::people_door::{Refused, find, no_machine, reason, refused};
 use crate::world;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -17,8 +17,6 @@ use reconciler_core::tick;
 use reconciler_store::{Intended, Issuance, Issue};
 use std::sync::Arc;
 
-/// The longest reason kept: a sentence, not a report.
-const REASON_BYTES_MAX: usize = 400;
 /// The control loop gives a machine a few orders in a row at most.
 const TRIES_MAX: u32 = 5;
 
@@ -28,15 +26,7 @@ pub(crate) async fn post(
     Path(name): Path<String>,
     Json(request): Json<PowerRequest>,
 ) -> Result<Json<PowerAnswer>, Refused> {
-    let why = request.reason.trim();
-    if why.len() > REASON_BYTES_MAX || why.chars().any(char::is_control) {
-        let message = format!("a reason is one line of at most {REASON_BYTES_MAX} bytes");
-        return Err(refused(
-            StatusCode::BAD_REQUEST,
-            RefusalCode::BadRequest.code(),
-            message,
-        ));
-    }
+    let why = reason(&request.reason)?;
     let who = person.to_string();
     for _ in 0..TRIES_MAX {
         let unknown = || no_machine(&name);

@@ -25,7 +25,7 @@ pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
     /// What: `plan-adopted`, `order-issued`, `grant-taken`, `grant-released`, `approval`, `recovered`,
-    /// `token-minted`, `agent-enrolled`, `agent-revoked`, `bmcs-handed-over`, `authority-changed`.
+    /// `machine-fenced`, `token-minted`, `agent-enrolled`, `agent-revoked`, `bmcs-handed-over`, `authority-changed`.
     pub what: String,
     /// The machine concerned.
     pub machine: Option<MachineId>,

@@ -45,6 +45,8 @@ mod enrolment;
 #[cfg(feature = "queries")]
 mod error;
 #[cfg(feature = "queries")]
+mod fenced;
+#[cfg(feature = "queries")]
 mod identity;
 #[cfg(feature = "queries")]
 mod log;
@@ -85,6 +87,7 @@ pub use crate::{
     derived::DERIVED_TABLES,
     enrolment::{AgentKey, EnrolledAgent, KeyOwner, NewToken, TokenFault},
     error::StoreError,
+    fenced::Fencing,
     identity::Identity,
     log::{LogRecord, LogRecords, Logged},
     orders::{Intended, Issuance, Issue},

@@ -3,7 +3,7 @@
 use crate::column::{count, read, time, unreadable};
 use crate::store::Fault;
 use crate::stored::{FactRow, by_machine, whole};
-use crate::{Store, StoreError, discovered, identity};
+use crate::{Store, StoreError, discovered, fenced, identity};
 use rack_api::fact::FactBody;
 use reconciler_core::facts::{MachineFacts, StoredFact};
 use reconciler_core::observed::{Binding, BindingState, InstalledBinding, Observed, ObservedMachine};
@@ -52,6 +52,7 @@ impl Store {
 /// those that `next` sees.
 async fn machines(connection: &mut PgConnection) -> Result<BTreeMap<MachineId, ObservedMachine>, Fault> {
     let mut facts = standing_facts(connection).await?;
+    let mut gone = fenced::gone(connection).await?;
     let rows = query!(
         r#"SELECT id, name, generation, (
                SELECT max(write_start.generation) FROM write_start
@@ -75,6 +76,7 @@ async fn machines(connection: &mut PgConnection) -> Result<BTreeMap<MachineId, O
                     .written_in
                     .map(|number| count("write_start", "generation", number).map(Generation))
                     .transpose()?,
+                gone_in: gone.remove(&id),
                 erased: folded.erased,
                 installed: folded.installed.map(|seen| InstalledBinding {
                     binding: seen.value.binding,

@@ -5,6 +5,7 @@
 
 use crate::append::agents;
 use crate::column::{generation, read};
+use crate::fenced::fenced;
 use crate::orders::issued;
 use crate::start::StartRow;
 use crate::store::Fault;
@@ -51,19 +52,21 @@ impl Store {
             let mut facts = facts(&mut snapshot, &asked).await?;
             let mut orders = orders(&mut snapshot, &asked).await?;
             let mut starts = starts(&mut snapshot, &asked).await?;
+            let mut fenced = fenced(&mut snapshot, &asked.machines, &asked.generations).await?;
             let agents = agents(&mut snapshot).await?;
             snapshot.commit().await?;
             Ok(machines
                 .iter()
                 .map(|(id, scope)| {
                     let serving = agents.iter().filter(|(name, _)| scope.agents.contains(*name));
-                    let folded = MachineFacts::fold(
+                    let mut folded = MachineFacts::fold(
                         scope.generation,
                         orders.remove(id).unwrap_or_default(),
                         starts.remove(id).unwrap_or_default(),
                         &facts.remove(id).unwrap_or_default(),
                         serving.map(|(name, seen)| (name.clone(), seen.clone())).collect(),
                     );
+                    folded.fenced = fenced.remove(id);
                     (*id, folded)
                 })
                 .collect())

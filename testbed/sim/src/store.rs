@@ -173,6 +173,7 @@ impl Store {
                 ever_written: written.contains_key(id),
                 installed,
                 written_in: written.get(id).copied(),
+                gone_in: known.gone().map(|_| machine.wanted.generation),
                 erased: known.erased.clone(),
             };
             (*id, machine)

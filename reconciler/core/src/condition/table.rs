@@ -126,7 +126,7 @@ conditions! {
     }
     PowerByHand POWER_BY_HAND {
         meaning: "The machine has no BMC, so that a person has to switch it.",
-        person: "Do what the evidence says: switch the machine off, or on.",
+        person: "Do what the evidence says: switch the machine off, or on. That it is off nobody sees: where a slot waits for it, say so with `muster machine fenced MACHINE --reason …`.",
         by_itself: "Goes on as soon as the machine is seen to boot.",
         limit: Limit::None,
         under_way: true,
@@ -196,7 +196,7 @@ conditions! {
     }
     EraseFailed ERASE_FAILED {
         meaning: "A disk could not be erased, or held data where it had been erased. Its machine is not Ready, and its binding keeps its slot, its disks and its addresses.",
-        person: "Read the evidence: it names the disk. Replace it, then say `disks = \"retain\"` in the `removed` entry, which ends the binding with whatever its disks hold.",
+        person: "Read the evidence: it names the disk. Take it out or leave it, and name it in `keep` of the entry that removes it: the others are erased, and it is not asked for any more.",
         by_itself: "Tried again up to three times.",
         limit: Limit::None,
         under_way: false,
@@ -217,14 +217,14 @@ conditions! {
     }
     UnexpectedContents UNEXPECTED_CONTENTS {
         meaning: "A disk that was to be erased holds something that nobody agreed to erase, or part of an array or a volume group that is also on a disk which is not to be erased. Nothing was written.",
-        person: "Look at what is there. If it may go, add the `consent` line that the evidence names to the machine in git; otherwise choose other disks, or, where a `removed` entry asks for it, say `disks = \"retain\"` there. Deleting a partition table does not make a disk blank, `blkdiscard` does. Take an array or a group apart, or have its other disks in the layout too; a group that only has the name of one in the layout can be renamed.",
+        person: "Look at what is there. If it may go, add the `consent` line that the evidence names to the machine in git; otherwise choose other disks, or, where an entry removes it, name the disk in `keep` there. Deleting a partition table does not make a disk blank, `blkdiscard` does. Take an array or a group apart, or have its other disks in the layout too; a group that only has the name of one in the layout can be renamed.",
         by_itself: "The machine is inspected again, once, and planned with what is found.",
         limit: Limit::None,
         under_way: false,
     }
     DiskMissing DISK_MISSING {
         meaning: "A disk that the plan names is not in the machine, or is not what it was.",
-        person: "Put it back and raise the machine's `inspect` in git, or change the layout.",
+        person: "Put it back and raise the machine's `inspect` in git, or change the layout; where an entry removes it and the disk is lost, name it in `keep` there.",
         by_itself: "The machine is inspected again, once, and planned with what is found.",
         limit: Limit::None,
         under_way: false,

@@ -17,11 +17,8 @@ use schema_ids::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// An operating system may take some minutes to shut down; databases do.
-const SOFT_OFF_DEADLINE: Duration = Duration::from_secs(600);
-
 /// How long an agent may take to say that it gave up; then the order is history.
-const WORD_MAX: Duration = Duration::from_secs(60);
+pub(super) const WORD_MAX: Duration = Duration::from_secs(60);
 
 /// A job that said something within this is not cut: far longer than any step is silent.
 const JOB_SILENT_MAX: Duration = Duration::from_secs(3600);
@@ -172,7 +169,7 @@ fn make(case: &Case<'_>, wanted: PowerWanted, word: &str, by_hand: ByHand) -> Or
     let colon = if why.is_empty() { "" } else { ": " };
     let cause = format!("power {word}, ordered by {who}{colon}{why}");
     let deadline = match wanted {
-        PowerWanted::SoftOff => SOFT_OFF_DEADLINE,
+        PowerWanted::SoftOff => orders::SOFT_OFF_DEADLINE,
         PowerWanted::On | PowerWanted::Off => orders::POWER_DEADLINE,
     };
     case.order(Action::Power(wanted), deadline, cause, Some(by_hand))

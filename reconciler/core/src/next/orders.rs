@@ -3,12 +3,15 @@
 use super::{Case, Decision, Need, Proposal};
 use crate::condition::{Condition, Wait};
 use crate::facts::OrderSeen;
-use rack_api::order::{Action, ByHand, Lane, Order};
+use rack_api::order::{Action, ByHand, Lane, Order, PowerWanted};
 use schema_ids::Timestamp;
 use std::time::Duration;
 
 /// A power order is given up by the agent after this: three tries of a slow BMC.
 pub(super) const POWER_DEADLINE: Duration = Duration::from_secs(180);
+
+/// An operating system may take some minutes to shut down; databases do.
+pub(super) const SOFT_OFF_DEADLINE: Duration = Duration::from_secs(600);
 
 /// A boot order stands until it is replaced; after a day its job is nobody's wish any more.
 const BOOT_DEADLINE: Duration = Duration::from_secs(24 * 3600);
@@ -47,7 +50,8 @@ impl<'a> Case<'a> {
     /// Proposes the next order.
     pub(super) fn propose(&self, action: Action, cause: impl Into<String>, need: Option<Need>) -> Decision {
         let deadline = match action {
-            Action::Power(_) => POWER_DEADLINE,
+            Action::Power(PowerWanted::SoftOff) => SOFT_OFF_DEADLINE,
+            Action::Power(PowerWanted::On | PowerWanted::Off) => POWER_DEADLINE,
             Action::Boot(_) => BOOT_DEADLINE,
         };
         let order = self.order(action, deadline, cause.into(), None);

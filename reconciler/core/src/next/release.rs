@@ -1,14 +1,19 @@
-//! Released: off, then every disk of the binding erased, each on record. Retired: off, and left alone.
+//! Released: off, then every disk of the binding erased, each on record; off alone where none is to be erased.
+//! Retired: off, and left alone.
 //!
-//! A release never ends here: the plan ends the binding when it reads the records. What fails keeps the
+//! A release never ends here: the plan ends the binding when it reads the records, or that the machine is off. What fails keeps the
 //! binding leaving, so that no slot, address or disk passes on, and the machine is not Ready.
 
+use super::by_hand::WORD_MAX;
 use super::commission::INSPECT_LIMIT;
 use super::job::{AfterFailure, Wanted};
+use super::orders::SOFT_OFF_DEADLINE;
 use super::{Case, Decision, Need};
 use crate::condition::{Condition, Wait};
 use crate::facts::OrderSeen;
+use rack_api::fact::PowerSeen;
 use rack_api::job::{Erase, JobKind};
+use rack_api::order::PowerWanted;
 use std::time::Duration;
 
 /// A few mebibytes are written, and a discard tells of itself between its parts: what says nothing for ten
@@ -16,8 +21,11 @@ use std::time::Duration;
 const ERASE_LIMIT: Duration = Duration::from_secs(600);
 
 pub(super) fn released(case: &Case<'_>, erase: &Erase) -> Decision {
-    if case.facts.erased_for(erase, case.machine.leaving_since).is_some() {
+    if case.facts.released(erase, case.machine.leaving_since).is_some() {
         return Decision::Settled;
+    }
+    if erase.disks.is_empty() {
+        return let_go(case);
     }
     // A machine whose disks are not what may be erased is not even switched off.
     if case.machine.blocked.is_some() {
@@ -55,6 +63,60 @@ fn run(case: &Case<'_>, erase: &Erase) -> Result<(), Decision> {
     Err(Decision::Wait(
         Wait::new(Condition::Erasing, done, evidence).limit(ERASE_LIMIT),
     ))
+}
+
+/// Off, and nothing else: until it was seen off, two machines might have one name and one address. A system that runs
+/// is asked to shut down first, since what its disks hold is to be kept.
+fn let_go(case: &Case<'_>) -> Decision {
+    const CAUSE: &str = "released with its disks as they are: off";
+    let fenced = format!("`muster machine fenced {} --reason …`", case.machine.name);
+    if !case.has_bmc() {
+        let evidence = format!("switch it off, then say so: {fenced}");
+        let wait = Wait::new(Condition::PowerByHand, case.around.planned, evidence);
+        return Decision::Wait(wait);
+    }
+    let need = need(case);
+    let off = match case.newest_power_order() {
+        None if may_run(case) => Err(case.switch(PowerWanted::SoftOff, CAUSE, &need)),
+        Some(asked) if asked.power() == Some(PowerWanted::SoftOff) && asked.done.is_none() => {
+            Err(asked_to_shut_down(case, asked, &need).unwrap_or_else(Decision::Wait))
+        }
+        _ => case.off_after(0, CAUSE, &need),
+    };
+    let waits = match off {
+        Ok(seen) => Decision::Wait(Wait::new(
+            Condition::Powering,
+            seen,
+            "it is off; the end of the order is awaited",
+        )),
+        Err(decision) => decision,
+    };
+    match waits {
+        Decision::Wait(wait) if wait.condition != Condition::Powering => {
+            let evidence = format!("{}; if it is off for good, say so: {fenced}", wait.evidence);
+            Decision::Wait(Wait { evidence, ..wait })
+        }
+        other => other,
+    }
+}
+
+/// Whether the installed system is the last that was heard, on a machine that is not off.
+fn may_run(case: &Case<'_>) -> bool {
+    let jobs = [&case.facts.earlier_job, &case.facts.job];
+    let in_job = jobs.into_iter().flatten().map(|job| job.last).max();
+    let home = case.facts.phoned_home.as_ref().map(|seen| seen.since);
+    home > in_job && case.power_seen() != PowerSeen::Off
+}
+
+/// Waits for a system that shuts down; one that does not is switched off.
+fn asked_to_shut_down(case: &Case<'_>, asked: &OrderSeen, need: &Need) -> Result<Decision, Wait> {
+    const CAUSE: &str = "released, and it did not shut down: off";
+    let at = asked.issued.at;
+    let limit = SOFT_OFF_DEADLINE + WORD_MAX;
+    if asked.failed.is_some() || case.power_clock()?.elapsed(at) > limit {
+        return Ok(case.switch(PowerWanted::Off, CAUSE, need));
+    }
+    Err(Wait::new(Condition::Powering, at, "its system was asked to shut down").limit(limit))
 }
 
 /// A place to boot. No deployment's budget: nobody counts on what git has removed.

@@ -165,7 +165,7 @@ impl Phase {
         match self {
             Self::Releasing => PhaseRow {
                 name: "Releasing",
-                meaning: "Leaving its slot, which it keeps with disks and addresses until they are erased: switched off, then booted for that.",
+                meaning: "Leaving its slot, which it keeps with disks and addresses until they are erased: switched off, then booted for that. With `disks = \"retain\"`: until it was seen off, or a person vouches for that.",
                 waits: &[
                     Condition::Budget,
                     Condition::Held,
@@ -178,7 +178,7 @@ impl Phase {
                     Condition::RackSilent,
                 ],
                 failure: "tried again, ever less often; disks that hold what nobody agreed to erase: left alone as UNEXPECTED_CONTENTS",
-                abort: "the `removed` entry taken out of git: at once before the first write; or `disks = \"retain\"` in it, which ends the binding",
+                abort: "the `removed` entry taken out of git: at once before the first write; or `disks = \"retain\"` in it, which erases nothing",
                 later: false,
             },
             Self::Erasing => PhaseRow {
@@ -195,7 +195,7 @@ impl Phase {
                     Condition::RackSilent,
                 ],
                 failure: "tried again up to three times, then Failed as ERASE_FAILED: not Ready, still bound",
-                abort: "`disks = \"retain\"` in the `removed` entry: the binding ends, the job under way ends first",
+                abort: "`disks = \"retain\"` in the `removed` entry, or `keep` for single disks: it is switched off, what is erased by then is gone",
                 later: false,
             },
             _ => PhaseRow {

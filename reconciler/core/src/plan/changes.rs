@@ -81,6 +81,14 @@ pub(super) fn changes(
     changes
 }
 
+/// What became of the disks of a release that is over.
+fn fate(erase: &Erase) -> &'static str {
+    match erase.disks.is_empty() {
+        true => "its disks keep their contents",
+        false => "its disks are erased",
+    }
+}
+
 struct Compared<'a> {
     id: MachineId,
     machine: &'a MachinePlan,
@@ -135,8 +143,8 @@ impl Compared<'_> {
             Intent::Observe { why } => Some(self.change(ChangeAction::Orphan, why.clone())),
             Intent::Released(erase) => Some(self.released(erase)),
             Intent::Retired => Some(self.retired()),
-            Intent::Ready { .. } if self.was_released() => {
-                let why = "released, and its disks are erased: idle".to_owned();
+            Intent::Ready { .. } if let Some(erase) = self.was_released() => {
+                let why = format!("released, and {}: idle", fate(erase));
                 Some(self.change(ChangeAction::Update, why))
             }
             Intent::Ready { .. } => {
@@ -166,10 +174,13 @@ impl Compared<'_> {
         }
     }
 
-    fn was_released(&self) -> bool {
-        let before = self.before.map(|before| &before.wanted.intent);
+    /// The release that is over with this plan.
+    fn was_released(&self) -> Option<&Erase> {
         let ends = |binding| self.new.ended.contains(binding) && !self.ending.contains_key(binding);
-        matches!(before, Some(Intent::Released(erase)) if ends(&erase.binding))
+        match self.before.map(|before| &before.wanted.intent) {
+            Some(Intent::Released(erase)) => Some(&**erase).filter(|erase| ends(&erase.binding)),
+            _ => None,
+        }
     }
 
     fn released(&self, erase: &Erase) -> Change {
@@ -178,12 +189,11 @@ impl Compared<'_> {
             true => "then it is Ready",
             false => "then it is Retired",
         };
-        let why = match newly {
-            true => format!("it is removed: erased ({}), {then}", erase.method.name()),
-            false => format!(
-                "what its disks hold is now known: erased ({}), {then}",
-                erase.method.name()
-            ),
+        let method = erase.method.name();
+        let why = match (newly, erase.disks.is_empty()) {
+            (true, false) => format!("it is removed: erased ({method}), {then}"),
+            (false, false) => format!("what is to be erased is another: erased ({method}), {then}"),
+            (_, true) => format!("it is removed: switched off, its disks keep their contents, {then}"),
         };
         let erases: Vec<_> = erased_by_release(erase).collect();
         let mut keeps = disks(self.observed, self.id);
@@ -200,8 +210,8 @@ impl Compared<'_> {
     }
 
     fn retired(&self) -> Change {
-        if self.was_released() {
-            let why = "its disks are erased: retired, switched off and left alone".to_owned();
+        if let Some(erase) = self.was_released() {
+            let why = format!("{}: retired, switched off and left alone", fate(erase));
             return self.change(ChangeAction::Update, why);
         }
         let why = "it is removed: retired, switched off and left alone; its disks keep their contents";

@@ -145,7 +145,7 @@ impl<'a> Filling<'a, '_> {
             };
             plain(Intent::Observe { why: why.clone() }, Some(blocked))
         } else if let Some(decided) =
-            leaving.and_then(|binding| release::decide(&self.context, id, &machine.name, *binding))
+            leaving.and_then(|binding| release::decide(&self.context, id, &machine.name, *binding, false))
         {
             decided
         } else if let Some(slot) = slot {
@@ -339,7 +339,7 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
         let removed = fleet.removed_machines.contains_key(name);
         let leaving = slots.leaving.get(id).copied();
         let binding = slots.bound.get(id).copied().or(leaving);
-        let decided = leaving.and_then(|binding| release::decide(context, *id, &before.name, binding));
+        let decided = leaving.and_then(|binding| release::decide(context, *id, name, binding, removed));
         let retired = removed && binding.is_none();
         if !removed && before.wanted.intent == Intent::Retired {
             return None;
@@ -385,6 +385,7 @@ fn wipe_set(machines: &BTreeMap<MachineId, MachinePlan>, observed: &Observed) ->
     for (id, machine) in machines {
         let deploy = match &machine.wanted.intent {
             Intent::Deployed(deploy) => deploy,
+            Intent::Released(erase) if erase.disks.is_empty() => continue,
             Intent::Released(erase) => {
                 entries.insert(*id, release::erased(erase).collect());
                 continue;

@@ -4,9 +4,11 @@ use crate::intent::Intent;
 use crate::observed::{DiskContents, Observed};
 use crate::plan::Plan;
 use crate::plan::layout::size_text;
+use crate::plan::written::{Written, is_left_by};
 use rack_api::inventory::Disk;
 use schema_fleet::Machine;
 use schema_ids::{BindingId, ContentId, DiskId, MachineId};
+use std::collections::BTreeMap;
 
 /// Whose disk, for which binding.
 #[derive(Clone, Copy)]
@@ -17,6 +19,8 @@ pub(super) struct Question<'a> {
     /// What git says of it, if it does.
     pub(super) machine: Option<&'a Machine>,
     pub(super) binding: BindingId,
+    /// What the binding has written, under any of its layouts.
+    pub(super) written: &'a BTreeMap<DiskId, Written>,
 }
 
 impl Question<'_> {
@@ -41,7 +45,8 @@ impl Question<'_> {
             ContentId::Marker {
                 binding, installed, ..
             } if self.ours(*binding) => {
-                if !*installed || self.installed(id, &content) {
+                let left = is_left_by(&content, self.binding, self.written.get(id));
+                if !*installed || left || self.installed(id, &content) {
                     return Ok(content);
                 }
                 Err(format!(
@@ -81,7 +86,10 @@ impl Question<'_> {
             (newer && installed.disks.contains(id)).then_some(installed)
         });
         let Some(installed) = installed else {
-            return disk.content.clone();
+            let inspected = seen.and_then(|seen| seen.inspected);
+            let written = self.written.get(id);
+            let left = written.and_then(|written| written.left_unseen(self.binding, inspected));
+            return left.unwrap_or(&disk.content).clone();
         };
         let planned = self
             .parent

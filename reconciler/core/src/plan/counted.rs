@@ -13,7 +13,7 @@ use crate::plan::deployment::decide;
 use crate::plan::required::{unmet_in_git, unmet_in_inventory, zone};
 use crate::plan::slots::Slot;
 use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan};
-use schema_fleet::{Deployment, DiskFate, Fleet};
+use schema_fleet::{Deployment, Fleet, Release};
 use schema_ids::{BindingId, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,11 +47,10 @@ pub(super) fn seated(
     order.into_iter().take(count).map(|(.., id)| id).collect()
 }
 
-/// What becomes of this machine's disks, if a person took its slot back.
-pub(super) fn released(deployment: &Deployment, machine: &Name) -> Option<DiskFate> {
-    let release = deployment.release.as_ref()?;
-    let named = release.machines.iter().any(|named| named.name == *machine);
-    named.then_some(release.disks.value)
+/// The entry by which a person took this machine's slot back.
+pub(super) fn released<'a>(deployment: &'a Deployment, machine: &Name) -> Option<&'a Release> {
+    let named = |release: &&Release| release.machines.iter().any(|named| named.name == *machine);
+    deployment.release.as_ref().filter(named)
 }
 
 /// A deployment that lacks machines.

@@ -9,6 +9,7 @@ use crate::observed::{DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::contents::Question;
 use crate::plan::slots::Slot;
+use crate::plan::written::written;
 use crate::plan::{Blocked, MachinePlan, Plan, digest, layout, network};
 use rack_api::inventory::{FirmwareKind, Inventory};
 use rack_api::job::{Deploy, DiskPlan, ImageFormat, ImageRef};
@@ -64,6 +65,7 @@ pub(super) fn decide<'a>(
         id,
         machine: Some(machine),
         binding: slot.binding,
+        written: &written(context, id, slot.binding),
     };
     let candidate = match resolve(context, &question, plan, slot, inventory, before, addresses) {
         Ok(candidate) => candidate,

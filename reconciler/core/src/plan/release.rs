@@ -1,8 +1,9 @@
 //! What a `removed` entry sets going: which bindings leave, what is erased for them, when they end.
 //!
 //! A binding whose disks shall be erased leaves first and keeps its slot, disks and addresses until every
-//! disk is on record as erased. Only disks that the binding wrote are ever in it. `disks = "retain"` ends a
-//! binding at once, also one that is leaving: that is the way out where a disk is broken.
+//! disk is on record as erased. Only disks that the binding wrote are ever in it. `disks = "retain"` is a release of no
+//! disks, also of a binding that is leaving: it is over when the machine was seen off, or a person vouches for that, so
+//! that nobody meets two machines of one name and address. `keep` leaves single disks out: broken or lost ones.
 
 use crate::condition::Condition;
 use crate::facts::erased_for;
@@ -12,10 +13,10 @@ use crate::plan::contents::Question;
 use crate::plan::counted;
 use crate::plan::deployment::{Context, Decided, last_deploy, unshown};
 use crate::plan::moved::Names;
-use crate::plan::written::{Written, is_left_by, marked, written};
+use crate::plan::written::{Written, marked, written};
 use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan, digest};
 use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod};
-use schema_fleet::{DiskFate, Fleet};
+use schema_fleet::{DiskFate, Fleet, Spanned};
 use schema_ids::{BindingId, ContentId, Digest, DiskId, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,12 +25,42 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Turn {
     /// Nothing new: it is active.
     Stays,
-    /// It ends with this plan; its disks keep what they hold.
+    /// It ends with this plan: nothing was ever written for it.
     Ends,
-    /// It leaves: its disks are being erased, or shall be.
+    /// It leaves: its disks are being erased or its machine switched off, or shall be.
     Leaves,
-    /// It ends with this plan: its disks are erased.
+    /// It ends with this plan: its disks are erased, or its machine is gone and they keep what they hold.
     IsOver,
+}
+
+/// What git says of the disks of a binding that goes.
+#[derive(Clone, Copy)]
+struct Fate<'a> {
+    disks: DiskFate,
+    keep: &'a [Spanned<DiskId>],
+}
+
+impl<'a> Fate<'a> {
+    /// The word on a machine counts before that on its deployment; `removed`: git says that the machine is gone.
+    fn of(fleet: &'a Fleet, binding: &Binding, name: Option<&Name>, removed: bool) -> Option<Self> {
+        let removed = name.filter(|_| removed);
+        let of_machine = removed.and_then(|name| fleet.removed_machines.get(name));
+        let of_deployment = fleet.removed_deployments.get(&binding.deployment);
+        let counted = fleet.deployments.get(&binding.deployment).zip(name);
+        let given_back = counted.and_then(|(deployment, name)| counted::released(deployment, name));
+        of_machine
+            .map(|gone| (&gone.disks, &gone.keep))
+            .or(of_deployment.map(|gone| (&gone.disks, &gone.keep)))
+            .or(given_back.map(|gone| (&gone.disks, &gone.keep)))
+            .map(|(disks, keep)| Self {
+                disks: disks.value,
+                keep,
+            })
+    }
+
+    fn keeps(&self, disk: &DiskId) -> bool {
+        self.disks == DiskFate::Retain || self.keep.iter().any(|kept| kept.value == *disk)
+    }
 }
 
 /// What bindings are turned by.
@@ -45,15 +76,15 @@ pub(super) struct Ground<'a> {
 impl Ground<'_> {
     /// What becomes of this binding of the parent plan.
     pub(super) fn turn(&self, id: &BindingId, binding: &Binding, git: InGit) -> Turn {
-        match (binding.state, self.fate(binding, git.removed)) {
-            (_, Some(DiskFate::Retain)) => Turn::Ends,
-            (BindingState::Active, Some(DiskFate::Quick)) if self.is_unwritten(id, binding) => Turn::Ends,
-            (BindingState::Active, Some(DiskFate::Quick)) => Turn::Leaves,
+        let fate = self.fate(binding, git.removed);
+        match (binding.state, fate) {
+            (BindingState::Active, Some(_)) if self.is_unwritten(id, binding) => Turn::Ends,
+            (BindingState::Active, Some(_)) => Turn::Leaves,
             (BindingState::Active, None) => Turn::Stays,
-            (BindingState::Leaving, _) if self.is_over(id, &binding.machine) => Turn::IsOver,
             // Taken back in time: nothing was written yet.
             (BindingState::Leaving, None) if git.named && !self.is_begun(id, &binding.machine) => Turn::Stays,
-            (BindingState::Leaving, None | Some(DiskFate::Quick)) => Turn::Leaves,
+            (BindingState::Leaving, _) if self.is_over(id, &binding.machine, fate) => Turn::IsOver,
+            (BindingState::Leaving, _) => Turn::Leaves,
         }
     }
 
@@ -68,18 +99,9 @@ impl Ground<'_> {
         })
     }
 
-    /// The word on a machine counts before that on its deployment.
-    fn fate(&self, binding: &Binding, removed: bool) -> Option<DiskFate> {
+    fn fate(&self, binding: &Binding, removed: bool) -> Option<Fate<'_>> {
         let name = self.names.get(&binding.machine);
-        let removed = name.filter(|_| removed);
-        let of_machine = removed.and_then(|name| self.fleet.removed_machines.get(name));
-        let of_deployment = self.fleet.removed_deployments.get(&binding.deployment);
-        let counted = self.fleet.deployments.get(&binding.deployment).zip(name);
-        let given_back = counted.and_then(|(deployment, name)| counted::released(deployment, name));
-        of_machine
-            .map(|gone| gone.disks.value)
-            .or(of_deployment.map(|gone| gone.disks.value))
-            .or(given_back)
+        Fate::of(self.fleet, binding, name, removed)
     }
 
     fn erase(&self, id: &BindingId, machine: &MachineId) -> Option<(&MachinePlan, &Erase)> {
@@ -87,13 +109,19 @@ impl Ground<'_> {
         standing(machine, *id).map(|erase| (machine, erase))
     }
 
-    fn is_over(&self, id: &BindingId, machine: &MachineId) -> bool {
+    /// Whether what the release has done so far is all that git still wants of it.
+    fn is_over(&self, id: &BindingId, machine: &MachineId, fate: Option<Fate<'_>>) -> bool {
         let seen = self.observed.machines.get(machine);
-        self.erase(id, machine)
-            .zip(seen)
-            .is_some_and(|((machine, erase), seen)| {
-                erased_for(erase, machine.leaving_since, &seen.erased).is_some()
-            })
+        let Some(((machine, erase), seen)) = self.erase(id, machine).zip(seen) else {
+            return false;
+        };
+        let mut left = erase.clone();
+        left.disks
+            .retain(|disk| fate.is_none_or(|fate| !fate.keeps(&disk.disk)));
+        match left.disks.is_empty() {
+            true => seen.gone_in >= Some(machine.wanted.generation),
+            false => erased_for(&left, machine.leaving_since, &seen.erased).is_some(),
+        }
     }
 
     /// Whether erasing may have begun: since the binding leaves, a disk of it is on record, or a go. Where nobody
@@ -122,14 +150,23 @@ pub(super) struct InGit {
 }
 
 /// Decides what a machine whose binding leaves shall be: erased, disk by disk of what it was last told to
-/// run. `None` if that is not known any more.
+/// run. `None` if that is not known any more. `name` is what git calls it, `removed` whether as a machine that is gone.
 pub(super) fn decide(
     context: &Context<'_>,
     id: MachineId,
     name: &Name,
     binding: BindingId,
+    removed: bool,
 ) -> Option<Decided> {
     let before = context.parent.machines.get(&id)?;
+    let standing = standing(before, binding);
+    let bound = context.parent.bindings.get(&binding)?;
+    let fate = Fate::of(context.fleet, bound, Some(name), removed);
+    // What a person has said once stands, until git says something else.
+    let retained = standing.is_some_and(|erase| erase.disks.is_empty());
+    if fate.map_or(retained, |fate| fate.disks == DiskFate::Retain) {
+        return Some(released(of_disks(context, binding, Vec::new()), None));
+    }
     let deploy = last_deploy(before).filter(|deploy| deploy.binding == binding)?;
     let question = Question {
         observed: context.observed,
@@ -137,19 +174,25 @@ pub(super) fn decide(
         id,
         machine: context.fleet.machines.get(name),
         binding,
+        written: &written(context, id, binding),
     };
-    let standing = standing(before, binding);
-    let (candidate, blocked) = resolve(context, &question, deploy, standing);
+    let mut disks = walked(&question, deploy, standing);
+    disks.retain(|known| !fate.is_some_and(|fate| fate.keeps(&known.disk)));
+    let (candidate, blocked) = resolve(context, &question, disks, standing);
     let erase = standing
         .filter(|standing| same_wish(standing, &candidate))
         .unwrap_or(&candidate);
     let blocked = blocked.or_else(|| unshown(context, &question, erased(erase)));
-    Some(Decided {
-        intent: Intent::Released(Box::new(erase.clone())),
+    Some(released(erase.clone(), blocked))
+}
+
+fn released(erase: Erase, blocked: Option<Blocked>) -> Decided {
+    Decided {
+        intent: Intent::Released(Box::new(erase)),
         blocked,
         outdated: BTreeSet::new(),
         hurts: false,
-    })
+    }
 }
 
 /// The release that is under way for this binding.
@@ -176,12 +219,12 @@ pub(super) fn erased(erase: &Erase) -> impl Iterator<Item = DiskContents> {
 fn resolve(
     context: &Context<'_>,
     question: &Question<'_>,
-    deploy: &Deploy,
+    known: Vec<Known>,
     standing: Option<&Erase>,
 ) -> (Erase, Option<Blocked>) {
     let mut blocked = None;
     let mut disks = Vec::new();
-    for known in walked(context, question, deploy, standing) {
+    for known in known {
         let agreed = agree(question, &known).unwrap_or_else(|why| {
             blocked.get_or_insert(why);
             let before = standing.and_then(|erase| erase.disks.iter().find(|disk| disk.disk == known.disk));
@@ -193,15 +236,19 @@ fn resolve(
             disk: known.disk,
         });
     }
+    (of_disks(context, question.binding, disks), blocked)
+}
+
+fn of_disks(context: &Context<'_>, binding: BindingId, disks: Vec<DiskErase>) -> Erase {
     let mut erase = Erase {
-        binding: question.binding,
+        binding,
         incarnation: context.observed.incarnation,
         spec: Digest([0; 32]),
         method: EraseMethod::Quick,
         disks,
     };
     erase.spec = digest::erase_spec(&erase);
-    (erase, blocked)
+    erase
 }
 
 /// A disk that a release erases.
@@ -215,13 +262,8 @@ struct Known {
 
 /// The disks that the binding has written, under any layout; those of the last one where nothing is known
 /// of what it has begun. What a release was told to erase stays in it.
-fn walked(
-    context: &Context<'_>,
-    question: &Question<'_>,
-    deploy: &Deploy,
-    standing: Option<&Erase>,
-) -> Vec<Known> {
-    let written = written(context, question.id, question.binding);
+fn walked(question: &Question<'_>, deploy: &Deploy, standing: Option<&Erase>) -> Vec<Known> {
+    let written = question.written;
     let stands = standing.into_iter().flat_map(|erase| &erase.disks);
     let stands = stands.map(|disk| (&disk.disk, disk.size_bytes, &disk.agreed));
     let planned = deploy.disks.iter();
@@ -254,7 +296,10 @@ fn walked(
 /// What may be erased from a disk of the binding: what it left there, what it was allowed to erase when it
 /// came, what a person consents to.
 fn agree(question: &Question<'_>, known: &Known) -> Result<ContentId, Blocked> {
-    let retain = "or say disks = \"retain\" in the removed entry";
+    let keep = format!(
+        "or leave it out: keep = [\"{}\"] in the entry that removes it",
+        known.disk
+    );
     let seen = question.observed.machines.get(&question.id);
     let inventory = seen.and_then(|seen| seen.inventory.as_ref());
     let mut disks = inventory.into_iter().flat_map(|inventory| &inventory.disks);
@@ -262,25 +307,20 @@ fn agree(question: &Question<'_>, known: &Known) -> Result<ContentId, Blocked> {
         return Err(Blocked {
             condition: Condition::DiskMissing,
             evidence: format!(
-                "{} is not in the machine, so that it cannot be erased; put it back, {retain}",
+                "{} is not in the machine, so that it cannot be erased; put it back, {keep}",
                 known.disk
             ),
         });
     };
     let content = question.content(disk, &known.disk);
     let written = known.written.as_ref();
-    let inspected = seen.and_then(|seen| seen.inspected);
-    let unseen = written.and_then(|written| written.left_unseen(question.binding, inspected));
-    if let Some(left) = unseen.filter(|_| content == disk.content) {
-        return Ok(left.clone());
-    }
     let came_with = written.map_or(&known.agreed, |written| &written.agreed);
-    if is_left_by(&content, question.binding, written) || [&known.agreed, came_with].contains(&&content) {
+    if [&known.agreed, came_with].contains(&&content) {
         return Ok(content);
     }
     question.agree(disk, &known.disk).map_err(|why| Blocked {
         condition: Condition::UnexpectedContents,
-        evidence: format!("{why}, {retain}"),
+        evidence: format!("{why}, {keep}"),
     })
 }
 

@@ -46,6 +46,8 @@ pub(super) fn written(context: &Context<'_>, id: MachineId, binding: BindingId) 
             id,
             machine: None,
             binding,
+            // Asked of what the newest go has let go: only what was seen or installed tells of that.
+            written: &BTreeMap::new(),
         },
         before,
         seen,

@@ -18,7 +18,7 @@ use rack_api::job::JobRef;
 use rack_api::order::{Lane, OrderRef};
 use reconciler_core::admit::{Permits, Policy};
 use reconciler_core::condition::Wait;
-use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact, WriteStart};
+use reconciler_core::facts::{AgentSeen, Fenced, IssuedOrder, MachineFacts, StoredFact, WriteStart};
 use reconciler_core::next::Decision;
 use reconciler_core::phase::phase;
 use reconciler_core::tick::{Effect, Tick, World, tick};
@@ -84,6 +84,8 @@ pub(crate) struct Stage {
     starts: Vec<WriteStart>,
     permits: Permits,
     policy: Policy,
+    /// A person's word that it is gone, and for which generation.
+    fenced: Option<(Generation, Fenced)>,
     holds: String,
     /// Why its commit cannot be planned again.
     stopped: Option<Wait>,
@@ -131,6 +133,7 @@ impl Stage {
             starts: Vec::new(),
             permits: Permits::default(),
             policy: Policy::default(),
+            fenced: None,
             holds: case.holds.clone(),
             stopped: None,
             boots: 0,
@@ -158,13 +161,16 @@ impl Stage {
             .iter()
             .filter(|issued| issued.order.generation == generation);
         let agents = BTreeMap::from([(name("rackd-1"), self.agent.clone())]);
-        MachineFacts::fold(
+        let mut facts = MachineFacts::fold(
             generation,
             orders.cloned().collect(),
             self.starts.clone(),
             &self.facts,
             agents,
-        )
+        );
+        let word = self.fenced.as_ref().filter(|(of, _)| *of == generation);
+        facts.fenced = word.map(|(_, fenced)| fenced.clone());
+        facts
     }
 
     fn tell(&mut self, body: FactBody) {
@@ -235,6 +241,7 @@ impl Stage {
 
     fn replan(&mut self) {
         let facts = self.folded();
+        let gone_in = facts.gone().map(|_| self.generation());
         if let Some(seen) = facts.inventory {
             let known = self.planning.observed.machines.get_mut(&self.id).unwrap();
             known.inspected = Some(seen.since);
@@ -245,6 +252,7 @@ impl Stage {
             known.installed = None;
         }
         known.erased = facts.erased;
+        known.gone_in = gone_in;
         self.planning.observed.at = self.now;
         let new = self.planning.plan(&self.case_fleet);
         self.planning.adopt(&self.case_fleet, new);

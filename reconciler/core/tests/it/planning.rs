@@ -41,6 +41,9 @@ struct Step {
     /// Told that they may write, as the adopted plan wants it.
     #[serde(default)]
     begun: Vec<String>,
+    /// Seen off by an order of the adopted plan's intent, or vouched for.
+    #[serde(default)]
+    gone: Vec<String>,
     /// Erased now, all disks as the adopted plan wants it, and looked at.
     #[serde(default)]
     erased: Vec<String>,
@@ -103,6 +106,9 @@ fn run(case: &Case) -> String {
         }
         for name in &step.begun {
             world.begin(id(&world, name));
+        }
+        for name in &step.gone {
+            world.leave(id(&world, name));
         }
         for name in &step.erased {
             world.erase(id(&world, name));

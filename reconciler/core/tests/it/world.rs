@@ -70,6 +70,7 @@ impl World {
                     ever_written: false,
                     installed: None,
                     written_in: None,
+                    gone_in: None,
                     erased: BTreeMap::new(),
                 });
             known.name = machine.name.clone();
@@ -112,6 +113,12 @@ impl World {
         let generation = self.parent.machines[&id].wanted.generation;
         let seen = self.observed.machines.get_mut(&id).unwrap();
         (seen.ever_written, seen.written_in) = (true, Some(generation));
+    }
+
+    /// It was seen off by order, or a person vouches for that.
+    pub(crate) fn leave(&mut self, id: MachineId) {
+        let generation = self.parent.machines[&id].wanted.generation;
+        self.observed.machines.get_mut(&id).unwrap().gone_in = Some(generation);
     }
 
     /// Every disk is on record, and the job's inventory finds it blank.

@@ -8,6 +8,7 @@ mod append;
 mod bed;
 mod cluster;
 mod enrolment;
+mod fenced;
 mod fleet;
 mod fold;
 mod given_up;

@@ -6,6 +6,7 @@ use crate::{
     kinds::{disk_fate::DiskFate, machine::Machine},
     span::Spanned,
 };
+use schema_ids::DiskId;
 
 table! {
     /// Machines that give their slots back. While a machine is named here, it gets no slot of the deployment.
@@ -14,6 +15,8 @@ table! {
         wipe machines: Vec<Ref<Machine>>,
         /// What becomes of their disks.
         wipe disks: Spanned<DiskFate>,
+        /// Disks that are not erased: broken or lost ones. They keep what they hold, wherever they are.
+        wipe keep: Vec<Spanned<DiskId>>,
         /// Why, for the audit.
         live reason: String,
     }

@@ -1,12 +1,15 @@
 //! Tombstones of deployments: gone on purpose. Absence alone destroys nothing.
 
 use crate::{kind::kind, kinds::disk_fate::DiskFate, span::Spanned};
+use schema_ids::DiskId;
 
 kind! {
     /// A deployment that ends; its machines are released.
     "removed.deployment" in removed_deployments: RemovedDeployment {
         /// What becomes of the disks.
         wipe disks: Spanned<DiskFate>,
+        /// Disks that are not erased: broken or lost ones. They keep what they hold, wherever they are.
+        wipe keep: Vec<Spanned<DiskId>>,
         /// Why, for the audit.
         live reason: String,
     }

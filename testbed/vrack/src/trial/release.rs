@@ -4,7 +4,7 @@
 use crate::error::{Result, failed};
 use crate::scripted::Behaviour;
 use crate::trial::bed::Bed;
-use crate::trial::fleet::{Fleet, SECRET, Wanted};
+use crate::trial::fleet::{Fleet, OTHER_SECRET, SECRET, Wanted};
 use crate::trial::traces::Traces;
 use crate::trial::watch::{self, Goal, disproved};
 use schema_ids::ContentId;
@@ -17,6 +17,7 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
         Ok(fleet.with(bed.spec(name)?, Wanted::default()))
     })?;
     whole.write_secret(SECRET, true)?;
+    whole.write_secret(OTHER_SECRET, false)?;
     bed.commit(&whole, "Deploy all")?;
     let deployed: Vec<_> = MACHINES
         .iter()
@@ -59,10 +60,40 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
 
     let kept = without(bed, &[("leaver", "quick"), ("broken", "retain")])?;
     bed.commit(&kept, "Let the broken disk go as it is")?;
-    watch::all(bed, &[("broken", Goal::Settled("ready"))])?;
+    vouch(bed, &kept)?;
     retire(bed)?;
     stayer.left_alone(bed)?;
     watch::nothing_left(bed)
+}
+
+/// Nobody can see the machine off that leaves with its disks as they are, since its BMC has another password by now:
+/// it keeps its slot until a person vouches for it.
+fn vouch(bed: &Bed, fleet: &Fleet<'_>) -> Result<()> {
+    let fenced = |name: &str| {
+        bed.programs
+            .ask(&["machine", "fenced", name, "--reason", "it is on my desk"])
+    };
+    let waits = Goal::TriesAgain("BMC_CREDENTIALS", "muster machine fenced broken");
+    watch::all(bed, &[("broken", waits)])?;
+    let stays = fenced("stayer")?;
+    if stays.status.success() || !stays.errors.contains("NOT_LEAVING") {
+        return disproved(format!(
+            "a word for a machine that stays is heeded:\n{}",
+            stays.errors
+        ));
+    }
+    let leaving = || bed.count("binding WHERE state = 'leaving'");
+    if leaving()? != 1 {
+        return disproved("a machine that nobody saw off has left its slot");
+    }
+    let said = fenced("broken")?;
+    if !said.status.success() {
+        return disproved(format!("a person's word is not taken:\n{}", said.errors));
+    }
+    watch::until(bed, "the slot to be free", |_| Ok(leaving()? == 0))?;
+    println!("broken: left its slot on a person's word");
+    fleet.write_secret(OTHER_SECRET, true)?;
+    watch::all(bed, &[("broken", Goal::Settled("ready"))])
 }
 
 /// The fleet in which these deployments are removed.
@@ -71,8 +102,13 @@ fn without<'a>(bed: &'a Bed, removed: &[(&str, &str)]) -> Result<Fleet<'a>> {
     for name in MACHINES {
         let disks = removed.iter().find(|(of, _)| of == name).map(|(_, disks)| disks);
         let image = Wanted::default().image.filter(|_| disks.is_none());
+        let secret = match disks {
+            Some(&"retain") => OTHER_SECRET,
+            _ => SECRET,
+        };
         let wanted = Wanted {
             image,
+            secret,
             ..Wanted::default()
         };
         fleet = fleet.with(bed.spec(name)?, wanted);

@@ -25,6 +25,7 @@ const RUN: &[Row] = &[
     ("muster image ls", STEPS, "&[\"image\", \"ls\"]"),
     ("muster machine discovered", STEPS, "&[\"machine\", \"discovered\"]"),
     ("muster machine discovered --patch", STEPS, "&[\"machine\", \"discovered\", \"--patch\"]"),
+    ("muster machine fenced", "testbed/vrack/src/trial/release.rs", "&[\"machine\", \"fenced\", name"),
     ("muster plan --head", STEPS, "&[\"plan\", \"--head\", branch]"),
     ("muster apply", "testbed/vrack/src/programs.rs", "\"apply\""),
     ("muster status", STEPS, "&[\"status\"]"),

@@ -81,6 +81,7 @@ impl Stage {
             }
             "erased" => self.erased(rest),
             "home" => self.home(rest),
+            "fenced" => self.fenced(rest),
             "hold" => {
                 self.policy.holds.insert(machine, rest.to_owned());
             }

@@ -121,6 +121,7 @@ fn describe_machines(plan: &Plan, text: &mut String) {
             Intent::Observe { why } => format!("observe ({why})"),
             Intent::Ready { .. } => "ready".to_owned(),
             Intent::Orphaned { .. } => "orphaned".to_owned(),
+            Intent::Released(erase) if erase.disks.is_empty() => "released, keeps its disks".to_owned(),
             Intent::Released(erase) => {
                 let disks: Vec<&str> = erase.disks.iter().map(|disk| disk.disk.as_str()).collect();
                 format!("released, erases {}", disks.join("+"))
