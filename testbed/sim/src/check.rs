@@ -18,7 +18,7 @@ use reconciler_core::next::Decision;
 use reconciler_core::observed::BindingState;
 use reconciler_core::plan::Plan;
 use reconciler_core::tick::Tick;
-use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, MachineId, Name};
+use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -43,7 +43,8 @@ pub enum Invariant {
     InstalledOnce,
     /// A binding whose disks may have been written stays, until they are erased.
     WrittenStays,
-    /// A release erases no disk but its binding's, and its binding ends when all of them are, on record.
+    /// A release erases no disk but its binding's, and its binding ends when all of them are, on record; or where they
+    /// are kept, when its machine was off since it leaves.
     ReleasedErased,
     /// No more machines boot, or are erased, at once than may.
     Limits,
@@ -90,7 +91,9 @@ impl fmt::Display for Invariant {
             Self::AgreedContents => "nothing is written but what the plan agreed to erase",
             Self::InstalledOnce => "a finished installation is not written again",
             Self::WrittenStays => "a binding that may have written stays until its disks are erased",
-            Self::ReleasedErased => "a release erases its binding's disks, all of them and no others",
+            Self::ReleasedErased => {
+                "a release erases its binding's disks, all of them and no others, or is over when its machine was off"
+            }
             Self::Limits => "no more machines boot or are erased at once than may",
             Self::FactsKept => "no fact is forgotten before it is stored",
             Self::HonestStatus => "what is said to run was seen to run",
@@ -112,6 +115,8 @@ pub(crate) struct Checker {
     finished: BTreeSet<(MachineId, Generation)>,
     /// Bindings whose machines were told that they may write.
     told: BTreeSet<BindingId>,
+    /// Since when bindings leave.
+    leaving: BTreeMap<BindingId, Timestamp>,
     /// Disks that releases have erased.
     erased: BTreeSet<(BindingId, DiskId)>,
     /// Facts on agents' disks that the agents have not forgotten.
@@ -165,6 +170,9 @@ impl World<'_> {
                 }
                 continue;
             }
+            if self.keeps_disks(binding.machine) && self.was_off(*id, binding.machine) {
+                continue;
+            }
             for disk in &binding.disks {
                 let erased = self.check.erased.contains(&(*id, disk.clone()));
                 if !erased || !self.store.has_erased(binding.machine, *id, disk) {
@@ -174,6 +182,26 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether its release erases nothing, or people just said that disks are kept.
+    fn keeps_disks(&self, machine: MachineId) -> bool {
+        let planned = self.store.plan.machines.get(&machine);
+        let intent = planned.map(|planned| &planned.wanted.intent);
+        matches!(intent, Some(Intent::Released(erase)) if erase.disks.is_empty()) || self.people.keep_disks()
+    }
+
+    /// Whether the machine of a binding that leaves was off since it does.
+    fn was_off(&self, binding: BindingId, machine: MachineId) -> bool {
+        let planned = self.store.plan.machines.get(&machine);
+        let nic = planned.and_then(|planned| planned.nics.first());
+        let place = nic
+            .and_then(|nic| self.place_of(nic.mac))
+            .map(|place| &self.machines[place]);
+        let since = self.check.leaving.get(&binding);
+        place
+            .zip(since)
+            .is_some_and(|(place, since)| !place.on || place.on_since > *since)
     }
 
     /// After a plan was adopted.
@@ -191,6 +219,11 @@ impl World<'_> {
                 }
             }
         }
+        let leaving = plan.bindings.iter();
+        let leaving = leaving.filter(|(_, binding)| binding.state == BindingState::Leaving);
+        let before = std::mem::take(&mut self.check.leaving);
+        let since = leaving.map(|(id, _)| (*id, before.get(id).copied().unwrap_or(self.now)));
+        self.check.leaving = since.collect();
         for (id, machine) in &plan.machines {
             let place = (*id, machine.wanted.generation);
             if let Intent::Released(erase) = &machine.wanted.intent {

@@ -18,7 +18,7 @@ use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory
 use rack_api::job::{Deploy, Job};
 use rack_api::machine::Verdict;
 use rack_proto::boot::LiveGo;
-use schema_ids::{ContentId, DiskId, Mac, Name, Uuid};
+use schema_ids::{ContentId, DiskId, Mac, Name, Timestamp, Uuid};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub(crate) struct Machine {
     /// What is installed on its disks, whole.
     pub(crate) installed: Option<Box<Deploy>>,
     pub(crate) on: bool,
+    /// When it was last switched on.
+    pub(crate) on_since: Timestamp,
     /// Rises with each switch of the power.
     pub(crate) boot: u64,
     boot_id: Uuid,
@@ -99,6 +101,7 @@ impl Machine {
             disks: [disk('a', 20, first), disk('b', 40, ContentId::Blank)].into(),
             installed: None,
             on: dice.chance(500),
+            on_since: Timestamp::from_unix_ms(0),
             boot: 0,
             boot_id: dice.uuid(),
             server: None,
@@ -181,11 +184,15 @@ impl World<'_> {
     pub(crate) fn switch(&mut self, machine: usize, on: bool) {
         let boot_id = self.dice.uuid();
         let post = self.seconds(20, 60);
+        let now = self.now;
         let place = &mut self.machines[machine];
         if place.on == on {
             return;
         }
         place.on = on;
+        if on {
+            place.on_since = now;
+        }
         place.boot += 1;
         place.boot_id = boot_id;
         (place.server, place.job, place.nonce, place.waits_for, place.runs) = (None, None, None, None, None);

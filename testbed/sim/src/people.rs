@@ -30,10 +30,10 @@ struct Wish {
     image: char,
     reinstall: u64,
     hostname: String,
-    /// Whether the deployment is removed, its disks erased.
-    removed: bool,
-    /// Machines that are removed, their disks erased.
-    retired: Vec<bool>,
+    /// What becomes of the disks of the deployment, if it is removed.
+    removed: Option<&'static str>,
+    /// The same of machines.
+    retired: Vec<Option<&'static str>>,
     /// Disks of which a person agrees to lose the contents.
     consent: Vec<(usize, String, String)>,
     /// Whether machines are counted, as many as are to be deployed, instead of named.
@@ -57,10 +57,10 @@ pub(crate) enum Change {
     Deployed(usize),
     /// Whether git has this machine at all.
     Declared(usize),
-    /// Whether the deployment is removed.
-    Removed,
-    /// Whether this machine is retired.
-    Retired(usize),
+    /// Whether the deployment is removed, and what becomes of the disks.
+    Removed(&'static str),
+    /// The same of this machine.
+    Retired(usize, &'static str),
     /// Someone looked at a disk that waits, and agrees.
     Consent,
     /// Machines are counted, or named again.
@@ -74,8 +74,8 @@ impl People {
         let wish = Wish {
             deployed: (0..machines).map(|_| dice.chance(700)).collect(),
             declared: vec![true; machines],
-            removed: false,
-            retired: vec![false; machines],
+            removed: None,
+            retired: vec![None; machines],
             image: 'a',
             reinstall: 0,
             hostname: "web-{slot}".to_owned(),
@@ -115,18 +115,23 @@ impl World<'_> {
 
     fn draw_change(&mut self) -> Change {
         let machine = self.dice.between(0, self.machines.len() as u64) as usize;
+        let fate = self.fate();
         match self.dice.between(0, 17) {
             0..4 => Change::Image,
             4..6 => Change::Reinstall,
             6 => Change::Hostname,
             7..9 => Change::Deployed(machine),
             9 => Change::Declared(machine),
-            10 => Change::Removed,
-            11..13 => Change::Retired(machine),
+            10 => Change::Removed(fate),
+            11..13 => Change::Retired(machine, fate),
             13 => Change::Counted,
             14 => Change::Moved,
             _ => Change::Consent,
         }
+    }
+
+    fn fate(&mut self) -> &'static str {
+        FATES[usize::from(self.dice.chance(500))]
     }
 
     pub(crate) fn commit_later(&mut self, after: Duration, change: Change) {
@@ -144,11 +149,11 @@ impl World<'_> {
         let change = match self.dice.between(0, 4) {
             0 | 1 => Change::Image,
             2 => Change::Reinstall,
-            _ => Change::Removed,
+            _ => Change::Removed(self.fate()),
         };
         let soon = Duration::from_millis(self.dice.between(1, 60));
         self.commit_later(soon, change);
-        if matches!(change, Change::Removed) {
+        if matches!(change, Change::Removed(_)) {
             let back = soon + self.seconds(60, 1800);
             self.commit_later(back, change);
         }
@@ -177,9 +182,9 @@ impl World<'_> {
             Change::Declared(at) => wish.declared[at] = !wish.declared[at],
             Change::Counted => wish.counted = !wish.counted,
             Change::Moved => wish.names.push(format!("web-{}", wish.names.len())),
-            Change::Removed => wish.removed = !wish.removed,
-            Change::Retired(at) => {
-                wish.retired[at] = !wish.retired[at];
+            Change::Removed(fate) => wish.removed = toggled(wish.removed, fate),
+            Change::Retired(at, fate) => {
+                wish.retired[at] = toggled(wish.retired[at], fate);
                 // What comes back is in git, or it would be forgotten.
                 wish.declared[at] = true;
             }
@@ -195,6 +200,22 @@ impl World<'_> {
                 wish.consent.extend(data.take(1));
             }
         }
+    }
+}
+
+/// What becomes of disks.
+const FATES: [&str; 2] = ["quick", "retain"];
+
+/// Removed with this fate; taken back, if it was; or removed with another.
+fn toggled(standing: Option<&'static str>, fate: &'static str) -> Option<&'static str> {
+    Some(fate).filter(|fate| standing != Some(fate))
+}
+
+impl People {
+    /// Whether something is removed whose disks keep what they hold.
+    pub(crate) fn keep_disks(&self) -> bool {
+        let gone = self.wish.retired.iter().chain([&self.wish.removed]);
+        gone.flatten().any(|fate| *fate == "retain")
     }
 }
 
@@ -217,18 +238,14 @@ fn text(wish: &Wish, machines: &[Machine]) -> String {
     let mut text = String::from(
         "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-destroyed = 1000\n",
     );
-    for machine in machines.iter().filter(|machine| wish.retired[machine.number]) {
-        let number = machine.number;
-        writeln!(
-            text,
-            "[removed.machine.m{number}]\ndisks = \"quick\"\nreason = \"scrapped\""
-        )
-        .expect("writing into a String never fails");
+    let machines_gone = wish.retired.iter().enumerate();
+    let machines_gone = machines_gone.filter_map(|(at, fate)| Some((format!("machine.m{at}"), (*fate)?)));
+    let deployment_gone = wish.removed.map(|fate| ("deployment.web".to_owned(), fate));
+    for (gone, fate) in machines_gone.chain(deployment_gone) {
+        writeln!(text, "[removed.{gone}]\ndisks = \"{fate}\"\nreason = \"over\"")
+            .expect("writing into a String never fails");
     }
-    if wish.removed {
-        text.push_str("[removed.deployment.web]\ndisks = \"quick\"\nreason = \"over\"\n");
-    }
-    let is_there = |at: usize| wish.declared[at] && !wish.retired[at];
+    let is_there = |at: usize| wish.declared[at] && wish.retired[at].is_none();
     for machine in machines.iter().filter(|machine| is_there(machine.number)) {
         let (number, serial, mac) = (machine.number, &machine.serial, machine.mac);
         let consents = wish.consent.iter().filter(|(at, ..)| *at == number);
@@ -246,7 +263,7 @@ fn text(wish: &Wish, machines: &[Machine]) -> String {
         .expect("writing into a String never fails");
     }
     let names: Vec<String> = (0..machines.len())
-        .filter(|at| wish.deployed[*at] && is_there(*at) && !wish.removed)
+        .filter(|at| wish.deployed[*at] && is_there(*at) && wish.removed.is_none())
         .map(|at| format!("\"m{at}\""))
         .collect();
     if names.is_empty() {

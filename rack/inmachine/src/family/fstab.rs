@@ -4,6 +4,11 @@ use super::Entry;
 use rack_api::job::{Deploy, Filesystem, FilesystemKind};
 use std::fmt::Write;
 
+/// How long systemd waits for the device of anything but the root before it stops for an emergency (systemd.mount(5)). Its
+/// own minute and a half is little where a controller takes its time over many disks; this is the time that a
+/// machine has to boot by default.
+const DEVICE_TIMEOUT: &str = "x-systemd.device-timeout=600s";
+
 /// Renders the table.
 pub(super) fn render(deploy: &Deploy) -> Entry {
     let mut text = String::from("# Written by muster at installation.\n");
@@ -20,10 +25,14 @@ pub(super) fn render(deploy: &Deploy) -> Entry {
             FilesystemKind::Vfat => ("vfat", "defaults", 2),
             FilesystemKind::Swap => ("swap", "sw", 0),
         };
-        let options = match filesystem.options.as_slice() {
+        let mut options = match filesystem.options.as_slice() {
             [] => defaults.to_owned(),
             options => options.join(","),
         };
+        // The root is waited for by the initramfs.
+        if mount != "/" && !options.contains("x-systemd.device-timeout=") {
+            options = format!("{options},{DEVICE_TIMEOUT}");
+        }
         writeln!(
             text,
             "UUID={} {mount} {kind} {options} 0 {pass}",
