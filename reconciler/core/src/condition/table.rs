@@ -306,6 +306,13 @@ conditions! {
         limit: Limit::None,
         under_way: false,
     }
+    NameInUse NAME_IN_USE {
+        meaning: "The host name that the machine shall have is still that of another, which leaves its slot. Two systems of one name are never meant to run.",
+        person: "See what the other one waits for: `muster why` with its name, as the evidence says it. Or put `{slot}` into the deployment's `hostname`.",
+        by_itself: "Planned again as soon as the other one has left.",
+        limit: Limit::None,
+        under_way: false,
+    }
     TooFewMachines TOO_FEW_MACHINES {
         meaning: "A deployment counts more machines than can be had. Its other slots are filled.",
         person: "Read why each machine is refused; declare more machines, require less, or count fewer.",

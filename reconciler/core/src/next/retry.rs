@@ -39,6 +39,7 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::StateRestored
         | Condition::Budget
         | Condition::Orphaned
+        | Condition::NameInUse
         | Condition::TooFewMachines
         | Condition::NoLongerFits
         | Condition::NoImageForJobs

@@ -13,7 +13,7 @@ use crate::plan::{changes, claim, counted, digest, guards, links, machines, move
 use rack_api::config::Ephemeral;
 use rack_api::job::Deploy;
 use schema_fleet::Fleet;
-use schema_ids::{BindingId, DiskId, Generation, MachineId, Timestamp};
+use schema_ids::{BindingId, DiskId, Generation, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -30,12 +30,14 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
     let mut machines = machines::declared(fleet, observed, parent, &claims, &mut addresses);
     let slots = slots::slots(fleet, observed, parent, &claims);
     let same_commit = parent.commit.as_deref() == Some(desired.commit);
+    let names = leaving_names(parent, &slots);
     let mut filling = Filling {
         context: Context {
             fleet,
             observed,
             parent,
             same_commit,
+            leaving_names: &names,
         },
         claims: &claims,
         bindings: kept_bindings(parent, &slots),
@@ -92,6 +94,14 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
     plan.guards = guards::guards(&ground);
     plan.id = digest::plan_id(&plan);
     plan
+}
+
+/// The host names of machines that leave, each with the machine's own name.
+fn leaving_names<'a>(parent: &'a Plan, slots: &Slots<'_>) -> BTreeMap<&'a str, &'a Name> {
+    let leaving = slots.leaving.keys().filter_map(|id| parent.machines.get(id));
+    leaving
+        .filter_map(|machine| Some((last_deploy(machine)?.hostname.as_str(), &machine.name)))
+        .collect()
 }
 
 fn kept_bindings(parent: &Plan, slots: &Slots<'_>) -> BTreeMap<BindingId, Binding> {
@@ -203,13 +213,7 @@ impl<'a> Filling<'a, '_> {
     }
 
     /// Records what a deployment takes; a disk that another binding has is not taken.
-    pub(super) fn bind(
-        &mut self,
-        id: MachineId,
-        name: &schema_ids::Name,
-        slot: u32,
-        decided: Decided,
-    ) -> Decided {
+    pub(super) fn bind(&mut self, id: MachineId, name: &Name, slot: u32, decided: Decided) -> Decided {
         let Intent::Deployed(deploy) = &decided.intent else {
             return decided;
         };

@@ -15,8 +15,8 @@ use rack_api::inventory::{FirmwareKind, Inventory};
 use rack_api::job::{Deploy, DiskPlan, ImageFormat, ImageRef};
 use rack_api::network::{Interface, Network};
 use schema_fleet::{Fleet, Machine, OnRedeploy, Placeholders, Storage, UpdatePolicy};
-use schema_ids::{BindingId, ContentId, Digest, MachineId};
-use std::collections::BTreeSet;
+use schema_ids::{BindingId, ContentId, Digest, MachineId, Name};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a slot is resolved with.
 #[derive(Clone, Copy)]
@@ -26,6 +26,8 @@ pub(super) struct Context<'a> {
     pub(super) parent: &'a Plan,
     /// Whether this is the commit that the parent was made of: only facts are new.
     pub(super) same_commit: bool,
+    /// The host names of machines that leave, each with the machine's own name.
+    pub(super) leaving_names: &'a BTreeMap<&'a str, &'a Name>,
 }
 
 /// What becomes of a slot's machine.
@@ -71,6 +73,11 @@ pub(super) fn decide<'a>(
         Ok(candidate) => candidate,
         Err(blocked) => return keep(done, Some(blocked)),
     };
+    let is_new = before.is_none_or(|before| before.hostname != candidate.hostname);
+    let leaver = context.leaving_names.get(candidate.hostname.as_str());
+    if let Some(leaver) = leaver.filter(|_| is_new) {
+        return keep(done, Some(name_in_use(&candidate.hostname, leaver)));
+    }
     let changed = before
         .map(|before| differences(before, &candidate))
         .unwrap_or_default();
@@ -151,6 +158,13 @@ fn not_inspected(slot: &Slot<'_>) -> Blocked {
             "deployment {}[{}] waits for its inspection; the plan that comes of it names the disks it would write",
             slot.name, slot.number
         ),
+    }
+}
+
+fn name_in_use(hostname: &str, leaver: &Name) -> Blocked {
+    Blocked {
+        condition: Condition::NameInUse,
+        evidence: format!("{leaver}, which leaves its slot, still has the host name {hostname}"),
     }
 }
 
