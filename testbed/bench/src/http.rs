@@ -50,7 +50,9 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, size: Size) -> 
             };
             // Once before: ours verifies the digest of what it serves first after a start.
             let warm = path.clone();
-            load::run(bed, 1, move |_| http_client::read(name, warm.clone(), 0..whole))?;
+            load::run(bed, 1, move |client| {
+                http_client::read(client, name, warm.clone(), 0..whole)
+            })?;
             for (load, ((clients, part), times)) in loads.into_iter().zip(TIMES).enumerate() {
                 let before = server.cpu();
                 let (mut bytes, mut seconds) = (0, 0.0);
@@ -59,7 +61,7 @@ pub(crate) fn run(bed: &Arc<Bed>, program: &Path, peers: &Peers, size: Size) -> 
                     let (read, wall) = load::run(bed, clients, move |client| {
                         // Spread over the file.
                         let from = (client as u64 * part) % (whole - part + 1);
-                        http_client::read(name, path.clone(), from..from + part)
+                        http_client::read(client, name, path.clone(), from..from + part)
                     })?;
                     bytes += read;
                     seconds += wall.as_secs_f64();

@@ -1,19 +1,30 @@
 //! An HTTP client for load: one GET with a range, its body thrown away.
 
-use crate::bed::SERVER;
+use crate::bed::{SERVER, client_address};
 use crate::error::{BenchError, Result, failed};
 use std::ops::Range;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 
 /// Read at a time: as much as a socket's buffer has at once.
 const BLOCK: usize = 256 << 10;
 /// No head is longer.
 const HEAD_MAX: usize = 8 << 10;
 
-/// Reads a part of a file.
-pub(crate) async fn read(server: &'static str, path: String, range: Range<u64>) -> Result<u64> {
-    let mut stream = TcpStream::connect((SERVER, 8080))
+/// Reads a part of a file, as the client of this number: each has its own address, since ours gives one address a
+/// share of its connections only.
+pub(crate) async fn read(
+    number: usize,
+    server: &'static str,
+    path: String,
+    range: Range<u64>,
+) -> Result<u64> {
+    let socket = TcpSocket::new_v4().map_err(failed("open a client's socket"))?;
+    socket
+        .bind((client_address(number), 0).into())
+        .map_err(failed("take a client's address"))?;
+    let mut stream = socket
+        .connect((SERVER, 8080).into())
         .await
         .map_err(failed("connect"))?;
     let request = format!(
