@@ -7,6 +7,7 @@ use crate::chassis;
 use crate::child::{self, Launch};
 use crate::error::{Result, RigError, failed};
 use crate::machine::{BmcKind, BmcSpec, MachineSpec};
+use crate::program;
 use crate::run::Run;
 use std::ffi::OsString;
 use std::fs;
@@ -18,7 +19,7 @@ pub(crate) const PROGRAM: &str = "/usr/bin/ipmi_sim";
 
 /// Starts the BMC of a machine. It calls `own_program` for power and LAN settings.
 pub(crate) fn start(run: &Run, spec: &MachineSpec, socket: &Path) -> Result<Child> {
-    let own_program = std::env::current_exe().map_err(failed("find our own program"))?;
+    let own_program = program::own()?;
     match spec.bmc.kind {
         BmcKind::Simulator => start_simulator(run, spec, socket, &own_program),
         BmcKind::Double => start_double(run, spec, socket, &own_program),

@@ -7,6 +7,7 @@
 
 use crate::error::{Result, RigError, failed};
 use crate::namespace;
+use crate::program;
 use crate::run::Run;
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -63,7 +64,7 @@ pub(crate) fn enter_command(run: &Run) -> Result<Command> {
 /// The program and its first words that run what follows inside a namespace. From one of a run's namespaces another is
 /// entered the same way.
 pub(crate) fn entering(namespace: &str) -> Result<(PathBuf, Vec<OsString>)> {
-    let own = std::env::current_exe().map_err(failed("find our own program"))?;
+    let own = program::own()?;
     let words = ["child", "--namespace", namespace, "--"];
     Ok((own, words.map(OsString::from).to_vec()))
 }

@@ -8,6 +8,7 @@
 use crate::clear;
 use crate::error::{Result, failed};
 use crate::namespace;
+use crate::program;
 use crate::run::Run;
 use std::io::Read;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Starts a keeper for the run. Not in the ledger: it must outlive what the ledger lists.
     pub(crate) fn start(run: &Run) -> Result<Keeper> {
-        let own = std::env::current_exe().map_err(failed("find our own program"))?;
+        let own = program::own()?;
         let child = Command::new(own)
             .arg("keeper")
             .arg(run.directory())

@@ -5,9 +5,23 @@
 use crate::error::{Result, RigError, failed};
 use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader, Read};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// What the kernel puts behind the path of a program whose file is gone (proc_pid_exe(5)).
+const GONE: &[u8] = b" (deleted)";
+
+/// This program's file, or the one that a build has put in its place since: cargo links programs anew for tests, while
+/// machines live.
+pub(crate) fn own() -> Result<PathBuf> {
+    let path = std::env::current_exe().map_err(failed("find our own program"))?;
+    let bytes = path.as_os_str().as_bytes();
+    let there = bytes.strip_suffix(GONE).unwrap_or(bytes);
+    Ok(PathBuf::from(OsStr::from_bytes(there)))
+}
 
 /// How often a running program is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -22,6 +22,7 @@ pub(crate) use disk::Disk;
 use crate::child::Launch;
 use crate::error::{Result, RigError, failed};
 use crate::machine::MachineSpec;
+use crate::program;
 use crate::qemu::{self, First};
 use crate::run::Run;
 use firmware::Next;
@@ -88,7 +89,7 @@ pub(crate) fn make(run: &Run, spec: &MachineSpec, directory: &Path) -> Result<()
 /// The process that is the machine from power-on to power-off. `setpriv` takes away its right to reboot the
 /// host before `unshare` gives it a network of its own.
 pub(crate) fn launch(name: &str, directory: &Path, first: First) -> Result<Launch> {
-    let own = std::env::current_exe().map_err(failed("find our own program"))?;
+    let own = program::own()?;
     let guard = ["--bounding-set", "-sys_boot", "--inh-caps", "-sys_boot"];
     let mut arguments: Vec<_> = guard.map(Into::into).to_vec();
     arguments.extend(["unshare".into(), "--net".into(), own.into(), "scripted".into()]);
