@@ -40,7 +40,7 @@ pub(crate) struct Rack {
     /// Seconds between two readings of a BMC.
     power_every: &'static str,
     /// As much of its log is of agents that ran before.
-    log_before: usize,
+    pub(crate) log_before: usize,
     directory: Scratch,
     server: Namespace,
     /// The agent's address, and the clients' end of its cable.
@@ -464,13 +464,6 @@ impl Rack {
             assert!(Instant::now() < until, "waited in vain: {what}");
             std::thread::sleep(Duration::from_millis(50));
         }
-    }
-
-    /// Waits until the agent that was started last has its TFTP socket.
-    pub(crate) fn await_tftp(&self) {
-        self.await_true("the agent answers TFTP", |rack| {
-            rack.log()[rack.log_before..].contains("answering TFTP")
-        });
     }
 
     /// Waits for a fact and gives it.

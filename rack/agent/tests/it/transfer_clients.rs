@@ -44,6 +44,13 @@ fn rack_with_huge() -> Rack {
 }
 
 impl Rack {
+    /// Waits until the agent that was started last has its TFTP socket.
+    pub(crate) fn await_tftp(&self) {
+        self.await_true("the agent answers TFTP", |rack| {
+            rack.log()[rack.log_before..].contains("answering TFTP")
+        });
+    }
+
     fn got(&self) -> Vec<u8> {
         fs::read(self.path("got")).unwrap()
     }
