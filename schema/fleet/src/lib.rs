@@ -9,6 +9,7 @@ mod code;
 mod count;
 mod decode;
 mod diagnostic;
+mod fit;
 mod fleet;
 mod fold;
 mod kind;
@@ -29,6 +30,7 @@ mod value;
 pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
+pub use fit::{DeclaredDisk, Misfit, fit};
 pub use fleet::Fleet;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
@@ -78,6 +80,7 @@ pub use value::{
     BadValue,
     at_least::{LeastNumber, LeastSize},
     boot_timeout::BootTimeout,
+    disk_count::DiskCount,
     dns_name::DnsName,
     expression::{Comparison, Condition, Expression, Fact, Operand},
     extent::Extent,
