@@ -61,6 +61,8 @@ pub struct FieldRow {
     pub shape: &'static Shape,
     /// Whether it must be there.
     pub required: bool,
+    /// Whether it is a table that is there though nobody writes it, with the defaults of its fields.
+    pub implied: bool,
     /// What stands in for it, as text.
     pub default: Option<fn() -> String>,
 }
@@ -74,6 +76,7 @@ impl FieldRow {
             effect: Effect::Live,
             shape: &Shape::Later,
             required: false,
+            implied: false,
             default: None,
         }
     }
@@ -97,6 +100,9 @@ pub enum Shape {
         what: &'static str,
         /// One that is right.
         example: &'static str,
+        /// What every right one matches, for editors: without look-around, which their engines lack. What it
+        /// matches may still be wrong.
+        pattern: Option<&'static str>,
     },
     /// One of these words.
     Words(&'static [Word]),
@@ -233,6 +239,7 @@ macro_rules! table {
                     shape: <$type as crate::decode::Decode>::SHAPE,
                     required: <$type as crate::decode::Decode>::REQUIRED
                         && crate::kind::default_text!($($default)?).is_none(),
+                    implied: <$type as crate::decode::Decode>::IMPLIED,
                     default: crate::kind::default_text!($($default)?),
                 },)*
                 $($(crate::kind::FieldRow::later($later),)*)?
@@ -242,6 +249,7 @@ macro_rules! table {
         impl crate::decode::Decode for $name {
             const SHAPE: &'static crate::kind::Shape = &crate::kind::Shape::Table(Self::FIELDS);
             const REQUIRED: bool = crate::kind::any_required(Self::FIELDS);
+            const IMPLIED: bool = !Self::REQUIRED;
 
             fn decode(node: &crate::tree::Node, decoder: &mut crate::decode::Decoder) -> Option<Self> {
                 decoder.table(node, Self::FIELDS)?;

@@ -4,6 +4,7 @@
 //! the table of kinds, the checks look at the result. No clock, no disk, no network: files are
 //! handed in by the shell that has them.
 
+mod blame;
 mod check;
 mod code;
 mod count;
@@ -11,23 +12,28 @@ mod decode;
 mod diagnostic;
 mod fleet;
 mod fold;
+mod index;
 mod kind;
 mod kinds;
 mod layer;
 mod limit;
 mod objects;
 mod parse;
+mod position;
 pub mod render;
+pub mod schema;
 mod source;
 mod span;
 mod suggest;
 mod tree;
 mod value;
 
+pub use blame::{Blame, BlameRow};
 pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
 pub use fleet::Fleet;
+pub use index::Index;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
     deployment::{Deployment, UpdatePolicy},
@@ -57,7 +63,9 @@ pub use kinds::{
     subnet::{Range, RangeUse, Subnet},
     zone::Zone,
 };
+pub use layer::Layer;
 pub use parse::{Parsed, parse};
+pub use position::At;
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
 pub use value::{

@@ -2,9 +2,9 @@
 
 use crate::{
     code::Code,
-    decode::Decoder,
+    decode::{Decode, Decoder},
     diagnostic::{Applicability, Diagnostic},
-    kind::{Effect, FieldRow, KindRow, Shape},
+    kind::{Effect, FieldRow, KindRow},
     kinds::{LATER, kinds},
     suggest::nearest,
     tree::{Entry, Key, Node, Value},
@@ -37,7 +37,7 @@ pub(crate) fn objects_of(root: &Node, decoder: &mut Decoder) -> Vec<Object> {
             continue;
         } else if key == "muster" {
             marker(&entry.node, decoder);
-        } else if let Some(kind) = find(key) {
+        } else if let Some(kind) = of_one_word(key) {
             take(kind, &entry.node, decoder, &mut objects);
         } else if kinds()
             .iter()
@@ -71,20 +71,22 @@ fn take(kind: &'static KindRow, node: &Node, decoder: &mut Decoder, objects: &mu
 }
 
 /// The root marker of a repository, in `muster.toml`. It says nothing yet that `fleet` does not say.
+pub(crate) const MARKER: [FieldRow; 3] = [
+    FieldRow {
+        key: "schema",
+        doc: "Version of the language; 1.",
+        effect: Effect::Live,
+        shape: <u32 as Decode>::SHAPE,
+        required: false,
+        implied: false,
+        default: Some(|| 1.to_string()),
+    },
+    FieldRow::later("include"),
+    FieldRow::later("format"),
+];
+
 fn marker(node: &Node, decoder: &mut Decoder) {
-    const FIELDS: [FieldRow; 3] = [
-        FieldRow {
-            key: "schema",
-            doc: "Version of the language; 1.",
-            effect: Effect::Live,
-            shape: &Shape::Integer { min: 1, max: 1 },
-            required: false,
-            default: None,
-        },
-        FieldRow::later("include"),
-        FieldRow::later("format"),
-    ];
-    if decoder.table(node, &FIELDS).is_some() {
+    if decoder.table(node, &MARKER).is_some() {
         decoder.field::<u32>(node, "schema", Some(1));
     }
 }
@@ -105,7 +107,7 @@ fn lay_defaults(root: &Node, decoder: &mut Decoder, objects: &mut [Object]) {
     decoder.object = "defaults".to_owned();
     for entry in named(&defaults.node, decoder) {
         decoder.object = format!("defaults.{}", entry.key.text);
-        let Some(kind) = find(&entry.key.text) else {
+        let Some(kind) = of_one_word(&entry.key.text) else {
             unknown_kind(&entry.key.text, &entry.key, decoder);
             continue;
         };
@@ -117,6 +119,11 @@ fn lay_defaults(root: &Node, decoder: &mut Decoder, objects: &mut [Object]) {
             object.defaults = Some(entry.node.clone());
         }
     }
+}
+
+/// A kind by a key; those of two words are two keys, not one in quotes.
+fn of_one_word(key: &str) -> Option<&'static KindRow> {
+    find(key).filter(|kind| !kind.name.contains('.'))
 }
 
 fn find(name: &str) -> Option<&'static KindRow> {

@@ -3,9 +3,12 @@
 
 mod bad;
 mod examples;
+mod index;
 mod language;
 mod pages;
+mod patterns;
 mod properties;
 mod readme;
 mod render;
 mod revision;
+mod schema;
