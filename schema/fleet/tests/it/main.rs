@@ -9,6 +9,7 @@ mod pages;
 mod patterns;
 mod properties;
 mod readme;
+mod reference;
 mod render;
 mod revision;
 mod schema;
