@@ -2,10 +2,11 @@
 
 use crate::{
     code::Code,
-    decode::{Decode, Decoder},
+    decode::Decoder,
     diagnostic::{Applicability, Diagnostic},
-    kind::{Effect, FieldRow, KindRow},
-    kinds::{LATER, kinds},
+    kind::KindRow,
+    kinds::kinds,
+    marker,
     suggest::nearest,
     tree::{Entry, Key, Node, Value},
 };
@@ -36,7 +37,7 @@ pub(crate) fn objects_of(root: &Node, decoder: &mut Decoder) -> Vec<Object> {
         if key == "defaults" {
             continue;
         } else if key == "muster" {
-            marker(&entry.node, decoder);
+            marker::elsewhere(&entry.key.span, decoder);
         } else if let Some(kind) = of_one_word(key) {
             take(kind, &entry.node, decoder, &mut objects);
         } else if kinds()
@@ -67,27 +68,6 @@ fn take(kind: &'static KindRow, node: &Node, decoder: &mut Decoder, objects: &mu
             node,
             defaults: None,
         });
-    }
-}
-
-/// The root marker of a repository, in `muster.toml`. It says nothing yet that `fleet` does not say.
-pub(crate) const MARKER: [FieldRow; 3] = [
-    FieldRow {
-        key: "schema",
-        doc: "Version of the language; 1.",
-        effect: Effect::Live,
-        shape: <u32 as Decode>::SHAPE,
-        required: false,
-        implied: false,
-        default: Some(|| 1.to_string()),
-    },
-    FieldRow::later("include"),
-    FieldRow::later("format"),
-];
-
-fn marker(node: &Node, decoder: &mut Decoder) {
-    if decoder.table(node, &MARKER).is_some() {
-        decoder.field::<u32>(node, "schema", Some(1));
     }
 }
 
@@ -131,18 +111,6 @@ fn find(name: &str) -> Option<&'static KindRow> {
 }
 
 fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
-    if LATER.contains(&name) {
-        decoder.report(
-            Diagnostic::error(
-                Code::M0007,
-                format!("`{name}` objects are not carried out by this version"),
-                &key.span,
-                "known, but nothing would come of it",
-            )
-            .help("leave them out until a version carries them out"),
-        );
-        return;
-    }
     let known: Vec<_> = kinds().iter().map(|row| row.name).collect();
     let mut diagnostic = Diagnostic::error(
         Code::M0002,

@@ -16,8 +16,7 @@
 use crate::{
     decode::{Decode, Kind},
     kind::{Effect, FieldRow, KindRow, Shape},
-    kinds::{kinds, machine::Machine, profile::Profile},
-    objects::MARKER,
+    kinds::{kinds, machine::Machine, marker::Marker, profile::Profile},
 };
 use schema_ids::Name;
 use serde_json::{Map, Value, json};
@@ -41,7 +40,7 @@ pub fn json_schema() -> Value {
     let mut complete = Vec::new();
     for kind in kinds() {
         let definition = json!({ "$ref": format!("#/$defs/{}", kind.name) });
-        let objects = names_of(kind.doc, &definition);
+        let objects = names_of(&understood(kind.doc, kind.carried_out), &definition);
         let part = match kind.name.split_once('.') {
             Some((group, inner)) => {
                 let group = groups.entry(group).or_insert_with(|| json!({}));
@@ -76,8 +75,8 @@ pub fn json_schema() -> Value {
     properties.insert(
         "muster".to_owned(),
         described(
-            Value::Object(table(&MARKER, Part::Whole)),
-            "The mark of a fleet repository's root.",
+            Value::Object(table(Marker::FIELDS, Part::Whole)),
+            "What holds for the repository as a whole; it stands in `muster.toml` at its root.",
         ),
     );
     json!({
@@ -139,7 +138,20 @@ fn names_of(doc: &str, object: &Value) -> Value {
 fn definition_of(kind: &KindRow, part: Part) -> Value {
     let mut definition = table(kind.fields, part);
     definition.insert("title".to_owned(), kind.name.into());
-    described(Value::Object(definition), kind.doc)
+    if !kind.carried_out {
+        definition.insert("x-muster-carried-out".to_owned(), false.into());
+    }
+    described(Value::Object(definition), &understood(kind.doc, kind.carried_out))
+}
+
+/// What something says, and whether anything comes of it.
+fn understood(doc: &str, carried_out: bool) -> String {
+    let later = if carried_out {
+        ""
+    } else {
+        "\n\nUnderstood, but not carried out by this version."
+    };
+    format!("{}{later}", doc.trim())
 }
 
 /// Requires what an object must have, where no layer beneath it can have given it: the file has no `defaults` of
@@ -200,7 +212,7 @@ fn needs_of(shape: &Shape) -> Option<Value> {
         | Shape::Words(_)
         | Shape::Reference(_)
         | Shape::List(_)
-        | Shape::Later => None,
+        | Shape::Scalar => None,
     }
 }
 
@@ -237,7 +249,7 @@ fn field(row: &FieldRow, part: Part) -> Value {
     if let Some(default) = row.default {
         schema["default"] = row.shape.value_of(default());
     }
-    if matches!(row.shape, Shape::Later) {
+    if !row.carried_out {
         schema["x-muster-carried-out"] = false.into();
     }
     schema
@@ -245,7 +257,7 @@ fn field(row: &FieldRow, part: Part) -> Value {
 
 /// What an editor shows beside a key: what it says, what stands in for it, what a change of it does.
 fn description(row: &FieldRow) -> String {
-    let mut text = row.doc.trim().to_owned();
+    let mut text = understood(row.doc, row.carried_out);
     if let Shape::Text { what, example, .. } = row.shape
         && !is_plain(row.shape)
     {
@@ -254,8 +266,9 @@ fn description(row: &FieldRow) -> String {
     if let Some(default) = row.default {
         text += &format!("\n\nDefault: `{}`.", default());
     }
-    if !matches!(row.shape, Shape::Table(_) | Shape::Later) {
-        text += &format!("\n\nA change of it: {}", meaning(row.effect));
+    if !matches!(row.shape, Shape::Table(_)) {
+        let (word, meaning) = (row.effect.as_str(), meaning(row.effect));
+        text += &format!("\n\nA change of it ({word}): {meaning}.");
     }
     text
 }
@@ -263,11 +276,11 @@ fn description(row: &FieldRow) -> String {
 /// What a change does, for people.
 pub fn meaning(effect: Effect) -> &'static str {
     match effect {
-        Effect::Live => "the rack carries it out; running systems are left alone (live).",
-        Effect::NextDeploy => "taken in at the next installation (next-deploy).",
-        Effect::Reboot => "the machine restarts (reboot).",
-        Effect::Redeploy => "the machine is installed again (redeploy).",
-        Effect::Wipe => "disks lose what is on them (wipe).",
+        Effect::Live => "the rack carries it out; running systems are left alone",
+        Effect::NextDeploy => "taken in at the next installation",
+        Effect::Reboot => "the machine restarts",
+        Effect::Redeploy => "the machine is installed again",
+        Effect::Wipe => "disks lose what is on them",
     }
 }
 
@@ -287,8 +300,8 @@ impl Shape {
             | Self::Reference(_)
             | Self::List(_)
             | Self::Table(_)
-            | Self::Map(_)
-            | Self::Later => text.into(),
+            | Self::Map(_) => text.into(),
+            Self::Scalar => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
         }
     }
 }
@@ -323,9 +336,16 @@ fn shape(shape: &Shape, part: Part) -> Value {
             schema
         }
         Shape::Words(words) => {
-            let words = words
-                .iter()
-                .map(|word| json!({ "const": word.word, "description": word.doc.trim() }));
+            let words = words.iter().map(|word| {
+                let mut schema = described(
+                    json!({ "const": word.word }),
+                    &understood(word.doc, word.carried_out),
+                );
+                if !word.carried_out {
+                    schema["x-muster-carried-out"] = false.into();
+                }
+                schema
+            });
             json!({ "oneOf": words.collect::<Vec<_>>() })
         }
         Shape::Reference(kind) => {
@@ -340,6 +360,6 @@ fn shape(shape: &Shape, part: Part) -> Value {
             "propertyNames": name(),
             "additionalProperties": self::shape(inner, part),
         }),
-        Shape::Later => json!({}),
+        Shape::Scalar => json!({ "type": ["boolean", "integer", "string"] }),
     }
 }

@@ -39,6 +39,25 @@ fn an_object_is_shown_with_everything_that_holds_for_it() {
     assert!(order["file"].is_null() && order["layer"] == "built-in", "{order}");
 }
 
+/// The page about layers shows what its own lines give.
+#[test]
+fn the_guide_s_layers_are_so() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/layers.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let block = |language: &str| {
+        let rest = page.split(&format!("```{language}\n")).nth(1).expect("a block");
+        rest.split("```").next().expect("its end").to_owned()
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("fleet.toml"), block("toml")).expect("write");
+    let folder = folder.path().display().to_string();
+    let said = says(
+        &["show", "machine", "ams1-r07-u14", "--blame", "--folder", &folder],
+        0,
+    );
+    assert_eq!(block("text"), said);
+}
+
 #[test]
 fn a_kind_alone_lists_its_names() {
     let names = shown(&["rack"]);

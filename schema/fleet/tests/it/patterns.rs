@@ -3,10 +3,11 @@
 use ipnet::IpNet;
 use proptest::{prelude::*, sample, string::string_regex, test_runner::TestRunner};
 use schema_fleet::{
-    AbsolutePath, BootTimeout, Extent, Interval, LeastNumber, LeastSize, RepositoryPath, Shape, Size,
-    SourceUrl, SshKey, Template, VlanRef, kinds,
+    AbsolutePath, BootTimeout, DnsName, Extent, HardwareMatch, Hours, Interval, LeastNumber, LeastSize,
+    Pattern, ReplaceFailed, RepositoryPath, Selector, Shape, Size, SourceUrl, SshKey, Template, TimeZone,
+    VlanRef, kinds,
 };
-use schema_ids::{ContentId, Digest, DiskId, Mac, Name, Uuid};
+use schema_ids::{ContentId, Digest, DiskId, Mac, Name, Timestamp, Uuid};
 use std::{collections::BTreeMap, net::IpAddr, str::FromStr};
 
 /// Every text of the table, with its pattern and example.
@@ -22,7 +23,7 @@ fn texts() -> BTreeMap<&'static str, (&'static str, Option<&'static str>)> {
             }
             Shape::List(inner) | Shape::Map(inner) => collect(inner, texts),
             Shape::Table(fields) => fields.iter().for_each(|field| collect(field.shape, texts)),
-            Shape::Bool | Shape::Integer { .. } | Shape::Words(_) | Shape::Reference(_) | Shape::Later => {}
+            Shape::Bool | Shape::Integer { .. } | Shape::Words(_) | Shape::Reference(_) | Shape::Scalar => {}
         }
     }
     let mut texts = BTreeMap::new();
@@ -41,7 +42,7 @@ fn reads<T: FromStr>(text: &str) -> bool {
 }
 
 /// How each text with a pattern is read, and whether everything that the pattern takes is right.
-const READERS: [(&str, Reads, bool); 20] = [
+const READERS: [(&str, Reads, bool); 28] = [
     ("a name", reads::<Name>, true),
     ("a MAC address", reads::<Mac>, true),
     ("a UUID", reads::<Uuid>, true),
@@ -61,6 +62,15 @@ const READERS: [(&str, Reads, bool); 20] = [
     ("a size", reads::<Size>, false),
     ("a size or \"rest\"", reads::<Extent>, false),
     ("a least size", reads::<LeastSize>, false),
+    ("hours of a day", reads::<Hours>, false),
+    ("a time to wait", reads::<ReplaceFailed>, false),
+    ("a time", reads::<Timestamp>, false),
+    ("a time zone", reads::<TimeZone>, false),
+    ("a domain name", reads::<DnsName>, false),
+    // What stands behind the colon has a length.
+    ("a selector", reads::<Selector>, false),
+    ("a piece of hardware", reads::<HardwareMatch>, false),
+    ("a pattern", reads::<Pattern>, false),
     ("a duration", reads::<Interval>, false),
     ("a boot timeout", reads::<BootTimeout>, false),
 ];

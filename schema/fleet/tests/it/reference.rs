@@ -40,6 +40,7 @@ fn look(shape: &Shape) -> String {
         Shape::Integer { min, max } if *max >= i64::from(u32::MAX) => format!("a whole number from {min}"),
         Shape::Integer { min, max } => format!("a whole number, {min} to {max}"),
         Shape::Text { what: "a string", .. } => "a text".to_owned(),
+        Shape::Text { what: "a name", .. } => "a name".to_owned(),
         Shape::Text { what, example, .. } => format!("{}, such as `{}`", cell(what), cell(example)),
         Shape::Words(words) => {
             let words: Vec<_> = words.iter().map(|word| format!("`{}`", word.word)).collect();
@@ -55,7 +56,7 @@ fn look(shape: &Shape) -> String {
             Shape::Table(_) => "tables by name, below".to_owned(),
             _ => format!("by name, each {}", look(inner)),
         },
-        Shape::Later => "not settled".to_owned(),
+        Shape::Scalar => "`true` or `false`, a whole number, or a text".to_owned(),
     }
 }
 
@@ -64,8 +65,13 @@ fn cell(text: &str) -> String {
     text.trim().replace('|', "\\|").replace('\n', " ")
 }
 
-fn is_carried_out(field: &FieldRow) -> bool {
-    !matches!(field.shape, Shape::Later)
+/// Marks what is only understood.
+fn later(carried_out: bool) -> &'static str {
+    if carried_out {
+        ""
+    } else {
+        " **Not carried out by this version.**"
+    }
 }
 
 /// A table of fields, the meanings of their words, and a section for each table in it.
@@ -82,11 +88,7 @@ fn fields(out: &mut String, path: &str, fields: &[FieldRow]) {
             (false, None) if field.implied => "as its keys say".to_owned(),
             (false, None) => "-".to_owned(),
         };
-        let later = if is_carried_out(field) {
-            ""
-        } else {
-            " **Not carried out by this version.**"
-        };
+        let later = later(field.carried_out);
         let (doc, look, effect) = (cell(field.doc), look(field.shape), field.effect.as_str());
         writeln!(
             out,
@@ -99,7 +101,8 @@ fn fields(out: &mut String, path: &str, fields: &[FieldRow]) {
         if let Some(words) = words(field.shape) {
             writeln!(out, "\n`{}` is one of:\n", field.key).unwrap();
             for word in words {
-                writeln!(out, "- `{}`: {}", word.word, word.doc.trim()).unwrap();
+                let later = later(word.carried_out);
+                writeln!(out, "- `{}`: {}{later}", word.word, word.doc.trim()).unwrap();
             }
         }
     }
@@ -138,7 +141,12 @@ const MADE: &str =
     "<!-- Made of the table of the language: MUSTER_UPDATE_PAGES=1 cargo test -p schema-fleet reference -->";
 
 fn page(kind: &KindRow) -> String {
-    let mut out = format!("{MADE}\n# {}\n\n{}\n", kind.name, kind.doc.trim());
+    let mut out = format!(
+        "{MADE}\n# {}\n\n{}{}\n",
+        kind.name,
+        kind.doc.trim(),
+        later(kind.carried_out)
+    );
     let (toml, kdl) = (example(kind, "toml"), example(kind, "kdl"));
     write!(
         out,
@@ -160,11 +168,12 @@ fn index() -> String {
          [editors](../editor.md).\n\n| Kind | What it is |\n|---|---|\n"
     );
     for kind in kinds() {
-        writeln!(out, "| [{0}]({0}.md) | {1} |", kind.name, cell(kind.doc)).unwrap();
+        let (name, doc, later) = (kind.name, cell(kind.doc), later(kind.carried_out));
+        writeln!(out, "| [{name}]({name}.md) | {doc}{later} |").unwrap();
     }
     out += "\n## What a change does\n\n";
     for effect in EFFECTS {
-        writeln!(out, "- **{}**: {}", effect.as_str(), meaning(effect)).unwrap();
+        writeln!(out, "- **{}**: {}.", effect.as_str(), meaning(effect)).unwrap();
     }
     out += "\n## Everywhere\n\nKeys that begin with `x-`, and `annotations`, are yours: muster does not look at them. \
             Every other key that it does not know is a mistake.\n";
