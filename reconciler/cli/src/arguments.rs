@@ -100,7 +100,7 @@ pub(crate) enum Command {
 pub(crate) struct Show {
     /// A machine's name or id, or a plan's id; or a kind and a name (`machine node-01`, `removed machine node-02`),
     /// or a kind alone for the names there are. By kind and name no daemon is needed.
-    #[arg(required = true, num_args = 1..=3, value_name = "KIND NAME")]
+    #[arg(required = true, num_args = 1..=3, value_name = "WHAT")]
     pub(crate) words: Vec<String>,
     /// By kind and name: say of each value where it stands, and which layer gives it.
     #[arg(long)]
