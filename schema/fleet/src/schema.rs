@@ -240,7 +240,12 @@ fn table(fields: &[FieldRow], part: Part) -> Map<String, Value> {
 
 /// Keys that are everybody's own.
 fn free() -> Value {
-    json!({ "^(x-.*|annotations)$": { "description": "Yours: muster does not look at it." } })
+    json!({
+        "^(x-.*|annotations)$": {
+            "description": "Yours: muster does not look at it.",
+            "additionalProperties": true,
+        },
+    })
 }
 
 fn field(row: &FieldRow, part: Part) -> Value {
