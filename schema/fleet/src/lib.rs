@@ -10,6 +10,7 @@ mod code;
 mod count;
 mod decode;
 mod diagnostic;
+mod fit;
 mod fleet;
 mod fold;
 mod index;
@@ -34,6 +35,7 @@ pub use blame::{Blame, BlameRow};
 pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
+pub use fit::{DeclaredDisk, Misfit, fit};
 pub use fleet::Fleet;
 pub use index::Index;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
@@ -86,6 +88,7 @@ pub use value::{
     BadValue,
     at_least::{LeastNumber, LeastSize},
     boot_timeout::BootTimeout,
+    disk_count::DiskCount,
     dns_name::DnsName,
     expression::{Comparison, Condition, Expression, Fact, Operand},
     extent::Extent,
