@@ -5,7 +5,7 @@ use crate::arguments::Schema;
 use crate::exit::{Exit, Failure};
 use crate::say::{say, say_json};
 use crate::show::table;
-use schema_fleet::schema::{built_in, json_schema};
+use schema_fleet::{built_in, schema::json_schema};
 use std::fs;
 use std::path::Path;
 

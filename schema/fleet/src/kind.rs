@@ -33,6 +33,17 @@ impl Effect {
             Self::Wipe => "wipe",
         }
     }
+
+    /// In words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Live => "the rack carries it out; running systems are left alone",
+            Self::NextDeploy => "taken in at the next installation",
+            Self::Reboot => "the machine restarts",
+            Self::Redeploy => "the machine is installed again",
+            Self::Wipe => "disks lose what is on them",
+        }
+    }
 }
 
 /// One kind of object.
@@ -106,6 +117,23 @@ pub enum Shape {
     Map(&'static Shape),
     /// `true` or `false`, a whole number, or a string.
     Scalar,
+}
+
+impl Shape {
+    /// A default as what it is written as; the table knows it as text.
+    pub(crate) fn value_of(&self, text: String) -> serde_json::Value {
+        match self {
+            Self::Bool => (text == "true").into(),
+            Self::Integer { .. } => text.parse::<i64>().ok().into(),
+            Self::Text { .. }
+            | Self::Words(_)
+            | Self::Reference(_)
+            | Self::List(_)
+            | Self::Table(_)
+            | Self::Map(_) => text.into(),
+            Self::Scalar => text.parse::<i64>().map_or_else(|_| text.into(), Into::into),
+        }
+    }
 }
 
 /// A word that a field may take.

@@ -5,6 +5,7 @@
 //! handed in by the shell that has them.
 
 mod blame;
+mod built_in;
 mod check;
 mod code;
 mod count;
@@ -32,6 +33,7 @@ mod tree;
 mod value;
 
 pub use blame::{Blame, BlameRow};
+pub use built_in::built_in;
 pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};

@@ -15,7 +15,7 @@
 
 use crate::{
     decode::{Decode, Kind},
-    kind::{Effect, FieldRow, KindRow, Shape},
+    kind::{FieldRow, KindRow, Shape},
     kinds::{kinds, machine::Machine, marker::Marker, profile::Profile},
 };
 use schema_ids::Name;
@@ -89,40 +89,6 @@ pub fn json_schema() -> Value {
         "allOf": complete,
         "$defs": definitions,
     })
-}
-
-/// The values that the language gives where nothing is written, by path and in the order of the reference. `NAME`
-/// stands for names that a fleet chooses, `[]` for each item of a list.
-pub fn built_in() -> Vec<(String, Value)> {
-    let mut found = Vec::new();
-    for kind in kinds() {
-        collect(kind.name, kind.fields, &mut found);
-    }
-    found
-}
-
-fn collect(path: &str, fields: &[FieldRow], found: &mut Vec<(String, Value)>) {
-    for field in fields {
-        let mut path = format!("{path}.{}", field.key);
-        if let Some(default) = field.default {
-            found.push((path.clone(), field.shape.value_of(default())));
-        }
-        let mut shape = field.shape;
-        loop {
-            match shape {
-                Shape::List(inner) => {
-                    path.push_str("[]");
-                    shape = inner;
-                }
-                Shape::Map(inner) => {
-                    path.push_str(".NAME");
-                    shape = inner;
-                }
-                Shape::Table(fields) => break collect(&path, fields, found),
-                _ => break,
-            }
-        }
-    }
 }
 
 /// Objects by name.
@@ -272,43 +238,15 @@ fn description(row: &FieldRow) -> String {
         text += &format!("\n\nDefault: `{}`.", default());
     }
     if !matches!(row.shape, Shape::Table(_)) {
-        let (word, meaning) = (row.effect.as_str(), meaning(row.effect));
+        let (word, meaning) = (row.effect.as_str(), row.effect.meaning());
         text += &format!("\n\nA change of it ({word}): {meaning}.");
     }
     text
 }
 
-/// What a change does, for people.
-pub fn meaning(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Live => "the rack carries it out; running systems are left alone",
-        Effect::NextDeploy => "taken in at the next installation",
-        Effect::Reboot => "the machine restarts",
-        Effect::Redeploy => "the machine is installed again",
-        Effect::Wipe => "disks lose what is on them",
-    }
-}
-
 fn described(mut schema: Value, text: &str) -> Value {
     schema["description"] = text.trim().into();
     schema
-}
-
-impl Shape {
-    /// A default as what it is written as; the table knows it as text.
-    pub(crate) fn value_of(&self, text: String) -> Value {
-        match self {
-            Self::Bool => (text == "true").into(),
-            Self::Integer { .. } => text.parse::<i64>().map_or(Value::Null, Value::from),
-            Self::Text { .. }
-            | Self::Words(_)
-            | Self::Reference(_)
-            | Self::List(_)
-            | Self::Table(_)
-            | Self::Map(_) => text.into(),
-            Self::Scalar => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
-        }
-    }
 }
 
 /// Whether a text is taken as it is.

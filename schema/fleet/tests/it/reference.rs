@@ -6,7 +6,6 @@
 use crate::revision::file;
 use schema_fleet::{
     Code, Effect, FieldRow, Index, KindRow, Severity, Shape, kinds, parse, render, schema::json_schema,
-    schema::meaning,
 };
 use std::{
     collections::BTreeSet,
@@ -173,7 +172,7 @@ fn index() -> String {
     }
     out += "\n## What a change does\n\n";
     for effect in EFFECTS {
-        writeln!(out, "- **{}**: {}.", effect.as_str(), meaning(effect)).unwrap();
+        writeln!(out, "- **{}**: {}.", effect.as_str(), effect.meaning()).unwrap();
     }
     out += "\n## Everywhere\n\nKeys that begin with `x-`, and `annotations`, are yours: muster does not look at them. \
             Every other key that it does not know is a mistake.\n";
