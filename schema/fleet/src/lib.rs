@@ -4,6 +4,8 @@
 //! the table of kinds, the checks look at the result. No clock, no disk, no network: files are
 //! handed in by the shell that has them.
 
+mod blame;
+mod built_in;
 mod check;
 mod code;
 mod count;
@@ -12,6 +14,7 @@ mod diagnostic;
 mod fit;
 mod fleet;
 mod fold;
+mod index;
 mod kind;
 mod kinds;
 mod layer;
@@ -20,18 +23,23 @@ mod marker;
 mod not_yet;
 mod objects;
 mod parse;
+mod position;
 pub mod render;
+pub mod schema;
 mod source;
 mod span;
 mod suggest;
 mod tree;
 mod value;
 
+pub use blame::{Blame, BlameRow};
+pub use built_in::built_in;
 pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
 pub use fit::{DeclaredDisk, Misfit, fit};
 pub use fleet::Fleet;
+pub use index::Index;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
     budget::{Budget, Day, Wave, Window},
@@ -72,8 +80,10 @@ pub use kinds::{
     tag::Tag,
     zone::Zone,
 };
+pub use layer::Layer;
 pub use not_yet::NotYet;
 pub use parse::{Parsed, parse};
+pub use position::At;
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
 pub use value::{

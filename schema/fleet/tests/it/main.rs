@@ -2,10 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad;
+mod drawn;
 mod examples;
+mod index;
 mod language;
 mod pages;
+mod patterns;
 mod properties;
 mod readme;
+mod reference;
 mod render;
 mod revision;
+mod schema;
