@@ -58,6 +58,12 @@ impl<'a> Text<'a> {
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 
+    /// The first byte of a line, by its number from 1; the end of the text for one behind it.
+    pub(crate) fn start_of_line(&self, number: u32) -> usize {
+        let index = number.saturating_sub(1) as usize;
+        self.line_starts.get(index).copied().unwrap_or(self.text.len())
+    }
+
     fn position(&self, byte: usize) -> Position {
         let mut byte = byte.min(self.text.len());
         while !self.text.is_char_boundary(byte) {
