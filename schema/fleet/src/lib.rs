@@ -9,6 +9,7 @@ mod code;
 mod count;
 mod decode;
 mod diagnostic;
+mod fingerprint;
 mod fleet;
 mod fold;
 mod kind;

@@ -1,16 +1,25 @@
 //! Diagnostics as people and programs read them.
 //!
-//! One layout, two skins: the plain one for logs and CI, the graphical one for terminals; and JSON. A
+//! One layout, two skins: the plain one for logs and CI, the graphical one for terminals. A
 //! diagnostic may point into several files, which is why the drawing is ours: miette's own draws one
 //! source only. What comes from files is stripped of control characters before it reaches a terminal.
+//! For programs: JSON with everything, and what forges read.
 
+mod github;
+mod gitlab;
 mod graphical;
 mod json;
+mod junit;
 mod plain;
+mod sarif;
 
+pub use github::github;
+pub use gitlab::gitlab;
 pub use graphical::graphical;
 pub use json::json;
+pub use junit::junit;
 pub use plain::plain;
+pub use sarif::sarif;
 
 use crate::{
     count::count,
@@ -18,7 +27,7 @@ use crate::{
     source::{SourceFile, Text},
     span::Span,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Messages that are shown; all are counted. Whoever has more begins with the first.
 const SHOWN_MAX: usize = 50;
@@ -29,19 +38,30 @@ const LINE_MAX: usize = 140;
 /// Characters shown before the first label of a line that is cut.
 const LINE_BEFORE: usize = 40;
 
+/// Where the fleet's folder lies in its repository: forges name files from there.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place<'p> {
+    /// Empty if it is the repository itself, `fleets/lab/` otherwise.
+    pub prefix: &'p str,
+}
+
+impl Place<'_> {
+    fn path(self, file: &str) -> String {
+        format!("{}{file}", self.prefix)
+    }
+}
+
 /// The texts that spans point into.
 struct Sources<'f>(BTreeMap<&'f str, Text<'f>>);
 
 impl<'f> Sources<'f> {
     /// The files that these diagnostics point into, as far as they are text.
     fn of(diagnostics: &[Diagnostic], files: &'f [SourceFile]) -> Self {
-        let named = |path: &str| {
-            let labels = diagnostics
-                .iter()
-                .flat_map(|one| one.secondary.iter().chain([&one.primary]));
-            labels.into_iter().any(|label| &*label.span.file == path)
-        };
-        let wanted = files.iter().filter(|file| named(&file.path));
+        let labels = diagnostics
+            .iter()
+            .flat_map(|one| one.secondary.iter().chain([&one.primary]));
+        let named: BTreeSet<&str> = labels.map(|label| &*label.span.file).collect();
+        let wanted = files.iter().filter(|file| named.contains(file.path.as_str()));
         let texts = wanted.filter_map(|file| {
             let text = std::str::from_utf8(&file.bytes).ok()?;
             Some((file.path.as_str(), Text::new(&file.path, text)))
@@ -160,6 +180,27 @@ fn printable(c: char) -> char {
 /// A message on one line, safe for a terminal.
 fn safe(text: &str) -> String {
     text.chars().map(printable).collect()
+}
+
+/// All that is to be said in words, a line each, for forms that draw no source.
+fn message(diagnostic: &Diagnostic) -> String {
+    let mut lines = vec![safe(&diagnostic.title)];
+    let label = &diagnostic.primary.text;
+    if !label.is_empty() {
+        lines.push(safe(label));
+    }
+    let secondary = diagnostic.secondary.iter();
+    lines.extend(
+        secondary.map(|label| safe(format!("{}: {}", label.span, label.text).trim_end_matches(": "))),
+    );
+    lines.extend(
+        diagnostic
+            .notes
+            .iter()
+            .map(|note| format!("note: {}", safe(note))),
+    );
+    lines.extend(diagnostic.help.iter().map(|help| format!("help: {}", safe(help))));
+    lines.join("\n")
 }
 
 /// `3 errors, 1 warning`, and how many were left out.

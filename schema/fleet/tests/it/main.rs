@@ -3,6 +3,7 @@
 
 mod bad;
 mod examples;
+mod forges;
 mod language;
 mod pages;
 mod properties;

@@ -75,7 +75,7 @@ fn survives(bytes: &[u8]) {
     }
     let _ = render::plain(&parsed.diagnostics, &files);
     let _ = render::graphical(&parsed.diagnostics, &files, &GraphicalTheme::unicode());
-    let _ = render::json(&parsed.diagnostics);
+    crate::forges::are_read_back(&parsed.diagnostics, &files);
 }
 
 /// A machine, small enough to print by hand in both syntaxes.

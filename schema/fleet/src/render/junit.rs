@@ -1,0 +1,114 @@
+//! JUnit's XML, for the many that show no other: a test case for each diagnostic, and a passed one for each fleet file
+//! without any, so that a clean fleet is a suite that passes and not one that is empty.
+
+use super::{Place, Sources, message, plain::one, word};
+use crate::{
+    diagnostic::{Diagnostic, Severity},
+    source::SourceFile,
+    tree::Syntax,
+};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write as _},
+};
+
+/// One suite. `failing` is the mildest severity that makes a case fail; what is milder passes and says so.
+pub fn junit(
+    diagnostics: &[Diagnostic],
+    files: &[SourceFile],
+    place: Place<'_>,
+    failing: Severity,
+) -> String {
+    let mut out = String::new();
+    suite(&mut out, diagnostics, files, place, failing).expect("writing to a string does not fail");
+    out
+}
+
+fn suite(
+    out: &mut String,
+    diagnostics: &[Diagnostic],
+    files: &[SourceFile],
+    place: Place<'_>,
+    failing: Severity,
+) -> fmt::Result {
+    let met: BTreeSet<&str> = diagnostics.iter().map(|one| &*one.primary.span.file).collect();
+    let clean = files
+        .iter()
+        .filter(|file| Syntax::of(&file.path).is_some() && !met.contains(file.path.as_str()));
+    let clean: Vec<_> = clean.collect();
+    let failures = diagnostics.iter().filter(|one| one.severity <= failing).count();
+    let counts = format!(
+        "name=\"muster check\" tests=\"{}\" failures=\"{failures}\" errors=\"0\"",
+        diagnostics.len() + clean.len()
+    );
+    writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
+    writeln!(out, "<testsuites {counts}>\n  <testsuite {counts} skipped=\"0\">")?;
+    let sources = Sources::of(diagnostics, files);
+    for diagnostic in diagnostics {
+        case(out, diagnostic, &sources, place, failing)?;
+    }
+    for file in clean {
+        let path = escaped(&place.path(&file.path));
+        writeln!(
+            out,
+            "    <testcase name=\"{path}\" classname=\"{path}\" file=\"{path}\"/>"
+        )?;
+    }
+    writeln!(out, "  </testsuite>\n</testsuites>")
+}
+
+fn case(
+    out: &mut String,
+    diagnostic: &Diagnostic,
+    sources: &Sources<'_>,
+    place: Place<'_>,
+    failing: Severity,
+) -> fmt::Result {
+    let span = &diagnostic.primary.span;
+    let path = escaped(&place.path(&span.file));
+    let line = span.start.line;
+    let mut text = String::new();
+    one(&mut text, diagnostic, sources)?;
+    writeln!(
+        out,
+        "    <testcase name=\"{} {path}:{line}\" classname=\"{path}\" file=\"{path}\" line=\"{line}\">",
+        diagnostic.code
+    )?;
+    if diagnostic.severity <= failing {
+        writeln!(
+            out,
+            "      <failure type=\"{}\" message=\"{}\">{}</failure>",
+            diagnostic.code,
+            escaped(&message(diagnostic)),
+            escaped(&text)
+        )?;
+    } else {
+        let severity = word(diagnostic.severity);
+        writeln!(
+            out,
+            "      <system-out>{severity}: {}</system-out>",
+            escaped(&text)
+        )?;
+    }
+    writeln!(out, "    </testcase>")
+}
+
+/// Text for attributes and elements (XML 1.0 §2.2, §2.4): what XML has no way to say is replaced, line ends stay in
+/// attributes too, and `]]>` is none.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' => out.push_str("&#10;"),
+            '\t' => out.push_str("&#9;"),
+            '\r' => out.push_str("&#13;"),
+            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            other => out.push(other),
+        }
+    }
+    out
+}
