@@ -59,7 +59,7 @@ fn command(out: &mut String, diagnostic: &Diagnostic, place: Place<'_>) {
         "endLine={},title={}::{}",
         span.end.line,
         property(diagnostic.code.as_str()),
-        data(&message(diagnostic)),
+        data(&message(diagnostic, place)),
     )
     .expect("writing to a string does not fail");
 }
@@ -69,7 +69,8 @@ fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// The value of a property.
+/// The value of a property. Other control characters of a path have no way to be said.
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    let text = data(text).replace(':', "%3A").replace(',', "%2C");
+    text.replace(char::is_control, "\u{fffd}")
 }

@@ -17,7 +17,7 @@ pub fn gitlab(diagnostics: &[Diagnostic], place: Place<'_>) -> Value {
         };
         json!({
             // One line: it is shown in a list.
-            "description": message(diagnostic).replace('\n', "; "),
+            "description": message(diagnostic, place).replace('\n', "; "),
             "check_name": diagnostic.code.as_str(),
             "fingerprint": fingerprint,
             "severity": severity,

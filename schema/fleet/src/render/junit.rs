@@ -1,7 +1,7 @@
 //! JUnit's XML, for the many that show no other: a test case for each diagnostic, and a passed one for each fleet file
 //! without any, so that a clean fleet is a suite that passes and not one that is empty.
 
-use super::{Place, Sources, message, plain::one, word};
+use super::{Place, Sources, message, plain::one};
 use crate::{
     diagnostic::{Diagnostic, Severity},
     source::SourceFile,
@@ -48,7 +48,7 @@ fn suite(
         case(out, diagnostic, &sources, place, failing)?;
     }
     for file in clean {
-        let path = escaped(&place.path(&file.path));
+        let path = attribute(&place.path(&file.path));
         writeln!(
             out,
             "    <testcase name=\"{path}\" classname=\"{path}\" file=\"{path}\"/>"
@@ -65,7 +65,7 @@ fn case(
     failing: Severity,
 ) -> fmt::Result {
     let span = &diagnostic.primary.span;
-    let path = escaped(&place.path(&span.file));
+    let path = attribute(&place.path(&span.file));
     let line = span.start.line;
     let mut text = String::new();
     one(&mut text, diagnostic, sources)?;
@@ -79,22 +79,21 @@ fn case(
             out,
             "      <failure type=\"{}\" message=\"{}\">{}</failure>",
             diagnostic.code,
-            escaped(&message(diagnostic)),
+            attribute(&message(diagnostic, place)),
             escaped(&text)
         )?;
     } else {
-        let severity = word(diagnostic.severity);
-        writeln!(
-            out,
-            "      <system-out>{severity}: {}</system-out>",
-            escaped(&text)
-        )?;
+        writeln!(out, "      <system-out>{}</system-out>", escaped(&text))?;
     }
     writeln!(out, "    </testcase>")
 }
 
-/// Text for attributes and elements (XML 1.0 §2.2, §2.4): what XML has no way to say is replaced, line ends stay in
-/// attributes too, and `]]>` is none.
+/// The value of an attribute, which would lose its line ends otherwise (XML 1.0 §3.3.3).
+fn attribute(text: &str) -> String {
+    escaped(text).replace('\n', "&#10;")
+}
+
+/// Text for elements (XML 1.0 §2.2, §2.4): what XML has no way to say is replaced, and `]]>` is none.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -103,9 +102,7 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            '\t' => out.push_str("&#9;"),
-            '\r' => out.push_str("&#13;"),
+            '\n' => out.push('\n'),
             '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             other => out.push(other),
         }

@@ -183,16 +183,16 @@ fn safe(text: &str) -> String {
 }
 
 /// All that is to be said in words, a line each, for forms that draw no source.
-fn message(diagnostic: &Diagnostic) -> String {
+fn message(diagnostic: &Diagnostic, place: Place<'_>) -> String {
     let mut lines = vec![safe(&diagnostic.title)];
     let label = &diagnostic.primary.text;
     if !label.is_empty() {
         lines.push(safe(label));
     }
-    let secondary = diagnostic.secondary.iter();
-    lines.extend(
-        secondary.map(|label| safe(format!("{}: {}", label.span, label.text).trim_end_matches(": "))),
-    );
+    lines.extend(diagnostic.secondary.iter().map(|label| {
+        let said = format!("{}: {}", place.path(&label.span.to_string()), label.text);
+        safe(said.trim_end_matches(": "))
+    }));
     lines.extend(
         diagnostic
             .notes

@@ -89,7 +89,7 @@ fn result(diagnostic: &Diagnostic, rule: usize, fingerprint: &str, place: Place<
         "ruleId": diagnostic.code.as_str(),
         "ruleIndex": rule,
         "level": word(diagnostic.severity),
-        "message": { "text": plain(&message(diagnostic)) },
+        "message": { "text": plain(&message(diagnostic, place)) },
         "locations": [location],
         // The first is the one that GitHub goes by; it would make one of the line's text otherwise.
         "partialFingerprints": {

@@ -174,7 +174,7 @@ fn every_bad_case_is_read_back() {
             tried += 1;
         }
     }
-    assert!(tried > 50, "{tried}");
+    assert!(tried >= 50, "{tried}");
 }
 
 #[test]
@@ -193,7 +193,10 @@ fn nothing_of_a_file_breaks_out() {
     are_read_back(&parsed.diagnostics, &files);
     for (word, properties, _) in commands(&render::github(&parsed.diagnostics, PLACE)) {
         assert_eq!(word, "error");
-        assert!(properties.contains(&files[0].path) || properties.starts_with("file=fleets/lab/,"));
+        assert!(
+            properties.starts_with("file=fleets/lab/a\n::error::x,file=b%"),
+            "{properties}"
+        );
     }
     let junit = render::junit(&parsed.diagnostics, &files, PLACE, Severity::Error);
     let document = roxmltree::Document::parse(&junit).unwrap();
