@@ -4,12 +4,15 @@
 //! the table of kinds, the checks look at the result. No clock, no disk, no network: files are
 //! handed in by the shell that has them.
 
+mod allow;
+mod changed;
 mod check;
 mod code;
 mod count;
 mod decode;
 mod diagnostic;
 mod fingerprint;
+mod fix;
 mod fleet;
 mod fold;
 mod kind;
@@ -25,9 +28,11 @@ mod suggest;
 mod tree;
 mod value;
 
+pub use changed::{Brought, Change, brought};
 pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
+pub use fix::{Fixed, Repair, fix};
 pub use fleet::Fleet;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{

@@ -1,12 +1,13 @@
 //! From files to a fleet: read, collect objects, lay layers, decode, check, fold.
 
 use crate::{
+    allow::allow,
     check::{self, Subject, duplicate},
     code::Code,
     decode::Decoder,
     diagnostic::{Diagnostic, Severity},
     fleet::{Draft, Fleet},
-    fold::fold,
+    fold::{fold, sort},
     kinds::kinds,
     layer::Layers,
     limit::{FILE_BYTES_MAX, FILES_MAX},
@@ -42,7 +43,8 @@ pub fn parse(files: &[SourceFile]) -> Parsed {
     let (found, user_data) = check::all(&subject);
     draft.user_data = user_data;
     decoder.diagnostics.extend(found);
-    let diagnostics = fold(decoder.diagnostics, &broken);
+    let mut diagnostics = allow(fold(decoder.diagnostics, &broken), &by_path, &objects);
+    sort(&mut diagnostics);
     let errors = diagnostics
         .iter()
         .any(|diagnostic| diagnostic.severity == Severity::Error);
@@ -50,6 +52,15 @@ pub fn parse(files: &[SourceFile]) -> Parsed {
         fleet: if errors { None } else { draft.finish() },
         diagnostics,
     }
+}
+
+/// The objects of these files as they are written, before layers are laid; mistakes are left to `parse`.
+pub(crate) fn objects(files: &[SourceFile]) -> Vec<Object> {
+    let by_path = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
+    read(&by_path, &mut Decoder::default(), &mut Vec::new())
 }
 
 /// A file in which something could not be read, so that things may be missing from it.

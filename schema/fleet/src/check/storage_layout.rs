@@ -132,7 +132,8 @@ impl<'s> Layout<'s> {
         self.found
             .push(match nearest(name, names.iter().map(String::as_str)) {
                 Some(near) => diagnostic.help(format!("did you mean \"{near}\"?")).fix(
-                    Applicability::Safe,
+                    // Another name may be one that is still to be written down.
+                    Applicability::Maybe,
                     format!("replace with \"{near}\""),
                     span,
                     format!("\"{near}\""),

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad;
+mod changed;
 mod examples;
+mod fix;
 mod forges;
 mod language;
 mod pages;

@@ -3,7 +3,7 @@
 use crate::revision::{file, parse_one};
 use miette::GraphicalTheme;
 use proptest::{collection, option, prelude::*};
-use schema_fleet::{SourceFile, parse, render};
+use schema_fleet::{SourceFile, fix, parse, render};
 use std::fmt::Write;
 
 /// Pieces of both languages: random runs of them come further than random bytes.
@@ -76,6 +76,7 @@ fn survives(bytes: &[u8]) {
     let _ = render::plain(&parsed.diagnostics, &files);
     let _ = render::graphical(&parsed.diagnostics, &files, &GraphicalTheme::unicode());
     crate::forges::are_read_back(&parsed.diagnostics, &files);
+    let _ = fix(files.to_vec());
 }
 
 /// A machine, small enough to print by hand in both syntaxes.
