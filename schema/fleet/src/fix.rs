@@ -8,11 +8,13 @@ use crate::{
     diagnostic::{Applicability, Diagnostic, Edit, Severity},
     fold::is_syntax,
     parse::{Parsed, parse},
+    render::safe,
     source::SourceFile,
     span::Span,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     ops::Range,
 };
 
@@ -38,6 +40,13 @@ pub struct Repair {
     pub span: Span,
     /// What was done: `replace with "mirror-root"`.
     pub title: String,
+}
+
+impl fmt::Display for Repair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.span.to_string();
+        write!(f, "{} {}: {}", safe(&place), self.code, safe(&self.title))
+    }
 }
 
 /// Each round shows what the one before hid; more than a few follow from no mistake that people make.

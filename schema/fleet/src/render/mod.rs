@@ -32,8 +32,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Messages that are shown; all are counted. Whoever has more begins with the first.
 const SHOWN_MAX: usize = 50;
 
-/// Characters of a source line that are shown; a longer one is cut around its labels.
+/// Characters of a source line that are shown where nothing is known of who reads.
 const LINE_MAX: usize = 140;
+
+/// Characters of a source line that are shown on the narrowest terminal: fewer say nothing.
+const LINE_MIN: usize = 20;
 
 /// Characters shown before the first label of a line that is cut.
 const LINE_BEFORE: usize = 40;
@@ -52,7 +55,11 @@ impl Place<'_> {
 }
 
 /// The texts that spans point into.
-struct Sources<'f>(BTreeMap<&'f str, Text<'f>>);
+struct Sources<'f> {
+    texts: BTreeMap<&'f str, Text<'f>>,
+    /// Characters of a line that are shown; a longer one is cut around its labels.
+    line_max: usize,
+}
 
 impl<'f> Sources<'f> {
     /// The files that these diagnostics point into, as far as they are text.
@@ -66,7 +73,10 @@ impl<'f> Sources<'f> {
             let text = std::str::from_utf8(&file.bytes).ok()?;
             Some((file.path.as_str(), Text::new(&file.path, text)))
         });
-        Self(texts.collect())
+        Self {
+            texts: texts.collect(),
+            line_max: LINE_MAX,
+        }
     }
 }
 
@@ -119,11 +129,11 @@ fn block<'d>(head: &'d Span, labels: Vec<(&'d Label, bool)>, sources: &Sources<'
             .or_default()
             .push((label, primary));
     }
-    let text = sources.0.get(&*head.file);
+    let text = sources.texts.get(&*head.file);
     let lines = by_line.into_iter().map(|(number, mut labels)| {
         labels.sort_by_key(|(label, _)| label.span.start.column);
         let source = text.map_or("", |text| text.line(number));
-        line(number, source, &labels)
+        line(number, source, &labels, sources.line_max)
     });
     Block {
         head,
@@ -131,18 +141,18 @@ fn block<'d>(head: &'d Span, labels: Vec<(&'d Label, bool)>, sources: &Sources<'
     }
 }
 
-fn line<'d>(number: u32, source: &str, labels: &[(&'d Label, bool)]) -> Line<'d> {
+fn line<'d>(number: u32, source: &str, labels: &[(&'d Label, bool)], line_max: usize) -> Line<'d> {
     let length = source.chars().count();
     let first = labels
         .first()
         .map_or(0, |(label, _)| label.span.start.column as usize - 1);
-    let skip = if length > LINE_MAX {
-        first.saturating_sub(LINE_BEFORE)
+    let skip = if length > line_max {
+        first.saturating_sub(LINE_BEFORE.min(line_max / 3))
     } else {
         0
     };
-    let mut text: String = source.chars().skip(skip).take(LINE_MAX).map(printable).collect();
-    if skip + LINE_MAX < length {
+    let mut text: String = source.chars().skip(skip).take(line_max).map(printable).collect();
+    if skip + line_max < length {
         text.push('…');
     }
     let marks = labels.iter().map(|(label, primary)| {
@@ -153,10 +163,10 @@ fn line<'d>(number: u32, source: &str, labels: &[(&'d Label, bool)]) -> Line<'d>
         } else {
             length
         };
-        let indent = start.saturating_sub(skip).min(LINE_MAX);
+        let indent = start.saturating_sub(skip).min(line_max);
         let width = end
             .saturating_sub(start)
-            .clamp(1, LINE_MAX - indent.min(LINE_MAX - 1));
+            .clamp(1, line_max - indent.min(line_max - 1));
         Mark {
             indent,
             width,
@@ -178,7 +188,7 @@ fn printable(c: char) -> char {
 }
 
 /// A message on one line, safe for a terminal.
-fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     text.chars().map(printable).collect()
 }
 

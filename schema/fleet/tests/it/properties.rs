@@ -74,7 +74,7 @@ fn survives(bytes: &[u8]) {
         );
     }
     let _ = render::plain(&parsed.diagnostics, &files);
-    let _ = render::graphical(&parsed.diagnostics, &files, &GraphicalTheme::unicode());
+    let _ = render::graphical(&parsed.diagnostics, &files, &GraphicalTheme::unicode(), 30);
     crate::forges::are_read_back(&parsed.diagnostics, &files);
     let _ = fix(files.to_vec());
 }
