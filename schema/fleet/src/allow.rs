@@ -20,9 +20,9 @@ use std::{
 };
 
 /// Takes out the warnings that comments allow, and adds what is wrong with the comments.
-pub(crate) fn allow(
+pub(crate) fn allow<'f>(
     diagnostics: Vec<Diagnostic>,
-    files: &BTreeMap<&str, &[u8]>,
+    files: impl Iterator<Item = (&'f str, &'f [u8])>,
     objects: &[Object],
 ) -> Vec<Diagnostic> {
     let mut told = Vec::new();

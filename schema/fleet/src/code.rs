@@ -54,6 +54,10 @@ codes! {
     M0011,
     /// A comment that allows a warning and cannot be read.
     M0012,
+    /// The root marker in another file.
+    M0013,
+    /// A pattern of the root marker that covers no file.
+    M0014,
     /// A reference to nothing.
     M0101,
     /// One object in two places.
@@ -150,6 +154,8 @@ codes! {
     M0608,
     /// A secret's file is not there.
     M0702,
+    /// A secret's file without one of its keys.
+    M0703,
     /// A secret in clear.
     M0705,
     /// A branch that was rewritten. Said by musterd of a revision, not of its files.

@@ -167,11 +167,11 @@ fn a_diff_is_printed_and_nothing_written() {
     assert_eq!(said["fixes"], 1);
     assert_eq!(check(&fleet(RIGHT), &["--fix", "--diff"], 0), "");
     // No name of a file ends the line that it stands on.
-    let odd = "a\n+++ b/\"é\\.toml";
+    let odd = "a\n+++ b-\"é\\.toml";
     fs::write(folder.path().join(odd), WRONG.replace("z1", "z2")).expect("write");
     let diff = check(&folder, &["--fix", "--diff"], 1);
     assert!(
-        diff.starts_with("--- \"a/a\\012+++ b/\\\"é\\\\.toml\"\n"),
+        diff.starts_with("--- \"a/a\\012+++ b-\\\"é\\\\.toml\"\n"),
         "{diff}"
     );
     let mut apply = std::process::Command::new("git")

@@ -11,7 +11,7 @@ use crate::{
     value::BadValue,
 };
 use ipnet::IpNet;
-use schema_ids::{ContentId, Digest, DiskId, Mac, Name, ParseError, Uuid};
+use schema_ids::{ContentId, Digest, DiskId, Mac, Name, ParseError, Timestamp, Uuid};
 use std::{
     net::{AddrParseError, IpAddr},
     str::FromStr,
@@ -99,6 +99,9 @@ impl Decoder {
         let known = |text: &str| words.iter().any(|word| word.word == text);
         let text = self.text_that(node, "a word", known)?;
         if let Some(word) = words.iter().find(|word| word.word == text) {
+            if !word.carried_out {
+                self.not_yet(format!("\"{}\"", word.word), &node.span);
+            }
             return Some(word.word);
         }
         let known: Vec<_> = words.iter().map(|word| word.word).collect();
@@ -180,6 +183,7 @@ text_value!(
 );
 text_value!(DiskId, M0009, "a disk id", "wwn:0x5002538f");
 text_value!(ContentId, M0009, "a content id", "data:gpt-1f0c2a");
+text_value!(Timestamp, M0009, "a time", "2026-12-01T18:00:00Z");
 text_value!(IpAddr, M0009, "an IP address", "10.20.0.1");
 text_value!(IpNet, M0009, "a network", "10.20.0.0/22");
 

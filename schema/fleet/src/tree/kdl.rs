@@ -242,10 +242,6 @@ impl Reader<'_, '_> {
             _ => &[],
         };
         match (shape, rest.arguments.as_slice()) {
-            (Shape::Later, _) => Node {
-                value: Value::Null,
-                span: rest.head,
-            },
             (Shape::Table(_), []) => self.table(rest, fields, depth),
             (Shape::List(_), items) if !table => {
                 let items: Vec<_> = items.iter().map(|entry| self.scalar(entry)).collect();
