@@ -48,7 +48,7 @@ fn fifty_are_shown_and_all_are_counted() {
 
 #[test]
 fn files_do_not_reach_into_the_terminal() {
-    let text = "[machine.m1]\n\"a\u{9b}31m\" = 1 # \u{9b}2J\n";
+    let text = "[machine.m1]\n\"a\u{9b}31m\u{202e}\" = 1 # \u{9b}2J \u{2066}\n";
     let files = [file("a.toml", text)];
     let parsed = parse(&files);
     assert!(!parsed.diagnostics.is_empty());
@@ -62,6 +62,7 @@ fn files_do_not_reach_into_the_terminal() {
         ),
     ] {
         assert!(out.chars().all(|c| c == '\n' || !c.is_control()), "{out:?}");
+        assert!(!out.contains(['\u{202e}', '\u{2066}']), "{out:?}");
     }
 }
 

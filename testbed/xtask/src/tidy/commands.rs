@@ -7,6 +7,7 @@
 type Row = (&'static str, &'static str, &'static str);
 
 const STEPS: &str = "testbed/vrack/src/demo/steps.rs";
+const CHECK: &str = "reconciler/cli/tests/it/check.rs";
 const GUIDE: &str = "reconciler/cli/tests/it/guide.rs";
 
 /// The longest row that fits counts.
@@ -18,6 +19,11 @@ const RUN: &[Row] = &[
     ("cargo xtask clean", "testbed/vrack/tests/it/clean_up.rs", "clean"),
     ("muster init", GUIDE, "\"init\""),
     ("muster check", GUIDE, "\"check\""),
+    ("muster check --deny warnings", CHECK, "\"--deny\", \"warnings\""),
+    ("muster check --format", CHECK, "\"--format\", format"),
+    ("muster check --fix", CHECK, "&[\"--fix\"]"),
+    ("muster check --fix --diff", CHECK, "&[\"--fix\", \"--diff\"]"),
+    ("muster check --changed-since", "reconciler/cli/tests/it/check_since.rs", "\"--changed-since\", \"main\""),
     ("muster explain", GUIDE, "\"explain\""),
     ("muster removed deployment", GUIDE, "\"removed\""),
     ("muster image build", "testbed/vrack/src/images.rs", "\"image\", \"build\""),
