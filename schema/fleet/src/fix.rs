@@ -200,3 +200,30 @@ fn edited(text: &[u8], edits: &[Edit]) -> Vec<u8> {
     out.extend_from_slice(&text[at..]);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Work;
+
+    #[test]
+    fn pieces_that_overlap_are_taken_once() {
+        let mut work = Work::default();
+        work.taken.extend([(10, 20), (20, 25), (30, 30)]);
+        for free in [0..10, 5..9, 25..30, 26..26, 31..40] {
+            assert!(!work.overlaps(&free), "{free:?}");
+        }
+        for taken in [
+            5..11,
+            10..10,
+            12..13,
+            19..22,
+            5..40,
+            24..26,
+            29..31,
+            30..30,
+            30..35,
+        ] {
+            assert!(work.overlaps(&taken), "{taken:?}");
+        }
+    }
+}

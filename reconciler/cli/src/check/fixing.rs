@@ -157,3 +157,24 @@ fn fill(path: &Path, text: &[u8], like: &Metadata) -> io::Result<()> {
     file.write_all(text)?;
     file.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::write;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_changed_meanwhile_is_not_written_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, link) = (folder.path().join("a.toml"), folder.path().join("link.toml"));
+        fs::write(&file, "theirs").expect("write");
+        symlink(&file, &link).expect("a link");
+        assert!(write(&file, b"read", b"ours").is_err());
+        assert!(write(&link, b"theirs", b"ours").is_err());
+        assert_eq!(fs::read(&file).expect("the file"), b"theirs");
+        assert!(write(&file, b"theirs", b"ours").is_ok());
+        assert_eq!(fs::read(&file).expect("the file"), b"ours");
+        assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 2);
+    }
+}

@@ -80,13 +80,15 @@ fn what_it_breaks_elsewhere_is_shown() {
     assert_eq!((now, older), (vec!["M0101 unknown rack \"r9\"".to_owned()], 0));
 }
 
-/// The same mistake once more is one more, wherever git saw a change.
+/// The same mistake once more is one more, wherever git saw a change; what cannot be read has no object.
 #[test]
 fn one_more_of_the_same_is_shown() {
-    let once = "[machine.m1]\nnic.p0 = { mac = \"no\" }\n";
-    let twice = format!("{once}nic.p1 = {{ mac = \"no\" }}\n");
-    let (now, older) = shown(&[("a.toml", once)], &[("a.toml", &twice)], Change::default());
+    let once = "zone a x=true\n";
+    let twice = format!("{once}zone b x=true\n");
+    let (now, older) = shown(&[("a.kdl", once)], &[("a.kdl", &twice)], Change::default());
     assert_eq!((now.len(), older), (2, 0), "{now:?}");
+    let (now, older) = shown(&[("a.kdl", &twice)], &[("a.kdl", once)], Change::default());
+    assert_eq!((now.len(), older), (0, 1), "{now:?}");
 }
 
 #[test]
