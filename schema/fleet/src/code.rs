@@ -108,6 +108,10 @@ codes! {
     M0305,
     /// Two machines stand in one place.
     M0306,
+    /// Parts of a layout that are larger than what holds them.
+    M0401,
+    /// A layout that does not fit the declared disks of its machines.
+    M0402,
     /// A name in a storage layout that names nothing in it.
     M0403,
     /// A selector that nothing uses.
@@ -128,10 +132,30 @@ codes! {
     M0411,
     /// A selector that contradicts itself.
     M0412,
+    /// A selector for which an earlier one leaves nothing.
+    M0413,
     /// A filesystem, partition and mount point that do not fit each other.
     M0414,
+    /// A kept disk beneath what is written anew.
+    M0415,
     /// One partition used for two things.
     M0416,
+    /// Something in a layout that stands on itself.
+    M0417,
+    /// Members of one array on one disk.
+    M0418,
+    /// Something in a layout that is made and holds nothing.
+    M0419,
+    /// A chunk of an array that is none.
+    M0420,
+    /// A mount option that is not one option.
+    M0423,
+    /// A label that its filesystem cannot keep.
+    M0424,
+    /// A mount point that the running system uses itself.
+    M0425,
+    /// An EFI system partition that is small.
+    M0426,
     /// An image that lacks what its format needs.
     M0501,
     /// An image of the wrong format for its use.

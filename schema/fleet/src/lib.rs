@@ -12,6 +12,7 @@ mod count;
 mod decode;
 mod diagnostic;
 mod fingerprint;
+mod fit;
 mod fix;
 mod fleet;
 mod fold;
@@ -34,6 +35,7 @@ pub use changed::{Brought, Change, brought};
 pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
+pub use fit::{DeclaredDisk, Misfit, fit};
 pub use fix::{Fixed, Repair, fix};
 pub use fleet::Fleet;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
@@ -84,6 +86,7 @@ pub use value::{
     BadValue,
     at_least::{LeastNumber, LeastSize},
     boot_timeout::BootTimeout,
+    disk_count::DiskCount,
     dns_name::DnsName,
     expression::{Comparison, Condition, Expression, Fact, Operand},
     extent::Extent,

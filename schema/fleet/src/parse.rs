@@ -45,13 +45,11 @@ pub fn parse(files: &[SourceFile]) -> Parsed {
     draft.user_data = user_data;
     draft.not_yet = std::mem::take(&mut decoder.not_yet);
     decoder.diagnostics.extend(found);
-    let included = Included::read(&by_path, &mut Decoder::default());
-    let is_read = |(path, _): &(&str, &[u8])| included.covers(path);
-    let read_files = by_path
-        .iter()
-        .map(|(path, bytes)| (*path, *bytes))
-        .filter(is_read);
-    let mut diagnostics = allow(fold(decoder.diagnostics, &broken), read_files, &objects);
+    let mut diagnostics = allow(
+        fold(decoder.diagnostics, &broken),
+        fleet_files(&by_path),
+        &objects,
+    );
     sort(&mut diagnostics);
     let errors = diagnostics
         .iter()
@@ -69,6 +67,15 @@ pub(crate) fn objects(files: &[SourceFile]) -> Vec<Object> {
         .map(|file| (file.path.as_str(), file.bytes.as_slice()))
         .collect();
     read(&by_path, &mut Decoder::default(), &mut Vec::new())
+}
+
+/// The files that are read as fleet files, by path.
+pub(crate) fn fleet_files<'f>(
+    files: &BTreeMap<&'f str, &'f [u8]>,
+) -> impl Iterator<Item = (&'f str, &'f [u8])> {
+    let included = Included::read(files, &mut Decoder::default());
+    let all = files.iter().map(|(path, bytes)| (*path, *bytes));
+    all.filter(move |(path, _)| Syntax::of(path).is_some() && included.covers(path))
 }
 
 /// A file in which something could not be read, so that things may be missing from it.

@@ -17,9 +17,8 @@ pub(crate) mod network_layout;
 pub(crate) mod reference;
 pub(crate) mod renamed;
 pub(crate) mod secret;
-pub(crate) mod selector;
 pub(crate) mod settings;
-pub(crate) mod storage_layout;
+pub(crate) mod storage;
 pub(crate) mod subnet;
 pub(crate) mod tombstone;
 pub(crate) mod user_data;
@@ -78,7 +77,7 @@ impl<'s> Subject<'s> {
 /// Runs all checks. The second part is the user-data files that deployments name.
 pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<RepositoryPath, Vec<u8>>) {
     let mut found = Vec::new();
-    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 18] = [
+    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 17] = [
         reference::check,
         settings::check,
         secret::check,
@@ -87,8 +86,7 @@ pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<Repositor
         address::check,
         identity::check,
         bmc::check,
-        selector::check,
-        storage_layout::check,
+        storage::check,
         boot::check,
         network_layout::check,
         image::check,

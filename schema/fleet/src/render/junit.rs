@@ -4,11 +4,11 @@
 use super::{Place, Sources, message, plain::one};
 use crate::{
     diagnostic::{Diagnostic, Severity},
+    parse::fleet_files,
     source::SourceFile,
-    tree::Syntax,
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::{self, Write as _},
 };
 
@@ -32,10 +32,12 @@ fn suite(
     failing: Severity,
 ) -> fmt::Result {
     let met: BTreeSet<&str> = diagnostics.iter().map(|one| &*one.primary.span.file).collect();
-    let clean = files
+    let by_path: BTreeMap<&str, &[u8]> = files
         .iter()
-        .filter(|file| Syntax::of(&file.path).is_some() && !met.contains(file.path.as_str()));
-    let clean: Vec<_> = clean.collect();
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
+    let paths = fleet_files(&by_path).map(|(path, _)| path);
+    let clean: Vec<&str> = paths.filter(|path| !met.contains(path)).collect();
     let failures = diagnostics.iter().filter(|one| one.severity <= failing).count();
     let counts = format!(
         "name=\"muster check\" tests=\"{}\" failures=\"{failures}\" errors=\"0\"",
@@ -47,8 +49,8 @@ fn suite(
     for diagnostic in diagnostics {
         case(out, diagnostic, &sources, place, failing)?;
     }
-    for file in clean {
-        let path = attribute(&place.path(&file.path));
+    for path in clean {
+        let path = attribute(&place.path(path));
         writeln!(
             out,
             "    <testcase name=\"{path}\" classname=\"{path}\" file=\"{path}\"/>"

@@ -232,8 +232,15 @@ fn a_suite_passes_or_fails_as_check_does() {
         (count(&strict, "<failure"), warnings(&strict)),
         (parsed.diagnostics.len(), 0)
     );
+    // Of the files that are read, and of no others.
+    let unread = "[muster]\nschema = 1\ninclude = [\"base.toml\"]\n";
+    let files = [&files[..], &[file("muster.toml", unread), file("README.md", "")]].concat();
     let clean = render::junit(&[], &files, PLACE, Severity::Error);
-    assert_eq!((count(&clean, "<testcase"), count(&clean, "<failure")), (2, 0));
+    assert_eq!(
+        (count(&clean, "<testcase"), count(&clean, "<failure")),
+        (2, 0),
+        "{clean}"
+    );
 }
 
 #[test]

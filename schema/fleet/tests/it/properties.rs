@@ -7,7 +7,7 @@ use schema_fleet::{SourceFile, fix, parse, render};
 use std::fmt::Write;
 
 /// Pieces of both languages: random runs of them come further than random bytes.
-const PIECES: [&str; 44] = [
+const PIECES: [&str; 46] = [
     "machine",
     "profile",
     "storage",
@@ -52,6 +52,8 @@ const PIECES: [&str; 44] = [
     "\u{feff}",
     "10.0.0.1/24",
     "tags",
+    "# muster: allow M0404,",
+    "// muster: allow M0101 x",
 ];
 
 fn soup() -> impl Strategy<Value = Vec<u8>> {
