@@ -8,7 +8,7 @@ use crate::letters;
 use crate::say::{say, say_json, say_xml, tell};
 use miette::{GraphicalTheme, ThemeCharacters, ThemeStyles};
 use schema_fleet::render::{self, Place};
-use schema_fleet::{Brought, Diagnostic, Fleet, Parsed, Repair, Severity, SourceFile};
+use schema_fleet::{Applicability, Brought, Diagnostic, Fleet, Parsed, Repair, Severity, SourceFile};
 use std::path::{Path, PathBuf};
 
 /// What is to be said.
@@ -111,9 +111,17 @@ impl<'r> Report<'r> {
         repairs.map(|repair| format!("fixed {repair}\n")).collect()
     }
 
-    /// What the fleet is, and what is not shown of it.
+    /// What the fleet is, what can be done about it, and what is not shown of it.
     fn last_lines(&self) -> String {
         let mut text = String::new();
+        let is_safe = |one: &&Diagnostic| {
+            let mut fixes = one.fixes.iter();
+            fixes.any(|fix| fix.applicability == Applicability::Safe)
+        };
+        let safe = self.diagnostics.iter().filter(is_safe).count();
+        if safe > 0 && self.repairs.is_none() {
+            text.push_str(&format!("{safe} can be put right by muster check --fix\n"));
+        }
         // What is wrong was counted above it.
         if let Some(fleet) = self.fleet {
             text.push_str(&format!(

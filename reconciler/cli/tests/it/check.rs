@@ -117,6 +117,11 @@ fn files_are_named_from_the_root_of_the_repository() {
 #[test]
 fn what_is_safe_is_written_and_told() {
     let folder = fleet(WRONG);
+    let before = check(&folder, &[], 1);
+    assert!(
+        before.ends_with("\n1 can be put right by muster check --fix\n"),
+        "{before}"
+    );
     let file = folder.path().join("more.toml");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("a mode");
     let said = check(&folder, &["--fix"], 0);

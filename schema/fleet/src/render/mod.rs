@@ -152,6 +152,13 @@ fn line<'d>(number: u32, source: &str, labels: &[(&'d Label, bool)], line_max: u
         0
     };
     let mut text: String = source.chars().skip(skip).take(line_max).map(printable).collect();
+    if skip > 0 {
+        // In the place of a character, so that labels stay where they are.
+        text = text.chars().skip(1).fold("…".to_owned(), |mut text, c| {
+            text.push(c);
+            text
+        });
+    }
     if skip + line_max < length {
         text.push('…');
     }

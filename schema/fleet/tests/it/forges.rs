@@ -26,10 +26,7 @@ fn several() -> Vec<SourceFile> {
             "machines/b c.kdl",
             "machine m2 {\n    nic p0 mac=\"52:54:00:77:00:01\"\n}\n",
         ),
-        file(
-            "storage.toml",
-            "[storage.s.select.spare]\ncount = 1\n\n[[storage.s.partition]]\non = \"os\"\nid = \"root\"\nsize = \"1GiB\"\n",
-        ),
+        file("storage.toml", include_str!("../cases/storage-with-spare.toml")),
         file("zones.kdl", "zone z1\n"),
     ]
 }
@@ -213,7 +210,7 @@ fn nothing_of_a_file_breaks_out() {
 #[test]
 fn a_suite_passes_or_fails_as_check_does() {
     let base = include_str!("../cases/base.toml");
-    let unused = "[storage.s.select.spare]\ncount = 1\n";
+    let unused = include_str!("../cases/storage-with-spare.toml");
     let files = [file("base.toml", base), file("s.toml", unused)];
     let parsed = parse(&files);
     let count = |text: &str, what: &str| text.matches(what).count();
