@@ -71,7 +71,10 @@ impl Scanner<'_> {
         self.at += hashes;
         let end = |quotes: &str| format!("{quotes}{}", "#".repeat(hashes));
         let escapes = hashes == 0;
-        if self.take("\"\"\"") {
+        // Three quotes begin a string of several lines only where the line ends behind them.
+        let behind = self.rest().strip_prefix("\"\"\"");
+        if behind.is_some_and(|behind| behind.starts_with(is_kdl_end)) {
+            self.at += 3;
             self.string(&end("\"\"\""), escapes, |_| false);
         } else if self.take("\"") {
             self.string(&end("\""), escapes, is_kdl_end);
@@ -165,6 +168,7 @@ fn is_kdl_end(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Syntax, comments};
+    use proptest::{collection, prelude::*};
 
     fn toml(text: &str) -> Vec<&str> {
         let found = comments(text, Syntax::Toml);
@@ -224,5 +228,72 @@ mod tests {
             kdl("/* never /* closed */ // no"),
             ["/* never /* closed */ // no"]
         );
+    }
+
+    /// Whatever is written between quotes: the signs of both languages, and what escapes and ends strings.
+    fn content() -> impl Strategy<Value = String> {
+        let pieces = ["#", "//", "/*", "*/", "'", "\"", "\"#", "\\", "a", "ä", " ", "\n"];
+        collection::vec(prop::sample::select(pieces.to_vec()), 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    fn escaped(text: &str) -> String {
+        text.replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+    }
+
+    /// A string of TOML that holds something like `text`, in one of its four ways.
+    fn toml_string(text: &str, way: u8) -> String {
+        match way % 4 {
+            0 => format!("\"{}\"", escaped(text)),
+            1 => format!("'{}'", text.replace(['\'', '\n'], "#")),
+            2 => {
+                let text = text.replace('\\', "\\\\").replace("\"\"\"", "\"\"\\\"");
+                format!("\"\"\"{text}\"\"\"")
+            }
+            _ => format!("'''{}'''", text.replace("'''", "''#")),
+        }
+    }
+
+    /// A string of KDL likewise: quoted or raw, on one line or several.
+    fn kdl_string(text: &str, way: u8) -> String {
+        let hashes = "#".repeat(1 + text.len());
+        let one_line = text.replace('\n', "#");
+        match way % 4 {
+            0 => format!("\"{}\"", escaped(text)),
+            // Raw strings of one line begin with no quote (KDL 2.0 §3.13).
+            1 => format!("{hashes}\"a{one_line}\"{hashes}"),
+            2 => format!("\"\"\"\n{}\n\"\"\"", escaped(text)),
+            _ => format!("{hashes}\"\"\"\n{text}\n\"\"\"{hashes}"),
+        }
+    }
+
+    proptest! {
+        /// Nothing between quotes is a comment, and what was written as one is found, whole.
+        #[test]
+        fn comments_are_those_that_were_written(
+            lines in collection::vec((content(), any::<u8>(), content()), 1..6),
+        ) {
+            let (mut in_toml, mut in_kdl) = (String::new(), String::new());
+            let (mut of_toml, mut of_kdl) = (Vec::new(), Vec::new());
+            for (number, (value, way, said)) in lines.iter().enumerate() {
+                let said = said.replace('\n', " ");
+                let comment = format!("#{said}");
+                in_toml.push_str(&format!("a{number} = {} {comment}\n", toml_string(value, *way)));
+                of_toml.push(comment);
+                let comment = match way % 3 {
+                    0 => format!("/* {} /* */*/", said.replace('/', "|")),
+                    _ => format!("//{said}"),
+                };
+                in_kdl.push_str(&format!("a {} {comment}\n", kdl_string(value, *way)));
+                of_kdl.push(comment);
+            }
+            prop_assert!(toml::de::DeTable::parse(&in_toml).is_ok(), "{}", in_toml);
+            prop_assert_eq!(toml(&in_toml), of_toml, "{}", in_toml);
+            // The parser refuses some raw strings of several lines that hold quotes.
+            if kdl::KdlDocument::parse_v2(&in_kdl).is_ok() {
+                prop_assert_eq!(kdl(&in_kdl), of_kdl, "{}", in_kdl);
+            }
+        }
     }
 }
