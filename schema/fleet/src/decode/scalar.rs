@@ -72,6 +72,17 @@ impl Decoder {
             Value::Bool(value) => Some(value.to_string()),
             Value::Null | Value::Text(_) | Value::List(_) | Value::Table(_) => None,
         };
+        if let Value::Date(text) = &node.value {
+            let title = format!("{what} is written as a string");
+            let diagnostic = Diagnostic::error(Code::M0003, title, &node.span, "the quotes are missing");
+            self.report(diagnostic.fix(
+                Applicability::Safe,
+                format!("replace with \"{text}\""),
+                &node.span,
+                format!("\"{text}\""),
+            ));
+            return None;
+        }
         let mut diagnostic = wrong_type(node, what);
         if let Some(written) = written.filter(|written| fits(written)) {
             // A number can be written in many ways; as it is read back, it was written in one.
