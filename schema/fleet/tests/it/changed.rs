@@ -5,7 +5,8 @@ use schema_fleet::{Brought, Change, SourceFile, brought, parse};
 use std::collections::BTreeMap;
 
 /// Wrong in two places: a zone's key, and a reference.
-const OLD: &str = "[zone.z1]\nseriall = 1\n\n[machine.m1]\nrack = \"gone\"\n";
+const OLD: &str = "[zone.z1]\nseriall = 1\n\n[machine.m1]\nrack = \"gone\"\n\
+    nic.p0 = { mac = \"52:54:00:77:00:01\", link = \"lab/pxe\" }\n";
 
 /// The lines of one file.
 fn lines(path: &str, from: u32, to: u32) -> BTreeMap<String, Vec<std::ops::RangeInclusive<u32>>> {
@@ -74,7 +75,10 @@ fn what_is_about_a_changed_object_is_shown() {
 /// A rack is taken away, and a machine in another file lacks it.
 #[test]
 fn what_it_breaks_elsewhere_is_shown() {
-    let machine = ("m.toml", "[machine.m1]\nrack = \"r9\"\n");
+    let machine = (
+        "m.toml",
+        "[machine.m1]\nrack = \"r9\"\nnic.p0 = { mac = \"52:54:00:77:00:01\", link = \"lab/pxe\" }\n",
+    );
     let rack = ("r.toml", "[rack.r9]\nagents = [\"a\"]\n");
     let (now, older) = shown(&[machine, rack], &[machine], Change::default());
     assert_eq!((now, older), (vec!["M0101 unknown rack \"r9\"".to_owned()], 0));

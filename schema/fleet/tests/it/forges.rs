@@ -254,7 +254,7 @@ fn a_mistake_is_known_again_after_it_moved() {
 
 #[test]
 fn github_is_told_of_ten_and_how_many_more() {
-    let text: String = (0..60).map(|n| format!("[machine.m{n}]\nx = 1\n")).collect();
+    let text: String = (0..60).map(|n| format!("[zone.z{n}]\nx = 1\n")).collect();
     let out = render::github(&parse_one("a.toml", &text).diagnostics, PLACE);
     assert_eq!(out.lines().count(), 10);
     assert!(
