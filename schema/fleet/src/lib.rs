@@ -5,6 +5,8 @@
 //! handed in by the shell that has them.
 
 mod allow;
+mod blame;
+mod built_in;
 mod changed;
 mod check;
 mod code;
@@ -16,6 +18,7 @@ mod fit;
 mod fix;
 mod fleet;
 mod fold;
+mod index;
 mod kind;
 mod kinds;
 mod layer;
@@ -24,13 +27,17 @@ mod marker;
 mod not_yet;
 mod objects;
 mod parse;
+mod position;
 pub mod render;
+pub mod schema;
 mod source;
 mod span;
 mod suggest;
 mod tree;
 mod value;
 
+pub use blame::{Blame, BlameRow};
+pub use built_in::built_in;
 pub use changed::{Brought, Change, brought};
 pub use code::Code;
 pub use decode::{InOrder, Ref};
@@ -38,6 +45,7 @@ pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
 pub use fit::{DeclaredDisk, Misfit, fit};
 pub use fix::{Fixed, Repair, fix};
 pub use fleet::Fleet;
+pub use index::Index;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
     budget::{Budget, Day, Wave, Window},
@@ -78,8 +86,10 @@ pub use kinds::{
     tag::Tag,
     zone::Zone,
 };
+pub use layer::Layer;
 pub use not_yet::NotYet;
 pub use parse::{Parsed, parse};
+pub use position::At;
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
 pub use value::{

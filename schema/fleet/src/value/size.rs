@@ -80,4 +80,4 @@ impl fmt::Display for Size {
     }
 }
 
-text_value!(Size, M0004, "a size", "8GiB");
+text_value!(Size, M0004, "a size", "8GiB", r"^[0-9]+ *(B|[KMGT]i?B)$");

@@ -43,6 +43,7 @@ impl Decode for TimeZone {
     const SHAPE: &'static Shape = &Shape::Text {
         what: "a time zone",
         example: "Europe/Amsterdam",
+        pattern: Some(r"^[0-9A-Za-z_+/-]+$"),
     };
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {

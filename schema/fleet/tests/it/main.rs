@@ -3,12 +3,17 @@
 
 mod bad;
 mod changed;
+mod drawn;
 mod examples;
 mod fix;
 mod forges;
+mod index;
 mod language;
 mod pages;
+mod patterns;
 mod properties;
 mod readme;
+mod reference;
 mod render;
 mod revision;
+mod schema;

@@ -9,6 +9,7 @@ type Row = (&'static str, &'static str, &'static str);
 const STEPS: &str = "testbed/vrack/src/demo/steps.rs";
 const CHECK: &str = "reconciler/cli/tests/it/check.rs";
 const GUIDE: &str = "reconciler/cli/tests/it/guide.rs";
+const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
 /// The longest row that fits counts.
 #[rustfmt::skip]
@@ -24,6 +25,9 @@ const RUN: &[Row] = &[
     ("muster check --fix", CHECK, "&[\"--fix\"]"),
     ("muster check --fix --diff", CHECK, "&[\"--fix\", \"--diff\"]"),
     ("muster check --changed-since", "reconciler/cli/tests/it/check_since.rs", "\"--changed-since\", \"main\""),
+    ("muster show rack", SHOW, "shown(&[\"rack\"])"),
+    ("muster schema --write", SHOW, "write(&[\"schema\", \"--write\"])"),
+    ("muster schema --defaults", SHOW, "says(&[\"schema\", \"--defaults\"], 0)"),
     ("muster explain", GUIDE, "\"explain\""),
     ("muster removed deployment", GUIDE, "\"removed\""),
     ("muster image build", "testbed/vrack/src/images.rs", "\"image\", \"build\""),
