@@ -181,6 +181,19 @@ pub(crate) struct Check {
     /// `--deny warnings`: exit with 2 if there are warnings.
     #[arg(long, value_enum)]
     pub(crate) deny: Option<Deny>,
+    /// Put right what can have meant one thing only, and check again.
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// With `--fix`: write nothing, and print what would change as a unified diff.
+    #[arg(long, visible_alias = "dry-run", requires = "fix")]
+    pub(crate) diff: bool,
+    /// Show and count only what the work tree brought about since it left this branch, tag or commit: what stands
+    /// on a changed line or in a changed object, and what was not there before.
+    #[arg(long, value_name = "REF", conflicts_with = "fix")]
+    pub(crate) changed_since: Option<String>,
+    /// Write what is found as SARIF into this file as well, whatever is printed.
+    #[arg(long, value_name = "FILE", conflicts_with = "diff")]
+    pub(crate) sarif: Option<PathBuf>,
 }
 
 /// How mistakes are drawn.
@@ -190,8 +203,16 @@ pub(crate) enum CheckFormat {
     Human,
     /// As plain text.
     Plain,
-    /// As JSON.
+    /// As JSON, with everything.
     Json,
+    /// As SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// As workflow commands of GitHub Actions, which become annotations.
+    Github,
+    /// As a report of GitLab's Code Quality.
+    Gitlab,
+    /// As JUnit's XML.
+    Junit,
 }
 
 /// What is not tolerated.

@@ -50,6 +50,10 @@ codes! {
     M0009,
     /// A schema version that this program does not know.
     M0010,
+    /// A warning is allowed where there is none.
+    M0011,
+    /// A comment that allows a warning and cannot be read.
+    M0012,
     /// The root marker in another file.
     M0013,
     /// A pattern of the root marker that covers no file.

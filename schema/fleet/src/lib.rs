@@ -4,14 +4,18 @@
 //! the table of kinds, the checks look at the result. No clock, no disk, no network: files are
 //! handed in by the shell that has them.
 
+mod allow;
 mod blame;
 mod built_in;
+mod changed;
 mod check;
 mod code;
 mod count;
 mod decode;
 mod diagnostic;
+mod fingerprint;
 mod fit;
+mod fix;
 mod fleet;
 mod fold;
 mod index;
@@ -34,10 +38,12 @@ mod value;
 
 pub use blame::{Blame, BlameRow};
 pub use built_in::built_in;
+pub use changed::{Brought, Change, brought};
 pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
 pub use fit::{DeclaredDisk, Misfit, fit};
+pub use fix::{Fixed, Repair, fix};
 pub use fleet::Fleet;
 pub use index::Index;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};

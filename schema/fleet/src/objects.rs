@@ -3,11 +3,11 @@
 use crate::{
     code::Code,
     decode::Decoder,
-    diagnostic::{Applicability, Diagnostic},
+    diagnostic::Diagnostic,
     kind::KindRow,
     kinds::kinds,
     marker,
-    suggest::nearest,
+    suggest::{is_certain, nearest},
     tree::{Entry, Key, Node, Value},
 };
 use std::fmt;
@@ -120,7 +120,7 @@ fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
     );
     diagnostic = match nearest(name, known.iter().copied()) {
         Some(near) if !near.contains('.') => diagnostic.help(format!("did you mean `{near}`?")).fix(
-            Applicability::Safe,
+            is_certain(name, near, known.iter().copied()),
             format!("replace with `{near}`"),
             &key.span,
             near,

@@ -1,6 +1,8 @@
 //! The command line as a person meets it, where no daemon is needed. What needs one is tested with the daemon.
 
 mod ascii;
+mod check;
+mod check_since;
 mod codes;
 mod guide;
 mod init;

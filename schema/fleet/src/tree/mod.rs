@@ -4,6 +4,7 @@
 //! It keeps the order of writing, because disk selectors take disks in that order. It knows no kind
 //! and checks no value.
 
+pub(crate) mod comments;
 mod kdl;
 mod kdl_objects;
 mod kdl_syntax;

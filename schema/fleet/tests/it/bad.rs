@@ -11,11 +11,11 @@ use std::{
 
 const BASE: &str = include_str!("../cases/base.toml");
 
-fn cases() -> PathBuf {
+pub(crate) fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
 }
 
-fn with_base(path: &Path) -> Vec<SourceFile> {
+pub(crate) fn with_base(path: &Path) -> Vec<SourceFile> {
     let mut files = read_case(path);
     files.push(file("base.toml", BASE));
     files

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad;
+mod changed;
 mod drawn;
 mod examples;
+mod fix;
+mod forges;
 mod index;
 mod language;
 mod pages;
