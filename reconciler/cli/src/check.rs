@@ -6,72 +6,32 @@ mod since;
 
 use crate::arguments::{Check, CheckFormat};
 use crate::exit::{Exit, Failure};
+use crate::folder::Folder;
+use crate::say::tell;
 use report::Report;
-use schema_fleet::SourceFile;
 use std::io::IsTerminal as _;
-use std::path::Path;
-
-/// Folders deeper than this are not entered; the same limit holds for what the daemon reads from git.
-const DEPTH_MAX: usize = 32;
 
 /// Checks and prints.
 pub(crate) fn run(wish: &Check, json: bool) -> Result<Exit, Failure> {
-    let files = files_of(&wish.folder)?;
+    let folder = Folder::read(&wish.folder)?;
     let format = match wish.format {
         _ if json => CheckFormat::Json,
         Some(format) => format,
         None if std::io::stdout().is_terminal() => CheckFormat::Human,
         None => CheckFormat::Plain,
     };
-    if wish.fix {
-        return fixing::run(wish, files, format);
+    // A fix among files of which some are missing could name the wrong one.
+    if wish.fix && !folder.refused.is_any() {
+        return fixing::run(wish, folder.files, format);
+    } else if wish.fix {
+        tell("nothing is fixed while files are refused");
     }
-    let parsed = schema_fleet::parse(&files);
-    let mut report = Report::new(wish, format, &parsed, &files);
-    if let Some(name) = &wish.changed_since {
-        report.only(since::brought(&wish.folder, name, &parsed, &files)?);
+    let parsed = folder.parse();
+    let files = &folder.files;
+    let mut report = Report::new(wish, format, &parsed, files);
+    // What is too large to be read is not compared either.
+    if let Some(name) = wish.changed_since.as_ref().filter(|_| !folder.refused.is_whole()) {
+        report.only(since::brought(&wish.folder, name, &parsed, files)?);
     }
     report.say()
-}
-
-/// Every regular file below a folder, hidden ones apart, in the order of their paths.
-pub(crate) fn files_of(folder: &Path) -> Result<Vec<SourceFile>, Failure> {
-    let mut files = Vec::new();
-    read(folder, "", 0, &mut files)?;
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
-}
-
-/// Reads what is below a folder.
-fn read(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<SourceFile>) -> Result<(), Failure> {
-    let fail = |path: &Path, source| Failure::File {
-        what: "read",
-        path: path.to_owned(),
-        source,
-    };
-    if depth > DEPTH_MAX {
-        return Err(Failure::Other(format!(
-            "{} is nested deeper than {DEPTH_MAX} folders",
-            folder.display()
-        )));
-    }
-    for entry in std::fs::read_dir(folder).map_err(|error| fail(folder, error))? {
-        let entry = entry.map_err(|error| fail(folder, error))?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
-            continue;
-        };
-        let path = entry.path();
-        let kind = entry.file_type().map_err(|error| fail(&path, error))?;
-        if kind.is_dir() {
-            read(&path, &format!("{prefix}{name}/"), depth + 1, files)?;
-        } else if kind.is_file() {
-            let bytes = std::fs::read(&path).map_err(|error| fail(&path, error))?;
-            files.push(SourceFile {
-                path: format!("{prefix}{name}"),
-                bytes,
-            });
-        }
-    }
-    Ok(())
 }

@@ -13,6 +13,7 @@ mod check;
 mod client;
 mod exit;
 mod explain;
+mod folder;
 mod for_ci;
 mod image;
 mod image_command;

@@ -3,9 +3,10 @@
 //! It reads a folder and needs neither a daemon nor a sound fleet: what is wrong elsewhere is said beside it.
 
 use crate::arguments::Show;
-use crate::check::files_of;
 use crate::exit::{Exit, Failure};
+use crate::folder::Folder;
 use crate::say::{say, say_json, tell};
+use schema_fleet::render::plain;
 use schema_fleet::{Blame, BlameRow, Index, Severity, kinds};
 use serde_json::{Value, json};
 
@@ -53,8 +54,12 @@ pub(crate) fn object_of(wish: &Show) -> Result<Option<Wanted<'_>>, Failure> {
 
 /// Prints the object, or the names of a kind.
 pub(crate) fn run(wanted: &Wanted<'_>, wish: &Show, json: bool) -> Result<Exit, Failure> {
-    let files = files_of(&wish.folder)?;
-    let index = Index::read(&files);
+    let folder = Folder::read(&wish.folder)?;
+    let parsed = folder.parse();
+    if folder.refused.is_whole() {
+        return Err(Failure::Other(plain(&parsed.diagnostics, &folder.files)));
+    }
+    let index = Index::read(&folder.files);
     let kind = wanted.kind;
     let found = wanted.name.map(|name| {
         index.blame(kind, name).ok_or_else(|| {
@@ -67,7 +72,7 @@ pub(crate) fn run(wanted: &Wanted<'_>, wish: &Show, json: bool) -> Result<Exit, 
             ))
         })
     });
-    let errors = schema_fleet::parse(&files)
+    let errors = parsed
         .diagnostics
         .iter()
         .filter(|one| one.severity == Severity::Error)

@@ -36,7 +36,7 @@ pub(crate) async fn parse(daemon: &Daemon, commit: &str) -> Result<Arc<Parsed>, 
                 bytes: file.bytes,
             })
             .collect();
-        let parsed = schema_fleet::parse(&files);
+        let parsed = schema_fleet::parse_taken(&files, &tree.refused);
         let code = parsed
             .diagnostics
             .iter()

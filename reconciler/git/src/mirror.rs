@@ -33,12 +33,6 @@ pub enum MirrorError {
         #[source]
         source: git2::Error,
     },
-    /// The tree is larger than muster reads.
-    #[error("the revision is too large: {what}")]
-    TooLarge {
-        /// Which limit, and what to do.
-        what: String,
-    },
 }
 
 impl Mirror {
@@ -96,7 +90,7 @@ impl Mirror {
         Ok(Some(CommitInfo::of(&commit)))
     }
 
-    /// All files of a commit, with the limits of this crate.
+    /// The files of a commit, as far as the rules of the language let them through.
     pub fn tree(&self, commit: &str) -> Result<Tree, MirrorError> {
         let repository = self.repository()?;
         let fail = |source| MirrorError::Read {
@@ -104,11 +98,8 @@ impl Mirror {
             source,
         };
         let id = git2::Oid::from_str(commit).map_err(fail)?;
-        let tree = repository
-            .find_commit(id)
-            .and_then(|commit| commit.tree())
-            .map_err(fail)?;
-        read_tree(&repository, &tree)
+        let tree = repository.find_commit(id).map_err(fail)?.tree_id();
+        read_tree(&repository, tree)
     }
 
     /// Whether `newer` is `older` or descends from it.

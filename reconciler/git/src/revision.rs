@@ -1,6 +1,7 @@
 //! One commit's files.
 
-use crate::{DEPTH_MAX, FILE_BYTES_MAX, FILES_MAX, MirrorError, TREE_BYTES_MAX};
+use crate::MirrorError;
+use schema_fleet::{EntryKind, Intake, Refused, Step};
 
 /// A commit, in what people need to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +38,6 @@ pub struct RevisionFile {
     pub bytes: Vec<u8>,
 }
 
-/// A file that was not read, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SkippedFile {
-    /// Its path.
-    pub path: String,
-    /// Why.
-    pub why: String,
-}
-
 /// A revision's files, by path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tree {
@@ -53,90 +45,97 @@ pub struct Tree {
     pub id: String,
     /// Regular files.
     pub files: Vec<RevisionFile>,
-    /// Others: links, submodules, unreadable names, and what is too large to be a fleet file.
-    pub skipped: Vec<SkippedFile>,
+    /// What was not read, and why: a part of what there is to say of the revision.
+    pub refused: Refused,
+    /// How many entries were walked.
+    pub entries: usize,
 }
 
-pub(crate) fn read_tree(repository: &git2::Repository, tree: &git2::Tree<'_>) -> Result<Tree, MirrorError> {
-    let mut out = Tree {
-        id: tree.id().to_string(),
-        ..Tree::default()
+/// Reads what the rules of the language let through. Everything is judged before anything is read: what is too large
+/// costs no more than its lists.
+pub(crate) fn read_tree(repository: &git2::Repository, id: git2::Oid) -> Result<Tree, MirrorError> {
+    let fail = |source| MirrorError::Read {
+        what: "its objects".to_owned(),
+        source,
     };
-    let mut bytes_left = TREE_BYTES_MAX;
-    visit(repository, tree, "", 0, &mut bytes_left, &mut out)?;
-    out.files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(out)
+    let mut walk = Walk {
+        repository,
+        sizes: repository.odb().map_err(fail)?,
+        intake: Intake::default(),
+        found: Vec::new(),
+    };
+    walk.visit(id, "")?;
+    let entries = walk.intake.entries();
+    let refused = walk.intake.end();
+    let mut files = Vec::new();
+    if !refused.is_whole() {
+        for (path, id) in walk.found {
+            let read = repository.find_blob(id).map(|blob| RevisionFile {
+                blob: id.to_string(),
+                bytes: blob.content().to_vec(),
+                path: path.clone(),
+            });
+            files.push(read.map_err(|source| MirrorError::Read { what: path, source })?);
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+    Ok(Tree {
+        id: id.to_string(),
+        files,
+        refused,
+        entries,
+    })
 }
 
-fn visit(
-    repository: &git2::Repository,
-    tree: &git2::Tree<'_>,
-    prefix: &str,
-    depth: usize,
-    bytes_left: &mut usize,
-    out: &mut Tree,
-) -> Result<(), MirrorError> {
-    if depth > DEPTH_MAX {
-        return Err(MirrorError::TooLarge {
-            what: format!("{prefix} is nested deeper than {DEPTH_MAX} folders"),
-        });
-    }
-    for entry in tree {
-        let Ok(name) = entry.name() else {
-            out.skipped.push(SkippedFile {
-                path: prefix.to_owned(),
-                why: "its name is not UTF-8".to_owned(),
-            });
-            continue;
-        };
-        let path = format!("{prefix}{name}");
+/// The way through the lists of a tree.
+struct Walk<'r> {
+    repository: &'r git2::Repository,
+    /// Tells how large an object is without reading it.
+    sizes: git2::Odb<'r>,
+    intake: Intake,
+    found: Vec<(String, git2::Oid)>,
+}
+
+/// The file type in the mode of an entry (git-fast-import(1), `filemodify`); all others are nothing that git writes.
+const TYPE: i32 = 0o170_000;
+const FOLDER: i32 = 0o040_000;
+const FILE: i32 = 0o100_000;
+const LINK: i32 = 0o120_000;
+const SUBMODULE: i32 = 0o160_000;
+
+impl Walk<'_> {
+    /// Walks a folder, whose path ends with `/` or is empty; not deeper than the rules let it. Says whether to go on.
+    fn visit(&mut self, id: git2::Oid, folder: &str) -> Result<bool, MirrorError> {
         let fail = |source| MirrorError::Read {
-            what: path.clone(),
+            what: format!("the folder {folder:?}"),
             source,
         };
-        match (entry.kind(), entry.filemode()) {
-            (Some(git2::ObjectType::Tree), _) => {
-                let folder = repository.find_tree(entry.id()).map_err(fail)?;
-                visit(
-                    repository,
-                    &folder,
-                    &format!("{path}/"),
-                    depth + 1,
-                    bytes_left,
-                    out,
-                )?;
-            }
-            (Some(git2::ObjectType::Blob), 0o100_644 | 0o100_755) => {
-                let blob = repository.find_blob(entry.id()).map_err(fail)?;
-                if blob.size() > FILE_BYTES_MAX {
-                    let why = format!("{} bytes, more than {FILE_BYTES_MAX}", blob.size());
-                    out.skipped.push(SkippedFile { path, why });
-                    continue;
-                }
-                *bytes_left = bytes_left
-                    .checked_sub(blob.size())
-                    .ok_or_else(|| MirrorError::TooLarge {
-                        what: format!(
-                            "more than {TREE_BYTES_MAX} bytes; keep images out of the fleet repository"
-                        ),
-                    })?;
-                if out.files.len() == FILES_MAX {
-                    return Err(MirrorError::TooLarge {
-                        what: format!("more than {FILES_MAX} files"),
-                    });
-                }
-                let file = RevisionFile {
-                    path,
-                    blob: entry.id().to_string(),
-                    bytes: blob.content().to_vec(),
-                };
-                out.files.push(file);
-            }
-            _ => out.skipped.push(SkippedFile {
-                path,
-                why: "not a regular file".to_owned(),
-            }),
+        let (bytes, _) = self.sizes.read_header(id).map_err(fail)?;
+        if !self.intake.takes_list(folder, bytes as u64) {
+            return Ok(false);
         }
+        let tree = self.repository.find_tree(id).map_err(fail)?;
+        for entry in &tree {
+            let kind = self.kind(&entry).map_err(fail)?;
+            match self.intake.entry(folder, entry.name_bytes(), kind) {
+                Step::Enter(path) if !self.visit(entry.id(), &path)? => return Ok(false),
+                Step::Read(path) => self.found.push((path, entry.id())),
+                Step::Enter(_) | Step::Pass => {}
+                Step::Stop => return Ok(false),
+            }
+        }
+        Ok(true)
     }
-    Ok(())
+
+    fn kind(&self, entry: &git2::TreeEntry<'_>) -> Result<EntryKind, git2::Error> {
+        Ok(match entry.filemode_raw() & TYPE {
+            FOLDER => EntryKind::Folder,
+            FILE => EntryKind::File {
+                bytes: self.sizes.read_header(entry.id())?.0 as u64,
+            },
+            LINK => EntryKind::Link,
+            SUBMODULE => EntryKind::Submodule,
+            _ => EntryKind::Special,
+        })
+    }
 }

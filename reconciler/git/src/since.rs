@@ -5,7 +5,7 @@
 
 use crate::{
     MirrorError,
-    revision::{RevisionFile, read_tree},
+    revision::{Tree, read_tree},
 };
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ pub struct Since {
     /// That commit: 40 digits.
     pub base: String,
     /// The folder's files there.
-    pub before: Vec<RevisionFile>,
+    pub before: Tree,
     /// Lines of each file that were changed or added, as they are numbered in the work tree.
     pub lines: BTreeMap<String, Vec<RangeInclusive<u32>>>,
     /// Files with another name than there: the new one, and the old one.
@@ -69,7 +69,7 @@ pub enum SinceError {
         #[source]
         source: git2::Error,
     },
-    /// The tree before cannot be read, or is too large.
+    /// The tree before cannot be read.
     #[error(transparent)]
     Tree(MirrorError),
 }
@@ -85,7 +85,7 @@ pub fn since(folder: &Path, name: &str) -> Result<Since, SinceError> {
     let base = base(&repository, name)?;
     let read = |what| move |source| SinceError::Read { what, source };
     let tree = base.tree().map_err(read("the commit before"))?;
-    let before = files(&repository, &tree, &prefix)?;
+    let before = before(&repository, &tree, &prefix)?;
     let mut since = Since {
         base: base.id().to_string(),
         before,
@@ -142,20 +142,16 @@ fn base<'r>(repository: &'r git2::Repository, name: &str) -> Result<git2::Commit
     repository.find_commit(base).map_err(none)
 }
 
-/// The folder's files in a tree; none if it is not there yet.
-fn files(
-    repository: &git2::Repository,
-    tree: &git2::Tree<'_>,
-    prefix: &str,
-) -> Result<Vec<RevisionFile>, SinceError> {
+/// The folder in a tree; empty if it is not there yet.
+fn before(repository: &git2::Repository, tree: &git2::Tree<'_>, prefix: &str) -> Result<Tree, SinceError> {
     let folder = prefix.trim_end_matches('/');
-    let inner = if folder.is_empty() {
-        tree.clone()
+    let id = if folder.is_empty() {
+        tree.id()
     } else {
-        let entry = tree.get_path(Path::new(folder));
-        match entry.and_then(|entry| repository.find_tree(entry.id())) {
-            Ok(inner) => inner,
-            Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(Vec::new()),
+        match tree.get_path(Path::new(folder)) {
+            Ok(entry) if entry.kind() == Some(git2::ObjectType::Tree) => entry.id(),
+            Ok(_) => return Ok(Tree::default()),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(Tree::default()),
             Err(source) => {
                 return Err(SinceError::Read {
                     what: "the folder before",
@@ -164,10 +160,7 @@ fn files(
             }
         }
     };
-    let read = read_tree(repository, &inner).map_err(SinceError::Tree)?;
-    let mut files = read.files;
-    files.retain(|file| !file.path.split('/').any(|part| part.starts_with('.')));
-    Ok(files)
+    read_tree(repository, id).map_err(SinceError::Tree)
 }
 
 impl Since {

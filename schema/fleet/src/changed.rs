@@ -6,8 +6,9 @@
 use crate::{
     diagnostic::{Diagnostic, Severity},
     fingerprint::{About, about},
+    intake::Refused,
     objects::Object,
-    parse::{objects, parse},
+    parse::{objects, parse_taken},
     source::SourceFile,
     span::Span,
     tree::{Node, Value},
@@ -19,6 +20,8 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 pub struct Change {
     /// The files before.
     pub before: Vec<SourceFile>,
+    /// What of them was not taken.
+    pub refused: Refused,
     /// The lines of each file that were changed or added, as they are numbered now.
     pub lines: BTreeMap<String, Vec<RangeInclusive<u32>>>,
     /// Files with another name than before: the new one, and the old one.
@@ -39,7 +42,7 @@ pub struct Brought {
 /// Of `diagnostics`, which the files give now, those that a change has to do with: that point at a changed line, that
 /// are about an object which says something else now, or that were not there before.
 pub fn brought(diagnostics: Vec<Diagnostic>, files: &[SourceFile], change: &Change) -> Brought {
-    let before = parse(&change.before).diagnostics;
+    let before = parse_taken(&change.before, &change.refused).diagnostics;
     let (old, new) = (meanings(&change.before), meanings(files));
     let was = told(before.iter().map(about));
     let is = told(diagnostics.iter().map(|one| before_rename(one, change)));

@@ -58,6 +58,12 @@ codes! {
     M0013,
     /// A pattern of the root marker that covers no file.
     M0014,
+    /// A link, a submodule or a device where a file is wanted.
+    M0015,
+    /// Two paths that are one on other systems.
+    M0016,
+    /// A name that is none on other systems.
+    M0017,
     /// A reference to nothing.
     M0101,
     /// One object in two places.

@@ -19,6 +19,7 @@ mod fix;
 mod fleet;
 mod fold;
 mod index;
+mod intake;
 mod kind;
 mod kinds;
 mod layer;
@@ -46,6 +47,7 @@ pub use fit::{DeclaredDisk, Misfit, fit};
 pub use fix::{Fixed, Repair, fix};
 pub use fleet::Fleet;
 pub use index::Index;
+pub use intake::{EntryKind, Intake, Refused, Step};
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
     budget::{Budget, Day, Wave, Window},
@@ -88,7 +90,7 @@ pub use kinds::{
 };
 pub use layer::Layer;
 pub use not_yet::NotYet;
-pub use parse::{Parsed, parse};
+pub use parse::{Parsed, parse, parse_taken};
 pub use position::At;
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};

@@ -6,6 +6,27 @@ pub(crate) const FILE_BYTES_MAX: usize = 4 << 20;
 /// Fleet files of one revision. A file per rack and object of the largest fleets is far below.
 pub(crate) const FILES_MAX: usize = 20_000;
 
+/// Bytes of all fleet files. 100,000 machines are 30 MiB.
+pub(crate) const FLEET_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of all other files: user-data and encrypted secrets. They are held in memory while the fleet is checked.
+pub(crate) const OTHER_BYTES_MAX: u64 = 64 << 20;
+
+/// Files and folders that are walked, whatever they are: five for each fleet file that may be.
+pub(crate) const ENTRIES_MAX: usize = 100_000;
+
+/// Bytes of the list of one folder, as git keeps it: `ENTRIES_MAX` names of a hundred letters.
+pub(crate) const FOLDER_BYTES_MAX: u64 = 16 << 20;
+
+/// Folders within each other.
+pub(crate) const FOLDERS_WITHIN_MAX: usize = 32;
+
+/// Bytes of a path: a quarter of what Linux takes (PATH_MAX), which leaves room for where the repository lies.
+pub(crate) const PATH_BYTES_MAX: usize = 1024;
+
+/// Files and folders that are refused each by its name; the others are counted.
+pub(crate) const REFUSED_MAX: usize = 1000;
+
 /// Tables and lists within each other. The language itself has six.
 pub(crate) const DEPTH_MAX: usize = 32;
 

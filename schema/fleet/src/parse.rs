@@ -8,6 +8,7 @@ use crate::{
     diagnostic::{Diagnostic, Severity},
     fleet::{Draft, Fleet},
     fold::{fold, sort},
+    intake::Refused,
     kinds::kinds,
     layer::Layers,
     limit::{FILE_BYTES_MAX, FILES_MAX},
@@ -31,16 +32,29 @@ pub struct Parsed {
 /// Reads the fleet files (`*.toml`, `*.kdl`) of one revision, in any order. The other files are what
 /// fleet files may refer to: user-data, encrypted secrets.
 pub fn parse(files: &[SourceFile]) -> Parsed {
+    parse_taken(files, &Refused::default())
+}
+
+/// The same of a repository of which something was not taken.
+pub fn parse_taken(files: &[SourceFile], refused: &Refused) -> Parsed {
+    if refused.is_whole() {
+        return Parsed {
+            fleet: None,
+            diagnostics: refused.diagnostics.clone(),
+        };
+    }
     let by_path: BTreeMap<&str, &[u8]> = files
         .iter()
         .map(|file| (file.path.as_str(), file.bytes.as_slice()))
         .collect();
     let mut decoder = Decoder::default();
-    let mut broken = Vec::new();
+    decoder.diagnostics.extend_from_slice(&refused.diagnostics);
+    let gone = refused.diagnostics.iter().map(|one| &*one.primary.span.file);
+    let mut broken: Vec<_> = gone.map(|path| Broken { path, text: "" }).collect();
     let objects = read(&by_path, &mut decoder, &mut broken);
     let objects = duplicate::report(objects, &mut decoder);
     let mut draft = decode(&objects, &mut decoder);
-    let subject = Subject::new(&by_path, &broken, &objects, &draft, &decoder.references);
+    let subject = Subject::new(&by_path, refused, &broken, &objects, &draft, &decoder.references);
     let (found, user_data) = check::all(&subject);
     draft.user_data = user_data;
     draft.not_yet = std::mem::take(&mut decoder.not_yet);

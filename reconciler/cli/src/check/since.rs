@@ -19,12 +19,13 @@ pub(super) fn brought(
         renamed,
         base: _,
     } = reconciler_git::since(folder, name).map_err(|error| failure(&error))?;
-    let before = before.into_iter().map(|file| SourceFile {
+    let files_before = before.files.into_iter().map(|file| SourceFile {
         path: file.path,
         bytes: file.bytes,
     });
     let change = Change {
-        before: before.collect(),
+        before: files_before.collect(),
+        refused: before.refused,
         lines,
         renamed,
     };

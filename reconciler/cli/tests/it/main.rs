@@ -5,6 +5,7 @@ mod check;
 mod check_since;
 mod codes;
 mod guide;
+mod hostile;
 mod init;
 mod show;
 mod terminal;

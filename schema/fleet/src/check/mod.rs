@@ -42,8 +42,8 @@ pub(crate) mod user_data;
 pub(crate) mod user_data_text;
 
 use crate::{
-    decode::Reference, diagnostic::Diagnostic, fleet::Draft, kinds::subnet::Subnet, objects::Object,
-    parse::Broken, span::Span, value::path::RepositoryPath,
+    decode::Reference, diagnostic::Diagnostic, fleet::Draft, intake::Refused, kinds::subnet::Subnet,
+    objects::Object, parse::Broken, span::Span, value::path::RepositoryPath,
 };
 use schema_ids::Name;
 use std::collections::BTreeMap;
@@ -55,6 +55,8 @@ type ByVlan<'s> = BTreeMap<&'s str, Vec<(&'s Name, &'s Subnet)>>;
 pub(crate) struct Subject<'s> {
     /// All files of the revision by path.
     pub(crate) files: &'s BTreeMap<&'s str, &'s [u8]>,
+    /// What of the repository was not taken.
+    pub(crate) refused: &'s Refused,
     /// Files that could not be read to the end.
     pub(crate) broken: &'s [Broken<'s>],
     /// What could be decoded.
@@ -71,6 +73,7 @@ impl<'s> Subject<'s> {
     /// Brings together what the checks look at.
     pub(crate) fn new(
         files: &'s BTreeMap<&'s str, &'s [u8]>,
+        refused: &'s Refused,
         broken: &'s [Broken<'s>],
         objects: &'s [Object],
         draft: &'s Draft,
@@ -89,6 +92,7 @@ impl<'s> Subject<'s> {
         }
         Self {
             files,
+            refused,
             broken,
             draft,
             references,

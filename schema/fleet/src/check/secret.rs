@@ -51,7 +51,15 @@ fn in_repository(subject: &Subject<'_>, secret: &Secret) -> Vec<Diagnostic> {
     let Some(bytes) = bytes else {
         let title = format!("there is no file \"{}\"", file.value);
         let label = "a file of the repository is wanted, from its root";
-        return vec![Diagnostic::error(Code::M0702, title, &file.span, label)];
+        let mut diagnostic = Diagnostic::error(Code::M0702, title, &file.span, label);
+        diagnostic.notes.extend(
+            subject
+                .refused
+                .passed
+                .get(file.as_str())
+                .map(|why| (*why).to_owned()),
+        );
+        return vec![diagnostic];
     };
     match secret.store.value {
         SecretStore::Sops => missing_keys(secret, bytes),

@@ -27,7 +27,9 @@ pub(crate) fn collect(
                 let label = "a file of the repository is wanted, from its root";
                 let mut diagnostic =
                     Diagnostic::error(Code::M0511, title, &path.span, label).in_object(&object);
-                if let Some(near) = nearest(path.as_str(), subject.files.keys().copied()) {
+                if let Some(why) = subject.refused.passed.get(path.as_str()) {
+                    diagnostic.notes.push((*why).to_owned());
+                } else if let Some(near) = nearest(path.as_str(), subject.files.keys().copied()) {
                     diagnostic = diagnostic.help(format!("did you mean \"{near}\"?"));
                 }
                 found.push(diagnostic);

@@ -8,6 +8,7 @@ mod examples;
 mod fix;
 mod forges;
 mod index;
+mod intake;
 mod language;
 mod pages;
 mod patterns;

@@ -27,7 +27,7 @@ const IMPURE: [&str; 19] = [
 ];
 /// All that a pure crate may itself be made of, beside our own: data, errors, digests, syntaxes. What these bring
 /// along that could do more (miette knows terminals, dhcproto random numbers) is then out of reach of our code.
-const PURE_USES: [&str; 13] = [
+const PURE_USES: [&str; 14] = [
     "dhcproto",
     "hmac",
     "ipnet",
@@ -41,6 +41,7 @@ const PURE_USES: [&str; 13] = [
     "strsim",
     "thiserror",
     "toml",
+    "unicode-normalization",
 ];
 const PURE: [&str; 5] = [
     "schema-ids",

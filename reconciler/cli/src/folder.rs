@@ -1,0 +1,122 @@
+//! The files of a fleet in a folder of a person, by the rules that hold for a commit as well.
+//!
+//! Everything is judged before anything is read. A link is never followed, and what is no regular file is never opened:
+//! a pipe would wait for a writer for ever.
+
+use crate::exit::Failure;
+use rustix::fs::OFlags;
+use schema_fleet::{EntryKind, Intake, Parsed, Refused, SourceFile, Step};
+use std::ffi::OsString;
+use std::fs::{self, FileType, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// What a folder holds.
+pub(crate) struct Folder {
+    /// Its files that are not hidden, in the order of their paths.
+    pub(crate) files: Vec<SourceFile>,
+    /// What was not read, and why.
+    pub(crate) refused: Refused,
+}
+
+impl Folder {
+    /// Reads what the rules let through.
+    pub(crate) fn read(folder: &Path) -> Result<Self, Failure> {
+        let mut walk = Walk {
+            intake: Intake::default(),
+            found: Vec::new(),
+        };
+        walk.visit(folder, "")?;
+        let refused = walk.intake.end();
+        let mut files = Vec::new();
+        if !refused.is_whole() {
+            for (path, place, size) in walk.found {
+                let bytes = contents(&place, size).map_err(|error| unreadable(&place, error))?;
+                files.push(SourceFile { path, bytes });
+            }
+            files.sort_by(|a, b| a.path.cmp(&b.path));
+        }
+        Ok(Self { files, refused })
+    }
+
+    /// The fleet, and all that is wrong with it.
+    pub(crate) fn parse(&self) -> Parsed {
+        schema_fleet::parse_taken(&self.files, &self.refused)
+    }
+}
+
+/// The way through a folder: what is to be read, by its path in the fleet, its place and its size.
+struct Walk {
+    intake: Intake,
+    found: Vec<(String, PathBuf, u64)>,
+}
+
+impl Walk {
+    /// Walks what is below a folder, in the order of names. Says whether to go on.
+    fn visit(&mut self, folder: &Path, prefix: &str) -> Result<bool, Failure> {
+        let fail = |error| unreadable(folder, error);
+        let listed = fs::read_dir(folder).map_err(fail)?;
+        // One beyond what is left is enough to be refused.
+        let entries: io::Result<Vec<(OsString, FileType)>> = listed
+            .take(self.intake.room() + 1)
+            .map(|entry| entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?))))
+            .collect();
+        let mut entries = entries.map_err(fail)?;
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        for (name, kind) in entries {
+            let place = folder.join(&name);
+            let kind = self::kind(&place, kind).map_err(|error| unreadable(&place, error))?;
+            let size = match kind {
+                EntryKind::File { bytes } => bytes,
+                EntryKind::Folder | EntryKind::Link | EntryKind::Submodule | EntryKind::Special => 0,
+            };
+            match self.intake.entry(prefix, name.as_bytes(), kind) {
+                Step::Enter(path) if !self.visit(&place, &path)? => return Ok(false),
+                Step::Read(path) => self.found.push((path, place, size)),
+                Step::Enter(_) | Step::Pass => {}
+                Step::Stop => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn kind(place: &Path, kind: FileType) -> io::Result<EntryKind> {
+    Ok(if kind.is_symlink() {
+        EntryKind::Link
+    } else if kind.is_file() {
+        EntryKind::File {
+            bytes: place.symlink_metadata()?.len(),
+        }
+    } else if !kind.is_dir() {
+        EntryKind::Special
+    } else if place.join(".git").symlink_metadata().is_ok() {
+        EntryKind::Submodule
+    } else {
+        EntryKind::Folder
+    })
+}
+
+/// The bytes of a file that was this large when it was judged.
+fn contents(place: &Path, size: u64) -> io::Result<Vec<u8>> {
+    // What it is may have changed since: neither a link nor a writer is waited for.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(place)?;
+    let mut bytes = Vec::new();
+    file.take(size + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > size {
+        return Err(io::Error::other("it grew while it was read; run it again"));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, source: io::Error) -> Failure {
+    Failure::File {
+        what: "read",
+        path: path.to_owned(),
+        source,
+    }
+}
