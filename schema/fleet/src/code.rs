@@ -50,6 +50,8 @@ codes! {
     M0009,
     /// A schema version that this program does not know.
     M0010,
+    /// Something that has no form in the other syntax.
+    M0020,
     /// A reference to nothing.
     M0101,
     /// One object in two places.

@@ -11,6 +11,7 @@ mod decode;
 mod diagnostic;
 mod fleet;
 mod fold;
+mod format;
 mod kind;
 mod kinds;
 mod layer;
@@ -28,6 +29,7 @@ pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
 pub use fleet::Fleet;
+pub use format::format;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
     deployment::{Deployment, UpdatePolicy},
@@ -60,6 +62,7 @@ pub use kinds::{
 pub use parse::{Parsed, parse};
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
+pub use tree::Syntax;
 pub use value::{
     BadValue,
     at_least::{LeastNumber, LeastSize},

@@ -123,7 +123,7 @@ fn find(name: &str) -> Option<&'static KindRow> {
     kinds().iter().copied().find(|row| row.name == name)
 }
 
-fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
+pub(crate) fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
     if LATER.contains(&name) {
         decoder.report(
             Diagnostic::error(

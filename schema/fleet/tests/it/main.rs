@@ -3,6 +3,7 @@
 
 mod bad;
 mod examples;
+mod format;
 mod language;
 mod pages;
 mod properties;
