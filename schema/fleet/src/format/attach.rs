@@ -34,7 +34,7 @@ pub(super) fn attach(read: Read, scan: &Scan, text: &str, syntax: Syntax) -> Doc
     // What is around something begins no later, and has the smaller number.
     order.sort_by_key(|anchor| (anchor.at, anchor.id));
     let takers: Vec<_> = order.iter().copied().filter(|anchor| anchor.takes).collect();
-    let lines = lines(&takers, anchors.len(), text, syntax);
+    let lines = lines(&order, text, syntax);
     let place = Place {
         text,
         syntax,
@@ -169,7 +169,9 @@ impl Place<'_> {
         // A list that stands here whole: what is behind it is not behind its first item.
         let list = found.parent.map(|id| &self.anchors[id]);
         let whole = self.syntax == Syntax::Toml
-            && list.is_some_and(|list| list.members > 1 && (statement..found.at).contains(&list.at));
+            && list.is_some_and(|list| {
+                list.members > 1 && !list.dotted && (statement..found.at).contains(&list.at)
+            });
         Some(if whole {
             Slot::Lead(found.id)
         } else {
@@ -242,18 +244,18 @@ struct Line {
 }
 
 /// By id; what is not the first on its line has no line of its own.
-fn lines(takers: &[&Anchor], anchors: usize, text: &str, syntax: Syntax) -> Vec<Line> {
-    let mut lines = vec![Line::default(); anchors];
+fn lines(order: &[&Anchor], text: &str, syntax: Syntax) -> Vec<Line> {
+    let mut lines = vec![Line::default(); order.len()];
     let mut before = None;
-    for taker in takers {
-        let start = text[..taker.at].rfind('\n').map_or(0, |at| at + 1);
+    for anchor in order {
+        let start = text[..anchor.at].rfind('\n').map_or(0, |at| at + 1);
         if before.is_none_or(|at| at < start) {
-            lines[taker.id] = Line {
-                blank_above: blank_above(text, taker.at),
+            lines[anchor.id] = Line {
+                blank_above: blank_above(text, anchor.at),
                 is_header: syntax == Syntax::Toml && text[start..].trim_start().starts_with('['),
             };
         }
-        before = Some(taker.at);
+        before = Some(anchor.at);
     }
     lines
 }
@@ -262,19 +264,28 @@ fn give(piece: &mut Piece, trivia: &mut [Trivia], lines: &[Line]) {
     piece.trivia = std::mem::take(&mut trivia[piece.id]);
     piece.blank = lines[piece.id].blank_above;
     while piece.trivia.tail.len() > 1 {
-        let first = piece.trivia.tail.remove(0);
+        let mut first = piece.trivia.tail.remove(0);
+        if piece.trivia.lead.is_empty() {
+            first.blank = std::mem::take(&mut piece.blank);
+        }
         piece.trivia.lead.push(first);
     }
     for inner in piece.body.pieces_mut() {
         give(inner, trivia, lines);
     }
+    if piece.body.is_empty_list() {
+        let closing = std::mem::take(&mut piece.trivia.closing);
+        piece.trivia.lead.extend(closing);
+    }
     if piece.body.is_container() {
+        // It has no line but that of its first member.
+        piece.body.pieces_mut()[0].blank |= piece.blank;
         // Between headers there is always a blank line: it sets nothing off.
         for member in piece.body.pieces_mut().iter_mut().skip(1) {
             if lines[member.id].is_header {
-                member.blank = false;
-                if let Some(first) = member.trivia.lead.first_mut() {
-                    first.blank = false;
+                match member.trivia.lead.first_mut() {
+                    Some(first) => first.blank = false,
+                    None => member.blank = false,
                 }
             }
         }

@@ -101,7 +101,7 @@ impl Printer {
                     line.push_str(&self.scalar(scalar, item));
                 }
             }
-            if self.fits(&line) {
+            if items.len() == 1 || self.fits(&line) {
                 self.out.line(&line, &piece.trivia.tail);
                 return;
             }

@@ -48,7 +48,12 @@ fn document(path: &str, text: &str, syntax: Syntax) -> Result<Document, Vec<Diag
     if text.len() > FILE_BYTES_MAX {
         let title = format!("larger than {} MiB", FILE_BYTES_MAX >> 20);
         let at = Span::start_of(path);
-        return Err(vec![Diagnostic::error(Code::M0008, title, &at, "split this file")]);
+        return Err(vec![Diagnostic::error(
+            Code::M0008,
+            title,
+            &at,
+            "split this file",
+        )]);
     }
     let text = Text::new(path, text);
     let mut diagnostics = Vec::new();
@@ -75,7 +80,10 @@ fn take_head(document: &mut Document) {
     } else {
         lead.iter().rposition(|comment| comment.blank).unwrap_or(0)
     };
-    let directive = usize::from(lead.first().is_some_and(|comment| comment.text.starts_with(":schema")));
+    let directive = usize::from(
+        lead.first()
+            .is_some_and(|comment| comment.text.starts_with(":schema")),
+    );
     document.head = lead.drain(..last.max(directive)).collect();
     first.piece.blank = false;
     if let Some(comment) = lead.first_mut() {

@@ -109,6 +109,11 @@ impl Body {
         }
     }
 
+    /// Whether it is a list or a map with nothing in it, in which no comment can stand.
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(self.known(), Self::List(pieces) | Self::Tables(pieces) | Self::Map(pieces) if pieces.is_empty())
+    }
+
     /// Whether KDL has no node for the whole of it, so that a comment belongs to what is in it.
     pub(super) fn is_container(&self) -> bool {
         matches!(self, Self::Tables(pieces) | Self::Map(pieces) if !pieces.is_empty())
@@ -154,14 +159,17 @@ impl Comment {
         };
         let line = |text: &str| Self {
             form: Form::Line,
-            text: if text.starts_with(char::is_whitespace) {
+            text: if self.form == Form::Block && text.starts_with(char::is_whitespace) {
                 text.to_owned()
             } else {
                 format!(" {text}")
             },
             blank: false,
         };
-        let lines = text.split('\n').map(str::trim_end).filter(|text| !text.is_empty());
+        let lines = text
+            .split('\n')
+            .map(str::trim_end)
+            .filter(|text| !text.is_empty());
         let mut lines: Vec<_> = lines.map(line).collect();
         if let Some(first) = lines.first_mut() {
             first.blank = self.blank;

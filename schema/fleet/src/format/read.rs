@@ -23,6 +23,8 @@ pub(super) struct Anchor {
     pub(super) parent: Option<usize>,
     /// Whether comments may belong to it: not to what has no line of its own.
     pub(super) takes: bool,
+    /// Whether its key has a dot behind it, so that its line is there for what follows the dot.
+    pub(super) dotted: bool,
     /// Whether it is a list of tables or a map with something in it, and how much.
     pub(super) members: usize,
 }
@@ -138,11 +140,12 @@ impl Reader<'_> {
     fn entry(&mut self, entry: &Entry, shape: Option<&Shape>, parent: Option<usize>) -> Piece {
         let at = entry.key.span.start.byte as usize;
         let behind = &self.text.text[entry.key.span.end.byte as usize..];
-        // A key with a dot behind it has its line for the sake of what follows the dot.
         let dotted = self.syntax == Syntax::Toml && behind.trim_start_matches([' ', '\t']).starts_with('.');
         let mut piece = self.piece(at, &entry.node, shape, parent);
         piece.key.clone_from(&entry.key.text);
-        self.anchors[piece.id].takes &= !dotted;
+        let anchor = &mut self.anchors[piece.id];
+        anchor.dotted = dotted;
+        anchor.takes &= !dotted;
         piece
     }
 
@@ -153,6 +156,7 @@ impl Reader<'_> {
             id,
             parent,
             takes: true,
+            dotted: false,
             members: 0,
         });
         let body = match shape {

@@ -48,9 +48,11 @@ impl Printer {
         self.out.above(piece);
         self.out
             .line(&format!("{open}{}{close}", toml_path(path)), &piece.trivia.tail);
-        self.out.begin();
         let (beneath, behind): (Vec<_>, Vec<_>) =
             piece.body.pieces().iter().partition(|entry| self.is_line(entry));
+        if !beneath.is_empty() {
+            self.out.begin();
+        }
         for entry in beneath {
             self.entry(entry);
         }
@@ -100,7 +102,10 @@ impl Printer {
     }
 
     /// A table with one value that is none itself: `boot.mode = "uefi"`.
-    #[expect(clippy::unused_self, reason = "it belongs with the others that decide on a form")]
+    #[expect(
+        clippy::unused_self,
+        reason = "it belongs with the others that decide on a form"
+    )]
     fn is_dotted(&self, entry: &Piece) -> bool {
         match entry.body.known() {
             Body::Table(entries) => {
@@ -166,8 +171,8 @@ impl Printer {
             self.out.line(&line, tail);
             return;
         };
-        let is_small = line.chars().count() <= WIDTH && !piece.holds_comments() && !piece.holds_lines();
-        if is_small {
+        let fits = items.len() == 1 || line.chars().count() <= WIDTH;
+        if fits && !piece.holds_comments() && !piece.holds_lines() {
             self.out.line(&line, tail);
             return;
         }

@@ -110,10 +110,7 @@ pub(super) fn again(entries: &mut Vec<(Entry, bool)>, key: Key, node: Node, is_i
         span: node.span.clone(),
         value: Value::List(vec![node]),
     };
-    let Some((earlier, is_list)) = entries
-        .iter_mut()
-        .find(|(entry, _)| entry.key.text == key.text)
-    else {
+    let Some((earlier, is_list)) = entries.iter_mut().find(|(entry, _)| entry.key.text == key.text) else {
         let node = if is_item { list(node) } else { node };
         entries.push((Entry { key, node }, is_item));
         return;

@@ -4,9 +4,11 @@
 mod bad;
 mod examples;
 mod format;
+mod format_random;
 mod language;
 mod pages;
 mod properties;
+mod random_fleet;
 mod readme;
 mod render;
 mod revision;
