@@ -14,9 +14,7 @@ const DEPTH_MAX: usize = 32;
 
 /// Checks and prints.
 pub(crate) fn run(wish: &Check, json: bool) -> Result<Exit, Failure> {
-    let mut files = Vec::new();
-    read(&wish.folder, "", 0, &mut files)?;
-    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let files = files_of(&wish.folder)?;
     let parsed = schema_fleet::parse(&files);
     let format = match wish.format {
         _ if json => CheckFormat::Json,
@@ -72,6 +70,14 @@ fn theme() -> GraphicalTheme {
 
 fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The files below a folder, in the order of their paths.
+pub(crate) fn files_of(folder: &Path) -> Result<Vec<SourceFile>, Failure> {
+    let mut files = Vec::new();
+    read(folder, "", 0, &mut files)?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
 }
 
 /// Reads every regular file below a folder, hidden ones apart.

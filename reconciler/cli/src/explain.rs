@@ -4,7 +4,7 @@ use crate::exit::{Exit, Failure};
 use crate::say::{say, say_json};
 use reconciler_core::condition::Condition;
 use reconciler_core::refusal::RefusalCode;
-use schema_fleet::Code;
+use schema_fleet::{Code, FieldRow, Shape, kinds};
 
 /// The codes that a booting machine shows, a section each.
 const BOOT_CODES: &str = include_str!("../../../docs/boot-codes.md");
@@ -44,9 +44,16 @@ pub(crate) fn run(code: Option<&str>, json: bool) -> Result<Exit, Failure> {
             let all: Vec<_> = pages().map(|page| document(&page)).collect();
             serde_json::Value::from(all).to_string() + "\n"
         }
-        None => pages()
-            .map(|page| format!("{:<24} {}\n", page.code, page.subject()))
-            .collect(),
+        None => {
+            let codes: String = pages()
+                .map(|page| format!("{:<24} {}\n", page.code, page.subject()))
+                .collect();
+            let waiting: String = not_carried_out()
+                .into_iter()
+                .map(|what| format!("  {what}\n"))
+                .collect();
+            format!("{codes}\nUnderstood, but not carried out by this version (M0007):\n{waiting}")
+        }
     };
     if json {
         say_json(text)?;
@@ -54,6 +61,43 @@ pub(crate) fn run(code: Option<&str>, json: bool) -> Result<Exit, Failure> {
         say(text)?;
     }
     Ok(Exit::Done)
+}
+
+/// What of the language this version only understands: kinds, fields and words, as they are written.
+fn not_carried_out() -> Vec<String> {
+    let mut found = Vec::new();
+    for kind in kinds() {
+        if kind.carried_out {
+            waiting_fields(kind.name, kind.fields, &mut found);
+        } else {
+            found.push(kind.name.to_owned());
+        }
+    }
+    found
+}
+
+fn waiting_fields(path: &str, fields: &'static [FieldRow], found: &mut Vec<String>) {
+    for field in fields {
+        let path = format!("{path}.{}", field.key);
+        if field.carried_out {
+            waiting_shape(&path, field.shape, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+fn waiting_shape(path: &str, shape: &'static Shape, found: &mut Vec<String>) {
+    match shape {
+        Shape::Words(words) => {
+            let waiting = words.iter().filter(|word| !word.carried_out);
+            found.extend(waiting.map(|word| format!("{path} = \"{}\"", word.word)));
+        }
+        Shape::List(inner) => waiting_shape(path, inner, found),
+        Shape::Map(inner) => waiting_shape(&format!("{path}.NAME"), inner, found),
+        Shape::Table(fields) => waiting_fields(path, fields, found),
+        _ => {}
+    }
 }
 
 fn document(page: &Page) -> serde_json::Value {

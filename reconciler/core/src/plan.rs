@@ -18,6 +18,7 @@ mod links;
 mod machines;
 mod moved;
 mod network;
+mod not_yet;
 mod release;
 mod required;
 mod slots;

@@ -50,6 +50,10 @@ codes! {
     M0009,
     /// A schema version that this program does not know.
     M0010,
+    /// The root marker in another file.
+    M0013,
+    /// A pattern of the root marker that covers no file.
+    M0014,
     /// Something that has no form in the other syntax.
     M0020,
     /// A reference to nothing.
@@ -148,6 +152,8 @@ codes! {
     M0608,
     /// A secret's file is not there.
     M0702,
+    /// A secret's file without one of its keys.
+    M0703,
     /// A secret in clear.
     M0705,
     /// A branch that was rewritten. Said by musterd of a revision, not of its files.

@@ -9,7 +9,8 @@ use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
     kind::{FieldRow, Shape},
-    span::{Span, Spanned},
+    not_yet::NotYet,
+    span::{Origin, Span, Spanned},
     suggest::nearest,
     tree::{Entry, Node, Value},
 };
@@ -115,11 +116,34 @@ pub(crate) struct Reference {
 pub(crate) struct Decoder {
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) references: Vec<Reference>,
+    /// What was met that this version does not carry out.
+    pub(crate) not_yet: Vec<NotYet>,
     /// The object being decoded: `machine.node-01`.
     pub(crate) object: String,
 }
 
 impl Decoder {
+    /// Warns of something that is understood, and remembers whom it concerns.
+    pub(crate) fn not_yet(&mut self, what: String, span: &Span) {
+        self.report(
+            Diagnostic::warning(
+                Code::M0007,
+                format!("{what} is understood, but not carried out by this version"),
+                span,
+                match self.object.split_once('.') {
+                    Some(("dns" | "device", _)) => "nothing comes of it",
+                    _ => "plan refuses the machines that this concerns",
+                },
+            )
+            .help("leave it out until a version carries it out; `muster explain --list` shows all that is waiting"),
+        );
+        self.not_yet.push(NotYet {
+            object: self.object.clone(),
+            what,
+            origin: Origin::Git { span: span.clone() },
+        });
+    }
+
     /// Reports a diagnostic for the object being decoded.
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         let object = self.object.clone();
@@ -200,16 +224,8 @@ impl Decoder {
         let free = key.starts_with("x-") || key == "annotations";
         match fields.iter().find(|field| field.key == key) {
             Some(FieldRow {
-                shape: Shape::Later, ..
-            }) => self.report(
-                Diagnostic::error(
-                    Code::M0007,
-                    format!("`{key}` is not carried out by this version"),
-                    &entry.key.span,
-                    "known, but nothing would come of it",
-                )
-                .help("leave it out until a version carries it out"),
-            ),
+                carried_out: false, ..
+            }) => self.not_yet(format!("`{key}`"), &entry.key.span),
             Some(_) => {}
             None if free => {}
             None if names_a_secret(key) => self.report(secret_in_clear(entry)),

@@ -3,11 +3,13 @@
 //! A plain value. It is what is wanted; what was seen is elsewhere.
 
 use crate::kinds::{
-    deployment::Deployment, fabric::Fabric, fleet::FleetSettings, image::Image, machine::Machine,
-    moved_deployment::MovedDeployment, moved_machine::MovedMachine, network::Network, pool::Pool,
-    profile::Profile, rack::Rack, removed_deployment::RemovedDeployment, removed_machine::RemovedMachine,
-    secret::Secret, storage::Storage, subnet::Subnet, zone::Zone,
+    budget::Budget, deployment::Deployment, device::Device, dns::Dns, fabric::Fabric, fleet::FleetSettings,
+    hold::Hold, image::Image, machine::Machine, moved_deployment::MovedDeployment,
+    moved_machine::MovedMachine, network::Network, pool::Pool, profile::Profile, rack::Rack,
+    removed_deployment::RemovedDeployment, removed_machine::RemovedMachine, role::Role, script::Script,
+    secret::Secret, storage::Storage, subnet::Subnet, tag::Tag, zone::Zone,
 };
+use crate::not_yet::NotYet;
 use crate::value::path::RepositoryPath;
 use schema_ids::Name;
 use std::collections::BTreeMap;
@@ -25,6 +27,8 @@ macro_rules! objects {
             $($(#[doc = $doc])* pub $map: BTreeMap<Name, $type>,)*
             /// The user-data files that deployments name, by path.
             pub user_data: BTreeMap<RepositoryPath, Vec<u8>>,
+            /// What is understood, but not carried out by this version.
+            pub not_yet: Vec<NotYet>,
         }
 
         /// What could be decoded, while it is not yet known whether it makes a fleet.
@@ -33,13 +37,14 @@ macro_rules! objects {
             pub(crate) settings: Option<(Name, FleetSettings)>,
             $(pub(crate) $map: BTreeMap<Name, $type>,)*
             pub(crate) user_data: BTreeMap<RepositoryPath, Vec<u8>>,
+            pub(crate) not_yet: Vec<NotYet>,
         }
 
         impl Draft {
             /// The fleet, if there are settings; whether it is sound is the checks' business.
             pub(crate) fn finish(self) -> Option<Fleet> {
                 let (name, settings) = self.settings?;
-                Some(Fleet { name, settings, $($map: self.$map,)* user_data: self.user_data })
+                Some(Fleet { name, settings, $($map: self.$map,)* user_data: self.user_data, not_yet: self.not_yet })
             }
         }
     };
@@ -56,6 +61,20 @@ objects! {
     fabrics: Fabric,
     /// Subnets.
     subnets: Subnet,
+    /// Things on the network that are no machines.
+    devices: Device,
+    /// Records of the domain name system.
+    dns: Dns,
+    /// Tags that say more than their name.
+    tags: Tag,
+    /// Who may do what.
+    roles: Role,
+    /// Programs that run in machines.
+    scripts: Script,
+    /// What is left alone for now.
+    holds: Hold,
+    /// How much may be out of service at once.
+    budgets: Budget,
     /// Pools.
     pools: Pool,
     /// Profiles as written; machines have them applied.

@@ -44,6 +44,8 @@ pub struct KindRow {
     pub doc: &'static str,
     /// Its fields, in the order of the reference.
     pub fields: &'static [FieldRow],
+    /// Whether this version carries it out.
+    pub carried_out: bool,
     /// Decodes an object and puts it into the fleet.
     pub(crate) load: fn(Name, &Node, &Span, &mut Decoder, &mut Draft),
 }
@@ -63,20 +65,9 @@ pub struct FieldRow {
     pub required: bool,
     /// What stands in for it, as text.
     pub default: Option<fn() -> String>,
-}
-
-impl FieldRow {
-    /// A key of the language that this version does not carry out.
-    pub(crate) const fn later(key: &'static str) -> Self {
-        Self {
-            key,
-            doc: "Not carried out by this version.",
-            effect: Effect::Live,
-            shape: &Shape::Later,
-            required: false,
-            default: None,
-        }
-    }
+    /// Whether this version carries it out. What it does not is understood and checked, warned of, and
+    /// keeps the machines it concerns from being deployed.
+    pub carried_out: bool,
 }
 
 /// What a value looks like; KDL's arguments and nodes are read by it.
@@ -108,8 +99,8 @@ pub enum Shape {
     Table(&'static [FieldRow]),
     /// Any names as keys, with values of one shape.
     Map(&'static Shape),
-    /// Known, but not carried out by this version.
-    Later,
+    /// `true` or `false`, a whole number, or a string.
+    Scalar,
 }
 
 /// A word that a field may take.
@@ -119,6 +110,8 @@ pub struct Word {
     pub word: &'static str,
     /// What it means.
     pub doc: &'static str,
+    /// Whether this version carries it out.
+    pub carried_out: bool,
 }
 
 /// The key of a field's identifier: `max_destroyed` is `max-destroyed`. The macros call it twice, for
@@ -202,8 +195,26 @@ macro_rules! default_text {
 }
 pub(crate) use default_text;
 
+/// A row of the table of fields.
+macro_rules! row {
+    ($carried:literal, [$($field_doc:literal)*] $effect:ident $field:ident $(($key:literal))? : $type:ty $(= $default:expr)?) => {
+        crate::kind::FieldRow {
+            key: crate::kind::key!($field $($key)?),
+            doc: concat!($($field_doc),*),
+            effect: crate::kind::effect!($effect),
+            shape: <$type as crate::decode::Decode>::SHAPE,
+            required: <$type as crate::decode::Decode>::REQUIRED
+                && crate::kind::default_text!($($default)?).is_none(),
+            default: crate::kind::default_text!($($default)?),
+            carried_out: $carried,
+        }
+    };
+}
+pub(crate) use row;
+
 /// A table inside a kind: struct, decoder and rows. Each field is
-/// `effect identifier ("key")? : Type (= default)?`.
+/// `effect identifier ("key")? : Type (= default)?`; those behind `later` are understood, but not carried
+/// out by this version.
 macro_rules! table {
     (
         $(#[doc = $doc:literal])*
@@ -213,12 +224,18 @@ macro_rules! table {
                 $effect:ident $field:ident $(($key:literal))? : $type:ty $(= $default:expr)?,
             )*
         }
-        $(later [$($later:literal),* $(,)?])?
+        $(later {
+            $(
+                $(#[doc = $later_doc:literal])*
+                $later_effect:ident $later:ident $(($later_key:literal))? : $later_type:ty $(= $later_default:expr)?,
+            )*
+        })?
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq)]
         pub struct $name {
             $($(#[doc = $field_doc])* pub $field: $type,)*
+            $($($(#[doc = $later_doc])* pub $later: $later_type,)*)?
             /// Where it was written.
             pub origin: crate::span::Origin,
         }
@@ -226,16 +243,10 @@ macro_rules! table {
         impl $name {
             /// Its rows of the language's table.
             pub(crate) const FIELDS: &'static [crate::kind::FieldRow] = &[
-                $(crate::kind::FieldRow {
-                    key: crate::kind::key!($field $($key)?),
-                    doc: concat!($($field_doc),*),
-                    effect: crate::kind::effect!($effect),
-                    shape: <$type as crate::decode::Decode>::SHAPE,
-                    required: <$type as crate::decode::Decode>::REQUIRED
-                        && crate::kind::default_text!($($default)?).is_none(),
-                    default: crate::kind::default_text!($($default)?),
-                },)*
-                $($(crate::kind::FieldRow::later($later),)*)?
+                $(crate::kind::row!(true, [$($field_doc)*] $effect $field $(($key))? : $type $(= $default)?),)*
+                $($(crate::kind::row!(
+                    false, [$($later_doc)*] $later_effect $later $(($later_key))? : $later_type $(= $later_default)?
+                ),)*)?
             ];
         }
 
@@ -251,8 +262,14 @@ macro_rules! table {
                     crate::kind::key!($field $($key)?),
                     crate::kind::default_value!($($default)?),
                 );)*
+                $($(let $later = decoder.field::<$later_type>(
+                    node,
+                    crate::kind::key!($later $($later_key)?),
+                    crate::kind::default_value!($($later_default)?),
+                );)*)?
                 Some(Self {
                     $($field: $field?,)*
+                    $($($later: $later?,)*)?
                     origin: crate::span::Origin::Git { span: node.span.clone() },
                 })
             }
@@ -269,17 +286,28 @@ macro_rules! table {
 }
 pub(crate) use table;
 
+/// Whether a kind is carried out: one that is written `"kind" in map (later): …` is not.
+macro_rules! carried_out {
+    () => {
+        true
+    };
+    (later) => {
+        false
+    };
+}
+pub(crate) use carried_out;
+
 /// A kind: a table with a name in files and a place in the fleet.
 macro_rules! kind {
     (
         $(#[doc = $doc:literal])*
-        $kind:literal in $map:ident: $name:ident { $($fields:tt)* }
-        $(later [$($later:literal),* $(,)?])?
+        $kind:literal in $map:ident $(($word:ident))?: $name:ident { $($fields:tt)* }
+        $(later { $($later:tt)* })?
     ) => {
         crate::kind::table! {
             $(#[doc = $doc])*
             $name { $($fields)* }
-            $(later [$($later),*])?
+            $(later { $($later)* })?
         }
 
         /// The row of this kind.
@@ -287,6 +315,7 @@ macro_rules! kind {
             name: $kind,
             doc: concat!($($doc),*),
             fields: $name::FIELDS,
+            carried_out: crate::kind::carried_out!($($word)?),
             load: |name, node, span, decoder, draft| {
                 if let Some(mut object) = decoder.value::<$name>(node) {
                     object.origin = crate::span::Origin::Git { span: span.clone() };
@@ -302,20 +331,28 @@ macro_rules! kind {
 }
 pub(crate) use kind;
 
-/// An enum whose variants are words in files.
+/// An enum whose variants are words in files; those behind `later` are understood, but not carried out by
+/// this version.
 macro_rules! words {
     (
         $(#[doc = $doc:literal])*
         $name:ident { $($(#[doc = $word_doc:literal])* $variant:ident = $word:literal,)* }
+        $(later { $($(#[doc = $later_doc:literal])* $later:ident = $later_word:literal,)* })?
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name { $($(#[doc = $word_doc])* $variant,)* }
+        pub enum $name {
+            $($(#[doc = $word_doc])* $variant,)*
+            $($($(#[doc = $later_doc])* $later,)*)?
+        }
 
         impl $name {
             /// As written in files.
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
+                match self {
+                    $(Self::$variant => $word,)*
+                    $($(Self::$later => $later_word,)*)?
+                }
             }
         }
 
@@ -327,12 +364,16 @@ macro_rules! words {
 
         impl crate::decode::Decode for $name {
             const SHAPE: &'static crate::kind::Shape = &crate::kind::Shape::Words(&[
-                $(crate::kind::Word { word: $word, doc: concat!($($word_doc),*) },)*
+                $(crate::kind::Word { word: $word, doc: concat!($($word_doc),*), carried_out: true },)*
+                $($(crate::kind::Word {
+                    word: $later_word, doc: concat!($($later_doc),*), carried_out: false,
+                },)*)?
             ]);
 
             fn decode(node: &crate::tree::Node, decoder: &mut crate::decode::Decoder) -> Option<Self> {
                 match decoder.word(node, Self::SHAPE)? {
                     $($word => Some(Self::$variant),)*
+                    $($($later_word => Some(Self::$later),)*)?
                     _ => None,
                 }
             }

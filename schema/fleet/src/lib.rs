@@ -16,6 +16,8 @@ mod kind;
 mod kinds;
 mod layer;
 mod limit;
+mod marker;
+mod not_yet;
 mod objects;
 mod parse;
 pub mod render;
@@ -32,17 +34,24 @@ pub use fleet::Fleet;
 pub use format::format;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
-    deployment::{Deployment, UpdatePolicy},
+    budget::{Budget, Day, Wave, Window},
+    deployment::{Deployment, ReleaseOrder, Spread, SpreadBy, UpdateOn, UpdatePolicy},
+    device::Device,
     disk_fate::DiskFate,
+    dns::{Dns, RecordType},
+    expect::{Expect, ExpectedDisks},
     fabric::{DhcpMode, Enlist, Fabric, Vlan},
-    fleet::{FleetSettings, Git, Limits, Unreviewed},
+    fleet::{Approvals, Deletion, FleetSettings, Git, Limits, Unreviewed, Verify},
+    hold::{Hold, HoldEffect},
     image::{Arch, Image, ImageFormat, Part, Proof, UserDataMechanism},
     kinds,
-    machine::{Bmc, BmcDriver, Boot, BootMode, BootOrder, Consent, Machine, Nic, Power, Protect},
+    machine::{Bmc, BmcDriver, BmcTls, Boot, BootMode, BootOrder, Consent, Machine, Nic, Power, Protect},
+    marker::Marker,
     moved_deployment::MovedDeployment,
     moved_machine::MovedMachine,
     network::{
-        Address, AddressMode, Bond, BondHash, BondMode, Bridge, LacpRate, Network, Route, VlanInterface,
+        Address, AddressMode, Bond, BondHash, BondMode, Bridge, BridgeType, LacpRate, Network, Port, Route,
+        VlanInterface,
     },
     pool::Pool,
     profile::{Profile, Tags},
@@ -50,15 +59,21 @@ pub use kinds::{
     release::Release,
     removed_deployment::RemovedDeployment,
     removed_machine::RemovedMachine,
-    require::{Require, RequiredDisks},
+    require::{GpuVendor, Require, RequiredDisks, RequiredGpus},
+    role::{Permission, Role},
+    script::{Script, ScriptPer, ScriptPhase},
     secret::{Secret, SecretKeys, SecretStore},
     storage::{
-        DiskType, Filesystem, FilesystemType, OnRedeploy, Partition, PartitionType, Pick, Raid, RaidLevel,
-        Select, Storage, Volume, VolumeGroup,
+        Bcache, Btrfs, BtrfsProfile, CacheMode, Compression, Dataset, DiskBus, DiskType, Filesystem,
+        FilesystemType, Luks, OnRedeploy, Partition, PartitionType, Pick, Raid, RaidLevel, Select, Storage,
+        Subvolume, Unlock, Vdev, Volume, VolumeGroup, Zpool,
     },
-    subnet::{Range, RangeUse, Subnet},
+    subnet::{Range, RangeUse, RouterAdvertisement, Subnet, SubnetRoute},
+    tag::Tag,
     zone::Zone,
 };
+pub use not_yet::NotYet;
+pub use marker::fleet_files;
 pub use parse::{Parsed, parse};
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
@@ -67,13 +82,23 @@ pub use value::{
     BadValue,
     at_least::{LeastNumber, LeastSize},
     boot_timeout::BootTimeout,
+    dns_name::DnsName,
+    expression::{Comparison, Condition, Expression, Fact, Operand},
     extent::Extent,
+    hardware::{HardwareMatch, HardwareOf},
+    hours::Hours,
     interval::Interval,
     path::{AbsolutePath, RepositoryPath},
     pattern::Pattern,
+    percent::Percent,
+    replace_failed::ReplaceFailed,
+    scalar::Scalar,
+    selector::{Selector, SelectorOf},
+    share::Share,
     size::Size,
     source_url::SourceUrl,
     ssh_key::SshKey,
     template::{Placeholders, Template},
+    time_zone::TimeZone,
     vlan_ref::VlanRef,
 };

@@ -4,8 +4,9 @@ use crate::{
     code::Code,
     decode::Decoder,
     diagnostic::{Applicability, Diagnostic},
-    kind::{Effect, FieldRow, KindRow, Shape},
-    kinds::{LATER, kinds},
+    kind::KindRow,
+    kinds::kinds,
+    marker,
     suggest::nearest,
     tree::{Entry, Key, Node, Value},
 };
@@ -36,7 +37,7 @@ pub(crate) fn objects_of(root: &Node, decoder: &mut Decoder) -> Vec<Object> {
         if key == "defaults" {
             continue;
         } else if key == "muster" {
-            marker(&entry.node, decoder);
+            marker::elsewhere(&entry.key.span, decoder);
         } else if let Some(kind) = find(key) {
             take(kind, &entry.node, decoder, &mut objects);
         } else if kinds()
@@ -67,25 +68,6 @@ fn take(kind: &'static KindRow, node: &Node, decoder: &mut Decoder, objects: &mu
             node,
             defaults: None,
         });
-    }
-}
-
-/// The root marker of a repository, in `muster.toml`. It says nothing yet that `fleet` does not say.
-fn marker(node: &Node, decoder: &mut Decoder) {
-    const FIELDS: [FieldRow; 3] = [
-        FieldRow {
-            key: "schema",
-            doc: "Version of the language; 1.",
-            effect: Effect::Live,
-            shape: &Shape::Integer { min: 1, max: 1 },
-            required: false,
-            default: None,
-        },
-        FieldRow::later("include"),
-        FieldRow::later("format"),
-    ];
-    if decoder.table(node, &FIELDS).is_some() {
-        decoder.field::<u32>(node, "schema", Some(1));
     }
 }
 
@@ -124,18 +106,6 @@ fn find(name: &str) -> Option<&'static KindRow> {
 }
 
 pub(crate) fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
-    if LATER.contains(&name) {
-        decoder.report(
-            Diagnostic::error(
-                Code::M0007,
-                format!("`{name}` objects are not carried out by this version"),
-                &key.span,
-                "known, but nothing would come of it",
-            )
-            .help("leave them out until a version carries them out"),
-        );
-        return;
-    }
     let known: Vec<_> = kinds().iter().map(|row| row.name).collect();
     let mut diagnostic = Diagnostic::error(
         Code::M0002,

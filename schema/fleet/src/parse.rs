@@ -10,6 +10,7 @@ use crate::{
     kinds::kinds,
     layer::Layers,
     limit::{FILE_BYTES_MAX, FILES_MAX},
+    marker::Included,
     objects::{Object, objects_of},
     source::{SourceFile, Text},
     span::Span,
@@ -41,6 +42,7 @@ pub fn parse(files: &[SourceFile]) -> Parsed {
     let subject = Subject::new(&by_path, &broken, &objects, &draft, &decoder.references);
     let (found, user_data) = check::all(&subject);
     draft.user_data = user_data;
+    draft.not_yet = std::mem::take(&mut decoder.not_yet);
     decoder.diagnostics.extend(found);
     let diagnostics = fold(decoder.diagnostics, &broken);
     let errors = diagnostics
@@ -66,9 +68,11 @@ fn read<'f>(
     broken: &mut Vec<Broken<'f>>,
 ) -> Vec<Object> {
     let mut objects = Vec::new();
+    let included = Included::read(files, decoder);
     let fleet_files = files
         .iter()
-        .filter_map(|(path, bytes)| Some((*path, *bytes, Syntax::of(path)?)));
+        .filter_map(|(path, bytes)| Some((*path, *bytes, Syntax::of(path)?)))
+        .filter(|(path, ..)| included.covers(path));
     for (number, (path, bytes, syntax)) in fleet_files.enumerate() {
         if number == FILES_MAX {
             let title = format!("more than {FILES_MAX} fleet files");
@@ -126,6 +130,9 @@ fn decode(objects: &[Object], decoder: &mut Decoder) -> Draft {
             let Some(name) = decoder.name(&object.name.text, &object.name.span) else {
                 continue;
             };
+            if !kind.carried_out {
+                decoder.not_yet(format!("`{}`", kind.name), &object.name.span);
+            }
             let node = layers.resolve(object);
             (kind.load)(name, &node, &object.name.span, decoder, &mut draft);
         }

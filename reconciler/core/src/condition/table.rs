@@ -250,6 +250,20 @@ conditions! {
         limit: Limit::None,
         under_way: false,
     }
+    LessThanExpected LESS_THAN_EXPECTED {
+        meaning: "The inspection found less in the machine than its `expect` in git says: a processor, memory or a disk is missing or another.",
+        person: "Repair the machine and raise its `inspect`, or correct `expect`.",
+        by_itself: "Planned again with each new inventory.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    NotCarriedOut NOT_CARRIED_OUT {
+        meaning: "Git says something of this machine, or of what it is part of, that this version understands but does not carry out. Doing the rest of it would be another wish than the one that was reviewed, so the machine is left as it is.",
+        person: "Take it out of git, or run a version that carries it out: `muster explain --list` shows what is waiting.",
+        by_itself: "Planned again with each commit.",
+        limit: Limit::None,
+        under_way: false,
+    }
     FirstBoot FIRST_BOOT {
         meaning: "The system is installed and boots for the first time from its own disk.",
         person: "Nothing; if it lasts, look at its console.",

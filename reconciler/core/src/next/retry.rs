@@ -32,6 +32,8 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::DiskMissing
         | Condition::ImageDigestMismatch
         | Condition::LayoutDoesNotFit
+        | Condition::LessThanExpected
+        | Condition::NotCarriedOut
         | Condition::FirstBoot
         | Condition::NotSeenAfterInstall
         | Condition::IdentityAmbiguous

@@ -6,6 +6,7 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::claim::Claims;
 use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
+use crate::plan::not_yet::NotCarriedOut;
 use crate::plan::slots::Slots;
 use crate::plan::written::{Written, written};
 use crate::plan::{Blocked, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
@@ -31,6 +32,7 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
     let slots = slots::slots(fleet, observed, parent, &claims);
     let same_commit = parent.commit.as_deref() == Some(desired.commit);
     let names = leaving_names(parent, &slots);
+    let not_yet = NotCarriedOut::new(fleet);
     let mut filling = Filling {
         context: Context {
             fleet,
@@ -38,6 +40,7 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
             parent,
             same_commit,
             leaving_names: &names,
+            not_yet: &not_yet,
         },
         claims: &claims,
         bindings: kept_bindings(parent, &slots),
@@ -83,6 +86,7 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         changes: Vec::new(),
         guards: Vec::new(),
     };
+    plan.notes.extend(not_yet.notes(plan.machines.values()));
     plan.changes = changes::changes(parent, &plan, observed, &slots.ending, renamed);
     let ground = guards::Ground {
         fleet,

@@ -10,6 +10,7 @@ use crate::observed::Binding;
 use crate::plan::allocate::{self, Candidate, Place, Size, Spread};
 use crate::plan::compose::Filling;
 use crate::plan::deployment::decide;
+use crate::plan::not_yet::Concerned;
 use crate::plan::required::{unmet_in_git, unmet_in_inventory, zone};
 use crate::plan::slots::Slot;
 use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan};
@@ -180,6 +181,9 @@ fn verdict(
     if let Some(unmet) = unmet {
         return Verdict::Refused(unmet);
     }
+    if in_git.is_some_and(|in_git| in_git.reserve.is_some()) {
+        return Verdict::Refused("reserved".to_owned());
+    }
     if released(deployment, &machine.name).is_some() {
         return Verdict::Refused("released here".to_owned());
     }
@@ -207,6 +211,13 @@ fn verdict(
     }
     if filling.claims.ambiguous.contains_key(&id) {
         return Verdict::Refused("whose identity is not certain".to_owned());
+    }
+    let concerned = Concerned {
+        name: &machine.name,
+        deployment: Some(name),
+    };
+    if filling.context.not_yet.blocked(concerned).is_some() {
+        return Verdict::Refused("of which git says what is not carried out".to_owned());
     }
     match inventory {
         None => Verdict::Unseen,

@@ -8,6 +8,8 @@ use crate::intent::Intent;
 use crate::observed::{DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::contents::Question;
+use crate::plan::not_yet::{Concerned, NotCarriedOut};
+use crate::plan::required::lacking;
 use crate::plan::slots::Slot;
 use crate::plan::written::written;
 use crate::plan::{Blocked, MachinePlan, Plan, digest, layout, network};
@@ -28,6 +30,8 @@ pub(super) struct Context<'a> {
     pub(super) same_commit: bool,
     /// The host names of machines that leave, each with the machine's own name.
     pub(super) leaving_names: &'a BTreeMap<&'a str, &'a Name>,
+    /// What git says and this version does not carry out.
+    pub(super) not_yet: &'a NotCarriedOut<'a>,
 }
 
 /// What becomes of a slot's machine.
@@ -317,6 +321,11 @@ fn resolve<'a>(
     };
     let fleet = context.fleet;
     let deployment = slot.deployment;
+    let machine = fleet
+        .machines
+        .get(&plan.name)
+        .ok_or_else(|| unfit("it is not in git".to_owned()))?;
+    is_as_said(context, slot.name, plan, machine, inventory)?;
     let (image, kernel_args) = image(fleet, slot, inventory).map_err(unfit)?;
     same_firmware(inventory, plan).map_err(unfit)?;
     let binding = context.parent.bindings.get(&slot.binding);
@@ -343,10 +352,6 @@ fn resolve<'a>(
         return Err(unfit(format!("storage {}: {again}", deployment.storage)));
     }
     agree_contents(question, inventory, &mut solved.disks)?;
-    let machine = fleet
-        .machines
-        .get(&plan.name)
-        .ok_or_else(|| unfit("it is not in git".to_owned()))?;
     let placeholders = placeholders(machine, slot, plan);
     let wish = network::Problem {
         fleet,
@@ -365,6 +370,7 @@ fn resolve<'a>(
     has_ports(inventory, &network).map_err(unfit)?;
     let hostname = deployment.hostname.value.fill(&placeholders);
     let no_value = || unfit(format!("it lacks a value for {}", deployment.hostname.value));
+    let ssh_keys = deployment.ssh_keys.iter().map(|key| key.as_str().to_owned());
     let mut deploy = Deploy {
         binding: slot.binding,
         incarnation: context.observed.incarnation,
@@ -379,16 +385,36 @@ fn resolve<'a>(
         groups: solved.groups,
         filesystems: solved.filesystems,
         network,
-        ssh_keys: deployment
-            .ssh_keys
-            .iter()
-            .map(|key| key.as_str().to_owned())
-            .collect(),
+        ssh_keys: ssh_keys.collect(),
         user_data: user_data(fleet, slot).map_err(unfit)?,
         kernel_args,
     };
     deploy.spec = digest::spec(&deploy);
     Ok(deploy)
+}
+
+/// Whether git says nothing of it that this version leaves out, and it has what git says that it has.
+fn is_as_said(
+    context: &Context<'_>,
+    deployment: &Name,
+    plan: &MachinePlan,
+    machine: &Machine,
+    inventory: &Inventory,
+) -> Result<(), Blocked> {
+    let concerned = Concerned {
+        name: &plan.name,
+        deployment: Some(deployment),
+    };
+    let lacking = || {
+        Some(Blocked {
+            condition: Condition::LessThanExpected,
+            evidence: lacking(machine.expect.as_ref()?, inventory)?,
+        })
+    };
+    match context.not_yet.blocked(concerned).or_else(lacking) {
+        Some(blocked) => Err(blocked),
+        None => Ok(()),
+    }
 }
 
 fn placeholders<'a>(machine: &'a Machine, slot: &Slot<'_>, plan: &'a MachinePlan) -> Placeholders<'a> {

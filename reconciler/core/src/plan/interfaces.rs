@@ -278,23 +278,24 @@ impl<'a> Interfaces<'a> {
     }
 
     /// How it is made; none for a port.
-    pub(super) fn recipe(&self, name: &Name) -> Option<Made> {
+    pub(super) fn recipe(&self, name: &Name) -> Result<Option<Made>, String> {
         let members = || self.members(name).into_iter().map(Name::to_string).collect();
-        match self.kinds.get(name)? {
-            Kind::Port(_) => None,
-            Kind::Bond(bond) => Some(Made::Bond {
+        let made = match self.kinds.get(name) {
+            None | Some(Kind::Port(_)) => return Ok(None),
+            Some(Kind::Bond(bond)) => Made::Bond {
                 members: members(),
-                mode: mode(bond),
-            }),
-            Kind::Vlan(made, vlan) => Some(Made::Vlan {
+                mode: mode(bond)?,
+            },
+            Some(Kind::Vlan(made, vlan)) => Made::Vlan {
                 link: made.link.value.to_string(),
                 id: vlan.vid.value,
-            }),
-            Kind::Bridge(bridge) => Some(Made::Bridge {
+            },
+            Some(Kind::Bridge(bridge)) => Made::Bridge {
                 members: members(),
                 stp: bridge.stp,
-            }),
-        }
+            },
+        };
+        Ok(Some(made))
     }
 
     /// The frame size to be set, in bytes; none where the driver's own is right.
@@ -315,7 +316,7 @@ impl<'a> Interfaces<'a> {
             return self.mtu(bond);
         }
         let said = match self.kinds[name] {
-            Kind::Bond(bond) => bond.mtu,
+            Kind::Bond(bond) => bond.mtu.as_ref().map(|mtu| mtu.value),
             Kind::Port(_) | Kind::Vlan(..) | Kind::Bridge(_) => None,
         };
         let network = said.or_else(|| self.network_mtu(name));
@@ -401,20 +402,28 @@ fn nameable(name: &Name) -> Result<(), String> {
     Ok(())
 }
 
-fn mode(bond: &Bond) -> BondMode {
+/// How a bond works; what this version does not set up is refused.
+fn mode(bond: &Bond) -> Result<BondMode, String> {
+    let later = |word: &str| format!("{word} is not carried out by this version");
     let hash = match bond.hash {
         schema_fleet::BondHash::Layer2 => BondHash::Layer2,
         schema_fleet::BondHash::Layer23 => BondHash::Layer23,
         schema_fleet::BondHash::Layer34 => BondHash::Layer34,
+        hash @ (schema_fleet::BondHash::Encap23
+        | schema_fleet::BondHash::Encap34
+        | schema_fleet::BondHash::VlanSrcMac) => return Err(later(hash.as_str())),
     };
     let rate = match bond.lacp_rate {
         schema_fleet::LacpRate::Slow => LacpRate::Slow,
         schema_fleet::LacpRate::Fast => LacpRate::Fast,
     };
     match bond.mode {
-        schema_fleet::BondMode::ActiveBackup => BondMode::ActiveBackup,
-        schema_fleet::BondMode::Lacp => BondMode::Lacp { rate, hash },
-        schema_fleet::BondMode::BalanceXor => BondMode::BalanceXor { hash },
-        schema_fleet::BondMode::BalanceRr => BondMode::BalanceRr,
+        schema_fleet::BondMode::ActiveBackup => Ok(BondMode::ActiveBackup),
+        schema_fleet::BondMode::Lacp => Ok(BondMode::Lacp { rate, hash }),
+        schema_fleet::BondMode::BalanceXor => Ok(BondMode::BalanceXor { hash }),
+        schema_fleet::BondMode::BalanceRr => Ok(BondMode::BalanceRr),
+        mode @ (schema_fleet::BondMode::Broadcast
+        | schema_fleet::BondMode::BalanceTlb
+        | schema_fleet::BondMode::BalanceAlb) => Err(later(mode.as_str())),
     }
 }

@@ -95,7 +95,9 @@ pub(super) fn taken(fleet: &Fleet, observed: &Observed, parent: &Plan) -> BTreeS
         .machines
         .values()
         .filter_map(|machine| machine.bmc.as_ref()?.address.as_ref());
+    let devices = fleet.devices.values().flat_map(|device| &device.address);
     in_git
+        .chain(devices.map(|address| address.value))
         .chain(before)
         .chain(bound.flat_map(|binding| binding.addresses.iter().copied()))
         .chain(bmcs.map(|address| address.value))

@@ -73,7 +73,7 @@ pub(super) fn resolve<'a>(
         }
     }
     for name in interfaces.made() {
-        let made = interfaces.recipe(name).zip(settings.get(name));
+        let made = interfaces.recipe(name)?.zip(settings.get(name));
         let (kind, settings) = made.expect("what is made has a recipe and settings");
         network.made.push(MadeInterface {
             name: name.to_string(),

@@ -52,6 +52,8 @@ impl<'a> Fate<'a> {
             .map(|gone| (&gone.disks, &gone.keep))
             .or(of_deployment.map(|gone| (&gone.disks, &gone.keep)))
             .or(given_back.map(|gone| (&gone.disks, &gone.keep)))
+            // An erasure that is not carried out is no reason for another one: it stays as it runs, and a note says so.
+            .filter(|(disks, _)| matches!(disks.value, DiskFate::Retain | DiskFate::Quick))
             .map(|(disks, keep)| Self {
                 disks: disks.value,
                 keep,

@@ -2,8 +2,9 @@
 //!
 //! What git says of it is the language's own business; what it is made of, its inspection shows.
 
+use crate::plan::layout::size_text;
 use rack_api::inventory::{Disk, DiskKind, Inventory};
-use schema_fleet::{DiskType, Fleet, Machine, Require, RequiredDisks};
+use schema_fleet::{DiskType, Expect, ExpectedDisks, Fleet, Machine, Require, RequiredDisks};
 use schema_ids::Name;
 
 /// Of memory that a machine is sold with, kernel and firmware keep up to this part: a machine of 64 GiB has
@@ -53,17 +54,69 @@ pub(super) fn unmet_in_inventory(require: &Require, inventory: &Inventory) -> Op
         })
 }
 
-fn too_few(required: &RequiredDisks, found: &[Disk]) -> Option<String> {
-    let of_type = |disk: &Disk| match required.disk_type {
+/// What a machine lacks of what git says that it has, in words.
+pub(super) fn lacking(expect: &Expect, inventory: &Inventory) -> Option<String> {
+    let cores = expect.cpu_cores.as_ref();
+    if let Some(cores) = cores.filter(|cores| inventory.cpu.cores < cores.value) {
+        return Some(format!(
+            "{} cores are expected, it has {}",
+            cores.value, inventory.cpu.cores
+        ));
+    }
+    let memory = expect.memory.as_ref().map(|memory| memory.value);
+    if let Some(memory) = memory.filter(|memory| inventory.memory_bytes < memory.0 - memory.0 / MEMORY_KEPT) {
+        let found = size_text(inventory.memory_bytes);
+        return Some(format!("{memory} of memory are expected, it has {found}"));
+    }
+    let local: Vec<&Disk> = inventory.disks.iter().filter(|disk| disk.local).collect();
+    let disks = expect.disks.as_ref();
+    if let Some(disks) = disks.filter(|disks| local.len() < disks.value as usize) {
+        return Some(format!(
+            "{} disks are expected, it has {}",
+            disks.value,
+            local.len()
+        ));
+    }
+    expect.disk.iter().find_map(|expected| {
+        let alike = |disk: &&&Disk| is_such(expected, disk);
+        let found = local.iter().filter(alike).count();
+        (found < expected.count as usize).then(|| {
+            let model = expected
+                .model
+                .as_ref()
+                .map_or(String::new(), |model| format!(" {model}"));
+            format!(
+                "{} disks of {} ({}{model}) are expected, it has {found}",
+                expected.count, expected.size.value, expected.disk_type
+            )
+        })
+    })
+}
+
+/// Disks of one size as sold differ by less than this part.
+const SIZE_TOLERANCE: u64 = 100;
+
+fn is_such(expected: &ExpectedDisks, disk: &Disk) -> bool {
+    let size = expected.size.value.0;
+    of_type(expected.disk_type, disk)
+        && disk.size_bytes.abs_diff(size) <= size / SIZE_TOLERANCE
+        && expected.model.as_ref().is_none_or(|model| disk.model == *model)
+}
+
+fn of_type(wanted: DiskType, disk: &Disk) -> bool {
+    match wanted {
         DiskType::Any => true,
         DiskType::Ssd => disk.kind == DiskKind::Ssd,
         DiskType::Nvme => disk.kind == DiskKind::Nvme,
         DiskType::Hdd => disk.kind == DiskKind::Hdd,
-    };
+    }
+}
+
+fn too_few(required: &RequiredDisks, found: &[Disk]) -> Option<String> {
     let large = |disk: &Disk| required.min_size.is_none_or(|least| disk.size_bytes >= least.0);
     let fit = found
         .iter()
-        .filter(|disk| disk.id.is_some() && disk.local && of_type(disk) && large(disk));
+        .filter(|disk| disk.id.is_some() && disk.local && of_type(required.disk_type, disk) && large(disk));
     let least = required.count.0;
     (fit.count() < least as usize).then(|| {
         let what = match required.disk_type {

@@ -6,12 +6,10 @@ use crate::{
     decode::Kind,
     diagnostic::Diagnostic,
     kinds::{fleet::FleetSettings, image::ImageFormat},
+    marker::{SCHEMA, unknown_schema},
     span::Span,
     tree::Syntax,
 };
-
-/// The version of the language that this program reads.
-const SCHEMA: u32 = 1;
 
 /// Looks at the `fleet` object.
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
@@ -39,15 +37,8 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     };
     let object = format!("fleet.{name}");
     if settings.schema.value != SCHEMA {
-        found.push(
-            Diagnostic::error(
-                Code::M0010,
-                format!("schema {} is not known", settings.schema.value),
-                &settings.schema.span,
-                "this program reads schema 1",
-            )
-            .in_object(&object),
-        );
+        let unknown = unknown_schema(settings.schema.value, &settings.schema.span);
+        found.push(unknown.in_object(&object));
     }
     let ephemeral = &settings.ephemeral;
     let image = subject.draft.images.get(&ephemeral.name);

@@ -96,7 +96,10 @@ impl<'s> Layout<'s> {
         let storage = self.storage;
         let selectors: Names = storage.select.iter().map(|(name, _)| name.to_string()).collect();
         let partitions: Names = storage.partition.iter().map(|one| one.id.to_string()).collect();
-        let arrays = || storage.raid.keys().map(ToString::to_string);
+        let arrays = || {
+            let names = storage.raid.keys().chain(storage.luks.keys());
+            names.chain(storage.bcache.keys()).map(ToString::to_string)
+        };
         let bases: Names = partitions.iter().cloned().chain(arrays()).collect();
         let volumes = storage.lvm.iter().flat_map(|(group, lvm)| {
             lvm.volume

@@ -11,7 +11,7 @@ use crate::{
     value::BadValue,
 };
 use ipnet::IpNet;
-use schema_ids::{ContentId, Digest, DiskId, Mac, Name, ParseError, Uuid};
+use schema_ids::{ContentId, Digest, DiskId, Mac, Name, ParseError, Timestamp, Uuid};
 use std::{
     net::{AddrParseError, IpAddr},
     str::FromStr,
@@ -77,6 +77,9 @@ impl Decoder {
         let Shape::Words(words) = shape else { return None };
         let text = self.text(node, "a word")?;
         if let Some(word) = words.iter().find(|word| word.word == text) {
+            if !word.carried_out {
+                self.not_yet(format!("\"{}\"", word.word), &node.span);
+            }
             return Some(word.word);
         }
         let known: Vec<_> = words.iter().map(|word| word.word).collect();
@@ -158,6 +161,7 @@ text_value!(
 );
 text_value!(DiskId, M0009, "a disk id", "wwn:0x5002538f");
 text_value!(ContentId, M0009, "a content id", "data:gpt-1f0c2a");
+text_value!(Timestamp, M0009, "a time", "2026-12-01T18:00:00Z");
 text_value!(IpAddr, M0009, "an IP address", "10.20.0.1");
 text_value!(IpNet, M0009, "a network", "10.20.0.0/22");
 

@@ -277,16 +277,16 @@ fn give(piece: &mut Piece, trivia: &mut [Trivia], lines: &[Line]) {
         let closing = std::mem::take(&mut piece.trivia.closing);
         piece.trivia.lead.extend(closing);
     }
-    if piece.body.is_container() {
+    let container = piece.body.is_container();
+    let blank = piece.blank;
+    for (number, inner) in piece.body.pieces_mut().iter_mut().enumerate() {
         // It has no line but that of its first member.
-        piece.body.pieces_mut()[0].blank |= piece.blank;
+        inner.blank |= container && number == 0 && blank;
         // Between headers there is always a blank line: it sets nothing off.
-        for member in piece.body.pieces_mut().iter_mut().skip(1) {
-            if lines[member.id].is_header {
-                match member.trivia.lead.first_mut() {
-                    Some(first) => first.blank = false,
-                    None => member.blank = false,
-                }
+        if lines[inner.id].is_header {
+            match inner.trivia.lead.first_mut() {
+                Some(first) => first.blank = false,
+                None => inner.blank = false,
             }
         }
     }

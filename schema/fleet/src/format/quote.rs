@@ -7,6 +7,10 @@ use super::piece::Scalar;
 use crate::tree::{Syntax, Value};
 use std::fmt::Write as _;
 
+/// Bytes of a word without quotes. A name has fewer; what has more is a digest or a key, whose first character alone
+/// would tell whether it needs them.
+const BARE_MAX: usize = 40;
+
 /// Whether a text in quotes is written on one line or on several, where less must be escaped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lines {
@@ -65,7 +69,8 @@ pub(super) fn kdl_text(text: &str) -> String {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let begins = |c: char| c.is_ascii_alphabetic() || c == '_';
     let keyword = matches!(text, "true" | "false" | "null" | "inf" | "nan");
-    if text == "-" || (text.starts_with(begins) && text.chars().all(inner) && !keyword) {
+    let bare = text.starts_with(begins) && text.chars().all(inner) && text.len() <= BARE_MAX;
+    if text == "-" || (bare && !keyword) {
         return text.to_owned();
     }
     let raw = text.contains(['"', '\\']) && !text.contains("\"#") && !text.ends_with('"');

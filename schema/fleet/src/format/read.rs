@@ -8,7 +8,7 @@ use crate::{
     decode::{Decoder, wrong_type},
     diagnostic::Diagnostic,
     kind::{FieldRow, Shape},
-    kinds::kinds,
+    kinds::{kinds, marker::Marker},
     objects::unknown_kind,
     source::Text,
     tree::{Entry, Key, Node, Syntax, Value, is_free},
@@ -79,8 +79,10 @@ impl Reader<'_> {
     fn top(&mut self, entry: &Entry, objects: &mut Vec<Object>) {
         let key = entry.key.text.as_str();
         let nested = |row: &str| row.split_once('.').is_some_and(|(first, _)| first == key);
-        if is_free(key) || key == "muster" {
+        if is_free(key) {
             self.object(&[], entry, None, objects);
+        } else if key == "muster" {
+            self.object(&[], entry, Some(Marker::FIELDS), objects);
         } else if key == "defaults" {
             for inner in self.names(&entry.node) {
                 match fields_of(&inner.key.text) {
@@ -160,7 +162,7 @@ impl Reader<'_> {
             members: 0,
         });
         let body = match shape {
-            None | Some(Shape::Later) => Body::Free(Box::new(self.free(node, id))),
+            None => Body::Free(Box::new(self.free(node, id))),
             Some(shape) => self.shaped(node, shape, id),
         };
         if body.is_container() {

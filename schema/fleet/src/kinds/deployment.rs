@@ -2,8 +2,10 @@
 
 use crate::{
     decode::Ref,
-    kind::{kind, words},
+    kind::{kind, table, words},
     kinds::{
+        budget::Budget,
+        disk_fate::DiskFate,
         image::Image,
         machine::{Machine, Protect},
         network::Network,
@@ -12,7 +14,7 @@ use crate::{
         storage::Storage,
     },
     span::Spanned,
-    value::{path::RepositoryPath, ssh_key::SshKey, template::Template},
+    value::{path::RepositoryPath, replace_failed::ReplaceFailed, ssh_key::SshKey, template::Template},
 };
 
 kind! {
@@ -48,10 +50,67 @@ kind! {
         /// A number; raising it installs every machine again.
         redeploy reinstall: u64 = 0,
     }
-    later [
-        "spread", "budget", "on-release", "update-on",
-        "release-order", "replace-failed",
-    ]
+    later {
+        /// With `count`: how evenly its machines are spread.
+        live spread: Option<Spread>,
+        /// How many of its machines may be out of service at once, and when.
+        live budget: Option<Ref<Budget>>,
+        /// What becomes of the disks of a machine that leaves, where the entry that removes it does not say.
+        live on_release: Option<Spanned<DiskFate>>,
+        /// Further changes that act on running machines under `update-policy = "rolling"`, beside those of image,
+        /// storage and `reinstall`.
+        live update_on: Vec<UpdateOn>,
+        /// With `count`: who goes first when the count is lowered. Without it, nobody goes who is not named.
+        live release_order: Option<ReleaseOrder>,
+        /// With `count`: how long a machine may have failed before another gets its slot.
+        live replace_failed: Option<ReplaceFailed>,
+    }
+}
+
+table! {
+    /// How evenly the machines of a deployment are spread.
+    Spread {
+        /// Over what.
+        live by: Spanned<SpreadBy>,
+        /// By how many machines the fullest may be ahead of the emptiest.
+        live max_skew: u32 = 1,
+    }
+}
+
+words! {
+    /// Over what machines are spread.
+    SpreadBy {
+        /// Racks.
+        Rack = "rack",
+        /// Zones.
+        Zone = "zone",
+        /// Power feeds of their racks.
+        PowerFeed = "power-feed",
+    }
+}
+
+words! {
+    /// A change that acts on running machines.
+    UpdateOn {
+        /// Kernel arguments: the machine is installed again.
+        KernelArgs = "kernel-args",
+        /// Network layout: the machine is installed again.
+        Network = "network",
+        /// SSH keys: the machine is installed again.
+        SshKeys = "ssh-keys",
+        /// User-data: the machine is installed again.
+        UserData = "user-data",
+    }
+}
+
+words! {
+    /// Who goes first when a count is lowered.
+    ReleaseOrder {
+        /// The highest slots.
+        Newest = "newest",
+        /// Machines that failed, then the highest slots.
+        UnhealthyFirst = "unhealthy-first",
+    }
 }
 
 words! {

@@ -10,4 +10,10 @@ words! {
         /// Partition tables and signatures are erased; the data between them could be found again.
         Quick = "quick",
     }
+    later {
+        /// Every block is written over once.
+        Overwrite = "overwrite",
+        /// The drive's own erasure: NVMe format or sanitize, ATA secure erase.
+        SecureErase = "secure-erase",
+    }
 }

@@ -3,10 +3,22 @@
 use crate::{
     decode::{Kind, Ref},
     kind::{KindRow, table, words},
-    kinds::image::Image,
+    kinds::{image::Image, role::Role},
     span::{Origin, Spanned},
-    value::interval::Interval,
+    value::{interval::Interval, path::RepositoryPath, percent::Percent},
 };
+
+table! {
+    /// How many people must agree, other than the author, before a plan is carried out.
+    Approvals {
+        /// To a plan that erases or releases machines.
+        live destructive: u32 = 0,
+        /// To a plan beyond the fleet's limits.
+        live mass_destructive: u32 = 0,
+        /// The role they must have. Without it, anyone who may approve.
+        live role: Option<Ref<Role>>,
+    }
+}
 
 table! {
     /// The fleet as a whole; there is exactly one.
@@ -23,8 +35,13 @@ table! {
         live unreviewed: Unreviewed = Unreviewed::Approve,
         /// The netboot image in which machines are inspected, erased and installed.
         live ephemeral: Ref<Image>,
+        /// What becomes of machines and deployments that are no longer named.
+        live deletion: Deletion = Deletion::Tombstone,
     }
-    later ["deletion", "approvals"]
+    later {
+        /// Who must agree to plans that destroy something.
+        live approvals: Option<Approvals>,
+    }
 }
 
 table! {
@@ -34,8 +51,14 @@ table! {
         live branch: String = "main".to_owned(),
         /// How often to look for a new revision.
         live poll: Interval = Interval::seconds(60),
+        /// Which commits must be signed.
+        live verify: Verify = Verify::Off,
     }
-    later ["verify", "allowed-signers"]
+    later {
+        /// For `verify`: the file of the repository with those who may sign, as of the last applied revision
+        /// (ssh-keygen(1), ALLOWED SIGNERS).
+        live allowed_signers: Option<Spanned<RepositoryPath>>,
+    }
 }
 
 table! {
@@ -48,7 +71,36 @@ table! {
         /// Machines from which on the percentage counts.
         live min_population: u32 = 20,
     }
-    later ["max-changed-percent"]
+    later {
+        /// The share of all machines that one plan may change at all, in percent.
+        live max_changed_percent: Option<Percent>,
+    }
+}
+
+words! {
+    /// Which commits must be signed.
+    Verify {
+        /// None.
+        Off = "off",
+    }
+    later {
+        /// Every commit of the branch itself: a merge counts for what it brings.
+        SignedFirstParent = "signed-first-parent",
+        /// Every commit.
+        Strict = "strict",
+    }
+}
+
+words! {
+    /// What becomes of what is no longer named.
+    Deletion {
+        /// It keeps running as an orphan; only a `removed` entry ends it.
+        Tombstone = "tombstone",
+    }
+    later {
+        /// It is released. Never where it is protected.
+        Absence = "absence",
+    }
 }
 
 words! {
@@ -66,6 +118,7 @@ pub(crate) static ROW: KindRow = KindRow {
     name: FleetSettings::KIND,
     doc: "The fleet as a whole; there is exactly one.",
     fields: FleetSettings::FIELDS,
+    carried_out: true,
     load: |name, node, span, decoder, draft| {
         if let Some(mut settings) = decoder.value::<FleetSettings>(node) {
             settings.origin = Origin::Git { span: span.clone() };

@@ -71,6 +71,14 @@ words! {
         /// Kernel, initial RAM disk and perhaps a root filesystem; to boot.
         Netboot = "netboot",
     }
+    later {
+        /// A whole disk, compressed with zstd; to install.
+        RawZst = "raw.zst",
+        /// A whole disk, compressed with xz; to install.
+        RawXz = "raw.xz",
+        /// A whole disk as QEMU keeps it; to install.
+        Qcow2 = "qcow2",
+    }
 }
 
 words! {
@@ -83,6 +91,10 @@ words! {
         /// Nothing.
         None = "none",
     }
+    later {
+        /// The answer file of Windows Setup.
+        Autounattend = "autounattend",
+    }
 }
 
 words! {
@@ -92,5 +104,9 @@ words! {
         PhoneHome = "phone-home",
         /// The rack saw it boot from its disk; weaker, and status says so.
         BootSeen = "boot-seen",
+    }
+    later {
+        /// The rack reaches a port of it: ssh or http.
+        Probe = "probe",
     }
 }

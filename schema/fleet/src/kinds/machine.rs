@@ -6,9 +6,11 @@ use crate::{
     decode::Ref,
     kind::{kind, table, words},
     kinds::{
+        expect::Expect,
         pool::Pool,
         profile::{Profile, Tags},
         rack::Rack,
+        script::Script,
         secret::Secret,
     },
     span::Spanned,
@@ -52,6 +54,30 @@ kind! {
         live inspect: u64 = 0,
         /// Contents of disks that a person agrees to erase.
         wipe consent: Vec<Consent>,
+        /// How many rack units it fills, upwards from `position`; 1 if it is not given.
+        live height: Option<Spanned<u8>>,
+        /// What its inspection must find. A machine that is less is not deployed.
+        live expect: Option<Expect>,
+        /// Why it is kept for somebody: while this is given, no deployment that counts takes it.
+        live reserve: Option<String>,
+    }
+    later {
+        /// Why nothing disruptive may be done to it now, while somebody works on it.
+        live maintenance: Option<String>,
+        /// Scripts that its inspection runs beside its own tests, in this order.
+        live commissioning: Vec<Ref<Script>>,
+    }
+}
+
+words! {
+    /// How a BMC's certificate is verified.
+    BmcTls {
+        /// The first one that is seen is remembered, and no other is taken.
+        PinOnFirstUse = "pin-on-first-use",
+        /// By the authorities that the rack agent's host trusts.
+        System = "system",
+        /// Not at all.
+        Insecure = "insecure",
     }
 }
 
@@ -67,7 +93,10 @@ table! {
         /// User name and password.
         live secret: Option<Ref<Secret>>,
     }
-    later ["tls"]
+    later {
+        /// How the BMC's certificate is verified; for Redfish.
+        live tls: Option<BmcTls>,
+    }
 }
 
 words! {

@@ -28,6 +28,20 @@ kind! {
         /// Routes beside those of the subnets' gateways.
         next_deploy route: Vec<Route>,
     }
+    later {
+        /// Settings of the machine's own ports by name, where they are not in a bond.
+        next_deploy port: BTreeMap<Name, Port>,
+    }
+}
+
+table! {
+    /// Settings of a port.
+    Port {
+        /// Largest payload of a frame, in bytes.
+        next_deploy mtu: Option<Spanned<u16>>,
+        /// Whether the machine may be woken over it.
+        next_deploy wake_on_lan: bool = false,
+    }
 }
 
 table! {
@@ -42,7 +56,23 @@ table! {
         /// Which interface carries a packet.
         next_deploy hash: BondHash = BondHash::Layer2,
         /// Largest payload of a frame, in bytes.
-        next_deploy mtu: Option<u16>,
+        next_deploy mtu: Option<Spanned<u16>>,
+    }
+    later {
+        /// For `active-backup`, `balance-tlb` and `balance-alb`: the member that works while it can.
+        next_deploy primary: Option<Spanned<Name>>,
+        /// How often links are looked at, in milliseconds; 0 is never.
+        next_deploy miimon: u32 = 100,
+        /// How long a link must have been up before it is used, in milliseconds.
+        next_deploy up_delay: u32 = 0,
+        /// How long a link must have been down before it is given up, in milliseconds.
+        next_deploy down_delay: u32 = 0,
+        /// For `802.3ad`: how many members must work for the bond to be up.
+        next_deploy min_links: u32 = 0,
+        /// How often the addresses in `arp-targets` are asked for, in milliseconds, instead of `miimon`.
+        next_deploy arp_interval: Option<Spanned<u32>>,
+        /// Addresses that answer while a link works.
+        next_deploy arp_targets: Vec<Spanned<IpAddr>>,
     }
 }
 
@@ -57,6 +87,14 @@ words! {
         BalanceXor = "balance-xor",
         /// In turn.
         BalanceRr = "balance-rr",
+    }
+    later {
+        /// On all at once.
+        Broadcast = "broadcast",
+        /// By load, what is sent; no help of the switch is needed.
+        BalanceTlb = "balance-tlb",
+        /// By load, what is sent and received; no help of the switch is needed.
+        BalanceAlb = "balance-alb",
     }
 }
 
@@ -80,6 +118,14 @@ words! {
         /// By IP addresses and ports.
         Layer34 = "layer3+4",
     }
+    later {
+        /// As `layer2+3`, of what a tunnel carries.
+        Encap23 = "encap2+3",
+        /// As `layer3+4`, of what a tunnel carries.
+        Encap34 = "encap3+4",
+        /// By VLAN and the sender's MAC address.
+        VlanSrcMac = "vlan+srcmac",
+    }
 }
 
 table! {
@@ -90,6 +136,10 @@ table! {
         /// The VLAN, whose id and MTU it takes.
         next_deploy vlan: Spanned<VlanRef>,
     }
+    later {
+        /// Largest payload of a frame, in bytes, where it is less than the VLAN's.
+        next_deploy mtu: Option<Spanned<u16>>,
+    }
 }
 
 table! {
@@ -99,6 +149,28 @@ table! {
         next_deploy members: Vec<Spanned<Name>>,
         /// Whether it speaks the spanning tree protocol.
         next_deploy stp: bool = false,
+        /// What passes the frames.
+        next_deploy bridge_type("type"): BridgeType = BridgeType::Linux,
+    }
+    later {
+        /// How long a port listens and learns before it passes frames, in seconds.
+        next_deploy forward_delay: Option<u32>,
+        /// Its priority in the spanning tree; the lowest is the root.
+        next_deploy priority: Option<u16>,
+        /// Largest payload of a frame, in bytes.
+        next_deploy mtu: Option<Spanned<u16>>,
+    }
+}
+
+words! {
+    /// What passes the frames of a bridge.
+    BridgeType {
+        /// The Linux kernel's bridge.
+        Linux = "linux",
+    }
+    later {
+        /// Open vSwitch.
+        Ovs = "ovs",
     }
 }
 

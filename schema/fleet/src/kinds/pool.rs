@@ -1,6 +1,6 @@
 //! Pools: whose machines these are.
 
-use crate::kind::kind;
+use crate::{kind::kind, kinds::fleet::Deletion};
 
 kind! {
     /// Machines that are given out together, and the people who answer for them.
@@ -9,6 +9,7 @@ kind! {
         live description: Option<String>,
         /// Who answers for it.
         live owners: Vec<String>,
+        /// What becomes of its machines and their deployments when they are no longer named.
+        live deletion: Deletion = Deletion::Tombstone,
     }
-    later ["deletion"]
 }

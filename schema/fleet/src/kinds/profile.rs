@@ -4,11 +4,13 @@ use crate::{
     decode::{Decode, Decoder, Ref},
     kind::{Shape, kind},
     kinds::{
+        expect::Expect,
         machine::{Bmc, Boot, Power, Protect},
         pool::Pool,
         rack::Rack,
+        script::Script,
     },
-    span::Span,
+    span::{Span, Spanned},
     tree::Node,
 };
 use schema_ids::Name;
@@ -37,8 +39,19 @@ kind! {
         live power: Option<Power>,
         /// What may not be done to them.
         live protect: Option<Protect>,
+        /// How many rack units they fill.
+        live height: Option<Spanned<u8>>,
+        /// What their inspections must find.
+        live expect: Option<Expect>,
+        /// Why they are kept for somebody: no deployment that counts takes them.
+        live reserve: Option<String>,
     }
-    later ["commissioning", "expect"]
+    later {
+        /// Why nothing disruptive may be done to its machines now.
+        live maintenance: Option<String>,
+        /// Scripts that inspections of its machines run beside their own tests, in this order.
+        live commissioning: Vec<Ref<Script>>,
+    }
 }
 
 /// A set of tags.

@@ -11,9 +11,10 @@ kind! {
         /// Where it stands.
         live zone: Option<Ref<Zone>>,
         /// Its height in units.
-        live units: Option<u8>,
+        live units: Option<Spanned<u8>>,
+        /// The power feeds it has, for people.
+        live power_feeds: Vec<Name>,
         /// The rack agents that serve it, by the names they enrolled with.
         live agents: Vec<Spanned<Name>>,
     }
-    later ["power-feeds"]
 }

@@ -2,14 +2,16 @@
 
 use crate::{
     decode::Ref,
-    kind::table,
+    kind::{table, words},
     kinds::{
         image::Arch, machine::Machine, pool::Pool, profile::Tags, rack::Rack, storage::DiskType, zone::Zone,
     },
     span::Spanned,
     value::{
         at_least::{LeastNumber, LeastSize},
+        pattern::Pattern,
         size::Size,
+        vlan_ref::VlanRef,
     },
 };
 use schema_ids::Name;
@@ -41,7 +43,38 @@ table! {
         /// Disks; each line is looked at by itself, so one disk may serve several.
         live disks: Vec<RequiredDisks>,
     }
-    later ["gpus"]
+    later {
+        /// GPUs; each line is looked at by itself.
+        live gpus: Vec<RequiredGpus>,
+        /// VLANs that its ports must be on.
+        live vlans: Vec<Spanned<VlanRef>>,
+    }
+}
+
+table! {
+    /// GPUs of one sort that a machine must have.
+    RequiredGpus {
+        /// Who makes them.
+        live vendor: Option<GpuVendor>,
+        /// The maker's model name.
+        live model: Option<Pattern>,
+        /// Memory of each.
+        live memory: Option<LeastSize>,
+        /// How many there must be.
+        live count: LeastNumber = LeastNumber(1),
+    }
+}
+
+words! {
+    /// Who makes a GPU.
+    GpuVendor {
+        /// Advanced Micro Devices.
+        Amd = "amd",
+        /// Intel.
+        Intel = "intel",
+        /// NVIDIA.
+        Nvidia = "nvidia",
+    }
 }
 
 table! {

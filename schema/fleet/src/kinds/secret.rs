@@ -10,8 +10,9 @@ kind! {
     "secret" in secrets: Secret {
         /// How it is kept.
         live store: Spanned<SecretStore>,
-        /// For `file`: an absolute path on the daemon's host, of a TOML file of strings. For `age`: a
-        /// file of the repository.
+        /// For `file`: an absolute path on the daemon's host, of a TOML file of strings. For `age` and `sops`: a
+        /// file of the repository. For `vault`: the path there. For `systemd` and `env`: the credential's name,
+        /// and what the variables begin with.
         live file: Spanned<String>,
         /// The names under which the file has them.
         live keys: SecretKeys,
@@ -33,7 +34,19 @@ words! {
     SecretStore {
         /// A file on the daemon's host, readable by the daemon alone.
         File = "file",
+    }
+    later {
         /// A file of the repository, encrypted with age.
         Age = "age",
+        /// A file of the repository, encrypted with SOPS.
+        Sops = "sops",
+        /// A path in HashiCorp Vault or OpenBao.
+        Vault = "vault",
+        /// A credential that systemd hands to the daemon.
+        Systemd = "systemd",
+        /// Variables of the daemon's environment; for a lab.
+        Env = "env",
+        /// Made by the daemon, and set in the BMC by it.
+        Generated = "generated",
     }
 }

@@ -1,8 +1,9 @@
 //! Storage layouts: which disks, cut how, holding what.
 
 use crate::{
-    decode::{Decode, Decoder, InOrder},
+    decode::{Decode, Decoder, InOrder, Ref},
     kind::{Shape, kind, table, words},
+    kinds::secret::Secret,
     span::Spanned,
     tree::Node,
     value::{extent::Extent, path::AbsolutePath, pattern::Pattern, size::Size},
@@ -27,7 +28,180 @@ kind! {
         /// What is put on partitions and volumes.
         wipe filesystem: Vec<Filesystem>,
     }
-    later ["luks", "zfs", "bcache"]
+    later {
+        /// Encryption, by the name of what is in the clear.
+        wipe luks: BTreeMap<Name, Luks>,
+        /// ZFS pools, by name.
+        wipe zfs: BTreeMap<Name, Zpool>,
+        /// Btrfs over several devices, by name.
+        wipe btrfs: BTreeMap<Name, Btrfs>,
+        /// Slow devices with fast ones before them, by name.
+        wipe bcache: BTreeMap<Name, Bcache>,
+    }
+}
+
+table! {
+    /// An encrypted device (LUKS2).
+    Luks {
+        /// A partition's id, a RAID array's name, `group/volume`, or a bcache's name.
+        wipe on: Spanned<String>,
+        /// What opens it when the machine starts.
+        wipe unlock: Unlock,
+        /// The secret that opens it when nothing else does.
+        wipe recovery: Option<Ref<Secret>>,
+    }
+}
+
+words! {
+    /// What opens an encrypted device when the machine starts.
+    Unlock {
+        /// The machine's TPM 2.0, while it starts as it did when it was installed.
+        Tpm2 = "tpm2",
+        /// A Tang server of its network (Clevis).
+        Tang = "tang",
+        /// A key that the rack agent hands out to the machine.
+        Rack = "rack",
+        /// A person at the console.
+        Passphrase = "passphrase",
+    }
+}
+
+table! {
+    /// A ZFS pool.
+    Zpool {
+        /// How its members make one virtual device.
+        wipe vdev: Vdev = Vdev::Stripe,
+        /// Selectors, whose disks are taken whole, or partitions by id.
+        wipe members: Vec<Spanned<Name>>,
+        /// Its datasets, by name.
+        wipe dataset: InOrder<Dataset>,
+    }
+}
+
+words! {
+    /// How the members of a ZFS virtual device share the data.
+    Vdev {
+        /// Striped; one failure loses everything.
+        Stripe = "stripe",
+        /// Each has everything.
+        Mirror = "mirror",
+        /// Survives one failure.
+        Raidz1 = "raidz1",
+        /// Survives two failures.
+        Raidz2 = "raidz2",
+        /// Survives three failures.
+        Raidz3 = "raidz3",
+    }
+}
+
+impl Vdev {
+    /// The fewest members with which it is what it says.
+    pub fn members_min(self) -> u32 {
+        match self {
+            Self::Stripe => 1,
+            Self::Mirror | Self::Raidz1 => 2,
+            Self::Raidz2 => 3,
+            Self::Raidz3 => 4,
+        }
+    }
+}
+
+table! {
+    /// A ZFS dataset.
+    Dataset {
+        /// Where the installed system mounts it.
+        next_deploy mount: Option<Spanned<AbsolutePath>>,
+        /// No more than this in it and beneath it.
+        next_deploy quota: Option<Size>,
+        /// How its blocks are compressed.
+        next_deploy compression: Option<Compression>,
+    }
+}
+
+words! {
+    /// How blocks are compressed.
+    Compression {
+        /// Not at all.
+        Off = "off",
+        /// LZ4.
+        Lz4 = "lz4",
+        /// Zstandard.
+        Zstd = "zstd",
+    }
+}
+
+table! {
+    /// Btrfs over several devices.
+    Btrfs {
+        /// Selectors, whose disks are taken whole, or partitions by id.
+        wipe members: Vec<Spanned<Name>>,
+        /// How data is spread.
+        wipe data: BtrfsProfile = BtrfsProfile::Single,
+        /// How metadata is spread.
+        wipe metadata: BtrfsProfile = BtrfsProfile::Raid1,
+        /// Its subvolumes, by name.
+        wipe subvolume: InOrder<Subvolume>,
+    }
+}
+
+words! {
+    /// How Btrfs spreads blocks over its devices.
+    BtrfsProfile {
+        /// Each once.
+        Single = "single",
+        /// Each twice, perhaps on one device.
+        Dup = "dup",
+        /// Striped.
+        Raid0 = "raid0",
+        /// Each on two devices.
+        Raid1 = "raid1",
+        /// Striped mirrors.
+        Raid10 = "raid10",
+    }
+}
+
+impl BtrfsProfile {
+    /// The fewest devices with which it can be had.
+    pub fn members_min(self) -> u32 {
+        match self {
+            Self::Single | Self::Dup => 1,
+            Self::Raid0 | Self::Raid1 | Self::Raid10 => 2,
+        }
+    }
+}
+
+table! {
+    /// A Btrfs subvolume.
+    Subvolume {
+        /// Where the installed system mounts it.
+        next_deploy mount: Option<Spanned<AbsolutePath>>,
+        /// Mount options, one each.
+        next_deploy options: Vec<String>,
+    }
+}
+
+table! {
+    /// A slow device with a fast one before it.
+    Bcache {
+        /// The slow one: a selector that takes one disk, a partition's id, or a RAID array's name.
+        wipe backing: Spanned<Name>,
+        /// The fast one: a selector that takes one disk, a partition's id, or a RAID array's name.
+        wipe cache: Spanned<Name>,
+        /// When a write is done.
+        wipe mode: CacheMode = CacheMode::Writethrough,
+    }
+}
+
+words! {
+    /// When a write to a cached device is done.
+    CacheMode {
+        /// When it is on the slow device.
+        Writethrough = "writethrough",
+        /// When it is on the fast device: its loss loses data.
+        Writeback = "writeback",
+        /// When it is on the slow device; what is written is not cached.
+        Writearound = "writearound",
+    }
 }
 
 table! {
@@ -52,7 +226,34 @@ table! {
         /// What becomes of the contents at the next installation.
         wipe on_redeploy: OnRedeploy = OnRedeploy::Erase,
     }
-    later ["same-model", "wwn", "path", "bus", "rotational", "numa"]
+    later {
+        /// Whether all that it takes must be of one model.
+        wipe same_model: bool = false,
+        /// World-wide names; no other disk is taken.
+        wipe wwn: Vec<Pattern>,
+        /// Where they are plugged in, as Linux names it below `/dev/disk/by-path`; no other disk is taken.
+        wipe path: Vec<Pattern>,
+        /// How they are attached.
+        wipe bus: Option<DiskBus>,
+        /// Whether they turn.
+        wipe rotational: Option<bool>,
+        /// The NUMA node that they hang on.
+        wipe numa: Option<u8>,
+    }
+}
+
+words! {
+    /// How a disk is attached.
+    DiskBus {
+        /// NVMe over PCIe.
+        Nvme = "nvme",
+        /// SATA.
+        Sata = "sata",
+        /// SAS.
+        Sas = "sas",
+        /// virtio, of a virtual machine.
+        Virtio = "virtio",
+    }
 }
 
 impl Select {
@@ -134,6 +335,12 @@ table! {
         wipe level: Spanned<RaidLevel>,
         /// Partitions, by id; a partition counts once for each disk it is on.
         wipe members: Vec<Spanned<Name>>,
+    }
+    later {
+        /// How many of the members are kept idle, to take the place of one that fails.
+        wipe spares: u32 = 0,
+        /// How much is written to one member before the next: a power of two.
+        wipe chunk: Option<Spanned<Size>>,
     }
 }
 
@@ -247,5 +454,9 @@ words! {
         Vfat = "vfat",
         /// Swap space; it has no mount point.
         Swap = "swap",
+    }
+    later {
+        /// Btrfs, on one device.
+        Btrfs = "btrfs",
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     value::vlan_ref::VlanRef,
 };
 use ipnet::IpNet;
+use schema_ids::Name;
 use std::net::IpAddr;
 
 kind! {
@@ -24,7 +25,36 @@ kind! {
         /// Parts of it that serve a purpose; all else is given out to interfaces with `mode = "auto"`.
         live range: Vec<Range>,
     }
-    later ["ra", "vrf"]
+    later {
+        /// For IPv6: what routers' advertisements say of it (RFC 4861 §4.2, RFC 4862).
+        live ra: Option<RouterAdvertisement>,
+        /// Routes that DHCP hands out beside the gateway's (RFC 3442).
+        live route: Vec<SubnetRoute>,
+        /// The routing domain it is in; subnets of different ones may overlap.
+        live vrf: Option<Name>,
+    }
+}
+
+table! {
+    /// What advertisements say of a subnet.
+    RouterAdvertisement {
+        /// Addresses are had by DHCPv6 (the M flag).
+        live managed: bool = false,
+        /// Name servers and the like are had by DHCPv6 (the O flag).
+        live other: bool = false,
+        /// Machines may make themselves an address in it (the A flag).
+        live autonomous: bool = true,
+    }
+}
+
+table! {
+    /// A route that DHCP hands out.
+    SubnetRoute {
+        /// The destination.
+        live to: Spanned<IpNet>,
+        /// The router.
+        live via: Spanned<IpAddr>,
+    }
 }
 
 table! {

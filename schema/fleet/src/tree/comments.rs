@@ -5,10 +5,12 @@
 //! still written as a node, and is read and formatted as one.
 
 use super::Syntax;
+#[cfg(test)]
 use std::ops::Range;
 
 /// The byte ranges of all comments, in order, each from its sign to its end; the end of the line is not part of it.
 /// A block comment is one, whatever it holds.
+#[cfg(test)]
 pub(crate) fn comments(text: &str, syntax: Syntax) -> Vec<Range<usize>> {
     let mut scanner = Scanner { text, at: 0 };
     let mut found = Vec::new();

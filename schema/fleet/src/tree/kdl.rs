@@ -9,7 +9,7 @@ use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
     kind::{FieldRow, KindRow, Shape},
-    kinds::kinds,
+    kinds::{kinds, marker::Marker},
     limit::{DEPTH_MAX, KDL_ENTRIES_MAX},
     source::Text,
     span::Span,
@@ -66,6 +66,7 @@ impl Reader<'_, '_> {
         let plain = find_kind(&kind.text);
         let defaults = first.filter(|_| kind.text == "defaults").map(find_kind);
         let (names, fields) = match (nested, plain, defaults) {
+            _ if kind.text == "muster" => (0, Marker::FIELDS),
             (Some(row), _, _) => (2, row.fields),
             (None, Some(row), _) => (1, row.fields),
             (None, None, Some(row)) => (1, row.map_or(&[] as &[FieldRow], |row| row.fields)),
@@ -247,7 +248,6 @@ impl Reader<'_, '_> {
             _ => &[],
         };
         match (shape, rest.arguments.as_slice()) {
-            (Shape::Later, _) => self.free(&rest, depth),
             (Shape::Table(_), []) => self.table(rest, fields, depth),
             (Shape::List(_), items) if !table => {
                 let items: Vec<_> = items.iter().map(|entry| self.scalar(entry)).collect();

