@@ -121,7 +121,9 @@ fn look(wish: &Fmt) -> Result<Found, Failure> {
     for path in files(&wish.paths)? {
         let name = path.display().to_string();
         let Some(from) = Syntax::of(&name) else {
-            return Err(Failure::Usage(format!("{name} is no fleet file: *.toml or *.kdl")));
+            return Err(Failure::Usage(format!(
+                "{name} is no fleet file: *.toml or *.kdl"
+            )));
         };
         let bytes = std::fs::read(&path).map_err(|source| Failure::File {
             what: "read",
@@ -133,7 +135,7 @@ fn look(wish: &Fmt) -> Result<Found, Failure> {
         found.files += 1;
         match formatted(&file, from, to) {
             Ok((before, after)) if before != after || from != to => found.changes.push(Change {
-                new: path.with_extension(to.name().to_ascii_lowercase()),
+                new: path.with_extension(to.extension()),
                 old: path,
                 before,
                 after,
@@ -271,11 +273,19 @@ fn tell_all(wish: &Fmt, found: &Found, json: bool) -> Result<(), Failure> {
     tell(render::plain(&found.diagnostics, &found.sources));
     for change in &found.changes {
         if wish.diff {
-            say(diff(&change.old.display().to_string(), &change.before, &change.after))?;
+            say(diff(
+                &change.old.display().to_string(),
+                &change.before,
+                &change.after,
+            ))?;
         } else if change.old == change.new {
             say(change.old.display())?;
         } else {
-            say(format_args!("{} -> {}", change.old.display(), change.new.display()))?;
+            say(format_args!(
+                "{} -> {}",
+                change.old.display(),
+                change.new.display()
+            ))?;
         }
     }
     Ok(())

@@ -72,8 +72,8 @@ pub use kinds::{
     tag::Tag,
     zone::Zone,
 };
-pub use not_yet::NotYet;
 pub use marker::fleet_files;
+pub use not_yet::NotYet;
 pub use parse::{Parsed, parse};
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};

@@ -1,8 +1,14 @@
 //! The root marker, `muster.toml` or `muster.kdl`: it says which files are read, so it is read before them.
 
 use crate::{
-    code::Code, decode::Decoder, diagnostic::Diagnostic, kinds::marker::Marker, source::{SourceFile, Text}, span::Span,
-    tree::Syntax, value::pattern::Pattern,
+    code::Code,
+    decode::Decoder,
+    diagnostic::Diagnostic,
+    kinds::marker::Marker,
+    source::{SourceFile, Text},
+    span::Span,
+    tree::Syntax,
+    value::pattern::Pattern,
 };
 use std::collections::BTreeMap;
 

@@ -2,6 +2,7 @@
 
 mod ascii;
 mod codes;
+mod fmt;
 mod guide;
 mod init;
 mod terminal;

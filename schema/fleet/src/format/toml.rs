@@ -64,11 +64,11 @@ impl Printer {
             }
         }
         for entry in behind {
-            let path = [path, &[entry.key.clone()]].concat();
+            let path = [path, std::slice::from_ref(&entry.key)].concat();
             match entry.body.known() {
                 Body::Map(members) => {
                     for member in members {
-                        let path = [path.as_slice(), &[member.key.clone()]].concat();
+                        let path = [path.as_slice(), std::slice::from_ref(&member.key)].concat();
                         self.header(&path, member, ["[", "]"]);
                     }
                 }

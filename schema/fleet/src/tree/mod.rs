@@ -69,11 +69,11 @@ impl Syntax {
         }
     }
 
-    /// As people call it.
-    pub fn name(self) -> &'static str {
+    /// What its files end in.
+    pub fn extension(self) -> &'static str {
         match self {
-            Self::Toml => "TOML",
-            Self::Kdl => "KDL",
+            Self::Toml => "toml",
+            Self::Kdl => "kdl",
         }
     }
 
