@@ -99,7 +99,10 @@ fn unlike(path: &str, to: Syntax, told: Option<&Diagnostic>) -> Diagnostic {
     let why = told.map_or("it would not say the same", |told| told.title.as_str());
     Diagnostic::error(
         Code::M0020,
-        format!("this file has no form in {}: {why}", to.extension().to_ascii_uppercase()),
+        format!(
+            "this file has no form in {}: {why}",
+            to.extension().to_ascii_uppercase()
+        ),
         &Span::start_of(path),
         "it is left as it is",
     )

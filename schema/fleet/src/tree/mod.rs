@@ -7,6 +7,7 @@
 pub(crate) mod comments;
 mod kdl;
 pub(crate) mod kdl_free;
+mod kdl_habits;
 mod kdl_objects;
 mod kdl_syntax;
 mod toml;
