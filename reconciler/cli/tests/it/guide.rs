@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Commands that no daemon takes part in.
-const OFFLINE: [&str; 6] = ["init", "check", "removed", "explain", "completions", "man"];
+const OFFLINE: [&str; 7] = ["init", "check", "fmt", "removed", "explain", "completions", "man"];
 /// These would work for long, or for ever: their words alone are tried, by asking for help.
 const LONG: [&str; 2] = ["image build", "status --watch"];
 /// A command that musterd does not answer.

@@ -246,10 +246,12 @@ struct Line {
 /// By id; what is not the first on its line has no line of its own.
 fn lines(order: &[&Anchor], text: &str, syntax: Syntax) -> Vec<Line> {
     let mut lines = vec![Line::default(); order.len()];
-    let mut before = None;
+    let (mut start, mut before) = (0, None);
     for anchor in order {
-        let start = text[..anchor.at].rfind('\n').map_or(0, |at| at + 1);
-        if before.is_none_or(|at| at < start) {
+        let since = before.unwrap_or(0);
+        let new = text[since..anchor.at].rfind('\n').map(|at| since + at + 1);
+        start = new.unwrap_or(start);
+        if new.is_some() || before.is_none() {
             lines[anchor.id] = Line {
                 blank_above: blank_above(text, anchor.at),
                 is_header: syntax == Syntax::Toml && text[start..].trim_start().starts_with('['),

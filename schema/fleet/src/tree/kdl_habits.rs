@@ -40,15 +40,13 @@ pub(super) fn recognise(text: &Text<'_>, range: &Range<usize>) -> Option<Diagnos
             "between the braces, the values stand behind the key:  tags a b",
         ));
     }
-    if let Some(at) = source.find("={") {
-        let start = range.start + at + 1;
+    let brace = source.find("={").map(|at| range.start + at + 1);
+    let behind = source.ends_with('=') && text.text[range.end..].starts_with('{');
+    if let Some(start) = brace.or(behind.then_some(range.end)) {
         let rest = &text.text[start..];
         let length = rest.find(|c: char| c.is_whitespace() || c == ';');
-        return Some(must_quote(
-            text,
-            start..start + length.unwrap_or(rest.len()),
-            "braces open a block",
-        ));
+        let word = start..start + length.unwrap_or(rest.len());
+        return Some(must_quote(text, word, "braces open a block"));
     }
     let word = word(text.text, range)?;
     let written = &text.text[word.clone()];

@@ -132,3 +132,16 @@ fn files_with_nothing_but_comments_stay() {
     let unix = "# one\n\n[rack.a]\nunits = 1 # two\n";
     assert_eq!(format("case", windows, Syntax::Toml, Syntax::Toml).unwrap(), unix);
 }
+
+/// The guide shows one fleet in both syntaxes.
+#[test]
+fn the_guide_shows_the_same_in_both_syntaxes() {
+    let page = include_str!("../../../../docs/guide/formatting.md");
+    let block = |language: &str| {
+        let rest = page.split_once(&format!("```{language}\n")).unwrap().1;
+        rest.split_once("```").unwrap().0
+    };
+    let [toml, kdl] = ["toml", "kdl"].map(block);
+    assert_eq!(format("guide", toml, Syntax::Toml, Syntax::Kdl).unwrap(), kdl);
+    assert_eq!(format("guide", kdl, Syntax::Kdl, Syntax::Toml).unwrap(), toml);
+}

@@ -18,6 +18,7 @@ const RUN: &[Row] = &[
     ("cargo xtask clean", "testbed/vrack/tests/it/clean_up.rs", "clean"),
     ("muster init", GUIDE, "\"init\""),
     ("muster check", GUIDE, "\"check\""),
+    ("muster fmt", "reconciler/cli/tests/it/fmt.rs", "\"fmt\""),
     ("muster explain", GUIDE, "\"explain\""),
     ("muster removed deployment", GUIDE, "\"removed\""),
     ("muster image build", "testbed/vrack/src/images.rs", "\"image\", \"build\""),
