@@ -48,11 +48,9 @@ pub(crate) enum Command {
         #[arg(long)]
         watch: bool,
     },
-    /// Show a machine or a plan (`p-...`) in full.
-    Show {
-        /// A machine's name or id, or a plan's id.
-        name: String,
-    },
+    /// Show a machine or a plan (`p-...`) in full, as musterd knows it; or, by kind and name, what the fleet files
+    /// of a folder say of an object, with everything that profiles, defaults and the language add.
+    Show(Show),
     /// Say why a machine is where it is, and what to do about it.
     Why {
         /// Its name or id.
@@ -84,6 +82,8 @@ pub(crate) enum Command {
     Recover,
     /// Say what a code means and what to do about it; needs no daemon.
     Explain(Explain),
+    /// Print the JSON Schema of fleet files, from which editors complete TOML; needs no daemon.
+    Schema(Schema),
     /// Write a shell's completions to standard output.
     Completions {
         /// Which shell.
@@ -95,6 +95,33 @@ pub(crate) enum Command {
         /// It is made if need be.
         folder: PathBuf,
     },
+}
+
+/// Show one thing in full.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// A machine's name or id, or a plan's id; or a kind and a name (`machine node-01`, `removed machine node-02`),
+    /// or a kind alone for the names there are. By kind and name no daemon is needed.
+    #[arg(required = true, num_args = 1..=3, value_name = "WHAT")]
+    pub(crate) words: Vec<String>,
+    /// By kind and name: say of each value where it stands, and which layer gives it.
+    #[arg(long)]
+    pub(crate) blame: bool,
+    /// By kind and name: the repository's folder.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) folder: PathBuf,
+}
+
+/// Print the JSON Schema of fleet files.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Write it into a file instead, `.muster/schema.json` where none is named: a first line
+    /// `#:schema ./.muster/schema.json` of a TOML file beside that folder leads editors there.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = crate::schema::PLACE)]
+    pub(crate) write: Option<PathBuf>,
+    /// Print the values that the language itself gives where nothing is written.
+    #[arg(long, conflicts_with = "write")]
+    pub(crate) defaults: bool,
 }
 
 /// Say what a code means.

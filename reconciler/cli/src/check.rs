@@ -72,7 +72,7 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// The files below a folder, in the order of their paths.
+/// Every regular file below a folder, hidden ones apart, in the order of their paths.
 pub(crate) fn files_of(folder: &Path) -> Result<Vec<SourceFile>, Failure> {
     let mut files = Vec::new();
     read(folder, "", 0, &mut files)?;
@@ -80,7 +80,7 @@ pub(crate) fn files_of(folder: &Path) -> Result<Vec<SourceFile>, Failure> {
     Ok(files)
 }
 
-/// Reads every regular file below a folder, hidden ones apart.
+/// Reads what is below a folder.
 fn read(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<SourceFile>) -> Result<(), Failure> {
     let fail = |path: &Path, source| Failure::File {
         what: "read",

@@ -27,6 +27,8 @@ mod plan_text;
 mod power;
 mod removed;
 mod say;
+mod schema;
+mod show;
 mod status;
 mod wait;
 mod watch;
@@ -94,7 +96,10 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Apply(wish) => apply::run(online(), wish, json),
         Command::Status { watch: false } => status::run(&online()?, json),
         Command::Status { watch: true } => watch::run(&online()?, json),
-        Command::Show { name } => machine::show(&online()?, name, json),
+        Command::Show(wish) => match show::object_of(wish)? {
+            Some(object) => show::run(&object, wish, json),
+            None => machine::show(&online()?, &wish.words[0], json),
+        },
         Command::Why { machine } => machine::why(&online()?, machine, json),
         Command::Log(wish) => log::run(&online()?, wish, json),
         Command::Machine(MachineCommand::Discovered { patch }) => {
@@ -112,6 +117,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Approve { plan, wipe_set } => plan::approve(&online()?, plan, wipe_set, json),
         Command::Recover => machine::recover(&online()?, json),
         Command::Explain(wish) => explain::run(wish.code.as_deref(), json),
+        Command::Schema(wish) => schema::run(wish, json),
         Command::Completions { shell } => manual::completions(*shell),
         Command::Man { folder } => manual::pages(folder),
     }

@@ -68,6 +68,8 @@ codes! {
     M0107,
     /// Renames that lead nowhere sensible: in a circle, or two to one name.
     M0108,
+    /// A tag that nobody has.
+    M0109,
     /// Two subnets overlap.
     M0201,
     /// A network with host bits.
@@ -88,12 +90,38 @@ codes! {
     M0209,
     /// Two VLANs of a fabric have one id.
     M0210,
+    /// Frames too small for what is spoken on a VLAN.
+    M0211,
+    /// A device that lacks what DHCP needs of it.
+    M0215,
+    /// A router that is not in its subnet.
+    M0216,
+    /// An advertisement that cannot be.
+    M0217,
+    /// A record that says what its type cannot say.
+    M0218,
+    /// A name that stands for another and has records of its own.
+    M0219,
+    /// Records of one name and type in two objects.
+    M0220,
     /// A bond with fewer than two members.
     M0221,
     /// A network layout names an interface that is not there.
     M0222,
+    /// Frames larger than what carries them.
+    M0223,
+    /// An interface in two others.
+    M0224,
     /// An address of a network layout that lacks what its mode needs.
     M0225,
+    /// A parameter that does not go with the mode of its bond.
+    M0227,
+    /// Interfaces made of each other in a circle.
+    M0228,
+    /// A name that no interface can have, or two have.
+    M0229,
+    /// A router that no address reaches.
+    M0230,
     /// Two interfaces have one MAC address.
     M0301,
     /// Two machines have one BMC.
@@ -106,6 +134,28 @@ codes! {
     M0305,
     /// Two machines stand in one place.
     M0306,
+    /// Something outside of its rack.
+    M0307,
+    /// A machine that cannot be recognised.
+    M0308,
+    /// A machine to be installed that cannot boot from the network.
+    M0309,
+    /// A port on a network of another zone.
+    M0310,
+    /// Secure Boot without UEFI.
+    M0311,
+    /// TLS for a BMC that does not speak it.
+    M0312,
+    /// A rack without agents for its BMCs.
+    M0313,
+    /// A serial number that is none.
+    M0314,
+    /// Fewer disks expected than are named.
+    M0315,
+    /// Parts of a layout that are larger than what holds them.
+    M0401,
+    /// A layout that does not fit the declared disks of its machines.
+    M0402,
     /// A name in a storage layout that names nothing in it.
     M0403,
     /// A selector that nothing uses.
@@ -126,18 +176,56 @@ codes! {
     M0411,
     /// A selector that contradicts itself.
     M0412,
+    /// A selector for which an earlier one leaves nothing.
+    M0413,
     /// A filesystem, partition and mount point that do not fit each other.
     M0414,
+    /// A kept disk beneath what is written anew.
+    M0415,
     /// One partition used for two things.
     M0416,
+    /// Something in a layout that stands on itself.
+    M0417,
+    /// Members of one array on one disk.
+    M0418,
+    /// Something in a layout that is made and holds nothing.
+    M0419,
+    /// A chunk of an array that is none.
+    M0420,
+    /// A mount option that is not one option.
+    M0423,
+    /// A label that its filesystem cannot keep.
+    M0424,
+    /// A mount point that the running system uses itself.
+    M0425,
+    /// An EFI system partition that is small.
+    M0426,
     /// An image that lacks what its format needs.
     M0501,
+    /// An image of another architecture than the system that jobs run in.
+    M0502,
+    /// An image of another architecture than the machines.
+    M0503,
     /// An image of the wrong format for its use.
     M0504,
+    /// An image of a family that this version does not know.
+    M0505,
+    /// A root filesystem from which no system runs.
+    M0506,
+    /// An image that is larger than its root.
+    M0507,
+    /// A kernel argument that cannot be given.
+    M0508,
     /// A user-data file that is not there.
     M0511,
     /// User-data for an image that takes none.
     M0512,
+    /// A script's file that is not there.
+    M0515,
+    /// A script of which nothing says what runs it.
+    M0516,
+    /// A script in the wrong phase.
+    M0517,
     /// Fewer machines in git than a deployment counts.
     M0601,
     /// One machine deployed twice.
@@ -148,14 +236,32 @@ codes! {
     M0605,
     /// A count that is nothing, or more than can be.
     M0606,
+    /// A spread that cannot be.
+    M0607,
     /// Requirements that no machine can meet.
     M0608,
+    /// A budget that can never be met.
+    M0609,
+    /// A budget that is not about the deployment which names it.
+    M0610,
+    /// A wave that is counted twice or not at all.
+    M0611,
     /// A secret's file is not there.
     M0702,
     /// A secret's file without one of its keys.
     M0703,
     /// A secret in clear.
     M0705,
+    /// A selector that selects nothing.
+    M0801,
+    /// Something allowed twice.
+    M0804,
+    /// Approvals that make no sense.
+    M0805,
+    /// A role that is nobody's or allows nothing.
+    M0806,
+    /// Signatures that nobody could make.
+    M0807,
     /// A branch that was rewritten. Said by musterd of a revision, not of its files.
     M0822,
     /// A plan of the past. Said by musterd.

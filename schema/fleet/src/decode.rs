@@ -23,6 +23,8 @@ pub(crate) trait Decode: Sized {
     const SHAPE: &'static Shape;
     /// Whether a key with this type must be there, unless the field has a default.
     const REQUIRED: bool = true;
+    /// Whether it is a table that is there though nobody writes it.
+    const IMPLIED: bool = false;
 
     /// Reads the value, or reports why not.
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self>;

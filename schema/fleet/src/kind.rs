@@ -33,6 +33,17 @@ impl Effect {
             Self::Wipe => "wipe",
         }
     }
+
+    /// In words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Live => "the rack carries it out; running systems are left alone",
+            Self::NextDeploy => "taken in at the next installation",
+            Self::Reboot => "the machine restarts",
+            Self::Redeploy => "the machine is installed again",
+            Self::Wipe => "disks lose what is on them",
+        }
+    }
 }
 
 /// One kind of object.
@@ -63,6 +74,8 @@ pub struct FieldRow {
     pub shape: &'static Shape,
     /// Whether it must be there.
     pub required: bool,
+    /// Whether it is a table that is there though nobody writes it, with the defaults of its fields.
+    pub implied: bool,
     /// What stands in for it, as text.
     pub default: Option<fn() -> String>,
     /// Whether this version carries it out. What it does not is understood and checked, warned of, and
@@ -88,6 +101,9 @@ pub enum Shape {
         what: &'static str,
         /// One that is right.
         example: &'static str,
+        /// What every right one matches, for editors: without look-around, which their engines lack. What it
+        /// matches may still be wrong.
+        pattern: Option<&'static str>,
     },
     /// One of these words.
     Words(&'static [Word]),
@@ -101,6 +117,23 @@ pub enum Shape {
     Map(&'static Shape),
     /// `true` or `false`, a whole number, or a string.
     Scalar,
+}
+
+impl Shape {
+    /// A default as what it is written as; the table knows it as text.
+    pub(crate) fn value_of(&self, text: String) -> serde_json::Value {
+        match self {
+            Self::Bool => (text == "true").into(),
+            Self::Integer { .. } => text.parse::<i64>().ok().into(),
+            Self::Text { .. }
+            | Self::Words(_)
+            | Self::Reference(_)
+            | Self::List(_)
+            | Self::Table(_)
+            | Self::Map(_) => text.into(),
+            Self::Scalar => text.parse::<i64>().map_or_else(|_| text.into(), Into::into),
+        }
+    }
 }
 
 /// A word that a field may take.
@@ -205,6 +238,7 @@ macro_rules! row {
             shape: <$type as crate::decode::Decode>::SHAPE,
             required: <$type as crate::decode::Decode>::REQUIRED
                 && crate::kind::default_text!($($default)?).is_none(),
+            implied: <$type as crate::decode::Decode>::IMPLIED,
             default: crate::kind::default_text!($($default)?),
             carried_out: $carried,
         }
@@ -253,6 +287,7 @@ macro_rules! table {
         impl crate::decode::Decode for $name {
             const SHAPE: &'static crate::kind::Shape = &crate::kind::Shape::Table(Self::FIELDS);
             const REQUIRED: bool = crate::kind::any_required(Self::FIELDS);
+            const IMPLIED: bool = !Self::REQUIRED;
 
             fn decode(node: &crate::tree::Node, decoder: &mut crate::decode::Decoder) -> Option<Self> {
                 decoder.table(node, Self::FIELDS)?;

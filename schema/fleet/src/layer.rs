@@ -12,13 +12,40 @@ use crate::{
     objects::Object,
     tree::{Entry, Node, Value},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// Profiles that build on each other: more are hard to follow for people.
 const EXTENDS_MAX: usize = 3;
 
 /// Keys of a profile that describe the profile, not its machines.
 const OF_THE_PROFILE: [&str; 2] = ["description", "extends"];
+
+/// Which layer said something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layer {
+    /// The object itself.
+    Object,
+    /// The `defaults` of the object's file.
+    Defaults,
+    /// A profile of the machine, or one that it builds on.
+    Profile(String),
+    /// The `defaults` of a profile's file.
+    ProfileDefaults(String),
+    /// The language: nobody wrote it.
+    BuiltIn,
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object => f.write_str("the object"),
+            Self::Defaults => f.write_str("defaults of its file"),
+            Self::Profile(name) => write!(f, "profile {name}"),
+            Self::ProfileDefaults(name) => write!(f, "defaults of the file of profile {name}"),
+            Self::BuiltIn => f.write_str("built-in"),
+        }
+    }
+}
 
 /// The profiles of a fleet, by name, as written with their files' defaults.
 pub(crate) struct Layers<'o> {
@@ -63,6 +90,28 @@ impl<'o> Layers<'o> {
             Some(beneath) => lay(&beneath, &node),
             None => node,
         }
+    }
+
+    /// What `resolve` lays together, the uppermost first, each layer as written: a value in the resolved tree is
+    /// that of the first layer which has it at the same place in the same file.
+    pub(crate) fn stack<'a>(&'a self, object: &'a Object) -> Vec<(Layer, &'a Node)> {
+        let mut stack = vec![(Layer::Object, &object.node)];
+        stack.extend(object.defaults.iter().map(|node| (Layer::Defaults, node)));
+        if object.kind.name != Machine::KIND {
+            return stack;
+        }
+        let named = text_of(&object.node, "profile");
+        let by_default = || text_of(object.defaults.as_ref()?, "profile");
+        let mut next = named.or_else(by_default).and_then(|name| self.profiles.get(name));
+        for _ in 0..EXTENDS_MAX {
+            let Some((profile, node)) = next else { break };
+            let name = &profile.name.text;
+            stack.push((Layer::Profile(name.clone()), &profile.node));
+            let defaults = profile.defaults.iter();
+            stack.extend(defaults.map(|node| (Layer::ProfileDefaults(name.clone()), node)));
+            next = text_of(node, "extends").and_then(|name| self.profiles.get(name));
+        }
+        stack
     }
 
     /// A profile and those it builds on, nearest first; at most as many as are allowed.

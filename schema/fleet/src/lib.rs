@@ -4,14 +4,18 @@
 //! the table of kinds, the checks look at the result. No clock, no disk, no network: files are
 //! handed in by the shell that has them.
 
+mod blame;
+mod built_in;
 mod check;
 mod code;
 mod count;
 mod decode;
 mod diagnostic;
+mod fit;
 mod fleet;
 mod fold;
 mod format;
+mod index;
 mod kind;
 mod kinds;
 mod layer;
@@ -20,18 +24,24 @@ mod marker;
 mod not_yet;
 mod objects;
 mod parse;
+mod position;
 pub mod render;
+pub mod schema;
 mod source;
 mod span;
 mod suggest;
 mod tree;
 mod value;
 
+pub use blame::{Blame, BlameRow};
+pub use built_in::built_in;
 pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
+pub use fit::{DeclaredDisk, Misfit, fit};
 pub use fleet::Fleet;
 pub use format::format;
+pub use index::Index;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
     budget::{Budget, Day, Wave, Window},
@@ -72,9 +82,11 @@ pub use kinds::{
     tag::Tag,
     zone::Zone,
 };
+pub use layer::Layer;
 pub use marker::fleet_files;
 pub use not_yet::NotYet;
 pub use parse::{Parsed, parse};
+pub use position::At;
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
 pub use tree::Syntax;
@@ -82,6 +94,7 @@ pub use value::{
     BadValue,
     at_least::{LeastNumber, LeastSize},
     boot_timeout::BootTimeout,
+    disk_count::DiskCount,
     dns_name::DnsName,
     expression::{Comparison, Condition, Expression, Fact, Operand},
     extent::Extent,

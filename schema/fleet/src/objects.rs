@@ -38,7 +38,7 @@ pub(crate) fn objects_of(root: &Node, decoder: &mut Decoder) -> Vec<Object> {
             continue;
         } else if key == "muster" {
             marker::elsewhere(&entry.key.span, decoder);
-        } else if let Some(kind) = find(key) {
+        } else if let Some(kind) = of_one_word(key) {
             take(kind, &entry.node, decoder, &mut objects);
         } else if kinds()
             .iter()
@@ -87,7 +87,7 @@ fn lay_defaults(root: &Node, decoder: &mut Decoder, objects: &mut [Object]) {
     decoder.object = "defaults".to_owned();
     for entry in named(&defaults.node, decoder) {
         decoder.object = format!("defaults.{}", entry.key.text);
-        let Some(kind) = find(&entry.key.text) else {
+        let Some(kind) = of_one_word(&entry.key.text) else {
             unknown_kind(&entry.key.text, &entry.key, decoder);
             continue;
         };
@@ -99,6 +99,11 @@ fn lay_defaults(root: &Node, decoder: &mut Decoder, objects: &mut [Object]) {
             object.defaults = Some(entry.node.clone());
         }
     }
+}
+
+/// A kind by a key; those of two words are two keys, not one in quotes.
+fn of_one_word(key: &str) -> Option<&'static KindRow> {
+    find(key).filter(|kind| !kind.name.contains('.'))
 }
 
 fn find(name: &str) -> Option<&'static KindRow> {

@@ -62,7 +62,7 @@ pub(crate) struct Broken<'f> {
 }
 
 /// The objects of all fleet files, in the order of paths and of writing.
-fn read<'f>(
+pub(crate) fn read<'f>(
     files: &BTreeMap<&'f str, &'f [u8]>,
     decoder: &mut Decoder,
     broken: &mut Vec<Broken<'f>>,

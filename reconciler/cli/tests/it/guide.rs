@@ -9,7 +9,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Commands that no daemon takes part in.
-const OFFLINE: [&str; 7] = ["init", "check", "fmt", "removed", "explain", "completions", "man"];
+const OFFLINE: [&str; 9] = [
+    "init",
+    "check",
+    "fmt",
+    "removed",
+    "explain",
+    "completions",
+    "man",
+    "schema",
+    "show rack",
+];
 /// These would work for long, or for ever: their words alone are tried, by asking for help.
 const LONG: [&str; 2] = ["image build", "status --watch"];
 /// A command that musterd does not answer.
@@ -19,7 +29,9 @@ fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut pages = vec![root.join("README.md")];
     let guide = fs::read_dir(root.join("docs/guide")).expect("there is a guide");
-    pages.extend(guide.map(|entry| entry.expect("its entries can be read").path()));
+    let guide = guide.map(|entry| entry.expect("its entries can be read").path());
+    // The reference, in a folder of its own, has no commands.
+    pages.extend(guide.filter(|path| path.is_file()));
     pages
 }
 

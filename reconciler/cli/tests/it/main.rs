@@ -5,6 +5,7 @@ mod codes;
 mod fmt;
 mod guide;
 mod init;
+mod show;
 mod terminal;
 
 use std::fs;
@@ -183,11 +184,13 @@ fn what_is_wrong_is_counted_once() {
 fn a_reader_that_is_gone_is_no_error() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/one-machine/toml");
     let example = example.display().to_string();
-    let commands: [&[&str]; 7] = [
+    let commands: [&[&str]; 9] = [
         &["completions", "bash"],
         &["explain", "--list"],
         &["explain", "M0101"],
         &["check", &example],
+        &["schema"],
+        &["show", "machine", "--folder", &example],
         &["--json", "check", &example],
         &["removed", "machine", "m1", "--disks", "retain", "--reason", "RMA"],
         &["--help"],

@@ -453,7 +453,8 @@ fn image(fleet: &Fleet, slot: &Slot<'_>, inventory: &Inventory) -> Result<(Image
         digest: digest.value,
         unpacked_bytes: image.size.map_or(0, |size| size.0),
     };
-    Ok((reference, image.kernel_args.clone()))
+    let kernel_args = image.kernel_args.iter().map(|argument| argument.value.clone());
+    Ok((reference, kernel_args.collect()))
 }
 
 fn user_data(fleet: &Fleet, slot: &Slot<'_>) -> Result<Option<String>, String> {

@@ -6,6 +6,8 @@
 //! Arrays and volume groups have their sizes here already, so that what does not fit is refused before
 //! anything is erased.
 
+#[cfg(test)]
+mod agrees;
 mod cut;
 mod filesystems;
 mod selection;

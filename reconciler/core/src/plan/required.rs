@@ -80,7 +80,7 @@ pub(super) fn lacking(expect: &Expect, inventory: &Inventory) -> Option<String> 
     expect.disk.iter().find_map(|expected| {
         let alike = |disk: &&&Disk| is_such(expected, disk);
         let found = local.iter().filter(alike).count();
-        (found < expected.count as usize).then(|| {
+        (found < usize::from(expected.count.0)).then(|| {
             let model = expected
                 .model
                 .as_ref()

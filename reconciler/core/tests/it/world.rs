@@ -180,6 +180,11 @@ impl World {
 
 /// A fleet of `base.toml`, the fleet object's fields and what a case adds.
 pub(crate) fn fleet(settings: &str, text: &str) -> Fleet {
+    checked(settings, text).unwrap_or_else(|why| panic!("the case's fleet is wrong: {why}"))
+}
+
+/// The same, or what is wrong with it.
+pub(crate) fn checked(settings: &str, text: &str) -> Result<Fleet, String> {
     let head = format!("[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\n{settings}\n");
     let files = [
         ("fleet.toml", head.as_str()),
@@ -194,7 +199,5 @@ pub(crate) fn fleet(settings: &str, text: &str) -> Fleet {
         })
         .collect();
     let parsed = schema_fleet::parse(&files);
-    parsed
-        .fleet
-        .unwrap_or_else(|| panic!("the case's fleet is wrong: {:?}", parsed.diagnostics))
+    parsed.fleet.ok_or_else(|| format!("{:?}", parsed.diagnostics))
 }

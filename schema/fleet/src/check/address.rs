@@ -5,11 +5,9 @@ use super::{Subject, subnet::is_edge};
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
-    kinds::{
-        machine::Nic,
-        subnet::{Range, RangeUse, Subnet},
-    },
-    span::Span,
+    kinds::subnet::{Range, RangeUse, Subnet},
+    span::{Span, Spanned},
+    value::vlan_ref::VlanRef,
 };
 use schema_ids::Name;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -54,7 +52,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
                 found,
             );
             found.extend(
-                in_no_subnet(subject, nic, address.value, &address.span)
+                in_no_subnet(subject, nic.link.as_ref(), address.value, &address.span)
                     .map(|diagnostic| diagnostic.in_object(format!("machine.{name}"))),
             );
         }
@@ -66,6 +64,22 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
                 who,
                 bmc: true,
             });
+        }
+    }
+    for (name, device) in &subject.draft.devices {
+        for address in &device.address {
+            let who = format!("device {name}");
+            let holder = Holder {
+                span: &address.span,
+                who,
+                bmc: false,
+            };
+            hold(&mut held, address.value, holder, found);
+            let outside = device
+                .link
+                .as_ref()
+                .and_then(|link| in_no_subnet(subject, Some(link), address.value, &address.span));
+            found.extend(outside.map(|diagnostic| diagnostic.in_object(format!("device.{name}"))));
         }
     }
     for (name, subnet) in &subject.draft.subnets {
@@ -107,8 +121,13 @@ fn hold<'s>(
 }
 
 /// An address must lie in a subnet of the VLAN its port is on, and be a host there.
-fn in_no_subnet(subject: &Subject<'_>, nic: &Nic, address: IpAddr, span: &Span) -> Option<Diagnostic> {
-    let Some(link) = &nic.link else {
+fn in_no_subnet(
+    subject: &Subject<'_>,
+    link: Option<&Spanned<VlanRef>>,
+    address: IpAddr,
+    span: &Span,
+) -> Option<Diagnostic> {
+    let Some(link) = link else {
         return Some(
             Diagnostic::error(
                 Code::M0204,
@@ -119,12 +138,7 @@ fn in_no_subnet(subject: &Subject<'_>, nic: &Nic, address: IpAddr, span: &Span) 
             .help("for example  link = \"lab/pxe\""),
         );
     };
-    let mut subnets: Vec<(&Name, &Subnet)> = subject
-        .draft
-        .subnets
-        .iter()
-        .filter(|(_, subnet)| subnet.vlan.value == link.value)
-        .collect();
+    let mut subnets: Vec<(&Name, &Subnet)> = subject.subnets_on(&link.fabric, &link.vlan).to_vec();
     let host = |subnet: &Subnet| subnet.cidr.contains(&address) && !is_edge(&subnet.cidr, address);
     if subnets.iter().any(|(_, subnet)| host(subnet)) {
         return None;

@@ -34,7 +34,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             }
         }
         let image = subject.draft.images.get(&deployment.image.name);
-        if let Some(image) = image.filter(|image| image.format.value != ImageFormat::TarZst) {
+        if let Some(image) = image.filter(|image| image.format.value == ImageFormat::Netboot) {
             let title = format!("image \"{}\" cannot be installed", deployment.image);
             found.push(
                 Diagnostic::error(Code::M0504, title, &deployment.image.span, "deployments install")

@@ -99,9 +99,7 @@ fn nothing_to_give(subject: &Subject<'_>, fabric: &Name, name: &Name, vlan: &Vla
         .declared
         .get("subnet")
         .is_some_and(|names| names.len() > subnets.len());
-    let serves = subnets
-        .values()
-        .any(|subnet| subnet.vlan.fabric == *fabric && subnet.vlan.vlan == *name);
+    let serves = !subject.subnets_on(fabric, name).is_empty();
     if vlan.dhcp.value == DhcpMode::Off || serves || undecoded || !subject.broken.is_empty() {
         return None;
     }

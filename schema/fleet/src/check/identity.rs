@@ -1,16 +1,15 @@
-//! No two machines are the same thing: M0301, M0303, M0306.
+//! No two machines are the same thing: M0301, M0303.
 
 use super::Subject;
 use crate::{code::Code, diagnostic::Diagnostic, span::Span};
-use schema_ids::Name;
 use std::collections::BTreeMap;
 
 /// What was met before, and where.
 type Seen<'s, K> = BTreeMap<K, (String, &'s Span)>;
 
-/// Looks at MAC addresses, serial numbers, UUIDs and places in racks.
+/// Looks at MAC addresses, serial numbers and UUIDs.
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
-    let (mut macs, mut serials, mut uuids, mut places) = (Seen::new(), Seen::new(), Seen::new(), Seen::new());
+    let (mut macs, mut serials, mut uuids) = (Seen::new(), Seen::new(), Seen::new());
     for (name, machine) in &subject.draft.machines {
         let object = format!("machine.{name}");
         let mut tell = |code, title: String, first: &(String, &Span), who: String, span: &Span| {
@@ -39,12 +38,21 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             let title = format!("UUID {} is given to two machines", uuid.value);
             tell(Code::M0303, title, &first, name.to_string(), &uuid.span);
         }
-        if let (Some(rack), Some(position)) = (&machine.rack, &machine.position) {
-            let place: (&Name, u8) = (&rack.name, position.value);
-            if let Some(first) = again(&mut places, place, name.as_str(), &position.span) {
-                let title = format!("two machines stand in unit {} of rack {rack}", position.value);
-                tell(Code::M0306, title, &first, name.to_string(), &position.span);
-            }
+    }
+    for (name, device) in &subject.draft.devices {
+        let Some(mac) = &device.mac else { continue };
+        let who = format!("device {name}");
+        if let Some(first) = again(&mut macs, mac.value, &who, &mac.span) {
+            found.push(
+                Diagnostic::error(
+                    Code::M0301,
+                    format!("MAC address {} is used twice", mac.value),
+                    &mac.span,
+                    format!("second use: {who}"),
+                )
+                .in_object(format!("device.{name}"))
+                .also(first.1, format!("first use: {}", first.0)),
+            );
         }
     }
 }

@@ -45,24 +45,30 @@ fn parts(name: &Name, image: &Image) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (key, given, of, needed) in keys {
         match given {
-            None if of == format && needed => found.push(
-                Diagnostic::error(
-                    Code::M0501,
-                    format!("image \"{name}\" has no `{key}`"),
-                    &image.format.span,
-                    format!("format {format} needs `{key}`"),
+            None if (of == format || of == ImageFormat::TarZst && format != ImageFormat::Netboot)
+                && needed =>
+            {
+                found.push(
+                    Diagnostic::error(
+                        Code::M0501,
+                        format!("image \"{name}\" has no `{key}`"),
+                        &image.format.span,
+                        format!("format {format} needs `{key}`"),
+                    )
+                    .also(&place(&image.origin), "the image"),
                 )
-                .also(&place(&image.origin), "the image"),
-            ),
-            Some(span) if of != format => found.push(
-                Diagnostic::error(
-                    Code::M0501,
-                    format!("`{key}` means nothing in an image of format {format}"),
-                    &span,
-                    format!("belongs to format {of}"),
+            }
+            Some(span) if of != format && (of == ImageFormat::Netboot || format == ImageFormat::Netboot) => {
+                found.push(
+                    Diagnostic::error(
+                        Code::M0501,
+                        format!("`{key}` means nothing in an image of format {format}"),
+                        &span,
+                        format!("belongs to format {of}"),
+                    )
+                    .also(&image.format.span, "the format"),
                 )
-                .also(&image.format.span, "the format"),
-            ),
+            }
             None | Some(_) => {}
         }
     }

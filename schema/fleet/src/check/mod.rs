@@ -4,31 +4,51 @@
 //! A check looks at what could be decoded and says nothing about what could not: that is told already.
 
 pub(crate) mod address;
+pub(crate) mod authority;
 pub(crate) mod bmc;
+pub(crate) mod bond;
 pub(crate) mod boot;
+pub(crate) mod boot_link;
+pub(crate) mod budget;
 pub(crate) mod counted;
 pub(crate) mod deployment;
+pub(crate) mod device;
+pub(crate) mod dns;
 pub(crate) mod duplicate;
 pub(crate) mod fabric;
+pub(crate) mod firmware;
 pub(crate) mod hostname;
 pub(crate) mod identity;
 pub(crate) mod image;
+pub(crate) mod installable;
+pub(crate) mod masters;
+pub(crate) mod mtu;
 pub(crate) mod network_layout;
+pub(crate) mod rack;
 pub(crate) mod reference;
 pub(crate) mod renamed;
+pub(crate) mod route;
+pub(crate) mod router_advertisement;
+pub(crate) mod script;
 pub(crate) mod secret;
 pub(crate) mod selector;
 pub(crate) mod settings;
-pub(crate) mod storage_layout;
+pub(crate) mod spread;
+pub(crate) mod storage;
 pub(crate) mod subnet;
+pub(crate) mod tag;
 pub(crate) mod tombstone;
 pub(crate) mod user_data;
 
 use crate::{
-    decode::Reference, diagnostic::Diagnostic, fleet::Draft, objects::Object, parse::Broken, span::Span,
-    value::path::RepositoryPath,
+    decode::Reference, diagnostic::Diagnostic, fleet::Draft, kinds::subnet::Subnet, objects::Object,
+    parse::Broken, span::Span, value::path::RepositoryPath,
 };
+use schema_ids::Name;
 use std::collections::BTreeMap;
+
+/// The subnets on each VLAN of a fabric.
+type ByVlan<'s> = BTreeMap<&'s str, Vec<(&'s Name, &'s Subnet)>>;
 
 /// Everything a check may look at.
 pub(crate) struct Subject<'s> {
@@ -42,6 +62,8 @@ pub(crate) struct Subject<'s> {
     pub(crate) references: &'s [Reference],
     /// Every object that is written anywhere, decoded or not: by kind and name.
     pub(crate) declared: BTreeMap<&'s str, BTreeMap<&'s str, &'s Span>>,
+    /// The subnets of each VLAN, by the names of its fabric and its own.
+    subnets: BTreeMap<&'s str, ByVlan<'s>>,
 }
 
 impl<'s> Subject<'s> {
@@ -58,13 +80,29 @@ impl<'s> Subject<'s> {
             let of_kind = declared.entry(object.kind.name).or_default();
             of_kind.insert(&object.name.text, &object.name.span);
         }
+        let mut subnets: BTreeMap<&str, ByVlan<'_>> = BTreeMap::new();
+        for (name, subnet) in &draft.subnets {
+            let of_fabric = subnets.entry(subnet.vlan.fabric.as_str()).or_default();
+            let on_vlan = of_fabric.entry(subnet.vlan.vlan.as_str()).or_default();
+            on_vlan.push((name, subnet));
+        }
         Self {
             files,
             broken,
             draft,
             references,
             declared,
+            subnets,
         }
+    }
+
+    /// The subnets of a VLAN, by name.
+    pub(crate) fn subnets_on(&self, fabric: &Name, vlan: &Name) -> &[(&'s Name, &'s Subnet)] {
+        let found = self
+            .subnets
+            .get(fabric.as_str())
+            .and_then(|of_fabric| of_fabric.get(vlan.as_str()));
+        found.map_or(&[], Vec::as_slice)
     }
 
     /// Whether an object is written somewhere, even if it could not be decoded.
@@ -78,7 +116,7 @@ impl<'s> Subject<'s> {
 /// Runs all checks. The second part is the user-data files that deployments name.
 pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<RepositoryPath, Vec<u8>>) {
     let mut found = Vec::new();
-    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 18] = [
+    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 34] = [
         reference::check,
         settings::check,
         secret::check,
@@ -87,8 +125,7 @@ pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<Repositor
         address::check,
         identity::check,
         bmc::check,
-        selector::check,
-        storage_layout::check,
+        storage::check,
         boot::check,
         network_layout::check,
         image::check,
@@ -97,6 +134,23 @@ pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<Repositor
         hostname::check,
         tombstone::check,
         renamed::check,
+        rack::check,
+        boot_link::check,
+        firmware::check,
+        device::check,
+        dns::check,
+        mtu::check,
+        masters::check,
+        bond::check,
+        route::check,
+        router_advertisement::check,
+        tag::check,
+        installable::check,
+        script::check,
+        spread::check,
+        budget::check,
+        selector::check,
+        authority::check,
     ];
     checks.iter().for_each(|check| check(subject, &mut found));
     let user_data = user_data::collect(subject, &mut found);

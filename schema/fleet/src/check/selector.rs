@@ -1,74 +1,69 @@
-//! Disk selectors: used, and not contradicting themselves: M0404, M0412.
+//! Selectors select something: M0801. An empty one is never "all".
 
 use super::Subject;
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
-    kinds::storage::{Pick, Select, Storage},
+    fleet::Draft,
+    span::Spanned,
+    suggest::nearest,
+    value::selector::{Selector, SelectorOf},
 };
 
-/// Looks at every selector.
+/// Looks at what holds and budgets are about.
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
-    for (name, storage) in &subject.draft.storages {
-        let object = format!("storage.{name}");
-        let diagnostics = unused(storage).into_iter().chain(
-            storage
-                .select
-                .iter()
-                .flat_map(|(name, select)| contradictions(name.as_str(), select)),
-        );
-        found.extend(diagnostics.map(|diagnostic| diagnostic.in_object(&object)));
-    }
-}
-
-fn unused(storage: &Storage) -> Vec<Diagnostic> {
-    let used = |name: &str| {
-        storage
-            .partition
-            .iter()
-            .any(|partition| partition.on.as_str() == name)
-    };
-    let unused = storage.select.iter().filter(|(name, _)| !used(name.as_str()));
-    let tell = |name: &crate::span::Spanned<schema_ids::Name>| {
-        Diagnostic::warning(
-            Code::M0404,
-            format!("selector \"{}\" is not used", name.value),
-            &name.span,
-            "it takes disks that nothing is put on",
-        )
-    };
-    unused.map(|(name, _)| tell(name)).collect()
-}
-
-fn contradictions(name: &str, select: &Select) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    let title = format!("selector \"{name}\" contradicts itself");
-    let mut tell = |span, label: &str, other: Option<(_, &str)>| {
-        let diagnostic = Diagnostic::error(Code::M0412, &title, span, label);
-        found.push(match other {
-            Some((span, text)) => diagnostic.also(span, text),
-            None => diagnostic,
-        });
-    };
-    if let (Some(min), Some(max)) = (&select.min_size, &select.max_size)
-        && min.value > max.value
-    {
-        tell(
-            &min.span,
-            "larger than `max-size`",
-            Some((&max.span, "`max-size`")),
-        );
-    }
-    let all = select.pick == Pick::All;
-    match (&select.count, &select.min_count) {
-        (Some(count), _) if all => tell(&count.span, "pick = \"all\" takes all; use `min-count`", None),
-        (_, Some(count)) if !all => tell(&count.span, "only with pick = \"all\"; use `count`", None),
-        _ => {}
-    }
-    for count in [&select.count, &select.min_count].into_iter().flatten() {
-        if count.value == 0 {
-            tell(&count.span, "a selector takes at least one disk", None);
+    let draft = subject.draft;
+    let holds = draft.holds.iter();
+    let holds = holds.map(|(name, hold)| (format!("hold.{name}"), &hold.targets, &hold.origin));
+    let budgets = draft.budgets.iter();
+    let budgets = budgets.map(|(name, budget)| (format!("budget.{name}"), &budget.targets, &budget.origin));
+    for (object, targets, origin) in holds.chain(budgets) {
+        if targets.is_empty() {
+            let title = format!("{object} is about nothing");
+            let label = "`targets` is missing or empty, and that is never \"all\"";
+            found.push(
+                Diagnostic::error(Code::M0801, title, &super::place(origin), label)
+                    .help("for example  targets = [\"rack:r1\"]; the whole fleet is  \"fleet:NAME\"")
+                    .in_object(&object),
+            );
+        }
+        for target in targets {
+            if subject.broken.is_empty() && !selects(draft, &target.value) {
+                found.push(nothing(draft, target).in_object(&object));
+            }
         }
     }
-    found
+}
+
+fn names(draft: &Draft, of: SelectorOf) -> Vec<&str> {
+    match of {
+        SelectorOf::Machine => draft.machines.keys().map(|name| name.as_str()).collect(),
+        SelectorOf::Rack => draft.racks.keys().map(|name| name.as_str()).collect(),
+        SelectorOf::Zone => draft.zones.keys().map(|name| name.as_str()).collect(),
+        SelectorOf::Pool => draft.pools.keys().map(|name| name.as_str()).collect(),
+        SelectorOf::Tag => {
+            let given = draft.machines.values().flat_map(|machine| &machine.tags);
+            given.chain(draft.tags.keys()).map(|tag| tag.as_str()).collect()
+        }
+        SelectorOf::Deployment => draft.deployments.keys().map(|name| name.as_str()).collect(),
+        SelectorOf::Fleet => draft.settings.iter().map(|(name, _)| name.as_str()).collect(),
+    }
+}
+
+fn selects(draft: &Draft, selector: &Selector) -> bool {
+    names(draft, selector.of)
+        .into_iter()
+        .any(|name| selector.name.matches(name))
+}
+
+fn nothing(draft: &Draft, target: &Spanned<Selector>) -> Diagnostic {
+    let title = format!("\"{}\" selects nothing", target.value);
+    let of = target.of.as_str();
+    let label = format!("no {of} has such a name");
+    let diagnostic = Diagnostic::error(Code::M0801, title, &target.span, label);
+    let wanted = target.name.to_string();
+    match nearest(&wanted, names(draft, target.of).into_iter()) {
+        Some(near) => diagnostic.help(format!("did you mean \"{of}:{near}\"?")),
+        None => diagnostic,
+    }
 }

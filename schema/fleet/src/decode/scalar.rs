@@ -59,6 +59,17 @@ impl Decoder {
             Value::Bool(value) => Some(value.to_string()),
             Value::Null | Value::Text(_) | Value::List(_) | Value::Table(_) => None,
         };
+        if let Value::Date(text) = &node.value {
+            let title = format!("{what} is written as a string");
+            let diagnostic = Diagnostic::error(Code::M0003, title, &node.span, "the quotes are missing");
+            self.report(diagnostic.fix(
+                Applicability::Safe,
+                format!("replace with \"{text}\""),
+                &node.span,
+                format!("\"{text}\""),
+            ));
+            return None;
+        }
         let mut diagnostic = wrong_type(node, what);
         if let Some(written) = written {
             diagnostic = diagnostic.fix(
@@ -133,11 +144,12 @@ impl Decoder {
 
 /// Types whose `FromStr` reads them from a string.
 macro_rules! text_value {
-    ($type:ty, $code:ident, $what:literal, $example:literal) => {
+    ($type:ty, $code:ident, $what:literal, $example:literal $(, $pattern:literal)?) => {
         impl crate::decode::Decode for $type {
             const SHAPE: &'static crate::kind::Shape = &crate::kind::Shape::Text {
                 what: $what,
                 example: $example,
+                pattern: crate::kind::default_value!($($pattern)?),
             };
 
             fn decode(node: &crate::tree::Node, decoder: &mut crate::decode::Decoder) -> Option<Self> {
@@ -150,25 +162,75 @@ macro_rules! text_value {
 }
 pub(crate) use text_value;
 
-text_value!(Name, M0009, "a name", "node-01");
-text_value!(Mac, M0009, "a MAC address", "52:54:00:77:00:01");
-text_value!(Uuid, M0009, "a UUID", "4c4c4544-0042-3510-8052-b4c04f4e3732");
+text_value!(
+    Name,
+    M0009,
+    "a name",
+    "node-01",
+    r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
+);
+text_value!(
+    Mac,
+    M0009,
+    "a MAC address",
+    "52:54:00:77:00:01",
+    r"^[0-9A-Fa-f][02468ACEace]((:[0-9A-Fa-f]{2}){5}|(-[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{10})$"
+);
+text_value!(
+    Uuid,
+    M0009,
+    "a UUID",
+    "4c4c4544-0042-3510-8052-b4c04f4e3732",
+    r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+);
 text_value!(
     Digest,
     M0009,
     "a SHA-256 digest",
-    "9f2c1d7ab04be8850d7b5f5e4a2f0c6a1c3d9d8e7f60514233445566778899aa"
+    "9f2c1d7ab04be8850d7b5f5e4a2f0c6a1c3d9d8e7f60514233445566778899aa",
+    r"^(sha256:)?[0-9A-Fa-f]{64}$"
 );
-text_value!(DiskId, M0009, "a disk id", "wwn:0x5002538f");
-text_value!(ContentId, M0009, "a content id", "data:gpt-1f0c2a");
-text_value!(Timestamp, M0009, "a time", "2026-12-01T18:00:00Z");
-text_value!(IpAddr, M0009, "an IP address", "10.20.0.1");
-text_value!(IpNet, M0009, "a network", "10.20.0.0/22");
+text_value!(
+    DiskId,
+    M0009,
+    "a disk id",
+    "wwn:0x5002538f",
+    r"^((nguid|eui64):[!-~]{1,194}|wwn:[!-~]{1,196}|serial:[!-~]{1,193})$"
+);
+text_value!(
+    ContentId,
+    M0009,
+    "a content id",
+    "data:gpt-1f0c2a",
+    r"^(blank|data:[a-z0-9_.+-]{1,100}|muster:(installed|writing):[+]?[0-9]+:[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}:[+]?[0-9]+)$"
+);
+text_value!(
+    IpAddr,
+    M0009,
+    "an IP address",
+    "10.20.0.1",
+    r"^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)$"
+);
+text_value!(
+    IpNet,
+    M0009,
+    "a network",
+    "10.20.0.0/22",
+    r"^([0-9]{1,3}([.][0-9]{1,3}){3}/[0-9]{1,2}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]+/[0-9]{1,3})$"
+);
+text_value!(
+    Timestamp,
+    M0009,
+    "a time",
+    "2026-12-01T18:00:00Z",
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,3})?Z$"
+);
 
 impl Decode for String {
     const SHAPE: &'static Shape = &Shape::Text {
         what: "a string",
         example: "text",
+        pattern: None,
     };
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {

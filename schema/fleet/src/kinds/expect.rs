@@ -1,6 +1,11 @@
 //! What a person says that a machine has, for its inspection to be compared with.
 
-use crate::{kind::table, kinds::storage::DiskType, span::Spanned, value::size::Size};
+use crate::{
+    kind::table,
+    kinds::storage::DiskType,
+    span::Spanned,
+    value::{disk_count::DiskCount, size::Size},
+};
 
 table! {
     /// What a machine's inspection must find. Storage layouts are solved against the disks that are said here
@@ -27,6 +32,6 @@ table! {
         /// The maker's model name.
         live model: Option<String>,
         /// How many.
-        live count: u32 = 1,
+        live count: DiskCount = DiskCount(1),
     }
 }

@@ -31,7 +31,7 @@ kind! {
         /// For `netboot`: the root filesystem that the RAM disk fetches.
         redeploy rootfs: Option<Part>,
         /// Arguments of the kernel, one each.
-        next_deploy kernel_args: Vec<String>,
+        next_deploy kernel_args: Vec<Spanned<String>>,
         /// What reads the user-data of a deployment.
         redeploy user_data: UserDataMechanism = UserDataMechanism::None,
         /// No disk smaller than this for its root.

@@ -388,6 +388,17 @@ impl RaidLevel {
             Self::Six => 4,
         }
     }
+
+    /// Of so many members at work, how many hold data once; level 10 of an odd number is rounded up.
+    pub(crate) fn data_members(self, active: u64) -> u64 {
+        match self {
+            Self::Stripe => active,
+            Self::Mirror => active.min(1),
+            Self::Five => active.saturating_sub(1),
+            Self::Six => active.saturating_sub(2),
+            Self::Ten => active.div_ceil(2),
+        }
+    }
 }
 
 impl Decode for RaidLevel {
@@ -439,7 +450,7 @@ table! {
         /// Mount options, one each.
         next_deploy options: Vec<String>,
         /// Its label.
-        wipe label: Option<String>,
+        wipe label: Option<Spanned<String>>,
     }
 }
 

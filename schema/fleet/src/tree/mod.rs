@@ -118,6 +118,21 @@ impl Node {
         }
     }
 
+    /// What is written, without its places: numbers that no field takes and dates as text.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Integer(number) => (*number).into(),
+            Value::Number(text) | Value::Date(text) | Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Table(entries) => entries
+                .iter()
+                .map(|entry| (entry.key.text.clone(), entry.node.json()))
+                .collect(),
+        }
+    }
+
     /// The entry of a key, if it is a table that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         self.entries().iter().find(|entry| entry.key.text == key)

@@ -67,6 +67,7 @@ impl Decode for LeastNumber {
     const SHAPE: &'static Shape = &Shape::Text {
         what: "a least number",
         example: ">= 32",
+        pattern: Some(r"^>= *[+]?0*([1-9][0-9]{0,5}|1000000)$"),
     };
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
@@ -88,4 +89,10 @@ impl Decode for LeastNumber {
     }
 }
 
-text_value!(LeastSize, M0004, "a least size", ">= 256GiB");
+text_value!(
+    LeastSize,
+    M0004,
+    "a least size",
+    ">= 256GiB",
+    r"^>= *[0-9]+ *(B|[KMGT]i?B)$"
+);

@@ -43,4 +43,4 @@ impl fmt::Display for BootTimeout {
     }
 }
 
-text_value!(BootTimeout, M0004, "a boot timeout", "10m");
+text_value!(BootTimeout, M0004, "a boot timeout", "10m", r"^[0-9]+[smhd]$");

@@ -48,4 +48,10 @@ impl fmt::Display for DnsName {
     }
 }
 
-text_value!(DnsName, M0009, "a domain name", "www.infra.acme.example.");
+text_value!(
+    DnsName,
+    M0009,
+    "a domain name",
+    "www.infra.acme.example.",
+    r"^([*][.])?(_[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)([.](_[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?))*[.]?$"
+);

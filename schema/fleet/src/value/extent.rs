@@ -36,4 +36,10 @@ impl fmt::Display for Extent {
     }
 }
 
-text_value!(Extent, M0004, "a size or \"rest\"", "4GiB");
+text_value!(
+    Extent,
+    M0004,
+    "a size or \"rest\"",
+    "4GiB",
+    r"^(rest|[0-9]+ *(B|[KMGT]i?B))$"
+);

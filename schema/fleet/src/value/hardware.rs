@@ -63,4 +63,10 @@ impl fmt::Display for HardwareMatch {
     }
 }
 
-text_value!(HardwareMatch, M0009, "a piece of hardware", "pci:10de:*");
+text_value!(
+    HardwareMatch,
+    M0009,
+    "a piece of hardware",
+    "pci:10de:*",
+    r"^(pci|system|disk|nic):[\s\S]+$"
+);

@@ -56,4 +56,10 @@ impl fmt::Display for Hours {
     }
 }
 
-text_value!(Hours, M0009, "hours of a day", "09:00-16:00");
+text_value!(
+    Hours,
+    M0009,
+    "hours of a day",
+    "09:00-16:00",
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+);

@@ -56,4 +56,4 @@ impl fmt::Display for Interval {
     }
 }
 
-text_value!(Interval, M0004, "a duration", "60s");
+text_value!(Interval, M0004, "a duration", "60s", r"^[0-9]+[smhd]$");

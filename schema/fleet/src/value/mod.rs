@@ -2,6 +2,7 @@
 
 pub(crate) mod at_least;
 pub(crate) mod boot_timeout;
+pub(crate) mod disk_count;
 pub(crate) mod dns_name;
 pub(crate) mod expression;
 pub(crate) mod extent;

@@ -76,6 +76,13 @@ text_value!(
     RepositoryPath,
     M0009,
     "a path in the repository",
-    "userdata/web.yaml"
+    "userdata/web.yaml",
+    r"^([^/.\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*|[.][^/.\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*|[.]{2}[^/\x00-\x1f\x7f-\x9f]+)(/([^/.\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*|[.][^/.\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*|[.]{2}[^/\x00-\x1f\x7f-\x9f]+))*$"
 );
-text_value!(AbsolutePath, M0009, "an absolute path", "/var/lib");
+text_value!(
+    AbsolutePath,
+    M0009,
+    "an absolute path",
+    "/var/lib",
+    r"^/(([^/.\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*|[.][^/.\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*|[.]{2}[^/\x00-\x1f\x7f-\x9f]+)(/([^/.\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*|[.][^/.\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]*|[.]{2}[^/\x00-\x1f\x7f-\x9f]+))*)?$"
+);

@@ -57,4 +57,4 @@ impl fmt::Display for Pattern {
     }
 }
 
-text_value!(Pattern, M0009, "a pattern", "SAMSUNG MZQL2*");
+text_value!(Pattern, M0009, "a pattern", "SAMSUNG MZQL2*", r"^[\s\S]+$");

@@ -27,4 +27,10 @@ impl fmt::Display for ReplaceFailed {
     }
 }
 
-text_value!(ReplaceFailed, M0004, "a time to wait", "after 2h");
+text_value!(
+    ReplaceFailed,
+    M0004,
+    "a time to wait",
+    "after 2h",
+    r"^after [0-9]+[smhd]$"
+);

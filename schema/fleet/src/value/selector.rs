@@ -85,4 +85,10 @@ impl fmt::Display for Selector {
     }
 }
 
-text_value!(Selector, M0009, "a selector", "rack:ams1-r07");
+text_value!(
+    Selector,
+    M0009,
+    "a selector",
+    "rack:ams1-r07",
+    r"^(machine|rack|zone|pool|tag|deployment|fleet):[\s\S]+$"
+);

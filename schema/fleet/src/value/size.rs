@@ -20,10 +20,25 @@ const UNITS: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
+/// A number of four digits with its unit.
+const SHORT: usize = 7;
+
 impl Size {
     /// Whole mebibytes, the unit partitions are aligned to.
     pub const fn mebibytes(count: u64) -> Self {
         Self(count << 20)
+    }
+
+    /// As people compare sizes: to one decimal of a binary unit, exact where that is short.
+    pub fn about(self) -> String {
+        let exact = self.to_string();
+        if exact.len() <= SHORT {
+            return exact;
+        }
+        let unit = UNITS[..4].iter().find(|(_, factor)| self.0 >= *factor);
+        let (unit, factor) = unit.copied().unwrap_or(("B", 1));
+        let tenths = u128::from(self.0) * 10 / u128::from(factor);
+        format!("{}.{}{unit}", tenths / 10, tenths % 10)
     }
 }
 
@@ -65,4 +80,4 @@ impl fmt::Display for Size {
     }
 }
 
-text_value!(Size, M0004, "a size", "8GiB");
+text_value!(Size, M0004, "a size", "8GiB", r"^[0-9]+ *(B|[KMGT]i?B)$");

@@ -49,5 +49,6 @@ text_value!(
     SourceUrl,
     M0009,
     "an image source",
-    "https://images.example/debian-12.tar.zst"
+    "https://images.example/debian-12.tar.zst",
+    r"^(https?://|muster:)[!-.0-?A-~]+(/[!-~]*)?$"
 );

@@ -64,5 +64,6 @@ text_value!(
     SshKey,
     M0009,
     "an SSH public key",
-    "ssh-ed25519 AAAAC3Nza… anna@example"
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl anna@example",
+    r"^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh[.]com) AAAA[A-Za-z0-9+/=]{60,}( [^\x00-\x1f\x7f-\x9f]*)?$"
 );

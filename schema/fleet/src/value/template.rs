@@ -79,4 +79,10 @@ impl fmt::Display for Template {
     }
 }
 
-text_value!(Template, M0009, "a text with placeholders", "web-{slot}");
+text_value!(
+    Template,
+    M0009,
+    "a text with placeholders",
+    "web-{slot}",
+    r"^([^{}\x00-\x1f\x7f-\x9f]|[{](slot|position|name|rack)[}])+$"
+);

@@ -46,6 +46,7 @@ impl Decode for VlanRef {
     const SHAPE: &'static Shape = &Shape::Text {
         what: "a VLAN as fabric/vlan",
         example: "lab/pxe",
+        pattern: Some(r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?/[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"),
     };
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {

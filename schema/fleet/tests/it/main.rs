@@ -2,13 +2,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad;
+mod drawn;
 mod examples;
 mod format;
 mod format_random;
+mod index;
 mod language;
 mod pages;
+mod patterns;
 mod properties;
 mod random_fleet;
 mod readme;
+mod reference;
 mod render;
 mod revision;
+mod schema;

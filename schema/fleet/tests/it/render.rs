@@ -28,7 +28,7 @@ fn json() {
 #[test]
 fn fifty_are_shown_and_all_are_counted() {
     let text: String = (0..60)
-        .map(|n| format!("[machine.m{n}]\nseriall = 1\n"))
+        .map(|n| format!("[machine.m{n}]\nseriall = 1\nserial = \"s{n}\"\n"))
         .collect();
     let parsed = parse_one("a.toml", &text);
     let plain = render::plain(&parsed.diagnostics, &[file("a.toml", &text)]);

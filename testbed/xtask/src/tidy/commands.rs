@@ -8,6 +8,7 @@ type Row = (&'static str, &'static str, &'static str);
 
 const STEPS: &str = "testbed/vrack/src/demo/steps.rs";
 const GUIDE: &str = "reconciler/cli/tests/it/guide.rs";
+const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
 /// The longest row that fits counts.
 #[rustfmt::skip]
@@ -19,6 +20,9 @@ const RUN: &[Row] = &[
     ("muster init", GUIDE, "\"init\""),
     ("muster check", GUIDE, "\"check\""),
     ("muster fmt", "reconciler/cli/tests/it/fmt.rs", "\"fmt\""),
+    ("muster show rack", SHOW, "shown(&[\"rack\"])"),
+    ("muster schema --write", SHOW, "write(&[\"schema\", \"--write\"])"),
+    ("muster schema --defaults", SHOW, "says(&[\"schema\", \"--defaults\"], 0)"),
     ("muster explain", GUIDE, "\"explain\""),
     ("muster removed deployment", GUIDE, "\"removed\""),
     ("muster image build", "testbed/vrack/src/images.rs", "\"image\", \"build\""),

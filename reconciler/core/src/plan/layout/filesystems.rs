@@ -52,7 +52,7 @@ pub(super) fn filesystems(
                 device,
                 kind,
                 uuid,
-                label: filesystem.label.clone(),
+                label: filesystem.label.as_ref().map(|label| label.value.clone()),
                 mount,
                 options,
             });

@@ -1,0 +1,138 @@
+//! A layout fits the disks that git says its machines have: M0402.
+
+use crate::{
+    check::{Subject, place},
+    code::Code,
+    count::count,
+    diagnostic::Diagnostic,
+    fit::{DeclaredDisk, Misfit, fit},
+    kinds::{deployment::Deployment, machine::Machine},
+};
+use schema_ids::Name;
+use std::collections::BTreeMap;
+
+/// Machines that are named in a note; the others are counted.
+const NAMED_MAX: usize = 3;
+
+/// Machines of one deployment for which its layout is too large in the same way.
+struct Misfits<'s> {
+    misfit: Misfit,
+    machines: Vec<(&'s Name, &'s Machine)>,
+}
+
+/// Solves each deployment's layout on each of its machines whose disks are declared.
+pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    for (name, deployment) in &subject.draft.deployments {
+        found.extend(
+            of_deployment(subject, deployment).map(|one| one.in_object(format!("deployment.{name}"))),
+        );
+    }
+}
+
+fn of_deployment(subject: &Subject<'_>, deployment: &Deployment) -> Option<Diagnostic> {
+    let layout = &deployment.storage;
+    let storage = subject.draft.storages.get(&layout.name)?;
+    let machines = machines(subject, deployment);
+    // Machines of one sort are solved once.
+    let mut solved: BTreeMap<Vec<DeclaredDisk>, Option<Misfit>> = BTreeMap::new();
+    let mut misfits: Vec<Misfits<'_>> = Vec::new();
+    let mut known = 0;
+    for (name, machine) in machines {
+        let disks = declared(machine);
+        if disks.is_empty() {
+            continue;
+        }
+        known += 1;
+        let misfit = solved
+            .entry(disks)
+            .or_insert_with_key(|disks| fit(storage, disks).err());
+        let Some(misfit) = misfit else { continue };
+        match misfits.iter_mut().find(|one| one.misfit == *misfit) {
+            Some(same) => same.machines.push((name, machine)),
+            None => misfits.push(Misfits {
+                misfit: misfit.clone(),
+                machines: vec![(name, machine)],
+            }),
+        }
+    }
+    let unfit: usize = misfits.iter().map(|one| one.machines.len()).sum();
+    let first = misfits.first()?;
+    let title = format!(
+        "layout \"{layout}\" does not fit {unfit} of {} it may be used on",
+        count(known, "machine")
+    );
+    let label = format!("{}, {}", first.misfit.wanted, first.misfit.found);
+    // One that counts chooses among those that fit; one that names has no choice.
+    let must = deployment.count.is_none() || unfit == known;
+    let make = if must {
+        Diagnostic::error
+    } else {
+        Diagnostic::warning
+    };
+    let mut diagnostic = make(Code::M0402, title, &first.misfit.span, label);
+    if let Some(expect) = first
+        .machines
+        .first()
+        .and_then(|(_, machine)| machine.expect.as_ref())
+    {
+        diagnostic = diagnostic.also(&place(&expect.origin), "the disks it has");
+    }
+    diagnostic = diagnostic.also(&layout.span, "used here");
+    for one in &misfits {
+        let named: Vec<&str> = one
+            .machines
+            .iter()
+            .take(NAMED_MAX)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let more = match one.machines.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        diagnostic.notes.push(format!(
+            "{}{more}: {}, {}",
+            named.join(", "),
+            one.misfit.wanted,
+            one.misfit.found
+        ));
+    }
+    Some(diagnostic.help("take another layout for them, a smaller size, or correct `expect.disk`"))
+}
+
+/// The machines that a deployment names, or of which it may choose.
+fn machines<'s>(subject: &Subject<'s>, deployment: &'s Deployment) -> Vec<(&'s Name, &'s Machine)> {
+    let draft = subject.draft;
+    if deployment.count.is_none() {
+        let named = deployment.machines.iter();
+        return named
+            .filter_map(|one| draft.machines.get_key_value(&one.name))
+            .collect();
+    }
+    let may = |machine: &Machine| {
+        let rack = machine.rack.as_ref().and_then(|rack| draft.racks.get(&rack.name));
+        let zone = rack.and_then(|rack| rack.zone.as_ref()).map(|zone| &zone.name);
+        machine.reserve.is_none()
+            && deployment
+                .require
+                .as_ref()
+                .is_none_or(|require| require.unmet_by_git(machine, zone).is_none())
+    };
+    draft
+        .machines
+        .iter()
+        .filter(|(_, machine)| may(machine))
+        .collect()
+}
+
+fn declared(machine: &Machine) -> Vec<DeclaredDisk> {
+    let mut disks: Vec<DeclaredDisk> = Vec::new();
+    for expected in machine.expect.iter().flat_map(|expect| &expect.disk) {
+        let disk = DeclaredDisk {
+            sort: expected.disk_type,
+            size: expected.size.value,
+            model: expected.model.clone(),
+        };
+        disks.extend(std::iter::repeat_n(disk, usize::from(expected.count.0)));
+    }
+    disks
+}
