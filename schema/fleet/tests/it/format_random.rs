@@ -7,6 +7,42 @@ use schema_fleet::{
     format,
 };
 
+/// Statements and comments, whole and in pieces, some of which say something together.
+const PIECES: [&str; 32] = [
+    "[machine.a]\n",
+    "[machine.a.x-b]\n",
+    "[[storage.s.partition]]\n",
+    "[storage.s.select.os]\n",
+    "x-c = 1\n",
+    "x-d = [",
+    "]\n",
+    "\"text\", ",
+    "nic.p0 = { mac = \"m\" }",
+    "tags = [\"a\"]",
+    "machine a {\n",
+    "machine b x-c=1",
+    "nic p0 mac=m {\n",
+    "tags a b",
+    "x-d",
+    " 1",
+    "- 2",
+    " {",
+    "}\n",
+    "}",
+    "\n",
+    "\n",
+    "\r\n",
+    ";",
+    "# c\n",
+    "// c\n",
+    "/* c */",
+    "/* c\n d */\n",
+    "/- ",
+    "/-x-e 1\n",
+    " \\\n",
+    "\u{feff}",
+];
+
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     collection::vec(any::<u8>(), 0..400)
 }
@@ -107,5 +143,24 @@ proptest! {
         prop_assert_eq!(&formatted(&toml, Toml, Toml), &toml, "not stable\n{}", text);
         prop_assert_eq!(meaning(&text, Kdl), meaning(&toml, Toml), "{}\n{}", text, toml);
         prop_assert_eq!(comments(&text), comments(&toml), "{}\n{}", text, toml);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Of what is no fleet nothing is asked but an answer.
+    #[test]
+    fn anything_is_answered(
+        pieces in collection::vec(prop::sample::select(PIECES.to_vec()), 0..40),
+        from in prop::sample::select(vec![Toml, Kdl]),
+    ) {
+        let text = pieces.concat();
+        for to in [Toml, Kdl] {
+            if let Ok(printed) = format("case", &text, from, to) {
+                prop_assert_eq!(&formatted(&printed, to, to), &printed, "not stable\n{}", text);
+                prop_assert_eq!(meaning(&text, from), meaning(&printed, to), "{}\n{}", text, printed);
+            }
+        }
     }
 }
