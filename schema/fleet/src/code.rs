@@ -216,10 +216,16 @@ codes! {
     M0507,
     /// A kernel argument that cannot be given.
     M0508,
+    /// User-data that its reader cannot read.
+    M0510,
     /// A user-data file that is not there.
     M0511,
     /// User-data for an image that takes none.
     M0512,
+    /// A key of user-data that its reader does not know.
+    M0513,
+    /// User-data of no sort that its reader knows.
+    M0514,
     /// A script's file that is not there.
     M0515,
     /// A script of which nothing says what runs it.

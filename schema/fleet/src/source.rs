@@ -70,6 +70,12 @@ impl<'a> Text<'a> {
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 
+    /// The first byte of a line, by its number from 1; the end of the text for one behind it.
+    pub(crate) fn start_of_line(&self, number: u32) -> usize {
+        let index = number.saturating_sub(1) as usize;
+        self.line_starts.get(index).copied().unwrap_or(self.text.len())
+    }
+
     fn characters_before(&self, byte: usize) -> usize {
         // Behind a text of whole blocks there is none.
         let block = (byte / BLOCK).min(self.characters.len().saturating_sub(1));
