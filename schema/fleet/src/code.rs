@@ -58,6 +58,8 @@ codes! {
     M0013,
     /// A pattern of the root marker that covers no file.
     M0014,
+    /// Something that has no form in the other syntax.
+    M0020,
     /// A reference to nothing.
     M0101,
     /// One object in two places.

@@ -18,6 +18,7 @@ mod fit;
 mod fix;
 mod fleet;
 mod fold;
+mod format;
 mod index;
 mod kind;
 mod kinds;
@@ -45,6 +46,7 @@ pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
 pub use fit::{DeclaredDisk, Misfit, fit};
 pub use fix::{Fixed, Repair, fix};
 pub use fleet::Fleet;
+pub use format::format;
 pub use index::Index;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
@@ -87,11 +89,13 @@ pub use kinds::{
     zone::Zone,
 };
 pub use layer::Layer;
+pub use marker::fleet_files;
 pub use not_yet::NotYet;
 pub use parse::{Parsed, parse};
 pub use position::At;
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
+pub use tree::Syntax;
 pub use value::{
     BadValue,
     at_least::{LeastNumber, LeastSize},
