@@ -5,7 +5,8 @@
 
 use crate::exit::Failure;
 use rustix::fs::OFlags;
-use schema_fleet::{EntryKind, Intake, Parsed, Refused, SourceFile, Step};
+use schema_fleet::render::plain;
+use schema_fleet::{EntryKind, FILE_BYTES_MAX, Intake, Parsed, Refused, SourceFile, Step};
 use std::ffi::OsString;
 use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Read as _};
@@ -41,10 +42,32 @@ impl Folder {
         Ok(Self { files, refused })
     }
 
+    /// The files, unless the folder is refused as a whole.
+    pub(crate) fn taken(self) -> Result<Vec<SourceFile>, Failure> {
+        if self.refused.is_whole() {
+            let diagnostics = self.parse().diagnostics;
+            return Err(Failure::Other(plain(&diagnostics, &[]).trim_end().to_owned()));
+        }
+        Ok(self.files)
+    }
+
     /// The fleet, and all that is wrong with it.
     pub(crate) fn parse(&self) -> Parsed {
         schema_fleet::parse_taken(&self.files, &self.refused)
     }
+}
+
+/// A file that a person named, no larger than a fleet file may be.
+pub(crate) fn read(place: &Path) -> Result<Vec<u8>, Failure> {
+    let fail = |error| unreadable(place, error);
+    let size = place.symlink_metadata().map_err(fail)?.len();
+    if size > FILE_BYTES_MAX as u64 {
+        return Err(fail(io::Error::other(format!(
+            "it is larger than {} MiB",
+            FILE_BYTES_MAX >> 20
+        ))));
+    }
+    contents(place, size).map_err(fail)
 }
 
 /// The way through a folder: what is to be read, by its path in the fleet, its place and its size.

@@ -6,7 +6,6 @@ use crate::arguments::Show;
 use crate::exit::{Exit, Failure};
 use crate::folder::Folder;
 use crate::say::{say, say_json, tell};
-use schema_fleet::render::plain;
 use schema_fleet::{Blame, BlameRow, Index, Severity, kinds};
 use serde_json::{Value, json};
 
@@ -56,10 +55,8 @@ pub(crate) fn object_of(wish: &Show) -> Result<Option<Wanted<'_>>, Failure> {
 pub(crate) fn run(wanted: &Wanted<'_>, wish: &Show, json: bool) -> Result<Exit, Failure> {
     let folder = Folder::read(&wish.folder)?;
     let parsed = folder.parse();
-    if folder.refused.is_whole() {
-        return Err(Failure::Other(plain(&parsed.diagnostics, &folder.files)));
-    }
-    let index = Index::read(&folder.files);
+    let files = folder.taken()?;
+    let index = Index::read(&files);
     let kind = wanted.kind;
     let found = wanted.name.map(|name| {
         index.blame(kind, name).ok_or_else(|| {

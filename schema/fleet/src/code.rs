@@ -64,6 +64,8 @@ codes! {
     M0016,
     /// A name that is none on other systems.
     M0017,
+    /// Something that has no form in the other syntax.
+    M0020,
     /// A reference to nothing.
     M0101,
     /// One object in two places.

@@ -259,7 +259,7 @@ impl Decoder {
 }
 
 /// A value of another type than the one that is wanted.
-fn wrong_type(node: &Node, wanted: &str) -> Diagnostic {
+pub(crate) fn wrong_type(node: &Node, wanted: &str) -> Diagnostic {
     let is = node.value.what();
     let title = format!("{wanted} is wanted, not {is}");
     Diagnostic::error(Code::M0003, title, &node.span, format!("this is {is}"))

@@ -18,6 +18,7 @@ mod fit;
 mod fix;
 mod fleet;
 mod fold;
+mod format;
 mod index;
 mod intake;
 mod kind;
@@ -46,6 +47,7 @@ pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
 pub use fit::{DeclaredDisk, Misfit, fit};
 pub use fix::{Fixed, Repair, fix};
 pub use fleet::Fleet;
+pub use format::format;
 pub use index::Index;
 pub use intake::{EntryKind, Intake, Refused, Step};
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
@@ -89,11 +91,14 @@ pub use kinds::{
     zone::Zone,
 };
 pub use layer::Layer;
+pub use limit::FILE_BYTES_MAX;
+pub use marker::fleet_files;
 pub use not_yet::NotYet;
 pub use parse::{Parsed, parse, parse_taken};
 pub use position::At;
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
+pub use tree::Syntax;
 pub use value::{
     BadValue,
     at_least::{LeastNumber, LeastSize},

@@ -1,7 +1,7 @@
 //! Limits of the reader. Whoever can push may write anything; reading it stays cheap.
 
 /// Bytes of one fleet file. An inventory of 10 000 machines is 3 MiB in one file.
-pub(crate) const FILE_BYTES_MAX: usize = 4 << 20;
+pub const FILE_BYTES_MAX: usize = 4 << 20;
 
 /// Fleet files of one revision. A file per rack and object of the largest fleets is far below.
 pub(crate) const FILES_MAX: usize = 20_000;

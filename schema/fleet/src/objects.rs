@@ -110,7 +110,7 @@ fn find(name: &str) -> Option<&'static KindRow> {
     kinds().iter().copied().find(|row| row.name == name)
 }
 
-fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
+pub(crate) fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
     let known: Vec<_> = kinds().iter().map(|row| row.name).collect();
     let mut diagnostic = Diagnostic::error(
         Code::M0002,

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Commands that no daemon takes part in.
-const OFFLINE: [&str; 8] = [
+const OFFLINE: [&str; 9] = [
     "init",
     "check",
+    "fmt",
     "removed",
     "explain",
     "completions",

@@ -4,6 +4,7 @@ mod ascii;
 mod check;
 mod check_since;
 mod codes;
+mod fmt;
 mod guide;
 mod hostile;
 mod init;

@@ -12,25 +12,36 @@ use std::ops::Range;
 pub(crate) fn comments(text: &str, syntax: Syntax) -> Vec<Range<usize>> {
     let mut scanner = Scanner { text, at: 0 };
     let mut found = Vec::new();
-    while let Some(character) = scanner.rest().chars().next() {
+    while let Some(character) = scanner.peek() {
         let start = scanner.at;
-        let is_comment = match syntax {
-            Syntax::Toml => scanner.toml(character),
-            Syntax::Kdl => scanner.kdl(character),
-        };
-        if is_comment {
+        if scanner.step(character, syntax) {
             found.push(start..scanner.at);
         }
     }
     found
 }
 
-struct Scanner<'t> {
-    text: &'t str,
-    at: usize,
+/// Steps through a text, over strings and comments as a whole.
+pub(crate) struct Scanner<'t> {
+    pub(crate) text: &'t str,
+    /// Where it is, in bytes.
+    pub(crate) at: usize,
 }
 
 impl Scanner<'_> {
+    /// What stands next.
+    pub(crate) fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    /// Steps over one comment, string or other character, which is the next; says whether it was a comment.
+    pub(crate) fn step(&mut self, character: char, syntax: Syntax) -> bool {
+        match syntax {
+            Syntax::Toml => self.toml(character),
+            Syntax::Kdl => self.kdl(character),
+        }
+    }
+
     /// Steps over one comment, string or other character of TOML; says whether it was a comment.
     fn toml(&mut self, character: char) -> bool {
         match character {
@@ -143,7 +154,7 @@ impl Scanner<'_> {
         taken
     }
 
-    fn sees(&self, what: &str) -> bool {
+    pub(crate) fn sees(&self, what: &str) -> bool {
         self.rest().starts_with(what)
     }
 
@@ -158,7 +169,7 @@ fn is_toml_end(character: char) -> bool {
 }
 
 /// The ends of a line of KDL (2.0 §3.19).
-fn is_kdl_end(character: char) -> bool {
+pub(crate) fn is_kdl_end(character: char) -> bool {
     matches!(
         character,
         '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}'

@@ -4,7 +4,7 @@
 //! own. So objects are limited before they reach it, and it gets a stack that suffices for the worst
 //! that fits into them.
 
-use super::{first_of_lines, kdl_objects};
+use super::{first_of_lines, kdl_habits, kdl_objects};
 use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
@@ -152,6 +152,9 @@ fn syntax_error(text: &Text<'_>, base: usize, error: &KdlDiagnostic) -> Diagnost
             &text.span(word.clone()),
             format!("\"{written}\""),
         );
+    }
+    if let Some(recognised) = kdl_habits::recognise(text, &range) {
+        return recognised;
     }
     let title = error
         .message

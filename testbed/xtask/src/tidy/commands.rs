@@ -25,6 +25,7 @@ const RUN: &[Row] = &[
     ("muster check --fix", CHECK, "&[\"--fix\"]"),
     ("muster check --fix --diff", CHECK, "&[\"--fix\", \"--diff\"]"),
     ("muster check --changed-since", "reconciler/cli/tests/it/check_since.rs", "\"--changed-since\", \"main\""),
+    ("muster fmt", "reconciler/cli/tests/it/fmt.rs", "\"fmt\""),
     ("muster show rack", SHOW, "shown(&[\"rack\"])"),
     ("muster schema --write", SHOW, "write(&[\"schema\", \"--write\"])"),
     ("muster schema --defaults", SHOW, "says(&[\"schema\", \"--defaults\"], 0)"),
