@@ -7,7 +7,7 @@
 use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic, Edit, Fix, Severity},
-    limit::FILE_BYTES_MAX,
+    limit::{ALLOWS_MAX, FILE_BYTES_MAX},
     objects::Object,
     source::Text,
     span::Span,
@@ -117,10 +117,23 @@ fn allows_nothing(allow: &Allow) -> Diagnostic {
 /// Reads the comments of a file that begin with the mark.
 fn read(text: &Text<'_>, syntax: Syntax, allows: &mut Vec<Allow>, told: &mut Vec<Diagnostic>) {
     let found = comments(text.text, syntax);
+    let mut read = 0;
     for (at, comment) in found.iter().enumerate() {
         let Some(words) = words(text.text, comment, syntax) else {
             continue;
         };
+        read += 1;
+        if read > ALLOWS_MAX {
+            let title = format!("more than {ALLOWS_MAX} comments of one file allow something");
+            let span = text.span(comment.clone());
+            told.push(Diagnostic::error(
+                Code::M0008,
+                title,
+                &span,
+                "this and those behind it are not read",
+            ));
+            break;
+        }
         let is_alone = stands_alone(text.text, comment);
         let line = if is_alone {
             line_below(text, &found[at..])
@@ -180,10 +193,13 @@ fn stands_alone(text: &str, comment: &Range<usize>) -> bool {
     before.trim().is_empty() && after.trim().is_empty()
 }
 
+/// Comments below one that allows something, which are passed over.
+const FOLLOWING_MAX: usize = 100;
+
 /// The line below a comment, and below those that follow it on lines of their own.
 fn line_below(text: &Text<'_>, following: &[Range<usize>]) -> u32 {
     let mut below = None;
-    for comment in following {
+    for comment in following.iter().take(FOLLOWING_MAX) {
         let span = text.span(comment.clone());
         if below.is_some_and(|line| line != span.start.line) || !stands_alone(text.text, comment) {
             break;

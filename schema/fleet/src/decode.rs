@@ -9,6 +9,7 @@ use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic, Edit, Fix},
     kind::{FieldRow, Shape},
+    limit::KEPT_MAX,
     not_yet::NotYet,
     span::{Origin, Span, Spanned},
     suggest::{is_certain, nearest},
@@ -122,6 +123,8 @@ pub(crate) struct Decoder {
     pub(crate) not_yet: Vec<NotYet>,
     /// The object being decoded: `machine.node-01`.
     pub(crate) object: String,
+    /// Diagnostics that are counted only.
+    pub(crate) more: usize,
 }
 
 impl Decoder {
@@ -150,6 +153,20 @@ impl Decoder {
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         let object = self.object.clone();
         self.diagnostics.push(diagnostic.in_object(object));
+        self.trim();
+    }
+
+    /// Keeps so many diagnostics, and counts the others.
+    pub(crate) fn trim(&mut self) {
+        self.more += self.diagnostics.len().saturating_sub(KEPT_MAX);
+        self.diagnostics.truncate(KEPT_MAX);
+    }
+
+    /// Whether one more would only be counted, so that it need not be made.
+    pub(crate) fn is_full(&mut self) -> bool {
+        let is_full = self.diagnostics.len() >= KEPT_MAX;
+        self.more += usize::from(is_full);
+        is_full
     }
 
     /// Remembers a reference.
@@ -236,6 +253,9 @@ impl Decoder {
     }
 
     fn unknown_key(&mut self, entry: &Entry, fields: &[FieldRow]) {
+        if self.is_full() {
+            return;
+        }
         let (key, span) = (&entry.key.text, &entry.key.span);
         let mut diagnostic = Diagnostic::error(
             Code::M0002,

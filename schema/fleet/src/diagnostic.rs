@@ -80,11 +80,11 @@ impl Diagnostic {
         Self {
             code,
             severity: Severity::Error,
-            title: title.into(),
+            title: cut(title.into()),
             object: None,
             primary: Label {
                 span: span.clone(),
-                text: label.into(),
+                text: cut(label.into()),
             },
             secondary: Vec::new(),
             notes: Vec::new(),
@@ -108,7 +108,7 @@ impl Diagnostic {
 
     /// The object it belongs to: `machine.node-01`.
     pub(crate) fn in_object(mut self, object: impl Into<String>) -> Self {
-        self.object = Some(object.into());
+        self.object = Some(cut(object.into()));
         self
     }
 
@@ -116,14 +116,14 @@ impl Diagnostic {
     pub(crate) fn also(mut self, span: &Span, text: impl Into<String>) -> Self {
         self.secondary.push(Label {
             span: span.clone(),
-            text: text.into(),
+            text: cut(text.into()),
         });
         self
     }
 
     /// What a person can do.
     pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
-        self.help = Some(text.into());
+        self.help = Some(cut(text.into()));
         self
     }
 
@@ -140,10 +140,22 @@ impl Diagnostic {
             text: text.into(),
         }];
         self.fixes.push(Fix {
-            title: title.into(),
+            title: cut(title.into()),
             applicability,
             edits,
         });
         self
     }
+}
+
+/// Bytes of one text of a message. What is longer quotes a file that nobody wrote to be read.
+const TEXT_BYTES_MAX: usize = 2000;
+
+fn cut(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
 }

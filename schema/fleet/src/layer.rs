@@ -9,7 +9,9 @@ use crate::{
     decode::{Decoder, Kind},
     diagnostic::Diagnostic,
     kinds::{machine::Machine, profile::Profile},
+    limit::{LAID_VALUES_MAX, TEXT_PER_VALUE},
     objects::Object,
+    span::Span,
     tree::{Entry, Node, Value},
 };
 use std::{collections::BTreeMap, fmt};
@@ -64,6 +66,28 @@ impl<'o> Layers<'o> {
         layers
     }
 
+    /// Where the largest layer stands that several objects take, if all objects together hold too much to be decoded.
+    pub(crate) fn heaviest<'a>(&'a self, objects: &'a [Object]) -> Option<&'a Span> {
+        let mut shared: BTreeMap<*const Node, (usize, &'a Span)> = BTreeMap::new();
+        let mut total = 0_usize;
+        for object in objects {
+            let stack = self.stack(object);
+            for (layer, node) in stack {
+                let weight = match layer {
+                    Layer::Object => weight(node),
+                    _ => shared.entry(node).or_insert_with(|| (weight(node), &node.span)).0,
+                };
+                total = total.saturating_add(weight);
+            }
+        }
+        if total <= LAID_VALUES_MAX {
+            return None;
+        }
+        let own = || objects.first().map(|object| &object.name.span);
+        let heaviest = shared.into_values().max_by_key(|(weight, _)| *weight);
+        heaviest.map(|(_, span)| span).or_else(own)
+    }
+
     /// The object with everything beneath it.
     pub(crate) fn resolve(&self, object: &Object) -> Node {
         let node = with_defaults(object);
@@ -96,7 +120,7 @@ impl<'o> Layers<'o> {
     /// that of the first layer which has it at the same place in the same file.
     pub(crate) fn stack<'a>(&'a self, object: &'a Object) -> Vec<(Layer, &'a Node)> {
         let mut stack = vec![(Layer::Object, &object.node)];
-        stack.extend(object.defaults.iter().map(|node| (Layer::Defaults, node)));
+        stack.extend(object.defaults.as_deref().map(|node| (Layer::Defaults, node)));
         if object.kind.name != Machine::KIND {
             return stack;
         }
@@ -107,7 +131,7 @@ impl<'o> Layers<'o> {
             let Some((profile, node)) = next else { break };
             let name = &profile.name.text;
             stack.push((Layer::Profile(name.clone()), &profile.node));
-            let defaults = profile.defaults.iter();
+            let defaults = profile.defaults.as_deref().into_iter();
             stack.extend(defaults.map(|node| (Layer::ProfileDefaults(name.clone()), node)));
             next = text_of(node, "extends").and_then(|name| self.profiles.get(name));
         }
@@ -156,6 +180,19 @@ impl<'o> Layers<'o> {
                 .help("at most three profiles in a row, without a circle"),
             );
         }
+    }
+}
+
+/// How many values there are in a tree, long texts counting as several.
+fn weight(node: &Node) -> usize {
+    1 + match &node.value {
+        Value::Table(entries) => entries
+            .iter()
+            .map(|entry| entry.key.text.len() / TEXT_PER_VALUE + weight(&entry.node))
+            .sum(),
+        Value::List(items) => items.iter().map(weight).sum(),
+        Value::Text(text) | Value::Number(text) => text.len() / TEXT_PER_VALUE,
+        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Date(_) => 0,
     }
 }
 

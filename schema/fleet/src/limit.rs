@@ -30,6 +30,29 @@ pub(crate) const REFUSED_MAX: usize = 1000;
 /// Tables and lists within each other. The language itself has six.
 pub(crate) const DEPTH_MAX: usize = 32;
 
+/// What begins a value in a TOML file (`=`, `,`, `[`, `{`). The parser takes up to 1.5 KiB for a table of one value; a
+/// machine is some thirty of these, so 10,000 of them fit.
+pub(crate) const TOML_OPENINGS_MAX: usize = 400_000;
+
+/// Values of all objects with their layers laid beneath them: 100,000 machines of a hundred values each. A profile is
+/// counted for each machine that has it.
+pub(crate) const LAID_VALUES_MAX: usize = 10_000_000;
+
+/// Bytes of text that count as one value.
+pub(crate) const TEXT_PER_VALUE: usize = 64;
+
+/// Messages that are kept before they are folded; those beyond are counted.
+pub(crate) const KEPT_MAX: usize = 20_000;
+
+/// References for which a name that was meant is looked for: each is compared with all names of its kind.
+pub(crate) const SUGGESTED_MAX: usize = 50;
+
+/// Comments of one file that allow something.
+pub(crate) const ALLOWS_MAX: usize = 1000;
+
+/// Objects of one KDL file; each is parsed by itself.
+pub(crate) const KDL_OBJECTS_MAX: usize = 50_000;
+
 /// Bytes of one object in KDL; a fabric with 500 VLANs is as large. The parser recurses on each error,
 /// and there may be an error in each byte.
 pub(crate) const KDL_OBJECT_BYTES_MAX: usize = 32 << 10;

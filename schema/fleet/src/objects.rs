@@ -10,7 +10,7 @@ use crate::{
     suggest::{is_certain, nearest},
     tree::{Entry, Key, Node, Value},
 };
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// An object before its layers are laid together.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Object {
     pub(crate) name: Key,
     pub(crate) node: Node,
     /// What the same file gives all objects of this kind.
-    pub(crate) defaults: Option<Node>,
+    pub(crate) defaults: Option<Arc<Node>>,
 }
 
 impl fmt::Display for Object {
@@ -92,11 +92,12 @@ fn lay_defaults(root: &Node, decoder: &mut Decoder, objects: &mut [Object]) {
             continue;
         };
         decoder.table(&entry.node, kind.fields);
+        let defaults = Arc::new(entry.node.clone());
         for object in objects
             .iter_mut()
             .filter(|object| std::ptr::eq(object.kind, kind))
         {
-            object.defaults = Some(entry.node.clone());
+            object.defaults = Some(Arc::clone(&defaults));
         }
     }
 }
@@ -111,6 +112,9 @@ fn find(name: &str) -> Option<&'static KindRow> {
 }
 
 pub(crate) fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
+    if decoder.is_full() {
+        return;
+    }
     let known: Vec<_> = kinds().iter().map(|row| row.name).collect();
     let mut diagnostic = Diagnostic::error(
         Code::M0002,

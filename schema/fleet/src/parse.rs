@@ -11,7 +11,7 @@ use crate::{
     intake::Refused,
     kinds::kinds,
     layer::Layers,
-    limit::{FILE_BYTES_MAX, FILES_MAX},
+    limit::{FILE_BYTES_MAX, FILES_MAX, LAID_VALUES_MAX},
     marker::Included,
     objects::{Object, objects_of},
     source::{SourceFile, Text},
@@ -55,10 +55,17 @@ pub fn parse_taken(files: &[SourceFile], refused: &Refused) -> Parsed {
     let objects = duplicate::report(objects, &mut decoder);
     let mut draft = decode(&objects, &mut decoder);
     let subject = Subject::new(&by_path, refused, &broken, &objects, &draft, &decoder.references);
-    let (found, user_data) = check::all(&subject);
-    draft.user_data = user_data;
+    let found = check::all(&subject);
+    draft.user_data = found.user_data;
     draft.not_yet = std::mem::take(&mut decoder.not_yet);
-    decoder.diagnostics.extend(found);
+    decoder.diagnostics.extend(found.diagnostics);
+    decoder.more += found.more;
+    if decoder.more > 0 {
+        let title = format!("{} more errors and warnings", decoder.more);
+        decoder
+            .diagnostics
+            .push(limit(".", title, "put the others right first"));
+    }
     let mut diagnostics = allow(
         fold(decoder.diagnostics, &broken),
         fleet_files(&by_path),
@@ -149,6 +156,7 @@ pub(crate) fn read<'f>(
                 text: text.text,
             });
         }
+        decoder.trim();
         objects.extend(objects_of(&root, decoder));
     }
     objects
@@ -162,6 +170,17 @@ fn limit(path: &str, title: String, label: &str) -> Diagnostic {
 fn decode(objects: &[Object], decoder: &mut Decoder) -> Draft {
     let mut draft = Draft::default();
     let layers = Layers::new(objects, decoder);
+    if let Some(heaviest) = layers.heaviest(objects) {
+        let title = format!("more than {LAID_VALUES_MAX} values, when all layers are laid");
+        let too_much = Diagnostic::error(
+            Code::M0008,
+            title,
+            heaviest,
+            "this weighs most of what many objects take",
+        );
+        decoder.report(too_much);
+        return draft;
+    }
     for kind in kinds() {
         for object in objects.iter().filter(|object| std::ptr::eq(object.kind, *kind)) {
             decoder.object = object.to_string();

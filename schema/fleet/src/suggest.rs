@@ -2,12 +2,22 @@
 
 use crate::diagnostic::Applicability;
 
+/// Letters of the longest names that are compared.
+const LETTERS_MAX: usize = 100;
+
 /// The candidate that `text` is most likely a slip of; `None` where none is near. At most a third of
 /// the letters may differ: further off, a suggestion confuses more than it helps.
 pub(crate) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (text.chars().count() / 3).max(1);
+    let length = text.chars().count();
+    // Nobody slips in a name that long, and comparing takes the product of both lengths.
+    if length > LETTERS_MAX {
+        return None;
+    }
+    let allowed = (length / 3).max(1);
     let folded = plain(text);
     candidates
+        // So many letters more or less are as many slips.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= allowed)
         .map(|candidate| {
             let distance = strsim::damerau_levenshtein(text, candidate);
             // Another case or another dash is no distance at all.
@@ -30,6 +40,9 @@ pub(crate) fn is_certain<'a>(
 ) -> Applicability {
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let is_slip = |candidate: &str| strsim::damerau_levenshtein(text, candidate) <= 1;
+    if text.len() > 4 * LETTERS_MAX {
+        return Applicability::Maybe;
+    }
     let same = plain(text) == plain(near);
     let long = text.chars().count() >= LETTERS_MIN && near.chars().count() >= LETTERS_MIN;
     let alone = long && is_slip(near) && candidates.filter(|one| is_slip(one)).count() == 1;

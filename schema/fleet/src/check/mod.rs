@@ -43,7 +43,7 @@ pub(crate) mod user_data_text;
 
 use crate::{
     decode::Reference, diagnostic::Diagnostic, fleet::Draft, intake::Refused, kinds::subnet::Subnet,
-    objects::Object, parse::Broken, span::Span, value::path::RepositoryPath,
+    limit::KEPT_MAX, objects::Object, parse::Broken, span::Span, value::path::RepositoryPath,
 };
 use schema_ids::Name;
 use std::collections::BTreeMap;
@@ -118,8 +118,17 @@ impl<'s> Subject<'s> {
     }
 }
 
-/// Runs all checks. The second part is the user-data files that deployments name.
-pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<RepositoryPath, Vec<u8>>) {
+/// What the checks found.
+pub(crate) struct Found {
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Diagnostics that are counted only.
+    pub(crate) more: usize,
+    /// The user-data files that deployments name.
+    pub(crate) user_data: BTreeMap<RepositoryPath, Vec<u8>>,
+}
+
+/// Runs all checks.
+pub(crate) fn all(subject: &Subject<'_>) -> Found {
     let mut found = Vec::new();
     let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 35] = [
         reference::check,
@@ -158,9 +167,18 @@ pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<Repositor
         authority::check,
         user_data_text::check,
     ];
-    checks.iter().for_each(|check| check(subject, &mut found));
+    let mut more = 0;
+    for check in checks {
+        check(subject, &mut found);
+        more += found.len().saturating_sub(KEPT_MAX);
+        found.truncate(KEPT_MAX);
+    }
     let user_data = user_data::collect(subject, &mut found);
-    (found, user_data)
+    Found {
+        diagnostics: found,
+        more,
+        user_data,
+    }
 }
 
 /// The span of an object's name: everything that is checked comes from the repository.

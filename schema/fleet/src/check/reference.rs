@@ -5,6 +5,7 @@ use crate::{
     code::Code,
     decode::Reference,
     diagnostic::{Applicability, Diagnostic},
+    limit::{KEPT_MAX, SUGGESTED_MAX},
     suggest::nearest,
     value::vlan_ref::VLAN,
 };
@@ -12,16 +13,22 @@ use crate::{
 /// Looks up every reference.
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let vlans: Vec<String> = vlans(subject);
+    let mut told = 0;
     for reference in subject.references {
         if exists(subject, reference) || may_be_lost(subject, reference) {
             continue;
         }
+        if found.len() > KEPT_MAX {
+            break;
+        }
+        told += 1;
         let names: Vec<&str> = match subject.declared.get(reference.kind) {
             Some(names) => names.keys().copied().collect(),
             None if reference.kind == VLAN => vlans.iter().map(String::as_str).collect(),
             None => Vec::new(),
         };
-        found.push(unknown(subject, reference, &names));
+        let names = (told <= SUGGESTED_MAX).then_some(names);
+        found.push(unknown(subject, reference, names.as_deref()));
     }
 }
 
@@ -57,7 +64,7 @@ fn vlans(subject: &Subject<'_>) -> Vec<String> {
         .collect()
 }
 
-fn unknown(subject: &Subject<'_>, reference: &Reference, names: &[&str]) -> Diagnostic {
+fn unknown(subject: &Subject<'_>, reference: &Reference, names: Option<&[&str]>) -> Diagnostic {
     let Reference {
         kind,
         name,
@@ -71,6 +78,9 @@ fn unknown(subject: &Subject<'_>, reference: &Reference, names: &[&str]) -> Diag
     };
     let diagnostic =
         Diagnostic::error(Code::M0101, format!("unknown {kind} \"{name}\""), span, label).in_object(object);
+    let Some(names) = names else {
+        return diagnostic;
+    };
     match nearest(name, names.iter().copied()) {
         Some(near) => {
             let declared = subject.declared.get(kind).and_then(|names| names.get(near));

@@ -24,6 +24,7 @@ type Moves<'a> = BTreeMap<&'a Name, &'a Spanned<Name>>;
 
 fn of_kind(subject: &Subject<'_>, kind: &str, moves: &Moves<'_>, found: &mut Vec<Diagnostic>) {
     let (moved, removed) = (format!("moved.{kind}"), format!("removed.{kind}"));
+    let mut known_ways = Ways::default();
     let mut takes: BTreeMap<&Name, (&Name, &Spanned<Name>)> = BTreeMap::new();
     for (old, to) in moves {
         let mut tell = |code, title, label: String| {
@@ -36,7 +37,7 @@ fn of_kind(subject: &Subject<'_>, kind: &str, moves: &Moves<'_>, found: &mut Vec
         if !known && subject.broken.is_empty() {
             let title = format!("{kind} \"{old}\" is moved to \"{}\", which is nowhere", to.value);
             tell(Code::M0101, title, format!("no {kind}.* object has this name"));
-        } else if let Some(circle) = circle(moves, old) {
+        } else if let Some(circle) = known_ways.circle(moves, old) {
             let title = format!("{kind} \"{old}\" is moved in a circle");
             tell(Code::M0108, title, circle);
         } else if let Some((first, other)) = takes.insert(&to.value, (old, to)) {
@@ -49,17 +50,44 @@ fn of_kind(subject: &Subject<'_>, kind: &str, moves: &Moves<'_>, found: &mut Vec
     }
 }
 
-/// The names that a rename leads through, if it comes back to one of them.
-fn circle(moves: &Moves<'_>, start: &Name) -> Option<String> {
-    let mut seen = BTreeSet::from([start]);
-    let mut path = vec![start.as_str()];
-    let mut at = start;
-    while let Some(to) = moves.get(at) {
-        at = &to.value;
-        path.push(at.as_str());
-        if !seen.insert(at) {
+/// Names of a circle that are shown.
+const SHOWN_MAX: usize = 10;
+
+/// What is known of names that were met, so that no way is walked twice.
+#[derive(Default)]
+struct Ways<'a> {
+    /// They lead to an end.
+    end: BTreeSet<&'a Name>,
+    /// They lead into a circle that is too long to be shown for each.
+    turn: BTreeSet<&'a Name>,
+}
+
+impl<'a> Ways<'a> {
+    /// The names that a rename leads through, if it comes back to one of them.
+    fn circle(&mut self, moves: &Moves<'a>, start: &'a Name) -> Option<String> {
+        let mut seen = BTreeSet::from([start]);
+        let mut path = vec![start.as_str()];
+        let mut at = start;
+        loop {
+            if self.turn.contains(at) {
+                self.turn.append(&mut seen);
+                return Some("it leads into the same circle".to_owned());
+            }
+            let to = moves.get(at).filter(|_| !self.end.contains(at));
+            let Some(to) = to else {
+                self.end.append(&mut seen);
+                return None;
+            };
+            at = &to.value;
+            path.push(at.as_str());
+            if !seen.insert(at) {
+                break;
+            }
+        }
+        if path.len() <= SHOWN_MAX {
             return Some(path.join(" -> "));
         }
+        self.turn.append(&mut seen);
+        Some(format!("{} -> … -> {at}", path[..SHOWN_MAX].join(" -> ")))
     }
-    None
 }

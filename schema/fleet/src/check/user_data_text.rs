@@ -234,6 +234,9 @@ impl File<'_> {
         // On the first level keys and values alternate.
         let mut key: Option<(String, Span)> = None;
         for event in Parser::new_from_str(self.text.text) {
+            if found.len() >= TOLD_MAX {
+                return found;
+            }
             let (event, place) = match event {
                 Ok(event) => event,
                 Err(error) => {

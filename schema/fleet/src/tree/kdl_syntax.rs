@@ -9,7 +9,8 @@ use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
     limit::{
-        KDL_BROKEN_MAX, KDL_OBJECT_BYTES_MAX, KDL_OPENINGS_MAX, KDL_STACK_FOR_OPENINGS, KDL_STACK_PER_BYTE,
+        KDL_BROKEN_MAX, KDL_OBJECT_BYTES_MAX, KDL_OBJECTS_MAX, KDL_OPENINGS_MAX, KDL_STACK_FOR_OPENINGS,
+        KDL_STACK_PER_BYTE,
     },
     source::Text,
     span::Span,
@@ -21,6 +22,12 @@ use std::ops::Range;
 /// parser counts from there.
 pub(super) fn documents(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<(usize, KdlDocument)> {
     let pieces = kdl_objects::split(text.text);
+    if pieces.len() > KDL_OBJECTS_MAX {
+        let title = format!("more than {KDL_OBJECTS_MAX} objects in one file");
+        let start = Span::start_of(text.path.clone());
+        diagnostics.push(Diagnostic::error(Code::M0008, title, &start, "split this file"));
+        return Vec::new();
+    }
     let (pieces, refused): (Vec<_>, Vec<_>) = pieces
         .into_iter()
         .partition(|piece| fits(&text.text[piece.clone()]));
@@ -50,14 +57,14 @@ pub(super) fn documents(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> V
         match result {
             Ok(document) => documents.push((piece.start, document)),
             Err(error) => {
-                let of_piece = error
-                    .diagnostics
-                    .iter()
-                    .map(|one| syntax_error(text, piece.start, one));
-                errors.extend(first_of_lines(of_piece));
+                let told = error.diagnostics.iter();
+                let mut told: Vec<_> = told.map(|one| syntax_error(text, piece.start, one)).collect();
+                told.sort_by_key(|one| one.primary.span.start);
+                errors.extend(first_of_lines(told.into_iter()));
             }
         }
     }
+    errors.sort_by_key(|one| one.primary.span.start);
     diagnostics.extend(first_of_lines(errors.into_iter()));
     documents
 }

@@ -92,11 +92,9 @@ pub(crate) fn is_free(key: &str) -> bool {
     key.starts_with("x-") || key == "annotations"
 }
 
-/// Syntax errors, one for each line and not too many: the others are echoes.
+/// Of syntax errors in the order of their places, one for each line and not too many: the others are echoes.
 fn first_of_lines(errors: impl Iterator<Item = Diagnostic>) -> Vec<Diagnostic> {
     let mut kept: Vec<Diagnostic> = Vec::new();
-    let mut errors: Vec<Diagnostic> = errors.collect();
-    errors.sort_by_key(|error| error.primary.span.start);
     for error in errors {
         let line = error.primary.span.start.line;
         if kept.iter().all(|one| one.primary.span.start.line != line) {

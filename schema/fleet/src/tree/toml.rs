@@ -3,7 +3,7 @@
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
-    limit::DEPTH_MAX,
+    limit::{DEPTH_MAX, TOML_OPENINGS_MAX},
     source::Text,
     tree::{Entry, Key, Node, Value, first_of_lines},
 };
@@ -14,7 +14,21 @@ use toml::{
 
 /// Reads a file; what cannot be read is reported and left out.
 pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
-    let (table, errors) = DeTable::parse_recoverable(text.text);
+    let openings = text
+        .text
+        .bytes()
+        .filter(|byte| matches!(byte, b'=' | b',' | b'[' | b'{'));
+    if openings.count() > TOML_OPENINGS_MAX {
+        let title = format!("more than {TOML_OPENINGS_MAX} values in one file");
+        let start = text.span(0..0);
+        diagnostics.push(Diagnostic::error(Code::M0008, title, &start, "split this file"));
+        return Node {
+            value: Value::Table(Vec::new()),
+            span: start,
+        };
+    }
+    let (table, mut errors) = DeTable::parse_recoverable(text.text);
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
     let errors = errors.iter().map(|error| {
         let span = text.span(error.span().unwrap_or_default());
         Diagnostic::error(Code::M0001, error.message(), &span, "this is not TOML")
