@@ -30,7 +30,13 @@ pub(crate) const REFUSED_MAX: usize = 1000;
 /// Tables and lists within each other. The language itself has six.
 pub(crate) const DEPTH_MAX: usize = 32;
 
-/// What begins a value in a TOML file (`=`, `,`, `[`, `{`). The parser takes up to 1.5 KiB for a table of one value; a
+/// Lines of one TOML file: each can be an error, which the parser keeps. 40,000 machines of seven lines fit.
+pub(crate) const TOML_LINES_MAX: usize = 300_000;
+
+/// Control characters of one TOML file, each of which is an error; more is no text.
+pub(crate) const TOML_CONTROLS_MAX: usize = 1000;
+
+/// What begins a value in a TOML file (`=`, `,`, `[`, `{`), or can be an error in a string (a backslash). The parser takes up to 1.5 KiB for a table of one value; a
 /// machine is some thirty of these, so 10,000 of them fit.
 pub(crate) const TOML_OPENINGS_MAX: usize = 400_000;
 

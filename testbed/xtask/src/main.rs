@@ -7,6 +7,7 @@ mod bench;
 mod bill;
 mod cargo;
 mod demo;
+mod fuzz;
 mod long;
 mod packages;
 mod peers;
@@ -36,6 +37,8 @@ cargo xtask VERB
                     muster-rackd beside other servers, as in docs/benchmarks.md
   bench deploy [--rounds N]
                     a deployment step by step, beside a script that does the same writes
+  fuzz toml|kdl|decoder|fmt [--seconds N] [--seed N]
+                    files at random for `muster`, from the corpus of tests; what breaks it is kept there
   vrack bench       the virtual rack's hardware alone
   inmachine         the static program that runs in machines
   clean             end and remove whatever a killed run left behind, of virtual racks and of tests
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["demo", words @ ..] => demo::run(words),
+        ["fuzz", words @ ..] => fuzz::run(words),
         ["packages"] => packages::install(),
         ["peers"] => peers::unpack(),
         ["check"] => suite::check(),

@@ -22,12 +22,11 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             break;
         }
         told += 1;
-        let names: Vec<&str> = match subject.declared.get(reference.kind) {
+        let names = (told <= SUGGESTED_MAX).then(|| match subject.declared.get(reference.kind) {
             Some(names) => names.keys().copied().collect(),
             None if reference.kind == VLAN => vlans.iter().map(String::as_str).collect(),
             None => Vec::new(),
-        };
-        let names = (told <= SUGGESTED_MAX).then_some(names);
+        });
         found.push(unknown(subject, reference, names.as_deref()));
     }
 }

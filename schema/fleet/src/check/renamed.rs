@@ -70,12 +70,12 @@ impl<'a> Ways<'a> {
         let mut at = start;
         loop {
             if self.turn.contains(at) {
-                self.turn.append(&mut seen);
+                self.turn.extend(seen);
                 return Some("it leads into the same circle".to_owned());
             }
             let to = moves.get(at).filter(|_| !self.end.contains(at));
             let Some(to) = to else {
-                self.end.append(&mut seen);
+                self.end.extend(seen);
                 return None;
             };
             at = &to.value;
@@ -87,7 +87,7 @@ impl<'a> Ways<'a> {
         if path.len() <= SHOWN_MAX {
             return Some(path.join(" -> "));
         }
-        self.turn.append(&mut seen);
+        self.turn.extend(seen);
         Some(format!("{} -> … -> {at}", path[..SHOWN_MAX].join(" -> ")))
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
-    limit::{DEPTH_MAX, TOML_OPENINGS_MAX},
+    limit::{DEPTH_MAX, TOML_CONTROLS_MAX, TOML_LINES_MAX, TOML_OPENINGS_MAX},
     source::Text,
     tree::{Entry, Key, Node, Value, first_of_lines},
 };
@@ -14,17 +14,11 @@ use toml::{
 
 /// Reads a file; what cannot be read is reported and left out.
 pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
-    let openings = text
-        .text
-        .bytes()
-        .filter(|byte| matches!(byte, b'=' | b',' | b'[' | b'{'));
-    if openings.count() > TOML_OPENINGS_MAX {
-        let title = format!("more than {TOML_OPENINGS_MAX} values in one file");
-        let start = text.span(0..0);
-        diagnostics.push(Diagnostic::error(Code::M0008, title, &start, "split this file"));
+    if let Some(refused) = too_much(text) {
+        diagnostics.push(refused);
         return Node {
             value: Value::Table(Vec::new()),
-            span: start,
+            span: text.span(0..0),
         };
     }
     let (table, mut errors) = DeTable::parse_recoverable(text.text);
@@ -39,6 +33,27 @@ pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
         value: reader.table(table.get_ref(), 0),
         span: text.span(0..0),
     }
+}
+
+/// What the parser is not to see: it keeps every value and every error in memory, and each byte can be one.
+fn too_much(text: &Text<'_>) -> Option<Diagnostic> {
+    let bytes = text.text.as_bytes();
+    let count = |is: fn(u8) -> bool| bytes.iter().filter(|byte| is(**byte)).count();
+    let limit = |title: String| Diagnostic::error(Code::M0008, title, &text.span(0..0), "split this file");
+    if count(|byte| matches!(byte, b'=' | b',' | b'[' | b'{' | b'\\')) > TOML_OPENINGS_MAX {
+        return Some(limit(format!("more than {TOML_OPENINGS_MAX} values in one file")));
+    }
+    if count(|byte| byte == b'\n') > TOML_LINES_MAX {
+        return Some(limit(format!("more than {TOML_LINES_MAX} lines in one file")));
+    }
+    let is_control = |at: &usize| {
+        let is_end = bytes[*at] == b'\r' && bytes.get(at + 1) == Some(&b'\n');
+        (bytes[*at] < b' ' || bytes[*at] == 0x7f) && !matches!(bytes[*at], b'\n' | b'\t') && !is_end
+    };
+    let at = (0..bytes.len()).filter(is_control).nth(TOML_CONTROLS_MAX)?;
+    let title = "control characters without end";
+    let span = text.span(at..at + 1);
+    Some(Diagnostic::error(Code::M0001, title, &span, "this is not TOML"))
 }
 
 struct Reader<'t, 'd> {

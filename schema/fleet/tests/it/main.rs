@@ -9,6 +9,7 @@ mod fix;
 mod forges;
 mod format;
 mod format_random;
+mod fuzz;
 mod index;
 mod intake;
 mod language;
