@@ -159,7 +159,8 @@ impl Fuzzer<'_> {
             .arg(&folder)
             .output();
         let output = output.map_err(|error| format!("cannot run muster: {error}"))?;
-        let said = String::from_utf8_lossy(&output.stdout);
+        let said = [output.stdout.as_slice(), &output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
         let codes = said.lines().filter_map(|line| line.split_once("[M")?.1.get(..4));
         let told = codes.map(str::to_owned).collect();
         let panicked = String::from_utf8_lossy(&output.stderr);

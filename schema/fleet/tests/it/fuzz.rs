@@ -6,8 +6,10 @@ use crate::{bad::cases, revision::file};
 use miette::GraphicalTheme;
 use schema_fleet::{SourceFile, Syntax, fix, format, parse, render};
 
+type Target = fn(&[u8]);
+
 /// The targets and their folders in `tests/corpus`.
-const TARGETS: [(&str, fn(&[u8])); 4] = [("toml", toml), ("kdl", kdl), ("decoder", decoder), ("fmt", fmt)];
+const TARGETS: [(&str, Target); 4] = [("toml", toml), ("kdl", kdl), ("decoder", decoder), ("fmt", fmt)];
 
 fn one(path: &str, bytes: &[u8]) -> SourceFile {
     SourceFile {
