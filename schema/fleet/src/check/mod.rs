@@ -43,7 +43,7 @@ pub(crate) mod user_data_text;
 
 use crate::{
     decode::Reference, diagnostic::Diagnostic, fleet::Draft, kinds::subnet::Subnet, objects::Object,
-    parse::Broken, span::Span, value::path::RepositoryPath,
+    parallel, read::Broken, span::Span, value::path::RepositoryPath,
 };
 use schema_ids::Name;
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ impl<'s> Subject<'s> {
     pub(crate) fn new(
         files: &'s BTreeMap<&'s str, &'s [u8]>,
         broken: &'s [Broken<'s>],
-        objects: &'s [Object],
+        objects: &[&'s Object],
         draft: &'s Draft,
         references: &'s [Reference],
     ) -> Self {
@@ -115,8 +115,10 @@ impl<'s> Subject<'s> {
 }
 
 /// Runs all checks. The second part is the user-data files that deployments name.
-pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<RepositoryPath, Vec<u8>>) {
-    let mut found = Vec::new();
+pub(crate) fn all(
+    subject: &Subject<'_>,
+    is_large: bool,
+) -> (Vec<Diagnostic>, BTreeMap<RepositoryPath, Vec<u8>>) {
     let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 35] = [
         reference::check,
         settings::check,
@@ -154,7 +156,12 @@ pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<Repositor
         authority::check,
         user_data_text::check,
     ];
-    checks.iter().for_each(|check| check(subject, &mut found));
+    let found = parallel::map(&checks, is_large, |check| {
+        let mut found = Vec::new();
+        check(subject, &mut found);
+        found
+    });
+    let mut found = found.concat();
     let user_data = user_data::collect(subject, &mut found);
     (found, user_data)
 }
