@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Check the fleet files of a folder; needs no daemon.
     Check(Check),
+    /// Write fleet files as they shall look, or in the other syntax; needs no daemon.
+    Fmt(Fmt),
     /// Show what a revision would do to machines and disks; changes nothing.
     Plan(Plan),
     /// Carry out the branch now.
@@ -181,6 +183,39 @@ pub(crate) struct Check {
     /// `--deny warnings`: exit with 2 if there are warnings.
     #[arg(long, value_enum)]
     pub(crate) deny: Option<Deny>,
+    /// Put right what can have meant one thing only, and check again.
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// With `--fix`: write nothing, and print what would change as a unified diff.
+    #[arg(long, visible_alias = "dry-run", requires = "fix")]
+    pub(crate) diff: bool,
+    /// Show and count only what the work tree brought about since it left this branch, tag or commit: what stands
+    /// on a changed line or in a changed object, and what was not there before.
+    #[arg(long, value_name = "REF", conflicts_with = "fix")]
+    pub(crate) changed_since: Option<String>,
+    /// Write what is found as SARIF into this file as well, whatever is printed.
+    #[arg(long, value_name = "FILE", conflicts_with = "diff")]
+    pub(crate) sarif: Option<PathBuf>,
+}
+
+/// Write fleet files as they shall look. What cannot be read is told and left as it is; no comment is lost.
+#[derive(Debug, Args)]
+pub(crate) struct Fmt {
+    /// Files, and folders with all below them that is not hidden; `-` reads standard input and writes standard output.
+    #[arg(default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Write nothing, name the files that are not as they shall be, and exit with 1 if there are any.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Write nothing, and show what would change.
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Convert to this syntax: the new files take the place of the old ones, and say the same.
+    #[arg(long, value_enum)]
+    pub(crate) to: Option<Syntax>,
+    /// The syntax of standard input.
+    #[arg(long, value_enum)]
+    pub(crate) syntax: Option<Syntax>,
 }
 
 /// How mistakes are drawn.
@@ -190,8 +225,16 @@ pub(crate) enum CheckFormat {
     Human,
     /// As plain text.
     Plain,
-    /// As JSON.
+    /// As JSON, with everything.
     Json,
+    /// As SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// As workflow commands of GitHub Actions, which become annotations.
+    Github,
+    /// As a report of GitLab's Code Quality.
+    Gitlab,
+    /// As JUnit's XML.
+    Junit,
 }
 
 /// What is not tolerated.

@@ -1,11 +1,13 @@
 //! `muster check`: the fleet files of a folder, offline.
 
-use crate::arguments::{Check, CheckFormat, Deny};
+mod fixing;
+mod report;
+mod since;
+
+use crate::arguments::{Check, CheckFormat};
 use crate::exit::{Exit, Failure};
-use crate::letters;
-use crate::say::{say, say_json};
-use miette::{GraphicalTheme, ThemeCharacters, ThemeStyles};
-use schema_fleet::{Severity, SourceFile, render};
+use report::Report;
+use schema_fleet::SourceFile;
 use std::io::IsTerminal as _;
 use std::path::Path;
 
@@ -15,61 +17,21 @@ const DEPTH_MAX: usize = 32;
 /// Checks and prints.
 pub(crate) fn run(wish: &Check, json: bool) -> Result<Exit, Failure> {
     let files = files_of(&wish.folder)?;
-    let parsed = schema_fleet::parse(&files);
     let format = match wish.format {
         _ if json => CheckFormat::Json,
         Some(format) => format,
         None if std::io::stdout().is_terminal() => CheckFormat::Human,
         None => CheckFormat::Plain,
     };
-    match format {
-        CheckFormat::Human => {
-            say(render::graphical(&parsed.diagnostics, &files, &theme()))?;
-        }
-        CheckFormat::Plain => say(render::plain(&parsed.diagnostics, &files))?,
-        CheckFormat::Json => say_json(render::json(&parsed.diagnostics))?,
+    if wish.fix {
+        return fixing::run(wish, files, format);
     }
-    let warnings = parsed
-        .diagnostics
-        .iter()
-        .filter(|found| found.severity == Severity::Warning)
-        .count();
-    // What is wrong was counted beneath it.
-    if format != CheckFormat::Json
-        && let Some(fleet) = &parsed.fleet
-    {
-        say(format_args!(
-            "fleet {}: {}, {}",
-            fleet.name,
-            counted(fleet.machines.len(), "machine"),
-            counted(fleet.deployments.len(), "deployment")
-        ))?;
+    let parsed = schema_fleet::parse(&files);
+    let mut report = Report::new(wish, format, &parsed, &files);
+    if let Some(name) = &wish.changed_since {
+        report.only(since::brought(&wish.folder, name, &parsed, &files)?);
     }
-    Ok(match (parsed.fleet.is_some(), wish.deny) {
-        (false, _) => Exit::Failed,
-        (true, Some(Deny::Warnings)) if warnings > 0 => Exit::Changes,
-        (true, _) => Exit::Done,
-    })
-}
-
-/// Frames and colours as standard output takes them.
-fn theme() -> GraphicalTheme {
-    GraphicalTheme {
-        characters: if letters::is_ascii_only() {
-            ThemeCharacters::ascii()
-        } else {
-            ThemeCharacters::unicode()
-        },
-        styles: if letters::colours() {
-            ThemeStyles::ansi()
-        } else {
-            ThemeStyles::none()
-        },
-    }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+    report.say()
 }
 
 /// Every regular file below a folder, hidden ones apart, in the order of their paths.

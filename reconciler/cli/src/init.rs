@@ -19,12 +19,18 @@ const NAME: &str = "FLEET";
 /// Writes the fleet and says what to do next.
 pub(crate) fn run(wish: &Init, json: bool) -> Result<Exit, Failure> {
     let folder = &wish.folder;
-    let (file, text) = match wish.format {
-        Syntax::Toml => ("fleet.toml", TOML),
-        Syntax::Kdl => ("fleet.kdl", KDL),
+    let (file, text, syntax) = match wish.format {
+        Syntax::Toml => ("fleet.toml", TOML, schema_fleet::Syntax::Toml),
+        Syntax::Kdl => ("fleet.kdl", KDL, schema_fleet::Syntax::Kdl),
     };
-    // A name may begin with a digit or hold a dot, which either syntax takes in quotes only.
+    // A name may begin with a digit or hold a dot, which either syntax takes in quotes only; the formatter takes
+    // them away where they need not be.
     let text = text.replacen(NAME, &format!("\"{}\"", wish.name), 1);
+    let text = schema_fleet::format(file, &text, syntax, syntax).map_err(|told| {
+        Failure::Other(format!(
+            "this program's own beginning of a fleet is wrong: {told:?}"
+        ))
+    })?;
     let path = folder.join(file);
     let failed = |source| Failure::File {
         what: "write",

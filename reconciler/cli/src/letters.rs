@@ -77,6 +77,13 @@ pub(crate) fn document(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// An XML document as it goes out: beyond ASCII are character references only (XML 1.0 §4.1).
+pub(crate) fn xml(text: &str) -> Cow<'_, str> {
+    fit(text, |out, character| {
+        write!(out, "&#{};", u32::from(character)).expect("writing into a string does not fail");
+    })
+}
+
 fn fit(text: &str, spell: impl Fn(&mut String, char)) -> Cow<'_, str> {
     if !is_ascii_only() || text.is_ascii() {
         return Cow::Borrowed(text);

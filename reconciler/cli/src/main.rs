@@ -13,6 +13,7 @@ mod check;
 mod client;
 mod exit;
 mod explain;
+mod fmt;
 mod for_ci;
 mod image;
 mod image_command;
@@ -90,6 +91,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.command {
         Command::Init(wish) => init::run(wish, json),
         Command::Check(wish) => check::run(wish, json),
+        Command::Fmt(wish) => fmt::run(wish, json),
         Command::Plan(wish) => plan::run(online(), wish, json),
         Command::Apply(wish) => apply::run(online(), wish, json),
         Command::Status { watch: false } => status::run(&online()?, json),

@@ -18,6 +18,15 @@ pub(crate) fn say_json(document: impl Display) -> Result<(), Failure> {
     stream_json(document).map(drop)
 }
 
+/// Prints an answer that is XML.
+pub(crate) fn say_xml(document: impl Display) -> Result<(), Failure> {
+    heard(print(
+        &mut io::stdout().lock(),
+        &letters::xml(&document.to_string()),
+    ))
+    .map(drop)
+}
+
 /// Prints lines of an answer that goes on; gives whether anybody still reads.
 pub(crate) fn stream(text: impl Display) -> Result<bool, Failure> {
     heard(print(&mut io::stdout().lock(), &letters::text(&text.to_string())))

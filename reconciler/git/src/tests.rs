@@ -1,6 +1,6 @@
 //! Reads real repositories made with the `git` program.
 
-use crate::Mirror;
+use crate::{Mirror, SinceError, since};
 use std::path::Path;
 use std::process::Command;
 
@@ -103,4 +103,96 @@ fn a_file_beyond_the_limit_is_named_not_read() {
             .any(|file| file.path == "big.toml" && file.why.contains("bytes"))
     );
     assert!(tree.files.iter().all(|file| file.path != "big.toml"));
+}
+
+/// A work tree on `change`, which left `main` at its first commit.
+fn work_tree() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    std::fs::create_dir_all(at.join("fleets/lab/site")).unwrap();
+    git(at, &["init", "-q", "-b", "main"]);
+    let lines: String = (1..=20).map(|n| format!("line {n}\n")).collect();
+    for file in ["a.toml", "site/b.toml", "gone.toml"] {
+        std::fs::write(at.join("fleets/lab").join(file), format!("{file}\n{lines}")).unwrap();
+    }
+    std::fs::write(at.join("fleets/lab/.hidden.toml"), "x").unwrap();
+    std::fs::write(at.join("other.toml"), "x\n").unwrap();
+    git(at, &["add", "."]);
+    git(at, &["commit", "-q", "-m", "first"]);
+    git(at, &["checkout", "-q", "-b", "change"]);
+    dir
+}
+
+#[test]
+fn what_changed_in_a_work_tree() {
+    let dir = work_tree();
+    let folder = dir.path().join("fleets/lab");
+    let edit = |file: &str, from: &str, to: &str| {
+        let path = folder.join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from));
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+    };
+    // Committed, staged, neither, and not even known to git.
+    edit("a.toml", "line 2\n", "line two\nand more\n");
+    git(dir.path(), &["commit", "-q", "-a", "-m", "second"]);
+    edit("a.toml", "line 9\n", "line nine\n");
+    git(dir.path(), &["add", "."]);
+    edit("a.toml", "line 15\n", "");
+    edit("a.toml", "line 20\n", "line twenty\n");
+    std::fs::rename(folder.join("site/b.toml"), folder.join("site/c.toml")).unwrap();
+    edit("site/c.toml", "line 5\n", "line five\n");
+    std::fs::create_dir(folder.join("new")).unwrap();
+    std::fs::write(folder.join("new/d.toml"), "one\ntwo\n").unwrap();
+    std::fs::write(folder.join("new/e.bin"), [0, 1, 2]).unwrap();
+    std::fs::remove_file(folder.join("gone.toml")).unwrap();
+    std::fs::write(dir.path().join("other.toml"), "y\n").unwrap();
+
+    let found = since(&folder, "main").unwrap();
+    let before: Vec<_> = found.before.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(before, ["a.toml", "gone.toml", "site/b.toml"]);
+    let lines: Vec<_> = found
+        .lines
+        .iter()
+        .map(|(path, lines)| (path.as_str(), lines.clone()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("a.toml", vec![3..=4, 11..=11, 21..=21]),
+            ("new/d.toml", vec![1..=2]),
+            ("new/e.bin", vec![1..=u32::MAX]),
+            ("site/c.toml", vec![6..=6]),
+        ]
+    );
+    let renamed: Vec<_> = found.renamed.into_iter().collect();
+    assert_eq!(renamed, [("site/c.toml".to_owned(), "site/b.toml".to_owned())]);
+
+    // From the root, everything is named from there.
+    let whole = since(dir.path(), "main").unwrap();
+    assert_eq!(whole.base, found.base);
+    assert_eq!(whole.lines["fleets/lab/new/d.toml"], [1..=2]);
+    assert_eq!(whole.lines["other.toml"], [1..=1]);
+    // A folder that was not there had no files.
+    assert_eq!(since(&folder.join("new"), "main").unwrap().before, []);
+}
+
+#[test]
+fn a_work_tree_that_cannot_be_compared() {
+    let dir = work_tree();
+    let at = dir.path();
+    assert!(matches!(since(at, "nothing"), Err(SinceError::Unknown { .. })));
+    git(at, &["checkout", "-q", "--orphan", "alone"]);
+    assert!(matches!(since(at, "main"), Err(SinceError::NoBase { .. })));
+    let bare = tempfile::tempdir().unwrap();
+    git(bare.path(), &["init", "-q", "--bare"]);
+    assert!(matches!(
+        since(bare.path(), "main"),
+        Err(SinceError::NoWorkTree { .. })
+    ));
+    let none = tempfile::tempdir().unwrap();
+    assert!(matches!(
+        since(none.path(), "main"),
+        Err(SinceError::NoWorkTree { .. })
+    ));
 }

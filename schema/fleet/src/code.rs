@@ -50,10 +50,16 @@ codes! {
     M0009,
     /// A schema version that this program does not know.
     M0010,
+    /// A warning is allowed where there is none.
+    M0011,
+    /// A comment that allows a warning and cannot be read.
+    M0012,
     /// The root marker in another file.
     M0013,
     /// A pattern of the root marker that covers no file.
     M0014,
+    /// Something that has no form in the other syntax.
+    M0020,
     /// A reference to nothing.
     M0101,
     /// One object in two places.
@@ -214,10 +220,16 @@ codes! {
     M0507,
     /// A kernel argument that cannot be given.
     M0508,
+    /// User-data that its reader cannot read.
+    M0510,
     /// A user-data file that is not there.
     M0511,
     /// User-data for an image that takes none.
     M0512,
+    /// A key of user-data that its reader does not know.
+    M0513,
+    /// User-data of no sort that its reader knows.
+    M0514,
     /// A script's file that is not there.
     M0515,
     /// A script of which nothing says what runs it.

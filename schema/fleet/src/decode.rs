@@ -7,12 +7,12 @@ pub(crate) mod scalar;
 
 use crate::{
     code::Code,
-    diagnostic::{Applicability, Diagnostic},
+    diagnostic::{Applicability, Diagnostic, Edit, Fix},
     kind::{FieldRow, Shape},
     not_yet::NotYet,
     span::{Origin, Span, Spanned},
-    suggest::nearest,
-    tree::{Entry, Node, Value},
+    suggest::{is_certain, nearest},
+    tree::{Entry, Node, Syntax, Value},
 };
 use schema_ids::Name;
 use std::{collections::BTreeMap, fmt, marker::PhantomData, ops::Deref};
@@ -246,7 +246,7 @@ impl Decoder {
         let known: Vec<_> = fields.iter().map(|field| field.key).collect();
         if let Some(near) = nearest(key, known.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(
-                Applicability::Safe,
+                is_certain(key, near, known.iter().copied()),
                 format!("replace with `{near}`"),
                 span,
                 near,
@@ -259,10 +259,33 @@ impl Decoder {
 }
 
 /// A value of another type than the one that is wanted.
-fn wrong_type(node: &Node, wanted: &str) -> Diagnostic {
+pub(crate) fn wrong_type(node: &Node, wanted: &str) -> Diagnostic {
     let is = node.value.what();
     let title = format!("{wanted} is wanted, not {is}");
     Diagnostic::error(Code::M0003, title, &node.span, format!("this is {is}"))
+}
+
+/// Something else than a list; a single text where a list of texts is wanted lacks its brackets alone. In KDL one
+/// value is a list as well.
+fn no_list(node: &Node, inner: &Shape) -> Diagnostic {
+    let mut diagnostic = wrong_type(node, "a list");
+    let is_text = matches!(inner, Shape::Text { .. } | Shape::Reference(_) | Shape::Words(_));
+    if matches!(node.value, Value::Text(_)) && is_text && Syntax::of(&node.span.file) == Some(Syntax::Toml) {
+        let at = |position, text: &str| Edit {
+            span: Span {
+                start: position,
+                end: position,
+                ..node.span.clone()
+            },
+            text: text.to_owned(),
+        };
+        diagnostic.fixes.push(Fix {
+            title: "put it in brackets".to_owned(),
+            applicability: Applicability::Safe,
+            edits: vec![at(node.span.start, "["), at(node.span.end, "]")],
+        });
+    }
+    diagnostic
 }
 
 /// Whether a key is one in which people write what nobody should read.
@@ -318,7 +341,7 @@ impl<T: Decode> Decode for Vec<T> {
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         let Value::List(items) = &node.value else {
-            decoder.wrong_type(node, "a list");
+            decoder.report(no_list(node, T::SHAPE));
             return None;
         };
         let values: Vec<_> = items.iter().map(|item| decoder.value(item)).collect();

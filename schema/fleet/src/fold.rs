@@ -6,19 +6,20 @@ use crate::{
     diagnostic::Diagnostic,
     parse::Broken,
     span::{Position, Span},
+    tree::Syntax,
 };
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 /// Folds and sorts by place.
 ///
 /// The same mistake at the same place, met through several objects, is one. So is one missing object
-/// that is named in many places. On a line that could not be read nothing else is told, and in a file
+/// or file that is named in many places. On a line that could not be read nothing else is told, and in a file
 /// that could not be read nothing is missing.
 pub(crate) fn fold(diagnostics: Vec<Diagnostic>, broken: &[Broken<'_>]) -> Vec<Diagnostic> {
     let unreadable: BTreeSet<_> = diagnostics
         .iter()
         .filter(|diagnostic| is_syntax(diagnostic.code))
-        .flat_map(|diagnostic| lines(&diagnostic.primary.span))
+        .flat_map(|diagnostic| lines(&diagnostic.primary.span, broken))
         .collect();
     let mut first: BTreeMap<Key, (Diagnostic, Repeats)> = BTreeMap::new();
     for diagnostic in diagnostics {
@@ -48,20 +49,25 @@ pub(crate) fn fold(diagnostics: Vec<Diagnostic>, broken: &[Broken<'_>]) -> Vec<D
         .into_values()
         .map(|(diagnostic, repeats)| repeats.note(diagnostic))
         .collect();
-    folded.sort_by(|one, other| {
+    sort(&mut folded);
+    folded
+}
+
+/// Sorts by place.
+pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by(|one, other| {
         let key = |diagnostic: &Diagnostic| (diagnostic.primary.span.clone(), diagnostic.code);
         key(one)
             .cmp(&key(other))
             .then_with(|| one.title.cmp(&other.title))
     });
-    folded
 }
 
 /// What makes two diagnostics one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     /// The same missing thing, wherever it is named.
-    Missing(String),
+    Missing(Code, String),
     /// The same at the same place.
     At(Code, String, Position, Position, String),
 }
@@ -69,8 +75,11 @@ enum Key {
 impl Key {
     fn of(diagnostic: &Diagnostic) -> Self {
         let span = &diagnostic.primary.span;
-        if diagnostic.code == Code::M0101 {
-            return Self::Missing(diagnostic.title.clone());
+        if matches!(
+            diagnostic.code,
+            Code::M0101 | Code::M0511 | Code::M0512 | Code::M0702
+        ) {
+            return Self::Missing(diagnostic.code, diagnostic.title.clone());
         }
         // A missing key is named with its object, which differs from machine to machine.
         let title = if diagnostic.code == Code::M0005 {
@@ -121,16 +130,34 @@ impl Repeats {
     }
 }
 
-fn is_syntax(code: Code) -> bool {
+/// Whether it says that something could not be read at all, so that more may be wrong behind it.
+pub(crate) fn is_syntax(code: Code) -> bool {
     matches!(code, Code::M0001 | Code::M0006 | Code::M0008)
+}
+
+/// The last line of the table whose head stands on this line of a TOML file: without its head, what it holds is taken
+/// for something else.
+fn end_of_table(file: &Broken<'_>, head: u32) -> u32 {
+    let is_head = |line: &str| line.trim_start().starts_with('[');
+    let mut lines = (1..)
+        .zip(file.text.lines())
+        .skip_while(|(number, _)| *number < head);
+    let begins = lines.next().is_some_and(|(_, line)| is_head(line));
+    if !begins || Syntax::of(file.path) != Some(Syntax::Toml) {
+        return head;
+    }
+    let of_it = lines.take_while(|(_, line)| !is_head(line));
+    of_it.last().map_or(head, |(number, _)| number)
 }
 
 /// At most so many lines of one error are taken as unreadable: a string that is never closed must not
 /// silence the rest of its file.
 const LINES_MAX: u32 = 3;
 
-fn lines(span: &Span) -> impl Iterator<Item = (String, u32)> {
+fn lines(span: &Span, broken: &[Broken<'_>]) -> impl Iterator<Item = (String, u32)> {
     let last = span.end.line.min(span.start.line + LINES_MAX);
+    let text = broken.iter().find(|file| *file.path == *span.file);
+    let last = last.max(text.map_or(0, |file| end_of_table(file, span.start.line)));
     let file = span.file.to_string();
     (span.start.line..=last).map(move |line| (file.clone(), line))
 }

@@ -4,16 +4,21 @@
 //! the table of kinds, the checks look at the result. No clock, no disk, no network: files are
 //! handed in by the shell that has them.
 
+mod allow;
 mod blame;
 mod built_in;
+mod changed;
 mod check;
 mod code;
 mod count;
 mod decode;
 mod diagnostic;
+mod fingerprint;
 mod fit;
+mod fix;
 mod fleet;
 mod fold;
+mod format;
 mod index;
 mod kind;
 mod kinds;
@@ -34,11 +39,14 @@ mod value;
 
 pub use blame::{Blame, BlameRow};
 pub use built_in::built_in;
+pub use changed::{Brought, Change, brought};
 pub use code::Code;
 pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
 pub use fit::{DeclaredDisk, Misfit, fit};
+pub use fix::{Fixed, Repair, fix};
 pub use fleet::Fleet;
+pub use format::format;
 pub use index::Index;
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
@@ -81,11 +89,13 @@ pub use kinds::{
     zone::Zone,
 };
 pub use layer::Layer;
+pub use marker::fleet_files;
 pub use not_yet::NotYet;
 pub use parse::{Parsed, parse};
 pub use position::At;
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};
+pub use tree::Syntax;
 pub use value::{
     BadValue,
     at_least::{LeastNumber, LeastSize},

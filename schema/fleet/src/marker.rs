@@ -1,8 +1,14 @@
 //! The root marker, `muster.toml` or `muster.kdl`: it says which files are read, so it is read before them.
 
 use crate::{
-    code::Code, decode::Decoder, diagnostic::Diagnostic, kinds::marker::Marker, source::Text, span::Span,
-    tree::Syntax, value::pattern::Pattern,
+    code::Code,
+    decode::Decoder,
+    diagnostic::Diagnostic,
+    kinds::marker::Marker,
+    source::{SourceFile, Text},
+    span::Span,
+    tree::Syntax,
+    value::pattern::Pattern,
 };
 use std::collections::BTreeMap;
 
@@ -56,6 +62,20 @@ impl Included {
     pub(crate) fn covers(&self, path: &str) -> bool {
         self.0.is_empty() || PATHS.contains(&path) || self.0.iter().any(|pattern| pattern.matches(path))
     }
+}
+
+/// The paths of the fleet files that are read of these files, by the marker among them.
+pub fn fleet_files(files: &[SourceFile]) -> Vec<&str> {
+    let by_path = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
+    // What is wrong with the marker is told when it is checked.
+    let included = Included::read(&by_path, &mut Decoder::default());
+    let paths = files.iter().map(|file| file.path.as_str());
+    paths
+        .filter(|path| Syntax::of(path).is_some() && included.covers(path))
+        .collect()
 }
 
 /// A version of the language that another program knows.

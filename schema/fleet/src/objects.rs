@@ -3,11 +3,11 @@
 use crate::{
     code::Code,
     decode::Decoder,
-    diagnostic::{Applicability, Diagnostic},
+    diagnostic::Diagnostic,
     kind::KindRow,
     kinds::kinds,
     marker,
-    suggest::nearest,
+    suggest::{is_certain, nearest},
     tree::{Entry, Key, Node, Value},
 };
 use std::fmt;
@@ -110,7 +110,7 @@ fn find(name: &str) -> Option<&'static KindRow> {
     kinds().iter().copied().find(|row| row.name == name)
 }
 
-fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
+pub(crate) fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
     let known: Vec<_> = kinds().iter().map(|row| row.name).collect();
     let mut diagnostic = Diagnostic::error(
         Code::M0002,
@@ -120,7 +120,7 @@ fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {
     );
     diagnostic = match nearest(name, known.iter().copied()) {
         Some(near) if !near.contains('.') => diagnostic.help(format!("did you mean `{near}`?")).fix(
-            Applicability::Safe,
+            is_certain(name, near, known.iter().copied()),
             format!("replace with `{near}`"),
             &key.span,
             near,

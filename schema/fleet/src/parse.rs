@@ -1,12 +1,13 @@
 //! From files to a fleet: read, collect objects, lay layers, decode, check, fold.
 
 use crate::{
+    allow::allow,
     check::{self, Subject, duplicate},
     code::Code,
     decode::Decoder,
     diagnostic::{Diagnostic, Severity},
     fleet::{Draft, Fleet},
-    fold::fold,
+    fold::{fold, sort},
     kinds::kinds,
     layer::Layers,
     limit::{FILE_BYTES_MAX, FILES_MAX},
@@ -44,7 +45,12 @@ pub fn parse(files: &[SourceFile]) -> Parsed {
     draft.user_data = user_data;
     draft.not_yet = std::mem::take(&mut decoder.not_yet);
     decoder.diagnostics.extend(found);
-    let diagnostics = fold(decoder.diagnostics, &broken);
+    let mut diagnostics = allow(
+        fold(decoder.diagnostics, &broken),
+        fleet_files(&by_path),
+        &objects,
+    );
+    sort(&mut diagnostics);
     let errors = diagnostics
         .iter()
         .any(|diagnostic| diagnostic.severity == Severity::Error);
@@ -52,6 +58,24 @@ pub fn parse(files: &[SourceFile]) -> Parsed {
         fleet: if errors { None } else { draft.finish() },
         diagnostics,
     }
+}
+
+/// The objects of these files as they are written, before layers are laid; mistakes are left to `parse`.
+pub(crate) fn objects(files: &[SourceFile]) -> Vec<Object> {
+    let by_path = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
+    read(&by_path, &mut Decoder::default(), &mut Vec::new())
+}
+
+/// The files that are read as fleet files, by path.
+pub(crate) fn fleet_files<'f>(
+    files: &BTreeMap<&'f str, &'f [u8]>,
+) -> impl Iterator<Item = (&'f str, &'f [u8])> {
+    let included = Included::read(files, &mut Decoder::default());
+    let all = files.iter().map(|(path, bytes)| (*path, *bytes));
+    all.filter(move |(path, _)| Syntax::of(path).is_some() && included.covers(path))
 }
 
 /// A file in which something could not be read, so that things may be missing from it.

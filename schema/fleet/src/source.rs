@@ -20,7 +20,12 @@ pub(crate) struct Text<'a> {
     pub(crate) path: Arc<str>,
     pub(crate) text: &'a str,
     line_starts: Vec<usize>,
+    /// Characters before each block of the text, so that a column costs no walk along a line without end.
+    characters: Vec<usize>,
 }
+
+/// Bytes of a block.
+const BLOCK: usize = 1 << 10;
 
 impl<'a> Text<'a> {
     /// Indexes the lines. A text is shorter than 4 GiB: files are limited long before.
@@ -28,10 +33,17 @@ impl<'a> Text<'a> {
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
+        let mut before = 0;
+        let characters = text.as_bytes().chunks(BLOCK).map(|block| {
+            let here = before;
+            before += count(block);
+            here
+        });
         Self {
             path: path.into(),
             text,
             line_starts,
+            characters: characters.collect(),
         }
     }
 
@@ -58,19 +70,37 @@ impl<'a> Text<'a> {
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 
+    /// The first byte of a line, by its number from 1; the end of the text for one behind it.
+    pub(crate) fn start_of_line(&self, number: u32) -> usize {
+        let index = number.saturating_sub(1) as usize;
+        self.line_starts.get(index).copied().unwrap_or(self.text.len())
+    }
+
+    fn characters_before(&self, byte: usize) -> usize {
+        // Behind a text of whole blocks there is none.
+        let block = (byte / BLOCK).min(self.characters.len().saturating_sub(1));
+        let before = self.characters.get(block).copied().unwrap_or(0);
+        before + count(&self.text.as_bytes()[block * BLOCK..byte])
+    }
+
     fn position(&self, byte: usize) -> Position {
         let mut byte = byte.min(self.text.len());
         while !self.text.is_char_boundary(byte) {
             byte -= 1;
         }
         let line = self.line_starts.partition_point(|start| *start <= byte);
-        let column = self.text[self.line_starts[line - 1]..byte].chars().count() + 1;
+        let column = self.characters_before(byte) - self.characters_before(self.line_starts[line - 1]) + 1;
         Position {
             byte: narrow(byte),
             line: narrow(line),
             column: narrow(column),
         }
     }
+}
+
+/// Characters that begin in these bytes of UTF-8: all bytes but those that go on with one.
+fn count(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
 }
 
 /// Held to what a `u32` can say; no file that is read is that long.

@@ -73,7 +73,7 @@ fn no_command_says_more_than_ascii() {
     let file = folder.path().join("Gerät/fleet.toml");
     assert!(fs::read(&file).expect("the fleet").is_ascii());
     fs::write(&file, "[fleet.lab]\nschema = 1\nGerät = \"größer\"\n[rack.ü]\n").expect("write");
-    for format in ["human", "plain", "json"] {
+    for format in ["human", "plain", "json", "sarif", "github", "gitlab", "junit"] {
         ascii(&["check", "--format", format, &inside]);
     }
 }

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Commands that no daemon takes part in.
-const OFFLINE: [&str; 8] = [
+const OFFLINE: [&str; 9] = [
     "init",
     "check",
+    "fmt",
     "removed",
     "explain",
     "completions",
@@ -40,12 +41,53 @@ fn commands(page: &str) -> impl Iterator<Item = &str> {
     blocks.flat_map(|rest| rest.split("```").next().unwrap_or_default().lines())
 }
 
+/// A fleet lies in a repository; what a page types may ask what changed in it.
+fn repository(folder: &Path) {
+    let author = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
+    for words in [
+        &["init", "-q", "-b", "main"][..],
+        &["commit", "-q", "--allow-empty", "-m", "first"],
+    ] {
+        let mut git = Command::new("git");
+        git.args(author).args(words).current_dir(folder);
+        let status = git.env("GIT_CONFIG_GLOBAL", "/dev/null").status();
+        assert!(status.expect("git starts").success());
+    }
+}
+
+/// The lines of CI files, with what CI would put in: each must do for a right fleet.
+#[test]
+fn the_lines_for_ci_do() {
+    let page = include_str!("../../../../docs/guide/checking.md");
+    let blocks = page.split("```yaml\n").skip(1);
+    let lines = blocks.flat_map(|rest| rest.split("```").next().unwrap_or_default().lines());
+    let mut tried = 0;
+    for line in lines.filter_map(|line| Some(&line[line.find("muster check")?..])) {
+        let folder = tempfile::tempdir().expect("a folder");
+        repository(folder.path());
+        let line = line.replace("origin/", "");
+        let script = format!("set -e; muster() {{ \"$MUSTER\" \"$@\"; }}; muster init fleet; {line}");
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .env("MUSTER", env!("CARGO_BIN_EXE_muster"))
+            .env("GITHUB_BASE_REF", "main")
+            .env("CI_MERGE_REQUEST_DIFF_BASE_SHA", "main")
+            .current_dir(folder.path())
+            .output()
+            .expect("sh starts");
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+        tried += 1;
+    }
+    assert_eq!(tried, 2);
+}
+
 #[test]
 fn the_commands_of_the_guide_are_understood() {
     let mut tried = 0;
     for path in pages() {
         let page = fs::read_to_string(&path).expect("a page");
         let folder = tempfile::tempdir().expect("a folder");
+        repository(folder.path());
         for line in commands(&page).filter(|line| line.starts_with("muster ")) {
             let words = line.strip_prefix("muster ").expect("it begins so");
             let is_long = LONG.iter().any(|long| words.starts_with(long));

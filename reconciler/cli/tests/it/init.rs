@@ -19,6 +19,7 @@ fn written(syntax: &str, name: &str) -> String {
     );
     let checked = says(&["check", "--deny", "warnings", &inside], 0);
     assert_eq!(checked, format!("fleet {name}: 0 machines, 0 deployments\n"));
+    assert_eq!(says(&["fmt", "--check", &inside], 0), "");
     fs::read_to_string(Path::new(&inside).join(format!("fleet.{syntax}"))).expect("the file")
 }
 

@@ -1,7 +1,10 @@
 //! The command line as a person meets it, where no daemon is needed. What needs one is tested with the daemon.
 
 mod ascii;
+mod check;
+mod check_since;
 mod codes;
+mod fmt;
 mod guide;
 mod init;
 mod show;

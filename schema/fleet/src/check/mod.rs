@@ -39,6 +39,7 @@ pub(crate) mod subnet;
 pub(crate) mod tag;
 pub(crate) mod tombstone;
 pub(crate) mod user_data;
+pub(crate) mod user_data_text;
 
 use crate::{
     decode::Reference, diagnostic::Diagnostic, fleet::Draft, kinds::subnet::Subnet, objects::Object,
@@ -116,7 +117,7 @@ impl<'s> Subject<'s> {
 /// Runs all checks. The second part is the user-data files that deployments name.
 pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<RepositoryPath, Vec<u8>>) {
     let mut found = Vec::new();
-    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 34] = [
+    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 35] = [
         reference::check,
         settings::check,
         secret::check,
@@ -151,6 +152,7 @@ pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<Repositor
         budget::check,
         selector::check,
         authority::check,
+        user_data_text::check,
     ];
     checks.iter().for_each(|check| check(subject, &mut found));
     let user_data = user_data::collect(subject, &mut found);

@@ -6,8 +6,8 @@ use crate::{
     diagnostic::{Applicability, Diagnostic},
     kind::Shape,
     span::Span,
-    suggest::nearest,
-    tree::{Node, Value},
+    suggest::{is_certain, nearest},
+    tree::{Node, Syntax, Value},
     value::BadValue,
 };
 use ipnet::IpNet;
@@ -47,9 +47,22 @@ impl Why for ipnet::AddrParseError {
     }
 }
 
+/// Below it no number is as long in hexadecimal digits as in decimal ones: `0xffffffff` has ten letters.
+const DECIMAL_MAX: i64 = 1_000_000_000;
+
 impl Decoder {
     /// The text of a node, or a report that it is none.
     pub(crate) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
+        self.text_that(node, what, |_| true)
+    }
+
+    /// The same, of which not every text fits: what would not fit is not offered in quotes.
+    pub(crate) fn text_that<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        fits: impl Fn(&str) -> bool,
+    ) -> Option<&'n str> {
         if let Value::Text(text) = &node.value {
             return Some(text);
         }
@@ -71,9 +84,17 @@ impl Decoder {
             return None;
         }
         let mut diagnostic = wrong_type(node, what);
-        if let Some(written) = written {
+        if let Some(written) = written.filter(|written| fits(written)) {
+            // A number can be written in many ways; as it is read back, it was written in one.
+            let is_as_written = matches!(node.value, Value::Integer(0..DECIMAL_MAX))
+                && node.span.end.byte - node.span.start.byte == written.len() as u32;
+            let applicability = if is_as_written {
+                Applicability::Safe
+            } else {
+                Applicability::Maybe
+            };
             diagnostic = diagnostic.fix(
-                Applicability::Maybe,
+                applicability,
                 format!("replace with \"{written}\""),
                 &node.span,
                 format!("\"{written}\""),
@@ -86,7 +107,8 @@ impl Decoder {
     /// One of the words of a shape; anything else is reported with the nearest word.
     pub(crate) fn word(&mut self, node: &Node, shape: &'static Shape) -> Option<&'static str> {
         let Shape::Words(words) = shape else { return None };
-        let text = self.text(node, "a word")?;
+        let known = |text: &str| words.iter().any(|word| word.word == text);
+        let text = self.text_that(node, "a word", known)?;
         if let Some(word) = words.iter().find(|word| word.word == text) {
             if !word.carried_out {
                 self.not_yet(format!("\"{}\"", word.word), &node.span);
@@ -102,7 +124,7 @@ impl Decoder {
         );
         if let Some(near) = nearest(text, known.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean \"{near}\"?")).fix(
-                Applicability::Safe,
+                is_certain(text, near, known.iter().copied()),
                 format!("replace with \"{near}\""),
                 &node.span,
                 format!("\"{near}\""),
@@ -153,7 +175,7 @@ macro_rules! text_value {
             };
 
             fn decode(node: &crate::tree::Node, decoder: &mut crate::decode::Decoder) -> Option<Self> {
-                let text = decoder.text(node, $what)?;
+                let text = decoder.text_that(node, $what, |text| text.parse::<Self>().is_ok())?;
                 let code = crate::code::Code::$code;
                 decoder.parsed(text, &node.span, code, $what, Some($example))
             }
@@ -245,7 +267,19 @@ impl Decode for bool {
         if let Value::Bool(value) = node.value {
             return Some(value);
         }
-        decoder.wrong_type(node, "true or false (#true or #false in KDL)");
+        let mut diagnostic = wrong_type(node, "true or false (#true or #false in KDL)");
+        if let Value::Text(text) = &node.value
+            && matches!(text.as_str(), "true" | "false")
+        {
+            let sign = match Syntax::of(&node.span.file) {
+                Some(Syntax::Kdl) => "#",
+                Some(Syntax::Toml) | None => "",
+            };
+            let written = format!("{sign}{text}");
+            let title = format!("replace with {written}");
+            diagnostic = diagnostic.fix(Applicability::Safe, title, &node.span, written);
+        }
+        decoder.report(diagnostic);
         None
     }
 }
@@ -258,7 +292,7 @@ macro_rules! integer {
 
             fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
                 let Value::Integer(number) = node.value else {
-                    decoder.wrong_type(node, "a whole number");
+                    decoder.report(no_number(node, $max));
                     return None;
                 };
                 let value = Self::try_from(number).ok();
@@ -274,6 +308,23 @@ macro_rules! integer {
             }
         }
     };
+}
+
+/// No number, or one in quotes that are one too many.
+fn no_number(node: &Node, max: i64) -> Diagnostic {
+    let diagnostic = wrong_type(node, "a whole number");
+    let Value::Text(text) = &node.value else {
+        return diagnostic;
+    };
+    match text.parse::<i64>() {
+        Ok(number) if (0..=max).contains(&number) && number.to_string() == *text => diagnostic.fix(
+            Applicability::Safe,
+            format!("replace with {number}"),
+            &node.span,
+            text.clone(),
+        ),
+        Ok(_) | Err(_) => diagnostic,
+    }
 }
 
 integer!(u8, u8::MAX as i64);

@@ -1,6 +1,6 @@
 //! The graphical form, for terminals, in miette's themes.
 
-use super::{Block, SHOWN_MAX, Sources, blocks, safe, summary};
+use super::{Block, LINE_MAX, LINE_MIN, SHOWN_MAX, Sources, blocks, safe, summary};
 use crate::{
     diagnostic::{Diagnostic, Severity},
     source::SourceFile,
@@ -9,10 +9,17 @@ use miette::GraphicalTheme;
 use std::fmt::{self, Write};
 
 /// Renders the first diagnostics and a summary; nothing for none. `files` are those that were parsed.
-/// The theme is the caller's: it knows the terminal and whether colour is wanted.
-pub fn graphical(diagnostics: &[Diagnostic], files: &[SourceFile], theme: &GraphicalTheme) -> String {
+/// Theme and width are the caller's: it knows the terminal and whether colour is wanted. A line of source that is
+/// wider is cut, so that its labels stay under what they mean.
+pub fn graphical(
+    diagnostics: &[Diagnostic],
+    files: &[SourceFile],
+    theme: &GraphicalTheme,
+    columns: usize,
+) -> String {
     let shown = &diagnostics[..diagnostics.len().min(SHOWN_MAX)];
-    let sources = Sources::of(shown, files);
+    let mut sources = Sources::of(shown, files);
+    sources.line_max = columns.saturating_sub(BESIDE).clamp(LINE_MIN, LINE_MAX);
     let mut out = String::new();
     for diagnostic in shown {
         one(&mut out, diagnostic, &sources, theme).expect("writing to a string does not fail");
@@ -23,6 +30,9 @@ pub fn graphical(diagnostics: &[Diagnostic], files: &[SourceFile], theme: &Graph
     }
     out
 }
+
+/// Columns beside a line of source: its number, up to 9,999, the bar, and the sign that it was cut.
+const BESIDE: usize = 9;
 
 fn one(
     out: &mut String,

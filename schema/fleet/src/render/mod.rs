@@ -1,16 +1,25 @@
 //! Diagnostics as people and programs read them.
 //!
-//! One layout, two skins: the plain one for logs and CI, the graphical one for terminals; and JSON. A
+//! One layout, two skins: the plain one for logs and CI, the graphical one for terminals. A
 //! diagnostic may point into several files, which is why the drawing is ours: miette's own draws one
 //! source only. What comes from files is stripped of control characters before it reaches a terminal.
+//! For programs: JSON with everything, and what forges read.
 
+mod github;
+mod gitlab;
 mod graphical;
 mod json;
+mod junit;
 mod plain;
+mod sarif;
 
+pub use github::github;
+pub use gitlab::gitlab;
 pub use graphical::graphical;
 pub use json::json;
+pub use junit::junit;
 pub use plain::plain;
+pub use sarif::sarif;
 
 use crate::{
     count::count,
@@ -18,35 +27,56 @@ use crate::{
     source::{SourceFile, Text},
     span::Span,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Messages that are shown; all are counted. Whoever has more begins with the first.
 const SHOWN_MAX: usize = 50;
 
-/// Characters of a source line that are shown; a longer one is cut around its labels.
+/// Characters of a source line that are shown where nothing is known of who reads.
 const LINE_MAX: usize = 140;
+
+/// Characters of a source line that are shown on the narrowest terminal: fewer say nothing.
+const LINE_MIN: usize = 20;
 
 /// Characters shown before the first label of a line that is cut.
 const LINE_BEFORE: usize = 40;
 
+/// Where the fleet's folder lies in its repository: forges name files from there.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place<'p> {
+    /// Empty if it is the repository itself, `fleets/lab/` otherwise.
+    pub prefix: &'p str,
+}
+
+impl Place<'_> {
+    fn path(self, file: &str) -> String {
+        format!("{}{file}", self.prefix)
+    }
+}
+
 /// The texts that spans point into.
-struct Sources<'f>(BTreeMap<&'f str, Text<'f>>);
+struct Sources<'f> {
+    texts: BTreeMap<&'f str, Text<'f>>,
+    /// Characters of a line that are shown; a longer one is cut around its labels.
+    line_max: usize,
+}
 
 impl<'f> Sources<'f> {
     /// The files that these diagnostics point into, as far as they are text.
     fn of(diagnostics: &[Diagnostic], files: &'f [SourceFile]) -> Self {
-        let named = |path: &str| {
-            let labels = diagnostics
-                .iter()
-                .flat_map(|one| one.secondary.iter().chain([&one.primary]));
-            labels.into_iter().any(|label| &*label.span.file == path)
-        };
-        let wanted = files.iter().filter(|file| named(&file.path));
+        let labels = diagnostics
+            .iter()
+            .flat_map(|one| one.secondary.iter().chain([&one.primary]));
+        let named: BTreeSet<&str> = labels.map(|label| &*label.span.file).collect();
+        let wanted = files.iter().filter(|file| named.contains(file.path.as_str()));
         let texts = wanted.filter_map(|file| {
             let text = std::str::from_utf8(&file.bytes).ok()?;
             Some((file.path.as_str(), Text::new(&file.path, text)))
         });
-        Self(texts.collect())
+        Self {
+            texts: texts.collect(),
+            line_max: LINE_MAX,
+        }
     }
 }
 
@@ -99,11 +129,11 @@ fn block<'d>(head: &'d Span, labels: Vec<(&'d Label, bool)>, sources: &Sources<'
             .or_default()
             .push((label, primary));
     }
-    let text = sources.0.get(&*head.file);
+    let text = sources.texts.get(&*head.file);
     let lines = by_line.into_iter().map(|(number, mut labels)| {
         labels.sort_by_key(|(label, _)| label.span.start.column);
         let source = text.map_or("", |text| text.line(number));
-        line(number, source, &labels)
+        line(number, source, &labels, sources.line_max)
     });
     Block {
         head,
@@ -111,18 +141,25 @@ fn block<'d>(head: &'d Span, labels: Vec<(&'d Label, bool)>, sources: &Sources<'
     }
 }
 
-fn line<'d>(number: u32, source: &str, labels: &[(&'d Label, bool)]) -> Line<'d> {
+fn line<'d>(number: u32, source: &str, labels: &[(&'d Label, bool)], line_max: usize) -> Line<'d> {
     let length = source.chars().count();
     let first = labels
         .first()
         .map_or(0, |(label, _)| label.span.start.column as usize - 1);
-    let skip = if length > LINE_MAX {
-        first.saturating_sub(LINE_BEFORE)
+    let skip = if length > line_max {
+        first.saturating_sub(LINE_BEFORE.min(line_max / 3))
     } else {
         0
     };
-    let mut text: String = source.chars().skip(skip).take(LINE_MAX).map(printable).collect();
-    if skip + LINE_MAX < length {
+    let mut text: String = source.chars().skip(skip).take(line_max).map(printable).collect();
+    if skip > 0 {
+        // In the place of a character, so that labels stay where they are.
+        text = text.chars().skip(1).fold("…".to_owned(), |mut text, c| {
+            text.push(c);
+            text
+        });
+    }
+    if skip + line_max < length {
         text.push('…');
     }
     let marks = labels.iter().map(|(label, primary)| {
@@ -133,10 +170,10 @@ fn line<'d>(number: u32, source: &str, labels: &[(&'d Label, bool)]) -> Line<'d>
         } else {
             length
         };
-        let indent = start.saturating_sub(skip).min(LINE_MAX);
+        let indent = start.saturating_sub(skip).min(line_max);
         let width = end
             .saturating_sub(start)
-            .clamp(1, LINE_MAX - indent.min(LINE_MAX - 1));
+            .clamp(1, line_max - indent.min(line_max - 1));
         Mark {
             indent,
             width,
@@ -153,13 +190,36 @@ fn printable(c: char) -> char {
     match c {
         '\t' => ' ',
         c if c.is_control() => '\u{fffd}',
+        // Turns of direction (UAX #9) would show the line in another order than it is read.
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         c => c,
     }
 }
 
 /// A message on one line, safe for a terminal.
-fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     text.chars().map(printable).collect()
+}
+
+/// All that is to be said in words, a line each, for forms that draw no source.
+fn message(diagnostic: &Diagnostic, place: Place<'_>) -> String {
+    let mut lines = vec![safe(&diagnostic.title)];
+    let label = &diagnostic.primary.text;
+    if !label.is_empty() {
+        lines.push(safe(label));
+    }
+    lines.extend(diagnostic.secondary.iter().map(|label| {
+        let said = format!("{}: {}", place.path(&label.span.to_string()), label.text);
+        safe(said.trim_end_matches(": "))
+    }));
+    lines.extend(
+        diagnostic
+            .notes
+            .iter()
+            .map(|note| format!("note: {}", safe(note))),
+    );
+    lines.extend(diagnostic.help.iter().map(|help| format!("help: {}", safe(help))));
+    lines.join("\n")
 }
 
 /// `3 errors, 1 warning`, and how many were left out.

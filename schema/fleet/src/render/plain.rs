@@ -22,7 +22,8 @@ pub fn plain(diagnostics: &[Diagnostic], files: &[SourceFile]) -> String {
     out
 }
 
-fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources<'_>) -> fmt::Result {
+/// One diagnostic, with a blank line behind it.
+pub(super) fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources<'_>) -> fmt::Result {
     let severity = word(diagnostic.severity);
     writeln!(
         out,

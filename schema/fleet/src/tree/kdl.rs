@@ -4,12 +4,12 @@
 //! the kinds can. What does not fit its shape is passed on as what it looks like, so that the decoder
 //! reports it as it reports TOML.
 
-use super::{Entry, Key, Node, Value, kdl_syntax, toml::too_deep};
+use super::{Entry, Key, Node, Value, is_free, kdl_syntax, toml::too_deep};
 use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
     kind::{FieldRow, KindRow, Shape},
-    kinds::kinds,
+    kinds::{kinds, marker::Marker},
     limit::{DEPTH_MAX, KDL_ENTRIES_MAX},
     source::Text,
     span::Span,
@@ -36,18 +36,18 @@ pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
     }
 }
 
-struct Reader<'t, 'd> {
+pub(super) struct Reader<'t, 'd> {
     text: &'t Text<'t>,
     /// Where the piece begins: the parser counts from there.
     base: usize,
-    diagnostics: &'d mut Vec<Diagnostic>,
+    pub(super) diagnostics: &'d mut Vec<Diagnostic>,
 }
 
 /// What of a node is still to be read: its arguments behind the names, its properties and children.
-struct Rest<'n> {
-    node: &'n KdlNode,
-    head: Span,
-    arguments: Vec<&'n KdlEntry>,
+pub(super) struct Rest<'n> {
+    pub(super) node: &'n KdlNode,
+    pub(super) head: Span,
+    pub(super) arguments: Vec<&'n KdlEntry>,
 }
 
 impl Reader<'_, '_> {
@@ -56,11 +56,17 @@ impl Reader<'_, '_> {
     fn object(&mut self, node: &KdlNode, root: &mut Vec<Entry>) {
         let kind = self.key_of(node);
         let mut rest = self.rest(node);
+        if is_free(&kind.text) {
+            let node = self.free(&rest, 0);
+            self.add(root, kind, node, Repeat::Never);
+            return;
+        }
         let first = rest.arguments.first().and_then(|entry| entry.value().as_string());
         let nested = first.and_then(|first| find_kind(&format!("{}.{first}", kind.text)));
         let plain = find_kind(&kind.text);
         let defaults = first.filter(|_| kind.text == "defaults").map(find_kind);
         let (names, fields) = match (nested, plain, defaults) {
+            _ if kind.text == "muster" => (0, Marker::FIELDS),
             (Some(row), _, _) => (2, row.fields),
             (None, Some(row), _) => (1, row.fields),
             (None, None, Some(row)) => (1, row.map_or(&[] as &[FieldRow], |row| row.fields)),
@@ -114,6 +120,9 @@ impl Reader<'_, '_> {
             );
             return None;
         };
+        if entry.ty().is_some() {
+            self.annotated(&self.span(entry.span()));
+        }
         rest.head = rest.head.to(&span);
         Some(Key {
             text: text.to_owned(),
@@ -224,10 +233,7 @@ impl Reader<'_, '_> {
                 self.add(entries, key, node, Repeat::Never);
             }
             None => {
-                let node = Node {
-                    value: Value::Null,
-                    span: rest.head,
-                };
+                let node = self.free(&rest, depth);
                 self.add(entries, key, node, Repeat::Never);
             }
         }
@@ -254,6 +260,10 @@ impl Reader<'_, '_> {
                     span,
                 }
             }
+            (Shape::List(_), []) if let Some(items) = self.items(rest.node) => Node {
+                value: Value::List(items),
+                span: rest.head,
+            },
             _ if table => self.table(rest, fields, depth),
             (_, [one]) => self.scalar(one),
             (_, []) => Node {
@@ -270,27 +280,33 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn scalar(&mut self, entry: &KdlEntry) -> Node {
+    pub(super) fn scalar(&mut self, entry: &KdlEntry) -> Node {
         let span = self.value_span(entry);
         if entry.ty().is_some() {
-            self.diagnostics.push(Diagnostic::error(
-                Code::M0003,
-                "type annotations mean nothing here",
-                &self.span(entry.span()),
-                "leave the (type) out",
-            ));
+            self.annotated(&self.span(entry.span()));
         }
+        let number = || {
+            let written = entry.format().map(|format| format.value_repr.clone());
+            Value::Number(written.unwrap_or_else(|| entry.value().to_string()))
+        };
         let value = match entry.value() {
             KdlValue::String(text) => Value::Text(text.clone()),
             KdlValue::Bool(value) => Value::Bool(*value),
             KdlValue::Null => Value::Null,
-            KdlValue::Float(number) => Value::Number(number.to_string()),
-            KdlValue::Integer(number) => match i64::try_from(*number) {
-                Ok(number) => Value::Integer(number),
-                Err(_) => Value::Number(number.to_string()),
-            },
+            KdlValue::Float(_) => number(),
+            KdlValue::Integer(whole) => i64::try_from(*whole).map_or_else(|_| number(), Value::Integer),
         };
         Node { value, span }
+    }
+
+    /// A `(type)` is refused rather than left out in silence.
+    fn annotated(&mut self, span: &Span) {
+        self.diagnostics.push(Diagnostic::error(
+            Code::M0003,
+            "type annotations mean nothing here",
+            span,
+            "leave the (type) out",
+        ));
     }
 
     /// Adds a field, or extends the list or map that an earlier node began.
@@ -314,7 +330,11 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn rest<'n>(&self, node: &'n KdlNode) -> Rest<'n> {
+    /// A node of which nothing is read yet.
+    pub(super) fn rest<'n>(&mut self, node: &'n KdlNode) -> Rest<'n> {
+        if node.ty().is_some() {
+            self.annotated(&self.span(node.name().span()));
+        }
         let arguments = node
             .entries()
             .iter()
@@ -327,7 +347,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn key_of(&self, node: &KdlNode) -> Key {
+    pub(super) fn key_of(&self, node: &KdlNode) -> Key {
         Key {
             text: node.name().value().to_owned(),
             span: self.span(node.name().span()),
@@ -343,7 +363,7 @@ impl Reader<'_, '_> {
         self.text.span(range.end - length.min(range.len())..range.end)
     }
 
-    fn span(&self, span: miette::SourceSpan) -> Span {
+    pub(super) fn span(&self, span: miette::SourceSpan) -> Span {
         self.text.span(kdl_syntax::range(span, self.base))
     }
 }

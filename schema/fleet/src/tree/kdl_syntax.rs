@@ -4,7 +4,7 @@
 //! own. So objects are limited before they reach it, and it gets a stack that suffices for the worst
 //! that fits into them.
 
-use super::{first_of_lines, kdl_objects};
+use super::{first_of_lines, kdl_habits, kdl_objects};
 use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
@@ -122,12 +122,21 @@ fn syntax_error(text: &Text<'_>, base: usize, error: &KdlDiagnostic) -> Diagnost
         );
     }
     if source.starts_with("r\"") || source.starts_with("r#") {
-        return Diagnostic::error(
+        let diagnostic = Diagnostic::error(
             Code::M0006,
             "a raw string is written #\"…\"# in KDL v2",
-            &text.span(range),
+            &text.span(range.clone()),
             "this is KDL v1",
         );
+        return match raw_string(source) {
+            Some(written) => diagnostic.fix(
+                Applicability::Safe,
+                format!("replace with {written}"),
+                &text.span(range),
+                written,
+            ),
+            None => diagnostic,
+        };
     }
     if let Some(word) = unquoted(text.text, range.clone()) {
         let written = &text.text[word.clone()];
@@ -144,6 +153,9 @@ fn syntax_error(text: &Text<'_>, base: usize, error: &KdlDiagnostic) -> Diagnost
             format!("\"{written}\""),
         );
     }
+    if let Some(recognised) = kdl_habits::recognise(text, &range) {
+        return recognised;
+    }
     let title = error
         .message
         .clone()
@@ -151,6 +163,17 @@ fn syntax_error(text: &Text<'_>, base: usize, error: &KdlDiagnostic) -> Diagnost
     let mut diagnostic = Diagnostic::error(Code::M0001, title, &text.span(range), "this is not KDL");
     diagnostic.help.clone_from(&error.help);
     diagnostic
+}
+
+/// A raw string of KDL v1 as v2 writes it, if it is whole and on one line.
+fn raw_string(source: &str) -> Option<String> {
+    let quoted = source.strip_prefix('r')?;
+    let bare = quoted.trim_start_matches('#');
+    let hashes = "#".repeat(quoted.len() - bare.len());
+    let inner = bare.strip_prefix('"')?.strip_suffix(&format!("\"{hashes}"))?;
+    let is_whole = !inner.contains('\n') && !inner.contains(&format!("\"{hashes}"));
+    let hashes = if hashes.is_empty() { "#" } else { &hashes };
+    is_whole.then(|| format!("{hashes}\"{inner}\"{hashes}"))
 }
 
 /// The word at the end of an error's range, if it begins with a digit: an address, a size, a MAC

@@ -4,7 +4,10 @@
 //! It keeps the order of writing, because disk selectors take disks in that order. It knows no kind
 //! and checks no value.
 
+pub(crate) mod comments;
 mod kdl;
+pub(crate) mod kdl_free;
+mod kdl_habits;
 mod kdl_objects;
 mod kdl_syntax;
 mod toml;
@@ -48,20 +51,30 @@ pub(crate) struct Key {
     pub(crate) span: Span,
 }
 
-/// The syntaxes.
+/// The syntaxes of fleet files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Syntax {
+pub enum Syntax {
+    /// TOML.
     Toml,
+    /// KDL v2.
     Kdl,
 }
 
 impl Syntax {
     /// By the end of a path; `None` for files that are no fleet files.
-    pub(crate) fn of(path: &str) -> Option<Self> {
+    pub fn of(path: &str) -> Option<Self> {
         match path.rsplit_once('.')?.1 {
             "toml" => Some(Self::Toml),
             "kdl" => Some(Self::Kdl),
             _ => None,
+        }
+    }
+
+    /// What its files end in.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Toml => "toml",
+            Self::Kdl => "kdl",
         }
     }
 
@@ -72,6 +85,11 @@ impl Syntax {
             Self::Kdl => kdl::read(text, diagnostics),
         }
     }
+}
+
+/// Whether a key is free: anything may stand under it, and nothing reads it.
+pub(crate) fn is_free(key: &str) -> bool {
+    key.starts_with("x-") || key == "annotations"
 }
 
 /// Syntax errors, one for each line and not too many: the others are echoes.

@@ -2,13 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad;
+mod changed;
 mod drawn;
 mod examples;
+mod fix;
+mod forges;
+mod format;
+mod format_random;
 mod index;
 mod language;
 mod pages;
 mod patterns;
 mod properties;
+mod random_fleet;
 mod readme;
 mod reference;
 mod render;

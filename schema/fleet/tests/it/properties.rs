@@ -3,11 +3,11 @@
 use crate::revision::{file, parse_one};
 use miette::GraphicalTheme;
 use proptest::{collection, option, prelude::*};
-use schema_fleet::{SourceFile, parse, render};
+use schema_fleet::{SourceFile, fix, parse, render};
 use std::fmt::Write;
 
 /// Pieces of both languages: random runs of them come further than random bytes.
-const PIECES: [&str; 44] = [
+const PIECES: [&str; 46] = [
     "machine",
     "profile",
     "storage",
@@ -52,6 +52,8 @@ const PIECES: [&str; 44] = [
     "\u{feff}",
     "10.0.0.1/24",
     "tags",
+    "# muster: allow M0404,",
+    "// muster: allow M0101 x",
 ];
 
 fn soup() -> impl Strategy<Value = Vec<u8>> {
@@ -74,8 +76,9 @@ fn survives(bytes: &[u8]) {
         );
     }
     let _ = render::plain(&parsed.diagnostics, &files);
-    let _ = render::graphical(&parsed.diagnostics, &files, &GraphicalTheme::unicode());
-    let _ = render::json(&parsed.diagnostics);
+    let _ = render::graphical(&parsed.diagnostics, &files, &GraphicalTheme::unicode(), 30);
+    crate::forges::are_read_back(&parsed.diagnostics, &files);
+    let _ = fix(files.to_vec());
 }
 
 /// A machine, small enough to print by hand in both syntaxes.

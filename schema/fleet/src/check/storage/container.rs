@@ -55,11 +55,11 @@ impl Layout<'_> {
             })
             .collect();
         for (name, group) in &storage.lvm {
-            let room = group
+            let mut room = group
                 .members
                 .iter()
                 .map(|member| sized.get(member.as_str()).copied());
-            let Some(room) = room.sum::<Option<u64>>() else {
+            let Some(room) = room.try_fold(0_u64, |sum, room| Some(sum.saturating_add(room?))) else {
                 continue;
             };
             // All disks of such a selector are taken, so there may be more than are known here.

@@ -34,7 +34,10 @@ impl Layout<'_> {
             (name, &made.members, least, wish, place(&made.origin))
         });
         for (name, members, least, wish, span) in pools.chain(spread).collect::<Vec<_>>() {
-            let count: u32 = members.iter().map(|member| self.disks(member.as_str())).sum();
+            let count: u32 = members
+                .iter()
+                .map(|member| self.disks(member.as_str()))
+                .fold(0, u32::saturating_add);
             if count < least {
                 self.too_few(&wish, name, count, least, &span, members);
             }
@@ -63,7 +66,7 @@ impl Layout<'_> {
                 .members
                 .iter()
                 .map(|member| self.disks(member.as_str()))
-                .sum();
+                .fold(0, u32::saturating_add);
             let level = raid.level.value;
             let least = level.members_min().saturating_add(raid.spares);
             if count < least {

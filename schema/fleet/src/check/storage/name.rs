@@ -92,7 +92,8 @@ impl Layout<'_> {
         let diagnostic = Diagnostic::error(Code::M0403, title, span, format!("no {what} has this name"));
         self.found.push(match nearest(name, names.iter().copied()) {
             Some(near) => diagnostic.help(format!("did you mean \"{near}\"?")).fix(
-                Applicability::Safe,
+                // Another name may be one that is still to be written down.
+                Applicability::Maybe,
                 format!("replace with \"{near}\""),
                 span,
                 format!("\"{near}\""),
