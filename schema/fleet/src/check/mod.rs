@@ -33,17 +33,27 @@ pub(crate) mod script;
 pub(crate) mod secret;
 pub(crate) mod selector;
 pub(crate) mod settings;
+pub(crate) mod shrinks;
 pub(crate) mod spread;
 pub(crate) mod storage;
 pub(crate) mod subnet;
 pub(crate) mod tag;
 pub(crate) mod tombstone;
+pub(crate) mod unprotected;
 pub(crate) mod user_data;
 pub(crate) mod user_data_text;
+pub(crate) mod vanished;
 
 use crate::{
-    decode::Reference, diagnostic::Diagnostic, fleet::Draft, kinds::subnet::Subnet, objects::Object,
-    parallel, read::Broken, span::Span, value::path::RepositoryPath,
+    decode::Reference,
+    diagnostic::Diagnostic,
+    fleet::{Draft, Fleet},
+    kinds::subnet::Subnet,
+    objects::Object,
+    parallel,
+    read::Broken,
+    span::Span,
+    value::path::RepositoryPath,
 };
 use schema_ids::Name;
 use std::collections::BTreeMap;
@@ -164,6 +174,15 @@ pub(crate) fn all(
     let mut found = found.concat();
     let user_data = user_data::collect(subject, &mut found);
     (found, user_data)
+}
+
+/// What a change takes away that it should not.
+pub(crate) fn of_change(before: &Fleet, now: &Fleet) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let checks: [fn(&Fleet, &Fleet, &mut Vec<Diagnostic>); 3] =
+        [vanished::check, shrinks::check, unprotected::check];
+    checks.iter().for_each(|check| check(before, now, &mut found));
+    found
 }
 
 /// The span of an object's name: everything that is checked comes from the repository.
