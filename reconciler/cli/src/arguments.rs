@@ -218,6 +218,10 @@ pub(crate) struct Check {
     /// on a changed line or in a changed object, and what was not there before.
     #[arg(long, value_name = "REF", conflicts_with = "fix")]
     pub(crate) changed_since: Option<String>,
+    /// Solve storage layouts on the disks that inspections found: a file of what `muster --json show NAME` printed
+    /// of machines, one behind the other.
+    #[arg(long, value_name = "FILE", conflicts_with = "fix")]
+    pub(crate) observed: Option<PathBuf>,
     /// Write what is found as SARIF into this file as well, whatever is printed.
     #[arg(long, value_name = "FILE", conflicts_with = "diff")]
     pub(crate) sarif: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! `muster check`: the fleet files of a folder, offline.
 
 mod fixing;
+mod observed;
 mod report;
 mod since;
 
@@ -26,7 +27,8 @@ pub(crate) fn run(wish: &Check, json: bool) -> Result<Exit, Failure> {
     if wish.fix {
         return fixing::run(wish, files, format);
     }
-    let parsed = schema_fleet::parse(&files);
+    let observed = wish.observed.as_deref().map(observed::read).transpose()?;
+    let parsed = schema_fleet::parse_observed(&files, &observed.unwrap_or_default());
     let mut report = Report::new(wish, format, &parsed, &files);
     if let Some(name) = &wish.changed_since {
         report.only(since::brought(&wish.folder, name, &parsed, &files)?);

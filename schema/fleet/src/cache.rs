@@ -5,7 +5,7 @@
 //! forgotten, so a cache is about as large as one revision.
 
 use crate::{
-    parse::{Parsed, Source, assemble},
+    parse::{Observed, Parsed, Source, assemble},
     part::Part,
     read::FileRead,
     source::SourceFile,
@@ -34,7 +34,7 @@ struct Kept {
 impl Cache {
     /// Reads the fleet files of a revision as [`parse`](crate::parse) does, and makes anew only what changed.
     pub fn parse(&mut self, files: &[SourceFile]) -> Parsed {
-        assemble(files, Some(self))
+        assemble(files, Some(self), &Observed::new())
     }
 
     /// The file as it was read before.

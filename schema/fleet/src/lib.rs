@@ -96,7 +96,7 @@ pub use kinds::{
 pub use layer::Layer;
 pub use marker::fleet_files;
 pub use not_yet::NotYet;
-pub use parse::{Parsed, parse};
+pub use parse::{Observed, Parsed, parse, parse_observed};
 pub use position::At;
 pub use source::SourceFile;
 pub use span::{Origin, Position, Span, Spanned};

@@ -6,6 +6,7 @@ use crate::{
     check::{self, Subject, duplicate},
     decode::{Decoder, Kind as _},
     diagnostic::{Diagnostic, Severity},
+    fit::DeclaredDisk,
     fleet::{Draft, Fleet},
     fold::{fold, sort},
     kinds::profile::Profile,
@@ -20,6 +21,7 @@ use crate::{
     span::Span,
     tree::Syntax,
 };
+use schema_ids::Name;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -37,7 +39,16 @@ pub struct Parsed {
 /// Reads the fleet files (`*.toml`, `*.kdl`) of one revision, in any order. The other files are what
 /// fleet files may refer to: user-data, encrypted secrets. A [`Cache`] reads the next revision faster.
 pub fn parse(files: &[SourceFile]) -> Parsed {
-    assemble(files, None)
+    assemble(files, None, &Observed::new())
+}
+
+/// What inspections found in machines, by their names: the local disks that can be told apart.
+pub type Observed = BTreeMap<Name, Vec<DeclaredDisk>>;
+
+/// Reads as [`parse`] does, and solves storage layouts on the disks that were found, where they are known: those of a
+/// machine count instead of what `expect` says that it has.
+pub fn parse_observed(files: &[SourceFile], observed: &Observed) -> Parsed {
+    assemble(files, None, observed)
 }
 
 /// A fleet file with what was read of it.
@@ -56,7 +67,7 @@ const BYTES_FOR_THREADS: usize = 64 << 10;
 const MACHINES_FOR_THREADS: usize = 500;
 
 /// Reads, decodes and checks; what a cache has is not made again.
-pub(crate) fn assemble(files: &[SourceFile], mut cache: Option<&mut Cache>) -> Parsed {
+pub(crate) fn assemble(files: &[SourceFile], mut cache: Option<&mut Cache>, observed: &Observed) -> Parsed {
     let by_path: BTreeMap<&str, &[u8]> = files
         .iter()
         .map(|file| (file.path.as_str(), file.bytes.as_slice()))
@@ -103,7 +114,7 @@ pub(crate) fn assemble(files: &[SourceFile], mut cache: Option<&mut Cache>) -> P
         .iter()
         .filter_map(|source| source.read.as_broken(source.path, source.bytes))
         .collect();
-    let subject = Subject::new(&by_path, &broken, &objects, &draft, &decoder.references);
+    let subject = Subject::new(&by_path, &broken, &objects, &draft, &decoder.references, observed);
     let (found, user_data) = check::all(&subject, draft.machines.len() > MACHINES_FOR_THREADS);
     draft.user_data = user_data;
     draft.not_yet = std::mem::take(&mut decoder.not_yet);

@@ -2,6 +2,7 @@
 
 mod ascii;
 mod check;
+mod check_observed;
 mod check_since;
 mod codes;
 mod fmt;

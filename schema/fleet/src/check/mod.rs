@@ -51,6 +51,7 @@ use crate::{
     kinds::subnet::Subnet,
     objects::Object,
     parallel,
+    parse::Observed,
     read::Broken,
     span::Span,
     value::path::RepositoryPath,
@@ -75,6 +76,8 @@ pub(crate) struct Subject<'s> {
     pub(crate) declared: BTreeMap<&'s str, BTreeMap<&'s str, &'s Span>>,
     /// The subnets of each VLAN, by the names of its fabric and its own.
     subnets: BTreeMap<&'s str, ByVlan<'s>>,
+    /// What inspections found.
+    pub(crate) observed: &'s Observed,
 }
 
 impl<'s> Subject<'s> {
@@ -85,6 +88,7 @@ impl<'s> Subject<'s> {
         objects: &[&'s Object],
         draft: &'s Draft,
         references: &'s [Reference],
+        observed: &'s Observed,
     ) -> Self {
         let mut declared: BTreeMap<&str, BTreeMap<&str, &Span>> = BTreeMap::new();
         for object in objects {
@@ -104,6 +108,7 @@ impl<'s> Subject<'s> {
             references,
             declared,
             subnets,
+            observed,
         }
     }
 

@@ -24,6 +24,7 @@ const RUN: &[Row] = &[
     ("muster check --format", CHECK, "\"--format\", format"),
     ("muster check --fix", CHECK, "&[\"--fix\"]"),
     ("muster check --fix --diff", CHECK, "&[\"--fix\", \"--diff\"]"),
+    ("muster check --observed", "reconciler/cli/tests/it/check_observed.rs", "\"--observed\", &name"),
     ("muster check --changed-since", "reconciler/cli/tests/it/check_since.rs", "\"--changed-since\", \"main\""),
     ("muster fmt", "reconciler/cli/tests/it/fmt.rs", "\"fmt\""),
     ("muster show rack", SHOW, "shown(&[\"rack\"])"),

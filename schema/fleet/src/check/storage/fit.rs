@@ -39,7 +39,8 @@ fn of_deployment(subject: &Subject<'_>, deployment: &Deployment) -> Option<Diagn
     let mut misfits: Vec<Misfits<'_>> = Vec::new();
     let mut known = 0;
     for (name, machine) in machines {
-        let sorts = sorts(machine);
+        let found = subject.observed.get(name);
+        let sorts = found.map_or_else(|| sorts(machine), |disks| disks.iter().map(one).collect());
         if sorts.is_empty() {
             continue;
         }
@@ -140,6 +141,11 @@ fn sort(disk: &ExpectedDisks) -> Sort<'_> {
         disk.model.as_deref(),
         disk.count.0,
     )
+}
+
+/// A disk that was found.
+fn one(disk: &DeclaredDisk) -> Sort<'_> {
+    (disk.sort, disk.size, disk.model.as_deref(), 1)
 }
 
 fn disks(sorts: &[Sort<'_>]) -> Vec<DeclaredDisk> {
