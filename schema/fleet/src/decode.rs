@@ -105,7 +105,7 @@ impl<T> InOrder<T> {
 }
 
 /// A reference that was met, to be looked up later.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reference {
     pub(crate) kind: &'static str,
     pub(crate) name: String,

@@ -54,8 +54,8 @@ pub(crate) struct Layers<'o> {
 
 impl<'o> Layers<'o> {
     /// Collects the profiles, and reports those that extend each other without end.
-    pub(crate) fn new(objects: &'o [Object], decoder: &mut Decoder) -> Self {
-        let of_profiles = objects.iter().filter(|object| object.kind.name == Profile::KIND);
+    pub(crate) fn new(objects: impl Iterator<Item = &'o Object>, decoder: &mut Decoder) -> Self {
+        let of_profiles = objects.filter(|object| object.kind.name == Profile::KIND);
         let profiles = of_profiles.map(|object| (object.name.text.as_str(), (object, with_defaults(object))));
         let layers = Self {
             profiles: profiles.collect(),

@@ -7,6 +7,7 @@
 mod allow;
 mod blame;
 mod built_in;
+mod cache;
 mod changed;
 mod check;
 mod code;
@@ -27,8 +28,11 @@ mod limit;
 mod marker;
 mod not_yet;
 mod objects;
+mod parallel;
 mod parse;
+mod part;
 mod position;
+mod read;
 pub mod render;
 pub mod schema;
 mod source;
@@ -39,6 +43,7 @@ mod value;
 
 pub use blame::{Blame, BlameRow};
 pub use built_in::built_in;
+pub use cache::Cache;
 pub use changed::{Brought, Change, brought};
 pub use code::Code;
 pub use decode::{InOrder, Ref};

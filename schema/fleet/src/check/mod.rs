@@ -33,17 +33,27 @@ pub(crate) mod script;
 pub(crate) mod secret;
 pub(crate) mod selector;
 pub(crate) mod settings;
+pub(crate) mod shrinks;
 pub(crate) mod spread;
 pub(crate) mod storage;
 pub(crate) mod subnet;
 pub(crate) mod tag;
 pub(crate) mod tombstone;
+pub(crate) mod unprotected;
 pub(crate) mod user_data;
 pub(crate) mod user_data_text;
+pub(crate) mod vanished;
 
 use crate::{
-    decode::Reference, diagnostic::Diagnostic, fleet::Draft, kinds::subnet::Subnet, objects::Object,
-    parse::Broken, span::Span, value::path::RepositoryPath,
+    decode::Reference,
+    diagnostic::Diagnostic,
+    fleet::{Draft, Fleet},
+    kinds::subnet::Subnet,
+    objects::Object,
+    parallel,
+    read::Broken,
+    span::Span,
+    value::path::RepositoryPath,
 };
 use schema_ids::Name;
 use std::collections::BTreeMap;
@@ -72,7 +82,7 @@ impl<'s> Subject<'s> {
     pub(crate) fn new(
         files: &'s BTreeMap<&'s str, &'s [u8]>,
         broken: &'s [Broken<'s>],
-        objects: &'s [Object],
+        objects: &[&'s Object],
         draft: &'s Draft,
         references: &'s [Reference],
     ) -> Self {
@@ -115,8 +125,10 @@ impl<'s> Subject<'s> {
 }
 
 /// Runs all checks. The second part is the user-data files that deployments name.
-pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<RepositoryPath, Vec<u8>>) {
-    let mut found = Vec::new();
+pub(crate) fn all(
+    subject: &Subject<'_>,
+    is_large: bool,
+) -> (Vec<Diagnostic>, BTreeMap<RepositoryPath, Vec<u8>>) {
     let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 35] = [
         reference::check,
         settings::check,
@@ -154,9 +166,23 @@ pub(crate) fn all(subject: &Subject<'_>) -> (Vec<Diagnostic>, BTreeMap<Repositor
         authority::check,
         user_data_text::check,
     ];
-    checks.iter().for_each(|check| check(subject, &mut found));
+    let found = parallel::map(&checks, is_large, |check| {
+        let mut found = Vec::new();
+        check(subject, &mut found);
+        found
+    });
+    let mut found = found.concat();
     let user_data = user_data::collect(subject, &mut found);
     (found, user_data)
+}
+
+/// What a change takes away that it should not.
+pub(crate) fn of_change(before: &Fleet, now: &Fleet) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let checks: [fn(&Fleet, &Fleet, &mut Vec<Diagnostic>); 3] =
+        [vanished::check, shrinks::check, unprotected::check];
+    checks.iter().for_each(|check| check(before, now, &mut found));
+    found
 }
 
 /// The span of an object's name: everything that is checked comes from the repository.
