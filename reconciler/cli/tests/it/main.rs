@@ -8,8 +8,10 @@ mod codes;
 mod fmt;
 mod guide;
 mod init;
+mod lesson;
 mod show;
 mod terminal;
+mod tutorial;
 
 use std::fs;
 use std::path::Path;
