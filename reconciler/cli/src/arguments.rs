@@ -141,12 +141,37 @@ pub(crate) struct Init {
     /// The folder; it is made if need be. No file in it is written over.
     #[arg(default_value = ".")]
     pub(crate) folder: PathBuf,
-    /// Which of the two syntaxes; both say the same, and a fleet may use both.
-    #[arg(long, value_enum, default_value = "toml")]
-    pub(crate) format: Syntax,
-    /// The fleet's name.
-    #[arg(long, default_value = "lab")]
-    pub(crate) name: Name,
+    /// Which of the two syntaxes; both say the same, and a fleet may use both [default: toml].
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Syntax>,
+    /// The fleet's name [default: lab].
+    #[arg(long)]
+    pub(crate) name: Option<Name>,
+    /// The forge that shall check pull requests [default: none].
+    #[arg(long, value_enum)]
+    pub(crate) ci: Option<Forge>,
+    /// Who must agree to changes: names as the forge knows them, with blanks between.
+    #[arg(long)]
+    pub(crate) owners: Option<String>,
+    /// Write no git hook.
+    #[arg(long)]
+    pub(crate) no_hook: bool,
+    /// Ask nothing, also at a terminal; a flag above says the same.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// Forges, and what they call their pull requests' checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Forge {
+    /// GitHub Actions.
+    Github,
+    /// GitLab CI.
+    Gitlab,
+    /// Forgejo or Gitea Actions.
+    Forgejo,
+    /// None of these.
+    None,
 }
 
 /// The syntaxes of fleet files.
@@ -193,6 +218,10 @@ pub(crate) struct Check {
     /// on a changed line or in a changed object, and what was not there before.
     #[arg(long, value_name = "REF", conflicts_with = "fix")]
     pub(crate) changed_since: Option<String>,
+    /// Solve storage layouts on the disks that inspections found: a file of what `muster --json show NAME` printed
+    /// of machines, one behind the other.
+    #[arg(long, value_name = "FILE", conflicts_with = "fix")]
+    pub(crate) observed: Option<PathBuf>,
     /// Write what is found as SARIF into this file as well, whatever is printed.
     #[arg(long, value_name = "FILE", conflicts_with = "diff")]
     pub(crate) sarif: Option<PathBuf>,

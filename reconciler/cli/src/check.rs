@@ -1,6 +1,7 @@
 //! `muster check`: the fleet files of a folder, offline.
 
 mod fixing;
+mod observed;
 mod report;
 mod since;
 
@@ -26,8 +27,9 @@ pub(crate) fn run(wish: &Check, json: bool) -> Result<Exit, Failure> {
     } else if wish.fix {
         tell("nothing is fixed while files are refused");
     }
-    let parsed = folder.parse();
+    let observed = wish.observed.as_deref().map(observed::read).transpose()?;
     let files = &folder.files;
+    let parsed = schema_fleet::parse_observed(files, &folder.refused, &observed.unwrap_or_default());
     let mut report = Report::new(wish, format, &parsed, files);
     // What is too large to be read is not compared either.
     if let Some(name) = wish.changed_since.as_ref().filter(|_| !folder.refused.is_whole()) {

@@ -34,6 +34,8 @@ pub(crate) struct Daemon {
     /// Revisions already parsed, newest last: parsing the adopted one again on every new fact would be
     /// the daemon's main cost.
     parsed: Mutex<Vec<Arc<Parsed>>>,
+    /// The files of the last revision as they were read: most of the next one are the same.
+    pub(crate) read: Arc<Mutex<schema_fleet::Cache>>,
 }
 
 /// What the operator said at the start.
@@ -64,6 +66,7 @@ impl Daemon {
             changed: watch::Sender::new(0),
             source_trouble: Mutex::new(None),
             parsed: Mutex::new(Vec::new()),
+            read: Arc::default(),
         }
     }
 

@@ -23,7 +23,7 @@ use std::{
 pub(crate) fn allow<'f>(
     diagnostics: Vec<Diagnostic>,
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
-    objects: &[Object],
+    objects: &[&Object],
 ) -> Vec<Diagnostic> {
     let mut told = Vec::new();
     let mut allows = Vec::new();

@@ -4,11 +4,13 @@
 //! everything that was wrong before.
 
 use crate::{
+    check::of_change,
     diagnostic::{Diagnostic, Severity},
     fingerprint::{About, about},
+    fold::sort,
     intake::Refused,
     objects::Object,
-    parse::{objects, parse_taken},
+    parse::{Parsed, objects, parse_taken},
     source::SourceFile,
     span::Span,
     tree::{Node, Value},
@@ -41,8 +43,18 @@ pub struct Brought {
 
 /// Of `diagnostics`, which the files give now, those that a change has to do with: that point at a changed line, that
 /// are about an object which says something else now, or that were not there before.
-pub fn brought(diagnostics: Vec<Diagnostic>, files: &[SourceFile], change: &Change) -> Brought {
-    let before = parse_taken(&change.before, &change.refused).diagnostics;
+///
+/// What the change takes away that it should not is told beside them, where both fleets are right.
+pub fn brought(parsed: &Parsed, files: &[SourceFile], change: &Change) -> Brought {
+    let parsed_before = parse_taken(&change.before, &change.refused);
+    let before = parsed_before.diagnostics;
+    let diagnostics = parsed.diagnostics.clone();
+    let taken_away = parsed_before
+        .fleet
+        .as_ref()
+        .zip(parsed.fleet.as_ref())
+        .map(|(before, now)| of_change(before, now))
+        .unwrap_or_default();
     let (old, new) = (meanings(&change.before), meanings(files));
     let was = told(before.iter().map(about));
     let is = told(diagnostics.iter().map(|one| before_rename(one, change)));
@@ -65,7 +77,11 @@ pub fn brought(diagnostics: Vec<Diagnostic>, files: &[SourceFile], change: &Chan
     Brought {
         older_errors: errors,
         older_warnings: older.len() - errors,
-        diagnostics: shown.into_iter().cloned().collect(),
+        diagnostics: {
+            let mut shown: Vec<Diagnostic> = shown.into_iter().cloned().chain(taken_away).collect();
+            sort(&mut shown);
+            shown
+        },
     }
 }
 

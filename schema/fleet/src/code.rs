@@ -70,6 +70,8 @@ codes! {
     M0101,
     /// One object in two places.
     M0103,
+    /// Machines that vanished without a word. Told of a change.
+    M0104,
     /// Profiles that extend each other in a circle or too deeply.
     M0105,
     /// Not exactly one `fleet` object.
@@ -248,6 +250,8 @@ codes! {
     M0602,
     /// A hostname that is not one, or that two machines would share.
     M0603,
+    /// A deployment that shrinks and does not say who goes. Told of a change.
+    M0604,
     /// A deployment that names machines and counts them at once.
     M0605,
     /// A count that is nothing, or more than can be.
@@ -270,6 +274,8 @@ codes! {
     M0705,
     /// A selector that selects nothing.
     M0801,
+    /// Something protected that is taken away. Told of a change.
+    M0802,
     /// Something allowed twice.
     M0804,
     /// Approvals that make no sense.

@@ -9,7 +9,7 @@ use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic, Edit, Fix},
     kind::{FieldRow, Shape},
-    limit::KEPT_MAX,
+    limit::KEPT_OF_FILE_MAX,
     not_yet::NotYet,
     span::{Origin, Span, Spanned},
     suggest::{is_certain, nearest},
@@ -106,7 +106,7 @@ impl<T> InOrder<T> {
 }
 
 /// A reference that was met, to be looked up later.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reference {
     pub(crate) kind: &'static str,
     pub(crate) name: String,
@@ -153,18 +153,18 @@ impl Decoder {
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         let object = self.object.clone();
         self.diagnostics.push(diagnostic.in_object(object));
-        self.trim();
+        self.trim(KEPT_OF_FILE_MAX);
     }
 
     /// Keeps so many diagnostics, and counts the others.
-    pub(crate) fn trim(&mut self) {
-        self.more += self.diagnostics.len().saturating_sub(KEPT_MAX);
-        self.diagnostics.truncate(KEPT_MAX);
+    pub(crate) fn trim(&mut self, most: usize) {
+        self.more += self.diagnostics.len().saturating_sub(most);
+        self.diagnostics.truncate(most);
     }
 
     /// Whether one more would only be counted, so that it need not be made.
     pub(crate) fn is_full(&mut self) -> bool {
-        let is_full = self.diagnostics.len() >= KEPT_MAX;
+        let is_full = self.diagnostics.len() >= KEPT_OF_FILE_MAX;
         self.more += usize::from(is_full);
         is_full
     }

@@ -32,7 +32,7 @@ macro_rules! objects {
         }
 
         /// What could be decoded, while it is not yet known whether it makes a fleet.
-        #[derive(Debug, Default)]
+        #[derive(Debug, Clone, Default)]
         pub(crate) struct Draft {
             pub(crate) settings: Option<(Name, FleetSettings)>,
             $(pub(crate) $map: BTreeMap<Name, $type>,)*
@@ -41,6 +41,16 @@ macro_rules! objects {
         }
 
         impl Draft {
+            /// Adds what another file brings; of two objects of one name the first counts.
+            pub(crate) fn take(&mut self, other: Self) {
+                if self.settings.is_none() {
+                    self.settings = other.settings;
+                }
+                $(for (name, object) in other.$map {
+                    self.$map.entry(name).or_insert(object);
+                })*
+            }
+
             /// The fleet, if there are settings; whether it is sound is the checks' business.
             pub(crate) fn finish(self) -> Option<Fleet> {
                 let (name, settings) = self.settings?;

@@ -4,7 +4,7 @@ use crate::{
     code::Code,
     count::count,
     diagnostic::Diagnostic,
-    parse::Broken,
+    read::Broken,
     span::{Position, Span},
     tree::Syntax,
 };

@@ -5,9 +5,10 @@
 //! in which something is wrong. It is a plain value; an editor's server makes a new one for each change.
 
 use crate::{
-    check::duplicate, decode::Decoder, layer::Layers, objects::Object, parse::read, source::SourceFile,
+    check::duplicate, decode::Decoder, layer::Layers, objects::Object, parse::objects, source::SourceFile,
     span::Span,
 };
+use std::collections::BTreeSet;
 
 /// What is written in the fleet files of one revision.
 #[derive(Debug)]
@@ -19,16 +20,12 @@ impl Index {
     /// Reads the fleet files, in any order; files that are none are passed over. Of an object that is written
     /// twice, the first counts.
     pub fn read(files: &[SourceFile]) -> Self {
-        let files = files
-            .iter()
-            .map(|file| (file.path.as_str(), file.bytes.as_slice()))
-            .collect();
+        let mut objects = objects(files);
         // What is wrong, `parse` tells.
-        let mut decoder = Decoder::default();
-        let objects = read(&files, &mut decoder, &mut Vec::new());
-        Self {
-            objects: duplicate::report(objects, &mut decoder),
-        }
+        let (_, dropped) = duplicate::report(objects.iter(), &mut Decoder::default());
+        let dropped: BTreeSet<Span> = dropped.into_iter().cloned().collect();
+        objects.retain(|object| !dropped.contains(&object.name.span));
+        Self { objects }
     }
 
     /// The names of a kind's objects with their places, in the order of files and of writing.
@@ -40,6 +37,6 @@ impl Index {
     }
 
     pub(crate) fn layers(&self) -> Layers<'_> {
-        Layers::new(&self.objects, &mut Decoder::default())
+        Layers::new(self.objects.iter(), &mut Decoder::default())
     }
 }

@@ -56,8 +56,8 @@ pub(crate) struct Layers<'o> {
 
 impl<'o> Layers<'o> {
     /// Collects the profiles, and reports those that extend each other without end.
-    pub(crate) fn new(objects: &'o [Object], decoder: &mut Decoder) -> Self {
-        let of_profiles = objects.iter().filter(|object| object.kind.name == Profile::KIND);
+    pub(crate) fn new(objects: impl Iterator<Item = &'o Object>, decoder: &mut Decoder) -> Self {
+        let of_profiles = objects.filter(|object| object.kind.name == Profile::KIND);
         let profiles = of_profiles.map(|object| (object.name.text.as_str(), (object, with_defaults(object))));
         let layers = Self {
             profiles: profiles.collect(),
@@ -67,7 +67,7 @@ impl<'o> Layers<'o> {
     }
 
     /// Where the largest layer stands that several objects take, if all objects together hold too much to be decoded.
-    pub(crate) fn heaviest<'a>(&'a self, objects: &'a [Object]) -> Option<&'a Span> {
+    pub(crate) fn heaviest<'a>(&'a self, objects: &[&'a Object]) -> Option<&'a Span> {
         let mut shared: BTreeMap<*const Node, (usize, &'a Span)> = BTreeMap::new();
         let mut total = 0_usize;
         for object in objects {

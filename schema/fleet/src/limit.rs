@@ -50,6 +50,9 @@ pub(crate) const TEXT_PER_VALUE: usize = 64;
 /// Messages that are kept before they are folded; those beyond are counted.
 pub(crate) const KEPT_MAX: usize = 20_000;
 
+/// Messages about one file, likewise; for each kind of its objects as many.
+pub(crate) const KEPT_OF_FILE_MAX: usize = 5_000;
+
 /// References for which a name that was meant is looked for: each is compared with all names of its kind.
 pub(crate) const SUGGESTED_MAX: usize = 50;
 

@@ -2,23 +2,32 @@
 
 use crate::{
     allow::allow,
+    cache::{Cache, Key},
     check::{self, Subject, duplicate},
     code::Code,
-    decode::Decoder,
+    decode::{Decoder, Kind as _},
     diagnostic::{Diagnostic, Severity},
+    fit::DeclaredDisk,
     fleet::{Draft, Fleet},
     fold::{fold, sort},
     intake::Refused,
-    kinds::kinds,
+    kinds::profile::Profile,
     layer::Layers,
-    limit::{FILE_BYTES_MAX, FILES_MAX, LAID_VALUES_MAX},
+    limit::{FILES_MAX, KEPT_MAX, LAID_VALUES_MAX},
     marker::Included,
-    objects::{Object, objects_of},
-    source::{SourceFile, Text},
+    objects::Object,
+    parallel,
+    part::Part,
+    read::{Broken, FileRead, limit},
+    source::SourceFile,
     span::Span,
     tree::Syntax,
 };
-use std::collections::BTreeMap;
+use schema_ids::Name;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What `parse` found.
 #[derive(Debug, Clone)]
@@ -30,13 +39,47 @@ pub struct Parsed {
 }
 
 /// Reads the fleet files (`*.toml`, `*.kdl`) of one revision, in any order. The other files are what
-/// fleet files may refer to: user-data, encrypted secrets.
+/// fleet files may refer to: user-data, encrypted secrets. A [`Cache`] reads the next revision faster.
 pub fn parse(files: &[SourceFile]) -> Parsed {
     parse_taken(files, &Refused::default())
 }
 
 /// The same of a repository of which something was not taken.
 pub fn parse_taken(files: &[SourceFile], refused: &Refused) -> Parsed {
+    assemble(files, refused, None, &Observed::new())
+}
+
+/// What inspections found in machines, by their names: the local disks that can be told apart.
+pub type Observed = BTreeMap<Name, Vec<DeclaredDisk>>;
+
+/// Reads as [`parse_taken`] does, and solves storage layouts on the disks that were found, where they are known: those of a
+/// machine count instead of what `expect` says that it has.
+pub fn parse_observed(files: &[SourceFile], refused: &Refused, observed: &Observed) -> Parsed {
+    assemble(files, refused, None, observed)
+}
+
+/// A fleet file with what was read of it.
+pub(crate) struct Source<'f> {
+    path: &'f str,
+    bytes: &'f [u8],
+    /// Its name in a cache, if there is one.
+    pub(crate) key: Option<Key>,
+    pub(crate) read: Arc<FileRead>,
+}
+
+/// So many bytes are read on one thread before a second one pays for itself.
+const BYTES_FOR_THREADS: usize = 64 << 10;
+
+/// Machines of a fleet that is checked on several threads.
+const MACHINES_FOR_THREADS: usize = 500;
+
+/// Reads, decodes and checks; what a cache has is not made again.
+pub(crate) fn assemble(
+    files: &[SourceFile],
+    refused: &Refused,
+    mut cache: Option<&mut Cache>,
+    observed: &Observed,
+) -> Parsed {
     if refused.is_whole() {
         return Parsed {
             fleet: None,
@@ -49,32 +92,95 @@ pub fn parse_taken(files: &[SourceFile], refused: &Refused) -> Parsed {
         .collect();
     let mut decoder = Decoder::default();
     decoder.diagnostics.extend_from_slice(&refused.diagnostics);
+    let sources = read(&by_path, &mut decoder, cache.as_deref());
+    decoder.not_yet.clear();
+    for source in &sources {
+        decoder
+            .diagnostics
+            .extend(source.read.diagnostics.iter().cloned());
+        decoder.more += source.read.more;
+        decoder.trim(KEPT_MAX);
+    }
+    let written = sources.iter().flat_map(|source| &source.read.objects);
+    let (objects, dropped) = duplicate::report(written, &mut decoder);
+    let layers = Layers::new(objects.iter().copied(), &mut decoder);
+    let profiles = Key::of_profiles(
+        sources
+            .iter()
+            .filter(|source| has_profiles(source))
+            .filter_map(|source| source.key),
+    );
+    let known = cache.as_deref().filter(|_| dropped.is_empty());
+    let too_heavy = layers.heaviest(&objects).map(|heaviest| {
+        let title = format!("more than {LAID_VALUES_MAX} values, when all layers are laid");
+        let label = "this weighs most of what many objects take";
+        Diagnostic::error(Code::M0008, title, heaviest, label)
+    });
+    let parts = match too_heavy {
+        Some(_) => sources.iter().map(|_| Arc::default()).collect(),
+        None => decode(&sources, &dropped, &layers, known.map(|cache| (cache, profiles))),
+    };
+    let mut draft = Draft::default();
+    let mut told = Vec::new();
+    for part in &parts {
+        told.extend(part.diagnostics.iter().cloned());
+        decoder.more += part.more;
+        decoder.references.extend(part.references.iter().cloned());
+        decoder.not_yet.extend(part.not_yet.iter().cloned());
+    }
+    // What a profile gets wrong is told of the profile, not of its machines: the first is kept of what is alike.
+    told.sort_by_key(|(order, _)| *order);
+    decoder
+        .diagnostics
+        .extend(told.into_iter().map(|(_, diagnostic)| diagnostic));
+    decoder.trim(KEPT_MAX);
+    // Empty parts are not what the files hold.
+    let kept = (cache.is_some() && too_heavy.is_none()).then(|| parts.clone());
+    decoder.diagnostics.extend(too_heavy);
+    for part in parts {
+        match Arc::try_unwrap(part) {
+            Ok(part) => draft.take(part.draft),
+            Err(shared) => draft.take(shared.draft.clone()),
+        }
+    }
     let gone = refused.diagnostics.iter().map(|one| &*one.primary.span.file);
-    let mut broken: Vec<_> = gone.map(|path| Broken { path, text: "" }).collect();
-    let objects = read(&by_path, &mut decoder, &mut broken);
-    let objects = duplicate::report(objects, &mut decoder);
-    let mut draft = decode(&objects, &mut decoder);
-    let subject = Subject::new(&by_path, refused, &broken, &objects, &draft, &decoder.references);
-    let found = check::all(&subject);
+    let gone = gone.map(|path| Broken { path, text: "" });
+    let unread = sources
+        .iter()
+        .filter_map(|source| source.read.as_broken(source.path, source.bytes));
+    let broken: Vec<Broken<'_>> = gone.chain(unread).collect();
+    let subject = Subject::new(
+        &by_path,
+        refused,
+        &broken,
+        &objects,
+        &draft,
+        &decoder.references,
+        observed,
+    );
+    let found = check::all(&subject, draft.machines.len() > MACHINES_FOR_THREADS);
     draft.user_data = found.user_data;
     draft.not_yet = std::mem::take(&mut decoder.not_yet);
     decoder.diagnostics.extend(found.diagnostics);
     decoder.more += found.more;
     if decoder.more > 0 {
         let title = format!("{} more errors and warnings", decoder.more);
-        decoder
-            .diagnostics
-            .push(limit(".", title, "put the others right first"));
+        let more = limit(".", title, "put the others right first");
+        decoder.diagnostics.push(more);
     }
-    let mut diagnostics = allow(
-        fold(decoder.diagnostics, &broken),
-        fleet_files(&by_path),
-        &objects,
-    );
+    let fleet_files = sources.iter().map(|source| (source.path, source.bytes));
+    let mut diagnostics = allow(fold(decoder.diagnostics, &broken), fleet_files, &objects);
     sort(&mut diagnostics);
     let errors = diagnostics
         .iter()
         .any(|diagnostic| diagnostic.severity == Severity::Error);
+    if let Some((cache, parts)) = cache.as_mut().zip(kept) {
+        // A part from which something was dropped is not the whole of its file.
+        let parts = parts.into_iter().map(|part| dropped.is_empty().then_some(part));
+        let parts: Vec<_> = parts.collect();
+        drop((objects, layers, dropped));
+        cache.keep(profiles, sources.into_iter().zip(parts).collect());
+    }
     Parsed {
         fleet: if errors { None } else { draft.finish() },
         diagnostics,
@@ -87,7 +193,11 @@ pub(crate) fn objects(files: &[SourceFile]) -> Vec<Object> {
         .iter()
         .map(|file| (file.path.as_str(), file.bytes.as_slice()))
         .collect();
-    read(&by_path, &mut Decoder::default(), &mut Vec::new())
+    let sources = read(&by_path, &mut Decoder::default(), None);
+    let read = sources
+        .into_iter()
+        .filter_map(|source| Arc::into_inner(source.read));
+    read.flat_map(|read| read.objects).collect()
 }
 
 /// The files that are read as fleet files, by path.
@@ -99,100 +209,66 @@ pub(crate) fn fleet_files<'f>(
     all.filter(move |(path, _)| Syntax::of(path).is_some() && included.covers(path))
 }
 
-/// A file in which something could not be read, so that things may be missing from it.
-#[derive(Debug)]
-pub(crate) struct Broken<'f> {
-    pub(crate) path: &'f str,
-    pub(crate) text: &'f str,
-}
-
-/// The objects of all fleet files, in the order of paths and of writing.
-pub(crate) fn read<'f>(
+/// All fleet files, in the order of paths.
+fn read<'f>(
     files: &BTreeMap<&'f str, &'f [u8]>,
     decoder: &mut Decoder,
-    broken: &mut Vec<Broken<'f>>,
-) -> Vec<Object> {
-    let mut objects = Vec::new();
+    cache: Option<&Cache>,
+) -> Vec<Source<'f>> {
     let included = Included::read(files, decoder);
-    let fleet_files = files
+    let mut fleet_files: Vec<_> = files
         .iter()
         .filter_map(|(path, bytes)| Some((*path, *bytes, Syntax::of(path)?)))
-        .filter(|(path, ..)| included.covers(path));
-    for (number, (path, bytes, syntax)) in fleet_files.enumerate() {
-        if number == FILES_MAX {
-            let title = format!("more than {FILES_MAX} fleet files");
-            decoder
-                .diagnostics
-                .push(limit(path, title, "this file and those behind it are not read"));
-            break;
-        }
-        if bytes.len() > FILE_BYTES_MAX {
-            let title = format!("larger than {} MiB", FILE_BYTES_MAX >> 20);
-            decoder.diagnostics.push(limit(path, title, "split this file"));
-            broken.push(Broken { path, text: "" });
-            continue;
-        }
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => Text::new(path, text),
-            Err(error) => {
-                let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
-                let text = Text::new(path, valid);
-                let span = text.span(valid.len()..valid.len());
-                decoder.diagnostics.push(Diagnostic::error(
-                    Code::M0001,
-                    "the file is not UTF-8",
-                    &span,
-                    "the first byte that is none stands here",
-                ));
-                broken.push(Broken { path, text: valid });
-                continue;
-            }
-        };
-        let before = decoder.diagnostics.len();
-        let root = syntax.read(&text, &mut decoder.diagnostics);
-        if decoder.diagnostics.len() > before {
-            broken.push(Broken {
+        .filter(|(path, ..)| included.covers(path))
+        .collect();
+    if let Some((path, ..)) = fleet_files.get(FILES_MAX) {
+        let title = format!("more than {FILES_MAX} fleet files");
+        let label = "this file and those behind it are not read";
+        decoder.diagnostics.push(limit(path, title, label));
+    }
+    fleet_files.truncate(FILES_MAX);
+    let bytes: usize = fleet_files.iter().map(|(_, bytes, _)| bytes.len()).sum();
+    parallel::map(
+        &fleet_files,
+        bytes > BYTES_FOR_THREADS,
+        |(path, bytes, syntax)| {
+            let key = cache.map(|_| Key::of_file(path, bytes));
+            let before = cache.zip(key).and_then(|(cache, key)| cache.read(&key));
+            Source {
                 path,
-                text: text.text,
-            });
-        }
-        decoder.trim();
-        objects.extend(objects_of(&root, decoder));
-    }
-    objects
-}
-
-fn limit(path: &str, title: String, label: &str) -> Diagnostic {
-    Diagnostic::error(Code::M0008, title, &Span::start_of(path), label)
-}
-
-/// Decodes kind by kind: what a profile gets wrong is then told of the profile, not of its machines.
-fn decode(objects: &[Object], decoder: &mut Decoder) -> Draft {
-    let mut draft = Draft::default();
-    let layers = Layers::new(objects, decoder);
-    if let Some(heaviest) = layers.heaviest(objects) {
-        let title = format!("more than {LAID_VALUES_MAX} values, when all layers are laid");
-        let too_much = Diagnostic::error(
-            Code::M0008,
-            title,
-            heaviest,
-            "this weighs most of what many objects take",
-        );
-        decoder.report(too_much);
-        return draft;
-    }
-    for kind in kinds() {
-        for object in objects.iter().filter(|object| std::ptr::eq(object.kind, *kind)) {
-            decoder.object = object.to_string();
-            let Some(name) = decoder.name(&object.name.text, &object.name.span) else {
-                continue;
-            };
-            if !kind.carried_out {
-                decoder.not_yet(format!("`{}`", kind.name), &object.name.span);
+                bytes,
+                key,
+                read: before.unwrap_or_else(|| Arc::new(FileRead::new(path, bytes, *syntax))),
             }
-            let node = layers.resolve(object);
-            (kind.load)(name, &node, &object.name.span, decoder, &mut draft);
-        }
-    }
-    draft
+        },
+    )
+}
+
+fn has_profiles(source: &Source<'_>) -> bool {
+    source
+        .read
+        .objects
+        .iter()
+        .any(|object| object.kind.name == Profile::KIND)
+}
+
+/// What each file adds to the fleet, in the order of files. `dropped` are the places of objects that do not count: of
+/// one that is written twice, the second.
+fn decode(
+    sources: &[Source<'_>],
+    dropped: &BTreeSet<&Span>,
+    layers: &Layers<'_>,
+    cache: Option<(&Cache, Key)>,
+) -> Vec<Arc<Part>> {
+    let written: usize = sources.iter().map(|source| source.read.objects.len()).sum();
+    parallel::map(sources, written > MACHINES_FOR_THREADS, |source| {
+        let before = cache
+            .zip(source.key)
+            .and_then(|((cache, profiles), key)| cache.part(&key, &profiles));
+        before.unwrap_or_else(|| {
+            let objects = source.read.objects.iter();
+            let counts = |object: &&Object| !dropped.contains(&object.name.span);
+            Arc::new(Part::new(objects.filter(counts), layers))
+        })
+    })
 }

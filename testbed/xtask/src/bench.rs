@@ -3,7 +3,7 @@
 //! The measuring itself is `muster-bench`, and of deployments `muster-vrack measure`; nothing here knows how they work.
 
 use crate::cargo::{self, cargo};
-use crate::{packages, peers, rig, sudo};
+use crate::{fleet, packages, peers, rig, sudo};
 use std::path::Path;
 use std::process::Command;
 
@@ -12,8 +12,10 @@ const ALL: [&str; 3] = ["dhcp", "tftp", "http"];
 
 /// Measures what is named, or everything; further words are options of `muster-bench`.
 pub(crate) fn run(words: &[&str]) -> Result<(), String> {
-    if let ["deploy", flags @ ..] = words {
-        return rig::measure(flags);
+    match words {
+        ["deploy", flags @ ..] => return rig::measure(flags),
+        ["check", flags @ ..] => return check(flags),
+        _ => {}
     }
     if !sudo::is_possible() {
         return Err("network namespaces need root, and there is no sudo here to ask for it".to_owned());
@@ -29,6 +31,57 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
         command.args(ALL);
     }
     cargo::succeed(command.args(words))
+}
+
+/// The fleets that `muster check` is measured on: machines and format.
+const FLEETS: [(usize, &str); 7] = [
+    (1_000, "toml"),
+    (10_000, "toml"),
+    (100_000, "toml"),
+    (1_000, "kdl"),
+    (10_000, "kdl"),
+    (10_000, "mixed"),
+    (100_000, "mixed"),
+];
+
+/// Writes the fleets and measures `muster check` on them; needs no root. `--machines-max N` leaves larger ones out.
+fn check(flags: &[&str]) -> Result<(), String> {
+    let (max, flags) = match flags {
+        ["--machines-max", max, rest @ ..] => (max.parse().map_err(|_| "--machines-max N")?, rest),
+        rest => (usize::MAX, rest),
+    };
+    let packages = ["-p", "reconciler-cli", "-p", "testbed-bench"];
+    cargo::succeed(cargo(&["build", "--release"]).args(packages).args([
+        "--bin",
+        "muster",
+        "--bin",
+        "muster-check-bench",
+    ]))?;
+    let release = cargo::target().join("release");
+    let mut command = Command::new(release.join("muster-check-bench"));
+    command.arg("all").arg("--muster").arg(release.join("muster"));
+    for (machines, format) in FLEETS.into_iter().filter(|(machines, _)| *machines <= max) {
+        let folder = cargo::target()
+            .join("fleets")
+            .join(format!("{machines}-{format}"));
+        if folder.is_dir() {
+            std::fs::remove_dir_all(&folder)
+                .map_err(|error| format!("cannot remove {}: {error}", folder.display()))?;
+        }
+        let folder = folder.display().to_string();
+        fleet::run(&[
+            "--machines",
+            &machines.to_string(),
+            "--format",
+            format,
+            "--out",
+            &folder,
+        ])?;
+        command
+            .arg("--fleet")
+            .arg(format!("{machines} {format}={folder}"));
+    }
+    cargo::succeed(command.args(flags))
 }
 
 /// The call that measures all of it once with small loads, by what the suite has built: shows that a table with every

@@ -7,6 +7,7 @@ mod bench;
 mod bill;
 mod cargo;
 mod demo;
+mod fleet;
 mod fuzz;
 mod long;
 mod packages;
@@ -33,6 +34,8 @@ cargo xtask VERB
                     lives of machines that cost too much for every change: storage, network, kernels
   vrack once [--life LIFE] [--from MOMENT] [--keep] [--rebuild]
                     one machine from a commit to a running system; `muster-vrack once --help` names lives and moments
+  fleet --machines N [--format toml|kdl|mixed] [--out DIR]
+                    a fleet of N machines, up to 100,000; `examples/thousand` is one
   bench [dhcp] [tftp] [http] [--rounds N]
                     muster-rackd beside other servers, as in docs/benchmarks.md
   bench deploy [--rounds N]
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["demo", words @ ..] => demo::run(words),
+        ["fleet", words @ ..] => fleet::run(words),
         ["fuzz", words @ ..] => fuzz::run(words),
         ["packages"] => packages::install(),
         ["peers"] => peers::unpack(),

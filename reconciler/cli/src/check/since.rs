@@ -29,7 +29,7 @@ pub(super) fn brought(
         lines,
         renamed,
     };
-    Ok(schema_fleet::brought(parsed.diagnostics.clone(), files, &change))
+    Ok(schema_fleet::brought(parsed, files, &change))
 }
 
 /// What was asked for cannot be had: wrong usage; what is there cannot be read: a failure.

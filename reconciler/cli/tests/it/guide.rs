@@ -30,8 +30,9 @@ fn pages() -> Vec<PathBuf> {
     let mut pages = vec![root.join("README.md")];
     let guide = fs::read_dir(root.join("docs/guide")).expect("there is a guide");
     let guide = guide.map(|entry| entry.expect("its entries can be read").path());
-    // The reference, in a folder of its own, has no commands.
-    pages.extend(guide.filter(|path| path.is_file()));
+    // The reference, in a folder of its own, has no commands; what is followed as a whole is tried there.
+    let is_followed = |path: &PathBuf| super::tutorial::PAGES.iter().any(|page| path.ends_with(page));
+    pages.extend(guide.filter(|path| path.is_file() && !is_followed(path)));
     pages
 }
 

@@ -41,6 +41,9 @@ fn fleet(files: &[(String, String)]) -> Fleet {
 fn used(text: &str, comment: &str) -> String {
     let (mut is_head, mut is_object) = (true, false);
     let mut out = String::new();
+    let text = text
+        .strip_prefix("#:schema .muster/schema.json\n\n")
+        .unwrap_or(text);
     for line in text.lines() {
         let commented = line.strip_prefix(comment);
         is_head &= commented.is_some();
@@ -103,4 +106,135 @@ fn nothing_is_written_over() {
     std::os::unix::fs::symlink("/nowhere/fleet", other.path().join("fleet.toml")).expect("a link");
     says(&["init", &other.path().display().to_string()], 1);
     says(&["init", &inside, "--name", "No Name"], 64);
+}
+
+/// Runs a line as a forge or git does: in the repository, with muster on the PATH.
+fn sh(folder: &Path, line: &str) -> std::process::Output {
+    let programs = Path::new(env!("CARGO_BIN_EXE_muster"))
+        .parent()
+        .expect("a folder");
+    let path = std::env::var("PATH").expect("a PATH");
+    std::process::Command::new("sh")
+        .args(["-ec", line])
+        .current_dir(folder)
+        .env("PATH", format!("{}:{path}", programs.display()))
+        .envs([
+            ("GIT_AUTHOR_NAME", "a"),
+            ("GIT_AUTHOR_EMAIL", "a@b"),
+            ("GIT_COMMITTER_NAME", "a"),
+            ("GIT_COMMITTER_EMAIL", "a@b"),
+        ])
+        .envs([
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_CONFIG_SYSTEM", "/dev/null"),
+        ])
+        .output()
+        .expect("sh starts")
+}
+
+#[test]
+fn what_it_writes_for_forges_runs() {
+    let forges = [
+        ("github", ".github/workflows/fleet.yml"),
+        ("gitlab", ".gitlab-ci.yml"),
+        ("forgejo", ".forgejo/workflows/fleet.yml"),
+    ];
+    for (forge, file) in forges {
+        for syntax in ["toml", "kdl"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let inside = folder.path().display().to_string();
+            says(
+                &[
+                    "init", &inside, "--ci", forge, "--format", syntax, "--owners", "@me",
+                ],
+                0,
+            );
+            let owners = fs::read_to_string(folder.path().join("CODEOWNERS")).expect("owners");
+            assert!(owners.ends_with("*  @me\n"), "{owners}");
+            let text = fs::read_to_string(folder.path().join(file)).expect("the forge's file");
+            let events = saphyr_parser::Parser::new_from_str(&text).collect::<Result<Vec<_>, _>>();
+            assert!(events.is_ok(), "{events:?}");
+            let lines: Vec<&str> = text
+                .lines()
+                .filter_map(|line| {
+                    line.trim_start()
+                        .strip_prefix("- run: ")
+                        .or(line.strip_prefix("    - "))
+                })
+                .filter(|line| line.starts_with("muster "))
+                .collect();
+            assert_eq!(lines.len(), 2, "{text}");
+            for line in lines {
+                let output = sh(folder.path(), line);
+                assert!(output.status.success(), "{line}: {}", text_of(&output));
+            }
+        }
+    }
+}
+
+fn text_of(output: &std::process::Output) -> String {
+    format!("{}{}", text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn its_hook_refuses_a_wrong_fleet() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inside = folder.path().display().to_string();
+    says(&["init", &inside], 0);
+    let begin =
+        "git init -q -b main && git config core.hooksPath .githooks && git add . && git commit -q -m begin";
+    let output = sh(folder.path(), begin);
+    assert!(output.status.success(), "{}", text_of(&output));
+    let output = sh(
+        folder.path(),
+        "echo '[zone.a]' >> fleet.toml && echo 'seriall = 1' >> fleet.toml && git commit -q -am wrong",
+    );
+    assert!(!output.status.success());
+    assert!(text_of(&output).contains("M0002"), "{}", text_of(&output));
+    let output = sh(folder.path(), "git rev-list --count HEAD");
+    assert_eq!(text(&output.stdout).trim(), "1");
+}
+
+#[test]
+fn it_asks_a_person_at_a_terminal_and_nobody_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let answered = |inside: &str, flags: &str| {
+        let command = format!(
+            "{} init {}/{inside} {flags}",
+            env!("CARGO_BIN_EXE_muster"),
+            folder.path().display()
+        );
+        let script =
+            format!("printf 'ams1\\nkdl\\ngitlab\\n@ops\\nno\\n' | script -qec '{command}' /dev/null");
+        text_of(&sh(folder.path(), &script))
+    };
+    let said = answered("asked", "");
+    assert!(said.contains("What is the fleet called? [lab]"), "{said}");
+    let there = |path: &str| folder.path().join(path).exists();
+    assert!(
+        there("asked/fleet.kdl") && there("asked/.gitlab-ci.yml") && there("asked/CODEOWNERS"),
+        "{said}"
+    );
+    assert!(
+        !there("asked/.githooks/pre-commit") && !there("asked/.muster/schema.json"),
+        "{said}"
+    );
+    let said = answered("silent", "--yes");
+    assert!(
+        !said.contains("called?") && there("silent/fleet.toml") && there("silent/.githooks/pre-commit"),
+        "{said}"
+    );
+}
+
+#[test]
+fn one_file_in_the_way_and_none_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("CODEOWNERS"), "mine").expect("write");
+    let inside = folder.path().display().to_string();
+    says(&["init", &inside], 1);
+    let names: Vec<_> = fs::read_dir(folder.path())
+        .expect("read")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert_eq!(names, ["CODEOWNERS"]);
 }

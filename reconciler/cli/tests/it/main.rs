@@ -2,14 +2,17 @@
 
 mod ascii;
 mod check;
+mod check_observed;
 mod check_since;
 mod codes;
 mod fmt;
 mod guide;
 mod hostile;
 mod init;
+mod lesson;
 mod show;
 mod terminal;
+mod tutorial;
 
 use std::fs;
 use std::path::Path;

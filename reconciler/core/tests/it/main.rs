@@ -6,6 +6,7 @@ mod budget;
 mod decide;
 mod discovered;
 mod doubted;
+mod examples;
 mod fence;
 mod network;
 mod pages;

@@ -1,19 +1,23 @@
 //! One object, one place: M0103.
 
 use crate::{code::Code, decode::Decoder, diagnostic::Diagnostic, objects::Object, span::Span};
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
-/// Reports objects that are written twice, and keeps the first of each.
-pub(crate) fn report(objects: Vec<Object>, decoder: &mut Decoder) -> Vec<Object> {
-    let mut seen: BTreeMap<(&'static str, String), Span> = BTreeMap::new();
-    let mut kept = Vec::with_capacity(objects.len());
+/// Reports objects that are written twice. Gives those that count, the first of each, and the places of the others.
+pub(crate) fn report<'o>(
+    objects: impl Iterator<Item = &'o Object>,
+    decoder: &mut Decoder,
+) -> (Vec<&'o Object>, BTreeSet<&'o Span>) {
+    let mut seen: BTreeMap<(&'static str, &str), &Span> = BTreeMap::new();
+    let (mut kept, mut dropped) = (Vec::new(), BTreeSet::new());
     for object in objects {
-        match seen.entry((object.kind.name, object.name.text.clone())) {
+        match seen.entry((object.kind.name, &object.name.text)) {
             btree_map::Entry::Vacant(place) => {
-                place.insert(object.name.span.clone());
+                place.insert(&object.name.span);
                 kept.push(object);
             }
             btree_map::Entry::Occupied(first) => {
+                dropped.insert(&object.name.span);
                 decoder.object = object.to_string();
                 decoder.report(
                     Diagnostic::error(
@@ -28,5 +32,5 @@ pub(crate) fn report(objects: Vec<Object>, decoder: &mut Decoder) -> Vec<Object>
             }
         }
     }
-    kept
+    (kept, dropped)
 }

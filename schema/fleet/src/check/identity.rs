@@ -2,71 +2,96 @@
 
 use super::Subject;
 use crate::{code::Code, diagnostic::Diagnostic, span::Span};
-use std::collections::BTreeMap;
+use schema_ids::Name;
+use std::{
+    collections::{BTreeMap, btree_map},
+    fmt,
+};
 
 /// What was met before, and where.
-type Seen<'s, K> = BTreeMap<K, (String, &'s Span)>;
+type Seen<'s, K> = BTreeMap<K, (Who<'s>, &'s Span)>;
+
+/// Who has something that only one may have.
+#[derive(Clone, Copy)]
+enum Who<'s> {
+    Machine(&'s Name),
+    Port(&'s Name, &'s Name),
+    Device(&'s Name),
+}
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Machine(name) => name.fmt(f),
+            Self::Port(machine, port) => write!(f, "port {port} of {machine}"),
+            Self::Device(name) => write!(f, "device {name}"),
+        }
+    }
+}
+
+impl Who<'_> {
+    fn object(self) -> String {
+        match self {
+            Self::Machine(name) | Self::Port(name, _) => format!("machine.{name}"),
+            Self::Device(name) => format!("device.{name}"),
+        }
+    }
+}
 
 /// Looks at MAC addresses, serial numbers and UUIDs.
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    let draft = subject.draft;
     let (mut macs, mut serials, mut uuids) = (Seen::new(), Seen::new(), Seen::new());
-    for (name, machine) in &subject.draft.machines {
-        let object = format!("machine.{name}");
-        let mut tell = |code, title: String, first: &(String, &Span), who: String, span: &Span| {
-            found.push(
-                Diagnostic::error(code, title, span, format!("second use: {who}"))
-                    .in_object(&object)
-                    .also(first.1, format!("first use: {}", first.0)),
-            );
-        };
+    for (name, machine) in &draft.machines {
         for (port, nic) in &machine.nic {
-            let who = format!("port {port} of {name}");
-            if let Some(first) = again(&mut macs, nic.mac.value, &who, &nic.mac.span) {
+            let who = Who::Port(name, port);
+            if let Some(first) = again(&mut macs, nic.mac.value, who, &nic.mac.span) {
                 let title = format!("MAC address {} is used twice", nic.mac.value);
-                tell(Code::M0301, title, &first, who, &nic.mac.span);
+                found.push(twice(Code::M0301, title, first, who, &nic.mac.span));
             }
         }
+        let who = Who::Machine(name);
         if let Some(serial) = &machine.serial
-            && let Some(first) = again(&mut serials, serial.as_str(), name.as_str(), &serial.span)
+            && let Some(first) = again(&mut serials, serial.as_str(), who, &serial.span)
         {
             let title = format!("serial number {} is given to two machines", serial.value);
-            tell(Code::M0303, title, &first, name.to_string(), &serial.span);
+            found.push(twice(Code::M0303, title, first, who, &serial.span));
         }
         if let Some(uuid) = &machine.uuid
-            && let Some(first) = again(&mut uuids, uuid.value, name.as_str(), &uuid.span)
+            && let Some(first) = again(&mut uuids, uuid.value, who, &uuid.span)
         {
             let title = format!("UUID {} is given to two machines", uuid.value);
-            tell(Code::M0303, title, &first, name.to_string(), &uuid.span);
+            found.push(twice(Code::M0303, title, first, who, &uuid.span));
         }
     }
-    for (name, device) in &subject.draft.devices {
+    for (name, device) in &draft.devices {
         let Some(mac) = &device.mac else { continue };
-        let who = format!("device {name}");
-        if let Some(first) = again(&mut macs, mac.value, &who, &mac.span) {
-            found.push(
-                Diagnostic::error(
-                    Code::M0301,
-                    format!("MAC address {} is used twice", mac.value),
-                    &mac.span,
-                    format!("second use: {who}"),
-                )
-                .in_object(format!("device.{name}"))
-                .also(first.1, format!("first use: {}", first.0)),
-            );
+        let who = Who::Device(name);
+        if let Some(first) = again(&mut macs, mac.value, who, &mac.span) {
+            let title = format!("MAC address {} is used twice", mac.value);
+            found.push(twice(Code::M0301, title, first, who, &mac.span));
         }
     }
+}
+
+fn twice(code: Code, title: String, first: (Who<'_>, &Span), who: Who<'_>, span: &Span) -> Diagnostic {
+    Diagnostic::error(code, title, span, format!("second use: {who}"))
+        .in_object(who.object())
+        .also(first.1, format!("first use: {}", first.0))
 }
 
 /// The first use of a key, if there was one; otherwise this is it.
 fn again<'s, K: Ord>(
     seen: &mut Seen<'s, K>,
     key: K,
-    who: &str,
+    who: Who<'s>,
     span: &'s Span,
-) -> Option<(String, &'s Span)> {
-    let first = seen.get(&key).cloned();
-    if first.is_none() {
-        seen.insert(key, (who.to_owned(), span));
+) -> Option<(Who<'s>, &'s Span)> {
+    match seen.entry(key) {
+        btree_map::Entry::Occupied(first) => Some(*first.get()),
+        btree_map::Entry::Vacant(place) => {
+            place.insert((who, span));
+            None
+        }
     }
-    first
 }

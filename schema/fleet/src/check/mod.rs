@@ -33,17 +33,30 @@ pub(crate) mod script;
 pub(crate) mod secret;
 pub(crate) mod selector;
 pub(crate) mod settings;
+pub(crate) mod shrinks;
 pub(crate) mod spread;
 pub(crate) mod storage;
 pub(crate) mod subnet;
 pub(crate) mod tag;
 pub(crate) mod tombstone;
+pub(crate) mod unprotected;
 pub(crate) mod user_data;
 pub(crate) mod user_data_text;
+pub(crate) mod vanished;
 
 use crate::{
-    decode::Reference, diagnostic::Diagnostic, fleet::Draft, intake::Refused, kinds::subnet::Subnet,
-    limit::KEPT_MAX, objects::Object, parse::Broken, span::Span, value::path::RepositoryPath,
+    decode::Reference,
+    diagnostic::Diagnostic,
+    fleet::{Draft, Fleet},
+    intake::Refused,
+    kinds::subnet::Subnet,
+    limit::KEPT_MAX,
+    objects::Object,
+    parallel,
+    parse::Observed,
+    read::Broken,
+    span::Span,
+    value::path::RepositoryPath,
 };
 use schema_ids::Name;
 use std::collections::BTreeMap;
@@ -67,6 +80,8 @@ pub(crate) struct Subject<'s> {
     pub(crate) declared: BTreeMap<&'s str, BTreeMap<&'s str, &'s Span>>,
     /// The subnets of each VLAN, by the names of its fabric and its own.
     subnets: BTreeMap<&'s str, ByVlan<'s>>,
+    /// What inspections found.
+    pub(crate) observed: &'s Observed,
 }
 
 impl<'s> Subject<'s> {
@@ -75,9 +90,10 @@ impl<'s> Subject<'s> {
         files: &'s BTreeMap<&'s str, &'s [u8]>,
         refused: &'s Refused,
         broken: &'s [Broken<'s>],
-        objects: &'s [Object],
+        objects: &[&'s Object],
         draft: &'s Draft,
         references: &'s [Reference],
+        observed: &'s Observed,
     ) -> Self {
         let mut declared: BTreeMap<&str, BTreeMap<&str, &Span>> = BTreeMap::new();
         for object in objects {
@@ -98,6 +114,7 @@ impl<'s> Subject<'s> {
             references,
             declared,
             subnets,
+            observed,
         }
     }
 
@@ -128,8 +145,7 @@ pub(crate) struct Found {
 }
 
 /// Runs all checks.
-pub(crate) fn all(subject: &Subject<'_>) -> Found {
-    let mut found = Vec::new();
+pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
     let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 35] = [
         reference::check,
         settings::check,
@@ -167,18 +183,29 @@ pub(crate) fn all(subject: &Subject<'_>) -> Found {
         authority::check,
         user_data_text::check,
     ];
-    let mut more = 0;
-    for check in checks {
+    let found = parallel::map(&checks, is_large, |check| {
+        let mut found = Vec::new();
         check(subject, &mut found);
-        more += found.len().saturating_sub(KEPT_MAX);
-        found.truncate(KEPT_MAX);
-    }
+        found
+    });
+    let mut found = found.concat();
+    let more = found.len().saturating_sub(KEPT_MAX);
+    found.truncate(KEPT_MAX);
     let user_data = user_data::collect(subject, &mut found);
     Found {
         diagnostics: found,
         more,
         user_data,
     }
+}
+
+/// What a change takes away that it should not.
+pub(crate) fn of_change(before: &Fleet, now: &Fleet) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let checks: [fn(&Fleet, &Fleet, &mut Vec<Diagnostic>); 3] =
+        [vanished::check, shrinks::check, unprotected::check];
+    checks.iter().for_each(|check| check(before, now, &mut found));
+    found
 }
 
 /// The span of an object's name: everything that is checked comes from the repository.

@@ -12,9 +12,16 @@ use std::collections::BTreeMap;
 
 /// What fills units of a rack.
 struct Standing<'s> {
-    object: String,
+    kind: &'static str,
+    name: &'s Name,
     position: &'s Spanned<u8>,
     height: u8,
+}
+
+impl Standing<'_> {
+    fn object(&self) -> String {
+        format!("{}.{}", self.kind, self.name)
+    }
 }
 
 /// Looks at every rack.
@@ -25,7 +32,8 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for (name, machine) in &draft.machines {
         if let Some((rack, position)) = machine.rack.as_ref().zip(machine.position.as_ref()) {
             by_rack.entry(&rack.name).or_default().push(Standing {
-                object: format!("machine.{name}"),
+                kind: "machine",
+                name,
                 position,
                 height: height(&machine.height),
             });
@@ -34,7 +42,8 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for (name, device) in &draft.devices {
         if let Some((rack, position)) = device.rack.as_ref().zip(device.position.as_ref()) {
             by_rack.entry(&rack.name).or_default().push(Standing {
-                object: format!("device.{name}"),
+                kind: "device",
+                name,
                 position,
                 height: height(&device.height),
             });
@@ -60,18 +69,18 @@ fn in_one_rack(
         let last = first.saturating_add(one.height - 1);
         let span: &Span = &one.position.span;
         if first == 0 {
-            let title = format!("{} stands in unit 0 of rack {rack}", one.object);
+            let title = format!("{} stands in unit 0 of rack {rack}", one.object());
             found.push(
-                Diagnostic::error(Code::M0307, title, span, "units count from 1").in_object(&one.object),
+                Diagnostic::error(Code::M0307, title, span, "units count from 1").in_object(one.object()),
             );
             continue;
         }
         if let Some(units) = units.filter(|units| last > units.value) {
-            let title = format!("{} reaches up to unit {last} of rack {rack}", one.object);
+            let title = format!("{} reaches up to unit {last} of rack {rack}", one.object());
             found.push(
                 Diagnostic::error(Code::M0307, title, span, "above its top")
                     .also(&units.span, format!("it has {} units", units.value))
-                    .in_object(&one.object),
+                    .in_object(one.object()),
             );
         }
         let other = filled
@@ -81,13 +90,13 @@ fn in_one_rack(
         if let Some((unit, other)) = other {
             let title = format!("two things stand in unit {unit} of rack {rack}");
             let words = |one: &Standing<'_>| match one.height {
-                1 => one.object.clone(),
-                height => format!("{}, {height} units high", one.object),
+                1 => one.object(),
+                height => format!("{}, {height} units high", one.object()),
             };
             found.push(
                 Diagnostic::error(Code::M0306, title, span, format!("second: {}", words(one)))
                     .also(&other.position.span, format!("first: {}", words(other)))
-                    .in_object(&one.object),
+                    .in_object(one.object()),
             );
         }
         for unit in first..=last {

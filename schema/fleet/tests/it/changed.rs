@@ -1,7 +1,7 @@
 //! What a change brought about, and what was wrong before.
 
 use crate::revision::file;
-use schema_fleet::{Brought, Change, SourceFile, brought, parse};
+use schema_fleet::{Brought, Change, SourceFile, brought, parse, render};
 use std::collections::BTreeMap;
 
 /// Wrong in two places: a zone's key, and a reference.
@@ -29,7 +29,7 @@ fn shown(before: &[(&str, &str)], now: &[(&str, &str)], change: Change) -> (Vec<
         diagnostics,
         older_errors,
         older_warnings,
-    } = brought(parse(&files).diagnostics, &files, &change);
+    } = brought(&parse(&files), &files, &change);
     let titles = diagnostics
         .iter()
         .map(|one| format!("{} {}", one.code, one.title));
@@ -116,4 +116,45 @@ fn a_renamed_file_brings_nothing_about() {
     // A file that cannot be read has no object to be known by.
     let (told, _) = shown(&before, &now, change(&[]));
     assert_eq!(told.len(), 1, "{told:?}");
+}
+
+/// A fleet of two machines and a deployment that counts, right in itself.
+const RIGHT: &str = "[machine.m1]\nserial = \"S1\"\nprotect = \"wipe\"\nnic.p0 = { mac = \"52:54:00:77:00:01\", link = \"lab/pxe\" }\n\
+    [machine.m2]\nserial = \"S2\"\nnic.p0 = { mac = \"52:54:00:77:00:02\", link = \"lab/pxe\" }\n\
+    [machine.m3]\nserial = \"S3\"\nnic.p0 = { mac = \"52:54:00:77:00:03\", link = \"lab/pxe\" }\n\
+    [deployment.web]\ncount = 2\nhostname = \"web-{slot}\"\nimage = \"debian\"\nstorage = \"disk\"\nnetwork = \"port\"\n";
+
+fn told_of_change(now: &str) -> String {
+    let (before, now) = (with_base(&[("a.toml", RIGHT)]), with_base(&[("a.toml", now)]));
+    let change = Change {
+        before,
+        ..Change::default()
+    };
+    let brought = brought(&parse(&now), &now, &change);
+    render::plain(&brought.diagnostics, &now)
+}
+
+#[test]
+fn what_a_change_takes_away_is_told() {
+    assert_eq!(told_of_change(RIGHT), "");
+    let machines = RIGHT.split("[machine.").collect::<Vec<_>>();
+    let without = |number: usize| RIGHT.replace(&format!("[machine.{}", machines[number]), "");
+    let renamed = RIGHT.replace("[machine.m2]", "[machine.other]");
+    let removed = format!(
+        "{}[removed.machine.m1]\ndisks = \"quick\"\nreason = \"sold\"\n",
+        without(1)
+    );
+    let fewer = RIGHT.replace("count = 2", "count = 1");
+    let named = format!("{fewer}release = {{ machines = [\"m1\"], disks = \"quick\", reason = \"sold\" }}\n");
+    let mut told = String::new();
+    for (what, text) in [
+        ("vanished", without(2)),
+        ("renamed without a word", renamed),
+        ("removed though protected", removed),
+        ("counted less", fewer),
+        ("counted less, and protected released", named),
+    ] {
+        told += &format!("== {what}\n{}", told_of_change(&text));
+    }
+    insta::assert_snapshot!(told);
 }

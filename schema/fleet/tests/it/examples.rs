@@ -1,7 +1,8 @@
-//! Every example parses without a word, and says the same in both syntaxes.
+//! Every example parses without a word, and says the same in both syntaxes; what is switched off in it by being a
+//! comment is right as well.
 
 use crate::revision::read_directory;
-use schema_fleet::{Fleet, parse, render};
+use schema_fleet::{Code, Fleet, Severity, SourceFile, parse, render};
 use std::path::{Path, PathBuf};
 
 fn examples() -> PathBuf {
@@ -18,16 +19,69 @@ fn fleet(directory: &Path) -> Fleet {
 
 #[test]
 fn both_syntaxes_say_the_same() {
-    let mut compared = 0;
+    let mut compared = Vec::new();
     for entry in std::fs::read_dir(examples()).unwrap() {
         let example = entry.unwrap().path();
         let (toml, kdl) = (example.join("toml"), example.join("kdl"));
-        if toml.is_dir() && kdl.is_dir() {
-            assert_eq!(fleet(&toml), fleet(&kdl), "{}", example.display());
-            compared += 1;
+        if example.is_dir() {
+            assert!(fleet(&toml) == fleet(&kdl), "{} differs", example.display());
+            compared.push(entry_name(&example));
         }
     }
-    assert!(compared >= 2);
+    compared.sort();
+    assert_eq!(
+        compared,
+        [
+            "gpu-lab",
+            "homelab",
+            "one-machine",
+            "one-rack",
+            "thousand",
+            "two-racks"
+        ]
+    );
+    let table = std::fs::read_to_string(examples().join("README.md")).unwrap();
+    for name in &compared {
+        assert!(
+            table.contains(&format!("| `{name}/` |")),
+            "the table lacks {name}"
+        );
+    }
+}
+
+fn entry_name(path: &Path) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// The file with what follows an empty comment at its end as if it were none.
+fn switched_on(file: &mut SourceFile, comment: &str) -> bool {
+    let text = String::from_utf8(file.bytes.clone()).unwrap();
+    let Some((before, off)) = text.rsplit_once(&format!("\n{comment}\n")) else {
+        return false;
+    };
+    let lines = off.lines().map(|line| line.strip_prefix(comment).unwrap());
+    file.bytes = format!("{before}\n{}\n", lines.collect::<Vec<_>>().join("\n")).into_bytes();
+    true
+}
+
+#[test]
+fn what_is_switched_off_can_be_switched_on() {
+    for (syntax, comment) in [("toml", "#"), ("kdl", "//")] {
+        for (example, file) in [("two-racks", "policy/fleet"), ("gpu-lab", "machines")] {
+            let mut files = read_directory(&examples().join(example).join(syntax));
+            let file = format!("{file}.{syntax}");
+            let switched = files.iter_mut().find(|one| one.path == file).unwrap();
+            assert!(switched_on(switched, comment), "{example}: {file}");
+            let parsed = parse(&files);
+            let said = render::plain(&parsed.diagnostics, &files);
+            let is_all =
+                |one: &schema_fleet::Diagnostic| one.code == Code::M0007 && one.severity == Severity::Warning;
+            assert!(
+                !said.is_empty() && parsed.diagnostics.iter().all(is_all),
+                "{said}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ type Row = (&'static str, &'static str, &'static str);
 const STEPS: &str = "testbed/vrack/src/demo/steps.rs";
 const CHECK: &str = "reconciler/cli/tests/it/check.rs";
 const GUIDE: &str = "reconciler/cli/tests/it/guide.rs";
+const TUTORIAL: &str = "reconciler/cli/tests/it/tutorial.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
 /// The longest row that fits counts.
@@ -24,9 +25,11 @@ const RUN: &[Row] = &[
     ("muster check --format", CHECK, "\"--format\", format"),
     ("muster check --fix", CHECK, "&[\"--fix\"]"),
     ("muster check --fix --diff", CHECK, "&[\"--fix\", \"--diff\"]"),
+    ("muster check --observed", "reconciler/cli/tests/it/check_observed.rs", "\"--observed\", &name"),
     ("muster check --changed-since", "reconciler/cli/tests/it/check_since.rs", "\"--changed-since\", \"main\""),
     ("muster fmt", "reconciler/cli/tests/it/fmt.rs", "\"fmt\""),
     ("muster show rack", SHOW, "shown(&[\"rack\"])"),
+    ("muster show machine", TUTORIAL, "typed(line, folder.path())"),
     ("muster schema --write", SHOW, "write(&[\"schema\", \"--write\"])"),
     ("muster schema --defaults", SHOW, "says(&[\"schema\", \"--defaults\"], 0)"),
     ("muster explain", GUIDE, "\"explain\""),

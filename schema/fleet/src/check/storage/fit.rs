@@ -6,7 +6,8 @@ use crate::{
     count::count,
     diagnostic::Diagnostic,
     fit::{DeclaredDisk, Misfit, fit},
-    kinds::{deployment::Deployment, machine::Machine},
+    kinds::{deployment::Deployment, expect::ExpectedDisks, machine::Machine, storage::DiskType},
+    value::size::Size,
 };
 use schema_ids::Name;
 use std::collections::BTreeMap;
@@ -34,18 +35,19 @@ fn of_deployment(subject: &Subject<'_>, deployment: &Deployment) -> Option<Diagn
     let storage = subject.draft.storages.get(&layout.name)?;
     let machines = machines(subject, deployment);
     // Machines of one sort are solved once.
-    let mut solved: BTreeMap<Vec<DeclaredDisk>, Option<Misfit>> = BTreeMap::new();
+    let mut solved: BTreeMap<Vec<Sort<'_>>, Option<Misfit>> = BTreeMap::new();
     let mut misfits: Vec<Misfits<'_>> = Vec::new();
     let mut known = 0;
     for (name, machine) in machines {
-        let disks = declared(machine);
-        if disks.is_empty() {
+        let found = subject.observed.get(name);
+        let sorts = found.map_or_else(|| sorts(machine), |disks| disks.iter().map(one).collect());
+        if sorts.is_empty() {
             continue;
         }
         known += 1;
         let misfit = solved
-            .entry(disks)
-            .or_insert_with_key(|disks| fit(storage, disks).err());
+            .entry(sorts)
+            .or_insert_with_key(|sorts| fit(storage, &disks(sorts)).err());
         let Some(misfit) = misfit else { continue };
         match misfits.iter_mut().find(|one| one.misfit == *misfit) {
             Some(same) => same.machines.push((name, machine)),
@@ -124,15 +126,37 @@ fn machines<'s>(subject: &Subject<'s>, deployment: &'s Deployment) -> Vec<(&'s N
         .collect()
 }
 
-fn declared(machine: &Machine) -> Vec<DeclaredDisk> {
+/// Disks of one sort: sort, size, model, number.
+type Sort<'s> = (DiskType, Size, Option<&'s str>, u16);
+
+fn sorts(machine: &Machine) -> Vec<Sort<'_>> {
+    let expected = machine.expect.iter().flat_map(|expect| &expect.disk);
+    expected.map(sort).collect()
+}
+
+fn sort(disk: &ExpectedDisks) -> Sort<'_> {
+    (
+        disk.disk_type,
+        disk.size.value,
+        disk.model.as_deref(),
+        disk.count.0,
+    )
+}
+
+/// A disk that was found.
+fn one(disk: &DeclaredDisk) -> Sort<'_> {
+    (disk.sort, disk.size, disk.model.as_deref(), 1)
+}
+
+fn disks(sorts: &[Sort<'_>]) -> Vec<DeclaredDisk> {
     let mut disks: Vec<DeclaredDisk> = Vec::new();
-    for expected in machine.expect.iter().flat_map(|expect| &expect.disk) {
+    for (sort, size, model, count) in sorts {
         let disk = DeclaredDisk {
-            sort: expected.disk_type,
-            size: expected.size.value,
-            model: expected.model.clone(),
+            sort: *sort,
+            size: *size,
+            model: model.map(str::to_owned),
         };
-        disks.extend(std::iter::repeat_n(disk, usize::from(expected.count.0)));
+        disks.extend(std::iter::repeat_n(disk, usize::from(*count)));
     }
     disks
 }

@@ -1,0 +1,190 @@
+//! Every example is planned: machines as it expects them are inspected, and then every slot is filled.
+
+use crate::world::World;
+use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
+use reconciler_core::observed::BindingState;
+use reconciler_core::plan::{Plan, adoption::adoptable};
+use schema_fleet::{BootMode, DiskCount, DiskType, Expect, ExpectedDisks, Fleet, Machine, Size, SourceFile};
+use schema_ids::{ContentId, MachineId, Name};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A machine of which git expects nothing is a large one.
+const CORES: u32 = 64;
+const MEMORY_GIB: u64 = 512;
+/// What a kernel leaves of a GiB.
+const GIB_FOUND: u64 = 1_040_000_000;
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples")
+        .join(name)
+}
+
+/// All files below a folder, by their paths from `root`.
+fn read(root: &Path, folder: &Path, files: &mut Vec<SourceFile>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read(root, &path, files);
+        } else {
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            let bytes = fs::read(&path).unwrap();
+            files.push(SourceFile { path: name, bytes });
+        }
+    }
+}
+
+fn parsed(folder: &Path) -> Fleet {
+    let mut files = Vec::new();
+    read(folder, folder, &mut files);
+    let parsed = schema_fleet::parse(&files);
+    parsed
+        .fleet
+        .unwrap_or_else(|| panic!("{}: {:?}", folder.display(), parsed.diagnostics))
+}
+
+/// The disks that git expects in a machine, or a small one and a large one.
+fn disks(machine: &str, expect: Option<&Expect>) -> Vec<Disk> {
+    let said = expect.map_or(&[][..], |expect| &expect.disk);
+    let usual = ["480GB", "3840GB"].map(|size| {
+        let size: Size = size.parse().unwrap();
+        (DiskType::Nvme, size, Some("SAMSUNG MZQL2 of nobody".to_owned()))
+    });
+    let one = |disk: &ExpectedDisks| {
+        let DiskCount(count) = disk.count;
+        vec![(disk.disk_type, disk.size.value, disk.model.clone()); count as usize]
+    };
+    let all = match said.is_empty() {
+        true => usual.to_vec(),
+        false => said.iter().flat_map(one).collect(),
+    };
+    let found = all.into_iter().enumerate().map(|(at, (sort, size, model))| {
+        let serial = format!("{machine}-{at}");
+        Disk {
+            id: format!("serial:{serial}").parse().ok(),
+            path: format!("/dev/disk{at}"),
+            model: model.unwrap_or_else(|| "DISK".to_owned()),
+            serial,
+            size_bytes: size.0,
+            kind: match sort {
+                DiskType::Ssd | DiskType::Any => DiskKind::Ssd,
+                DiskType::Nvme => DiskKind::Nvme,
+                DiskType::Hdd => DiskKind::Hdd,
+            },
+            local: true,
+            content: ContentId::Blank,
+            holds: String::new(),
+        }
+    });
+    found.collect()
+}
+
+/// What an inspection finds in a machine that is as git says.
+fn inventory(name: &Name, machine: &Machine) -> Inventory {
+    let expect = machine.expect.as_ref();
+    let cores = expect.and_then(|expect| expect.cpu_cores.as_ref());
+    let cores = cores.map_or(CORES, |cores| cores.value);
+    let memory = expect.and_then(|expect| expect.memory.as_ref());
+    let nics = machine.nic.iter().map(|(port, nic)| Nic {
+        name: port.to_string(),
+        mac: nic.mac.value,
+        speed_mbps: Some(25_000),
+        link: true,
+        driver: "mlx5_core".to_owned(),
+    });
+    Inventory {
+        uuid: machine.uuid.as_ref().map(|uuid| uuid.value),
+        serial: machine.serial.as_ref().map(|serial| serial.value.clone()),
+        vendor: String::new(),
+        product: String::new(),
+        firmware: Firmware {
+            kind: match machine.boot.mode {
+                BootMode::Bios => FirmwareKind::Bios,
+                BootMode::Uefi => FirmwareKind::Uefi,
+            },
+            version: String::new(),
+        },
+        cpu: Cpu {
+            arch: "amd64".to_owned(),
+            model: String::new(),
+            cores,
+            threads: 2 * cores,
+        },
+        memory_bytes: memory.map_or(MEMORY_GIB * GIB_FOUND, |memory| memory.value.0),
+        disks: disks(name.as_str(), expect),
+        nics: nics.collect(),
+        bmc: None,
+    }
+}
+
+/// From an empty world to everything installed: what is wanted of the machines when all were seen.
+fn carried_out(folder: &Path) -> Plan {
+    let fleet = parsed(folder);
+    let mut world = World::new();
+    world.next_commit();
+    let first = world.plan(&fleet);
+    world.adopt(&fleet, first);
+    for (name, machine) in &fleet.machines {
+        let (id, _) = world.parent.machine(name.as_str()).unwrap();
+        world.see(id, inventory(name, machine));
+    }
+    world.later();
+    let plan = world.plan(&fleet);
+    let unreviewed = fleet.settings.unreviewed;
+    assert_eq!(
+        adoptable(&plan, &world.parent, None, unreviewed),
+        Ok(()),
+        "blank disks need nobody's consent"
+    );
+    world.adopt(&fleet, plan);
+    let plan = world.parent.clone();
+    assert_eq!(plan.notes, [], "{}", folder.display());
+    for machine in plan.machines.values() {
+        assert_eq!(machine.blocked, None, "{}: {}", folder.display(), machine.name);
+    }
+    for (name, deployment) in &fleet.deployments {
+        let wanted = deployment
+            .count
+            .as_ref()
+            .map_or(deployment.machines.len(), |count| count.value as usize);
+        let of = |binding: &&_| is_active(binding, name);
+        assert_eq!(
+            plan.bindings.values().filter(of).count(),
+            wanted,
+            "{}: {name}",
+            folder.display()
+        );
+    }
+    let deployed: Vec<MachineId> = plan.bindings.values().map(|binding| binding.machine).collect();
+    deployed.into_iter().for_each(|id| world.install(id));
+    world.later();
+    assert_eq!(
+        world.plan(&fleet).changes,
+        [],
+        "{}: all is as it shall be",
+        folder.display()
+    );
+    plan
+}
+
+fn is_active(binding: &reconciler_core::observed::Binding, deployment: &Name) -> bool {
+    binding.deployment == *deployment && binding.state == BindingState::Active
+}
+
+#[test]
+fn every_example_fills_its_slots_in_both_syntaxes() {
+    let names = fs::read_dir(example("")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names: Vec<String> = names.filter(|name| example(name).join("toml").is_dir()).collect();
+    assert!(names.len() >= 3, "{names:?}");
+    for name in names {
+        let toml = carried_out(&example(&name).join("toml"));
+        let mut kdl = carried_out(&example(&name).join("kdl"));
+        // Only the places in the files differ.
+        for (id, machine) in &mut kdl.machines {
+            machine.origin = toml.machines[id].origin.clone();
+        }
+        assert!(toml.wants_the_same(&kdl), "{name} differs");
+    }
+}
