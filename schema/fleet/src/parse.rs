@@ -111,29 +111,13 @@ pub(crate) fn assemble(
             .filter_map(|source| source.key),
     );
     let known = cache.as_deref().filter(|_| dropped.is_empty());
-    let too_heavy = layers.heaviest(&objects).map(|heaviest| {
-        let title = format!("more than {LAID_VALUES_MAX} values, when all layers are laid");
-        let label = "this weighs most of what many objects take";
-        Diagnostic::error(Code::M0008, title, heaviest, label)
-    });
+    let too_heavy = too_heavy(&layers, &objects);
     let parts = match too_heavy {
         Some(_) => sources.iter().map(|_| Arc::default()).collect(),
         None => decode(&sources, &dropped, &layers, known.map(|cache| (cache, profiles))),
     };
     let mut draft = Draft::default();
-    let mut told = Vec::new();
-    for part in &parts {
-        told.extend(part.diagnostics.iter().cloned());
-        decoder.more += part.more;
-        decoder.references.extend(part.references.iter().cloned());
-        decoder.not_yet.extend(part.not_yet.iter().cloned());
-    }
-    // What a profile gets wrong is told of the profile, not of its machines: the first is kept of what is alike.
-    told.sort_by_key(|(order, _)| *order);
-    decoder
-        .diagnostics
-        .extend(told.into_iter().map(|(_, diagnostic)| diagnostic));
-    decoder.trim(KEPT_MAX);
+    tell(&parts, &mut decoder);
     // Empty parts are not what the files hold.
     let kept = (cache.is_some() && too_heavy.is_none()).then(|| parts.clone());
     decoder.diagnostics.extend(too_heavy);
@@ -143,12 +127,7 @@ pub(crate) fn assemble(
             Err(shared) => draft.take(shared.draft.clone()),
         }
     }
-    let gone = refused.diagnostics.iter().map(|one| &*one.primary.span.file);
-    let gone = gone.map(|path| Broken { path, text: "" });
-    let unread = sources
-        .iter()
-        .filter_map(|source| source.read.as_broken(source.path, source.bytes));
-    let broken: Vec<Broken<'_>> = gone.chain(unread).collect();
+    let broken = broken(&sources, refused);
     let subject = Subject::new(
         &by_path,
         refused,
@@ -163,11 +142,7 @@ pub(crate) fn assemble(
     draft.not_yet = std::mem::take(&mut decoder.not_yet);
     decoder.diagnostics.extend(found.diagnostics);
     decoder.more += found.more;
-    if decoder.more > 0 {
-        let title = format!("{} more errors and warnings", decoder.more);
-        let more = limit(".", title, "put the others right first");
-        decoder.diagnostics.push(more);
-    }
+    decoder.diagnostics.extend(more(decoder.more));
     let fleet_files = sources.iter().map(|source| (source.path, source.bytes));
     let mut diagnostics = allow(fold(decoder.diagnostics, &broken), fleet_files, &objects);
     sort(&mut diagnostics);
@@ -185,6 +160,47 @@ pub(crate) fn assemble(
         fleet: if errors { None } else { draft.finish() },
         diagnostics,
     }
+}
+
+/// All layers together are too much to be decoded.
+fn too_heavy(layers: &Layers<'_>, objects: &[&Object]) -> Option<Diagnostic> {
+    let heaviest = layers.heaviest(objects)?;
+    let title = format!("more than {LAID_VALUES_MAX} values, when all layers are laid");
+    let label = "this weighs most of what many objects take";
+    Some(Diagnostic::error(Code::M0008, title, heaviest, label))
+}
+
+/// Hands on what was met in the parts.
+fn tell(parts: &[Arc<Part>], decoder: &mut Decoder) {
+    let mut told = Vec::new();
+    for part in parts {
+        told.extend(part.diagnostics.iter().cloned());
+        decoder.more += part.more;
+        decoder.references.extend(part.references.iter().cloned());
+        decoder.not_yet.extend(part.not_yet.iter().cloned());
+    }
+    // What a profile gets wrong is told of the profile, not of its machines: the first is kept of what is alike.
+    told.sort_by_key(|(order, _)| *order);
+    decoder
+        .diagnostics
+        .extend(told.into_iter().map(|(_, diagnostic)| diagnostic));
+    decoder.trim(KEPT_MAX);
+}
+
+/// Files in which something could not be read, or which were not taken.
+fn broken<'s>(sources: &'s [Source<'s>], refused: &'s Refused) -> Vec<Broken<'s>> {
+    let gone = refused.diagnostics.iter().map(|one| &*one.primary.span.file);
+    let gone = gone.map(|path| Broken { path, text: "" });
+    let unread = sources
+        .iter()
+        .filter_map(|source| source.read.as_broken(source.path, source.bytes));
+    gone.chain(unread).collect()
+}
+
+/// Diagnostics that were counted only.
+fn more(number: usize) -> Option<Diagnostic> {
+    let title = format!("{number} more errors and warnings");
+    (number > 0).then(|| limit(".", title, "put the others right first"))
 }
 
 /// The objects of these files as they are written, before layers are laid; mistakes are left to `parse`.
