@@ -89,6 +89,8 @@ fn the_commands_of_the_guide_are_understood() {
         let page = fs::read_to_string(&path).expect("a page");
         let folder = tempfile::tempdir().expect("a folder");
         repository(folder.path());
+        // What the daemon told of machines, of which there are none yet.
+        fs::write(folder.path().join("machines.json"), "").expect("write");
         for line in commands(&page).filter(|line| line.starts_with("muster ")) {
             let words = line.strip_prefix("muster ").expect("it begins so");
             let is_long = LONG.iter().any(|long| words.starts_with(long));

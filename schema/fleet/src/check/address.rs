@@ -10,7 +10,10 @@ use crate::{
     value::vlan_ref::VlanRef,
 };
 use schema_ids::Name;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// Who has an address that is written in git.
 struct Holder<'s> {
@@ -66,6 +69,12 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             });
         }
     }
+    let gateways: BTreeSet<IpAddr> = subject
+        .draft
+        .subnets
+        .values()
+        .filter_map(|subnet| Some(subnet.gateway.as_ref()?.value))
+        .collect();
     for (name, device) in &subject.draft.devices {
         for address in &device.address {
             let who = format!("device {name}");
@@ -74,7 +83,10 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
                 who,
                 bmc: false,
             };
-            hold(&mut held, address.value, holder, found);
+            // A router is a device as well, and one address of it is a gateway.
+            if !gateways.contains(&address.value) {
+                hold(&mut held, address.value, holder, found);
+            }
             let outside = device
                 .link
                 .as_ref()

@@ -48,7 +48,8 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             } else {
                 String::new()
             };
-            let label = format!("{first}{more} boot by {mode} and could not start it");
+            let verb = if hit.len() > 1 { "boot" } else { "boots" };
+            let label = format!("{first}{more} {verb} by {mode} and could not start it");
             found.push(
                 Diagnostic::error(
                     code,

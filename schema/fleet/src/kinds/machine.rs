@@ -104,10 +104,12 @@ words! {
     BmcDriver {
         /// IPMI 2.0 over RMCP+.
         Ipmi = "ipmi",
-        /// Redfish (DSP0266).
-        Redfish = "redfish",
         /// Not at all: a person presses the button and is told when.
         Manual = "manual",
+    }
+    later {
+        /// Redfish (DSP0266).
+        Redfish = "redfish",
     }
 }
 

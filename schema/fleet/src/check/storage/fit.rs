@@ -80,7 +80,8 @@ fn of_deployment(subject: &Subject<'_>, deployment: &Deployment) -> Option<Diagn
         diagnostic = diagnostic.also(&place(&expect.origin), "the disks it has");
     }
     diagnostic = diagnostic.also(&layout.span, "used here");
-    for one in &misfits {
+    let told_already = misfits.len() == 1 && first.machines.len() == 1;
+    for one in misfits.iter().filter(|_| !told_already) {
         let named: Vec<&str> = one
             .machines
             .iter()
