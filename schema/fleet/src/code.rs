@@ -126,6 +126,8 @@ codes! {
     M0224,
     /// An address of a network layout that lacks what its mode needs.
     M0225,
+    /// An installed system that cannot reach the rack agents.
+    M0226,
     /// A parameter that does not go with the mode of its bond.
     M0227,
     /// Interfaces made of each other in a circle.
@@ -212,6 +214,8 @@ codes! {
     M0425,
     /// An EFI system partition that is small.
     M0426,
+    /// Kept disks that are to be cut otherwise. Told of a change.
+    M0427,
     /// An image that lacks what its format needs.
     M0501,
     /// An image of another architecture than the system that jobs run in.

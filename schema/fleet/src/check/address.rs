@@ -69,6 +69,29 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             });
         }
     }
+    of_devices(subject, &mut held, found);
+    for (name, subnet) in &subject.draft.subnets {
+        for range in subnet
+            .range
+            .iter()
+            .filter(|range| range.purpose == RangeUse::Dynamic)
+        {
+            let diagnostics = covered(range, &held);
+            found.extend(
+                diagnostics
+                    .into_iter()
+                    .map(|found| found.in_object(format!("subnet.{name}"))),
+            );
+        }
+    }
+}
+
+/// Addresses of devices: each once, and in a subnet of its link.
+fn of_devices<'s>(
+    subject: &Subject<'s>,
+    held: &mut BTreeMap<IpAddr, Holder<'s>>,
+    found: &mut Vec<Diagnostic>,
+) {
     let gateways: BTreeSet<IpAddr> = subject
         .draft
         .subnets
@@ -85,27 +108,13 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             };
             // A router is a device as well, and one address of it is a gateway.
             if !gateways.contains(&address.value) {
-                hold(&mut held, address.value, holder, found);
+                hold(held, address.value, holder, found);
             }
             let outside = device
                 .link
                 .as_ref()
                 .and_then(|link| in_no_subnet(subject, Some(link), address.value, &address.span));
             found.extend(outside.map(|diagnostic| diagnostic.in_object(format!("device.{name}"))));
-        }
-    }
-    for (name, subnet) in &subject.draft.subnets {
-        for range in subnet
-            .range
-            .iter()
-            .filter(|range| range.purpose == RangeUse::Dynamic)
-        {
-            let diagnostics = covered(range, &held);
-            found.extend(
-                diagnostics
-                    .into_iter()
-                    .map(|found| found.in_object(format!("subnet.{name}"))),
-            );
         }
     }
 }

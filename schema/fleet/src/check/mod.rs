@@ -21,9 +21,11 @@ pub(crate) mod hostname;
 pub(crate) mod identity;
 pub(crate) mod image;
 pub(crate) mod installable;
+pub(crate) mod kept;
 pub(crate) mod masters;
 pub(crate) mod mtu;
 pub(crate) mod network_layout;
+pub(crate) mod provisioning;
 pub(crate) mod rack;
 pub(crate) mod reference;
 pub(crate) mod renamed;
@@ -146,7 +148,7 @@ pub(crate) struct Found {
 
 /// Runs all checks.
 pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
-    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 35] = [
+    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 36] = [
         reference::check,
         settings::check,
         secret::check,
@@ -182,6 +184,7 @@ pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
         selector::check,
         authority::check,
         user_data_text::check,
+        provisioning::check,
     ];
     let found = parallel::map(&checks, is_large, |check| {
         let mut found = Vec::new();
@@ -202,8 +205,8 @@ pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
 /// What a change takes away that it should not.
 pub(crate) fn of_change(before: &Fleet, now: &Fleet) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let checks: [fn(&Fleet, &Fleet, &mut Vec<Diagnostic>); 3] =
-        [vanished::check, shrinks::check, unprotected::check];
+    let checks: [fn(&Fleet, &Fleet, &mut Vec<Diagnostic>); 4] =
+        [vanished::check, shrinks::check, unprotected::check, kept::check];
     checks.iter().for_each(|check| check(before, now, &mut found));
     found
 }

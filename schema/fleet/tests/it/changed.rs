@@ -125,7 +125,11 @@ const RIGHT: &str = "[machine.m1]\nserial = \"S1\"\nprotect = \"wipe\"\nnic.p0 =
     [deployment.web]\ncount = 2\nhostname = \"web-{slot}\"\nimage = \"debian\"\nstorage = \"disk\"\nnetwork = \"port\"\n";
 
 fn told_of_change(now: &str) -> String {
-    let (before, now) = (with_base(&[("a.toml", RIGHT)]), with_base(&[("a.toml", now)]));
+    told_between(RIGHT, now)
+}
+
+fn told_between(before: &str, now: &str) -> String {
+    let (before, now) = (with_base(&[("a.toml", before)]), with_base(&[("a.toml", now)]));
     let change = Change {
         before,
         ..Change::default()
@@ -156,5 +160,9 @@ fn what_a_change_takes_away_is_told() {
     ] {
         told += &format!("== {what}\n{}", told_of_change(&text));
     }
+    let layout = "[storage.data]\nselect.os = {}\nselect.data = { type = \"hdd\", on-redeploy = \"keep\" }\npartition = [{ id = \"root\", on = \"os\", size = \"rest\" }, { id = \"srv\", on = \"data\", size = \"rest\" }]\n\
+        filesystem = [{ on = \"root\", type = \"ext4\", mount = \"/\" }, { on = \"srv\", type = \"xfs\", mount = \"/srv\" }]\n";
+    let other = layout.replace("on = \"data\", size = \"rest\"", "on = \"data\", size = \"1TB\"");
+    told += &format!("== kept disks cut otherwise\n{}", told_between(layout, &other));
     insta::assert_snapshot!(told);
 }
