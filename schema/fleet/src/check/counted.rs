@@ -145,7 +145,12 @@ fn too_few(subject: &Subject<'_>, name: &Name, deployment: &Deployment) -> Optio
             require.unmet_by_git(machine, zone).is_none()
         })
     };
-    let able = draft.machines.values().filter(fits).count();
+    let candidates = subject.candidates(deployment.require.as_ref());
+    let able = candidates
+        .iter()
+        .map(|(_, machine)| *machine)
+        .filter(fits)
+        .count();
     let lacking = wanted.value as usize > able;
     lacking.then(|| {
         let title = format!(

@@ -51,7 +51,7 @@ use crate::{
     diagnostic::Diagnostic,
     fleet::{Draft, Fleet},
     intake::Refused,
-    kinds::subnet::Subnet,
+    kinds::{machine::Machine, require::Require, subnet::Subnet},
     limit::KEPT_MAX,
     objects::Object,
     parallel,
@@ -84,6 +84,38 @@ pub(crate) struct Subject<'s> {
     subnets: BTreeMap<&'s str, ByVlan<'s>>,
     /// What inspections found.
     pub(crate) observed: &'s Observed,
+    /// All machines, and those of each pool, rack and zone.
+    machines: Machines<'s>,
+}
+
+/// Machines by what a requirement may name, so that a deployment does not look at each of a large fleet.
+#[derive(Default)]
+struct Machines<'s> {
+    all: Vec<(&'s Name, &'s Machine)>,
+    by_pool: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
+    by_rack: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
+    by_zone: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
+}
+
+impl<'s> Machines<'s> {
+    fn of(draft: &'s Draft) -> Self {
+        let mut machines = Self::default();
+        for machine in &draft.machines {
+            machines.all.push(machine);
+            let rack = machine.1.rack.as_ref();
+            let zone = rack.and_then(|rack| draft.racks.get(&rack.name)?.zone.as_ref());
+            if let Some(pool) = &machine.1.pool {
+                machines.by_pool.entry(pool.as_str()).or_default().push(machine);
+            }
+            if let Some(rack) = rack {
+                machines.by_rack.entry(rack.as_str()).or_default().push(machine);
+            }
+            if let Some(zone) = zone {
+                machines.by_zone.entry(zone.as_str()).or_default().push(machine);
+            }
+        }
+        machines
+    }
 }
 
 impl<'s> Subject<'s> {
@@ -117,6 +149,7 @@ impl<'s> Subject<'s> {
             declared,
             subnets,
             observed,
+            machines: Machines::of(draft),
         }
     }
 
@@ -127,6 +160,36 @@ impl<'s> Subject<'s> {
             .get(fabric.as_str())
             .and_then(|of_fabric| of_fabric.get(vlan.as_str()));
         found.map_or(&[], Vec::as_slice)
+    }
+
+    /// Machines among which all are that meet a requirement by what git says; the others of them may not.
+    pub(crate) fn candidates(&self, require: Option<&Require>) -> &[(&'s Name, &'s Machine)] {
+        let machines = &self.machines;
+        let of = |by: &'_ BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>, name: Option<&Name>| {
+            name.map(|name| by.get(name.as_str()).map_or(0, Vec::len))
+        };
+        let pool = require
+            .and_then(|require| require.pool.as_ref())
+            .map(|pool| &pool.name);
+        let rack = require
+            .and_then(|require| require.rack.as_ref())
+            .map(|rack| &rack.name);
+        let zone = require
+            .and_then(|require| require.zone.as_ref())
+            .map(|zone| &zone.name);
+        let ways = [
+            (of(&machines.by_pool, pool), &machines.by_pool, pool),
+            (of(&machines.by_rack, rack), &machines.by_rack, rack),
+            (of(&machines.by_zone, zone), &machines.by_zone, zone),
+        ];
+        let fewest = ways
+            .into_iter()
+            .filter(|(count, ..)| count.is_some())
+            .min_by_key(|(count, ..)| *count);
+        match fewest {
+            Some((_, by, Some(name))) => by.get(name.as_str()).map_or(&[], Vec::as_slice),
+            _ => &machines.all,
+        }
     }
 
     /// Whether an object is written somewhere, even if it could not be decoded.

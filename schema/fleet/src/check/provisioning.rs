@@ -4,7 +4,6 @@ use super::Subject;
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
-    fleet::Draft,
     kinds::{
         deployment::Deployment,
         fabric::DhcpMode,
@@ -24,7 +23,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         let Some((image, network)) = image.zip(network) else {
             continue;
         };
-        if image.proof != Proof::PhoneHome || may_reach(draft, deployment, network) {
+        if image.proof != Proof::PhoneHome || may_reach(subject, deployment, network) {
             continue;
         }
         let title = format!("what deployment \"{name}\" installs cannot call the rack agents");
@@ -41,9 +40,10 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
 
 /// Whether the layout leads to where machines boot, or may: of an address that is asked for or filled in nobody knows
 /// the network here.
-fn may_reach(draft: &Draft, deployment: &Deployment, network: &Network) -> bool {
+fn may_reach(subject: &Subject<'_>, deployment: &Deployment, network: &Network) -> bool {
     let has_default = network.route.iter().any(|route| route.to.prefix_len() == 0);
-    let links = boot_links(draft, deployment);
+    let draft = subject.draft;
+    let links = boot_links(subject, deployment);
     has_default
         || links.is_empty()
         || network.address.iter().any(|address| match address.mode.value {
@@ -60,11 +60,18 @@ fn may_reach(draft: &Draft, deployment: &Deployment, network: &Network) -> bool 
 }
 
 /// The VLANs that machines of a deployment boot from: those it names, or all where it counts.
-fn boot_links<'d>(draft: &'d Draft, deployment: &Deployment) -> BTreeSet<&'d VlanRef> {
-    let named: BTreeSet<_> = deployment.machines.iter().map(|machine| &machine.name).collect();
-    let is_its = |name: &_| named.is_empty() || named.contains(name);
-    let machines = draft.machines.iter().filter(|(name, _)| is_its(name));
-    let links = machines.flat_map(|(_, machine)| machine.nic.values().filter_map(|nic| nic.link.as_ref()));
+fn boot_links<'d>(subject: &Subject<'d>, deployment: &Deployment) -> BTreeSet<&'d VlanRef> {
+    let draft = subject.draft;
+    let named = deployment
+        .machines
+        .iter()
+        .filter_map(|machine| draft.machines.get(&machine.name));
+    let counted = match deployment.count {
+        Some(_) => subject.candidates(deployment.require.as_ref()),
+        None => &[],
+    };
+    let machines = named.chain(counted.iter().map(|(_, machine)| *machine));
+    let links = machines.flat_map(|machine| machine.nic.values().filter_map(|nic| nic.link.as_ref()));
     let serves = |link: &&VlanRef| {
         let vlan = draft
             .fabrics

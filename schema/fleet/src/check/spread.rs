@@ -45,7 +45,7 @@ fn impossible(subject: &Subject<'_>, name: &Name, deployment: &Deployment) -> Op
     }
     // How many may stand in each place.
     let mut places: BTreeMap<String, u32> = BTreeMap::new();
-    for machine in draft.machines.values() {
+    for (_, machine) in subject.candidates(deployment.require.as_ref()) {
         let rack = machine
             .rack
             .as_ref()

@@ -120,9 +120,10 @@ fn machines<'s>(subject: &Subject<'s>, deployment: &'s Deployment) -> Vec<(&'s N
                 .as_ref()
                 .is_none_or(|require| require.unmet_by_git(machine, zone).is_none())
     };
-    draft
-        .machines
+    let candidates = subject.candidates(deployment.require.as_ref());
+    candidates
         .iter()
+        .copied()
         .filter(|(_, machine)| may(machine))
         .collect()
 }
