@@ -38,6 +38,8 @@ cargo xtask VERB
                     a fleet of N machines, up to 100,000; `examples/thousand` is one
   bench [dhcp] [tftp] [http] [--rounds N]
                     muster-rackd beside other servers, as in docs/benchmarks.md
+  bench check [--machines-max N] [--rounds N]
+                    `muster check` on fleets of up to 100,000 machines, beside terraform if there is one
   bench deploy [--rounds N]
                     a deployment step by step, beside a script that does the same writes
   fuzz toml|kdl|decoder|fmt [--seconds N] [--seed N]
