@@ -64,45 +64,38 @@ impl<'a> NotCarriedOut<'a> {
         })
     }
 
-    /// What is said once for each object, with how many machines it keeps as they are.
-    pub(super) fn notes<'m>(&self, machines: impl Iterator<Item = &'m MachinePlan> + Clone) -> Vec<Note> {
+    /// What is said once for each place in git, with how many machines it keeps as they are: what a profile says is
+    /// met again in each of its machines.
+    pub(super) fn notes<'m>(&self, machines: impl Iterator<Item = &'m MachinePlan>) -> Vec<Note> {
+        let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
+        for why in machines.filter_map(|machine| machine.blocked.as_ref()) {
+            if why.condition == Condition::NotCarriedOut
+                && let Some((_, place)) = why.evidence.rsplit_once(" (")
+            {
+                *kept.entry(place).or_default() += 1;
+            }
+        }
         let mut told = BTreeSet::new();
-        let once = self
-            .fleet
-            .not_yet
-            .iter()
-            .filter(|one| told.insert((&one.object, &one.what)));
-        let note = |one: &NotYet| {
+        let mut notes = Vec::new();
+        for one in &self.fleet.not_yet {
             let place = Origin::of(&one.origin);
-            let says = format!("({}:{})", place.file, place.line);
-            let blocked = machines.clone().filter(|machine| {
-                let why = machine.blocked.as_ref();
-                why.is_some_and(|why| {
-                    why.condition == Condition::NotCarriedOut && why.evidence.ends_with(&says)
-                })
-            });
-            let text = match blocked.count() {
-                0 => format!(
-                    "{} is not carried out by this version: nothing comes of it",
-                    one.what
-                ),
-                1 => format!(
-                    "{} is not carried out by this version: 1 machine is left as it is",
-                    one.what
-                ),
-                many => format!(
-                    "{} is not carried out by this version: {many} machines are left as they are",
-                    one.what
-                ),
+            if !told.insert((place.clone(), &one.what)) {
+                continue;
+            }
+            let said = format!("{}:{})", place.file, place.line);
+            let text = match kept.get(said.as_str()).copied().unwrap_or(0) {
+                0 => "nothing comes of it".to_owned(),
+                1 => "1 machine is left as it is".to_owned(),
+                many => format!("{many} machines are left as they are"),
             };
-            Note {
+            notes.push(Note {
                 object: one.object.clone(),
                 code: Condition::NotCarriedOut.code().to_owned(),
-                text,
+                text: format!("{} is not carried out by this version: {text}", one.what),
                 origin: Some(place),
-            }
-        };
-        once.map(note).collect()
+            });
+        }
+        notes
     }
 
     fn of(&self, concerned: Concerned<'_>) -> Option<&'a NotYet> {
