@@ -191,6 +191,10 @@ impl Rack {
         rack.await_true("the agent answers HTTP", |rack| {
             rack.curl(&["/boot.ipxe"]).status.success() && rack.log().contains("new word of the daemon")
         });
+        // An agent that a test kills or a disk that it fills must not be quicker than the first word.
+        rack.await_true("the daemon's word is on disk", |rack| {
+            rack.path("state/desired.json").exists()
+        });
         rack
     }
 
