@@ -13,6 +13,7 @@ mod lesson;
 mod show;
 mod terminal;
 mod tutorial;
+mod tutorial_plan;
 
 use std::fs;
 use std::path::Path;

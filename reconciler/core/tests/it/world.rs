@@ -52,6 +52,7 @@ impl World {
         let desired = Desired {
             fleet,
             commit: &commit,
+            base: None,
         };
         plan(&desired, &self.observed, &self.parent, self.observed.at)
     }
