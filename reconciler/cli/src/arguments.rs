@@ -115,13 +115,26 @@ pub(crate) struct Show {
 /// Print the JSON Schema of fleet files.
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
+    /// Of what: the fleet's files, or the document `muster.plan/1.0`.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) of: SchemaOf,
     /// Write it into a file instead, `.muster/schema.json` where none is named: a first line
     /// `#:schema ./.muster/schema.json` of a TOML file beside that folder leads editors there.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = crate::schema::PLACE)]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = crate::schema::PLACE, conflicts_with = "of")]
     pub(crate) write: Option<PathBuf>,
     /// Print the values that the language itself gives where nothing is written.
-    #[arg(long, conflicts_with = "write")]
+    #[arg(long, conflicts_with_all = ["write", "of"])]
     pub(crate) defaults: bool,
+}
+
+/// What a JSON Schema is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Fleet files.
+    #[default]
+    Fleet,
+    /// Plans.
+    Plan,
 }
 
 /// Say what a code means.

@@ -159,6 +159,13 @@ fn apply_is_one_document_even_where_nobody_answers() {
 }
 
 #[test]
+fn the_schema_of_plans_is_printed() {
+    let schema = document(&says(&["schema", "--of", "plan"], 0));
+    assert_eq!(schema["properties"]["format"]["const"], "muster.plan/1.0");
+    says(&["schema", "--of", "plan", "--defaults"], 64);
+}
+
+#[test]
 fn removed_prints_fleet_lines_or_a_document() {
     let words = [
         "removed", "machine", "node-01", "--disks", "retain", "--reason", "RMA",
