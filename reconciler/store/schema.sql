@@ -104,6 +104,16 @@ TABLE bmc_role
     PRIMARY KEY (rack)
     CREATE UNIQUE INDEX bmc_role_pkey ON public.bmc_role USING btree (rack)
 
+TABLE destroyed
+    plan_id text NOT NULL
+    machine text NOT NULL
+    at_ms bigint NOT NULL DEFAULT now_ms()
+    FOREIGN KEY (machine) REFERENCES machine(id)
+    FOREIGN KEY (plan_id) REFERENCES plan(id)
+    PRIMARY KEY (plan_id, machine)
+    CREATE INDEX destroyed_at ON public.destroyed USING btree (at_ms)
+    CREATE UNIQUE INDEX destroyed_pkey ON public.destroyed USING btree (plan_id, machine)
+
 TABLE fact
     position bigint NOT NULL IDENTITY
     agent text NOT NULL
@@ -145,6 +155,16 @@ TABLE fleet
     CHECK (single)
     PRIMARY KEY (single)
     CREATE UNIQUE INDEX fleet_pkey ON public.fleet USING btree (single)
+
+TABLE guard_opened
+    plan_id text NOT NULL
+    guard text NOT NULL
+    who text NOT NULL
+    why text NOT NULL
+    at_ms bigint NOT NULL DEFAULT now_ms()
+    FOREIGN KEY (plan_id) REFERENCES plan(id)
+    PRIMARY KEY (plan_id, guard, who)
+    CREATE UNIQUE INDEX guard_opened_pkey ON public.guard_opened USING btree (plan_id, guard, who)
 
 TABLE incarnation
     number bigint NOT NULL

@@ -78,6 +78,19 @@ pub(crate) enum Command {
         #[arg(long)]
         wipe_set: String,
     },
+    /// Let one plan pass one guard that stops it. It ends by itself within an hour; two people must say it, but for a
+    /// fleet that says `unreviewed = "allow"`.
+    Override {
+        /// The guard, as the plan names it: `limits`, `protection` ...
+        #[arg(long)]
+        guard: String,
+        /// The plan's id, `p-...`.
+        #[arg(long)]
+        plan: String,
+        /// Why: it is kept for ever.
+        #[arg(long)]
+        reason: String,
+    },
     /// After a restored backup: raise the incarnation, so that orders are sent again.
     Recover,
     /// Say what a code means and what to do about it; needs no daemon.

@@ -114,6 +114,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Image(ImageCommand::Build(wish)) => image_command::build(wish, json),
         Command::Image(ImageCommand::Add { files }) => image_command::add(&online()?, files, json),
         Command::Image(ImageCommand::Ls) => image_command::ls(&online()?, json),
+        Command::Override { guard, plan, reason } => plan::open_guard(&online()?, guard, plan, reason, json),
         Command::Approve { plan, wipe_set } => plan::approve(&online()?, plan, wipe_set, json),
         Command::Recover => machine::recover(&online()?, json),
         Command::Explain(wish) => explain::run(wish.code.as_deref(), json),

@@ -1,4 +1,4 @@
-//! `muster plan` and `muster approve`.
+//! `muster plan`, `muster approve` and `muster override`.
 
 use crate::arguments::{Plan as Wish, PlanDetail, PlanFormat};
 use crate::client::Client;
@@ -7,7 +7,9 @@ use crate::for_ci;
 use crate::say::{say, say_json, tell};
 use reconciler_core::form::document::{Outcome, document};
 use reconciler_core::form::{Detail, Setting, markdown, text};
-use reconciler_core::people::{self, ApproveRequest, PlanAnswer, PlanRequest};
+use reconciler_core::people::{
+    self, ApproveRequest, OverrideAnswer, OverrideRequest, PlanAnswer, PlanRequest,
+};
 use reconciler_core::plan::Plan;
 use std::path::Path;
 
@@ -121,6 +123,41 @@ pub(crate) fn approve(client: &Client, plan: &str, wipe_set: &str, json: bool) -
         say_json(serde_json::json!({ "approved": wipe_set, "plan": plan }))?;
     } else {
         say(format_args!("{wipe_set} of {plan} is approved."))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Lets one plan pass one guard.
+pub(crate) fn open_guard(
+    client: &Client,
+    guard: &str,
+    plan: &str,
+    reason: &str,
+    json: bool,
+) -> Result<Exit, Failure> {
+    let request = OverrideRequest {
+        plan: plan.to_owned(),
+        guard: guard.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let answer: OverrideAnswer = client.post(people::OVERRIDE, &request)?;
+    if json {
+        say_json(serde_json::to_value(&answer).expect("an answer is plain data and always serialises"))?;
+        return Ok(Exit::Done);
+    }
+    let people: Vec<&str> = answer.people.iter().map(String::as_str).collect();
+    let (said, needed) = (people.len(), answer.needed);
+    if said >= needed {
+        let until = answer.until;
+        say(format_args!(
+            "{guard} is open for {plan} until {until}, by {}.",
+            people.join(", ")
+        ))?;
+    } else {
+        say(format_args!(
+            "{said} of {needed} people have said it ({}): {guard} is not open for {plan} yet.",
+            people.join(", ")
+        ))?;
     }
     Ok(Exit::Done)
 }

@@ -29,6 +29,9 @@ pub struct Observed {
     pub addresses_in_use: BTreeMap<IpAddr, Option<Mac>>,
     /// Set when agents or markers know more than this database: nothing is ordered.
     pub restored: Option<String>,
+    /// Machines that plans adopted within the last 24 hours have released or erased, each with when that was last.
+    #[serde(default)]
+    pub destroyed: BTreeMap<MachineId, Timestamp>,
 }
 
 /// One claimed machine.

@@ -16,7 +16,7 @@ use rack_api::inventory::Inventory;
 use rack_api::order::OrderRef;
 use schema_ids::{Digest, DiskId, Generation, Incarnation, Mac, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `GET` [`Status`].
 pub const STATUS: &str = "/v1/status";
@@ -36,6 +36,8 @@ pub const PLANS: &str = "/v1/plans/";
 pub const APPLY: &str = "/v1/apply";
 /// `POST` [`ApproveRequest`], answered by an empty object.
 pub const APPROVE: &str = "/v1/approve";
+/// `POST` [`OverrideRequest`], answered by [`OverrideAnswer`].
+pub const OVERRIDE: &str = "/v1/override";
 /// `POST` an empty object: raise the incarnation after a restore; answered by [`RecoverAnswer`].
 pub const RECOVER: &str = "/v1/recover";
 /// `GET` a list of [`Artefact`]; `PUT` an artefact's bytes at this and its 64 digits.
@@ -216,6 +218,28 @@ pub struct ApproveRequest {
     pub plan: String,
     /// The wipe-set's digest, `w-…`.
     pub wipe_set: String,
+}
+
+/// "This guard shall let this plan pass."
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideRequest {
+    /// The plan.
+    pub plan: String,
+    /// The guard, by its name in the plan.
+    pub guard: String,
+    /// Why; never empty.
+    pub reason: String,
+}
+
+/// Who has said so by now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideAnswer {
+    /// The people whose word counts.
+    pub people: BTreeSet<String>,
+    /// How many must say it.
+    pub needed: usize,
+    /// When the first of these words ends.
+    pub until: Timestamp,
 }
 
 /// "Switch this machine." `POST` to [`MACHINES`], the machine's name and [`POWER`].

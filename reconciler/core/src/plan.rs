@@ -23,6 +23,7 @@ mod machines;
 mod moved;
 mod network;
 mod not_yet;
+pub mod opened;
 mod reads;
 mod release;
 mod required;
@@ -88,6 +89,10 @@ pub struct Plan {
     /// The disks that its changes name, as people know them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub disks: BTreeMap<DiskId, NamedDisk>,
+    /// Machines that it newly releases, or of which it newly erases what is neither blank nor consented to: what limits
+    /// count, now and for a day after it was adopted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub destroys: BTreeSet<MachineId>,
 }
 
 /// A disk as people know it.
@@ -321,6 +326,7 @@ impl Plan {
             base: None,
             reads: BTreeMap::new(),
             disks: BTreeMap::new(),
+            destroys: BTreeSet::new(),
         };
         plan.id = digest::plan_id(&plan);
         plan

@@ -15,6 +15,7 @@ mod failpoint;
 mod images;
 mod listener;
 mod log;
+mod override_door;
 mod people_door;
 mod pipeline;
 mod plan_door;

@@ -5,6 +5,7 @@ use crate::daemon::Daemon;
 use crate::images::ImageError;
 use crate::listener::Person;
 use crate::log;
+use crate::override_door;
 use crate::pipeline::{self, PipelineError};
 use crate::plan_door;
 use crate::power_door;
@@ -52,6 +53,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route(&format!("{}{{id}}", people::PLANS), get(plan_door::get))
         .route(people::APPLY, post(post_apply))
         .route(people::APPROVE, post(post_approve))
+        .route(people::OVERRIDE, post(override_door::post))
         .route(people::RECOVER, post(post_recover))
         .route(people::LOG, post(post_log))
         .route(people::IMAGES, get(get_images))

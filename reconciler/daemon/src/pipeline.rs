@@ -11,6 +11,7 @@ use crate::source::SourceError;
 use reconciler_core::condition::Condition;
 use reconciler_core::observed::Observed;
 use reconciler_core::plan::adoption::adoptable;
+use reconciler_core::plan::opened::{self, Opened};
 use reconciler_core::plan::{Base, Desired, Plan};
 use reconciler_git::CommitInfo;
 use reconciler_store::{Adoption, Basis, By, Stage, StoreError};
@@ -191,18 +192,22 @@ async fn attempt(
         }));
     }
     daemon.store.save_plan(plan).await.map_err(PipelineError::Store)?;
-    if !plan.applicable() {
-        let blocked = plan.guards.iter().find_map(|guard| guard.blocked.clone());
+    let opened = daemon
+        .store
+        .opened(&plan.id)
+        .await
+        .map_err(PipelineError::Store)?;
+    if let Some(blocked) = blocked(&parsed, plan, &opened) {
         return Ok(Some(Progress {
             stage: Stage::Planned,
-            stopped: blocked,
+            stopped: Some(blocked),
         }));
     }
     if named.is_some() && !plan.wipe_set.entries.is_empty() {
         let agreed = agree(daemon, plan, &parsed.tree, by).await;
         agreed.map_err(PipelineError::Store)?;
     }
-    if let Some(reason) = unseen(daemon, &parsed, plan, parent).await? {
+    if let Some(reason) = unseen(daemon, &parsed, &made, &opened).await? {
         return Ok(Some(stopped(
             Stage::Guarded,
             Condition::PlanChangedSinceShown.code(),
@@ -306,22 +311,38 @@ pub(crate) async fn make_plan(
     }))
 }
 
+/// The guard that stops a plan, those considered that people have opened: its code, why, and what opens it.
+fn blocked(parsed: &Parsed, plan: &Plan, opened: &[Opened]) -> Option<(String, String)> {
+    let needed = opened::needed(&parsed.fleet.as_ref()?.settings);
+    let guard = plan.stopped_by(opened, needed, plan.made)?;
+    let (code, reason) = guard.blocked.clone()?;
+    let (name, id) = (&guard.guard, &plan.id);
+    let said = opened::people(opened, name, plan.made).len();
+    let so_far = match said {
+        0 => String::new(),
+        said => format!(" ({said} of {needed} people have said so)"),
+    };
+    let how = format!("If it is intended: `muster override --guard {name} --plan {id} --reason ...`{so_far}");
+    Some((code, format!("{reason}. {how}")))
+}
+
 /// Why the plan may not be adopted unseen, if so: it erases what nobody was shown and nobody approved.
 async fn unseen(
     daemon: &Daemon,
     parsed: &Parsed,
-    plan: &Plan,
-    parent: &Plan,
+    made: &Made,
+    opened: &[Opened],
 ) -> Result<Option<String>, PipelineError> {
     let Some(fleet) = &parsed.fleet else {
         return Ok(None);
     };
+    let Made { plan, parent, .. } = made;
     let agreed = daemon
         .store
         .agreed_plans(&parsed.commit, &parsed.tree)
         .await
         .map_err(PipelineError::Store)?;
-    let answer = adoptable(plan, parent, &agreed, fleet.settings.unreviewed);
+    let answer = adoptable(plan, parent, &agreed, &fleet.settings, opened);
     Ok(answer.err().map(|(_, reason)| {
         let (id, digest) = (&plan.id, &plan.wipe_set.digest);
         format!(

@@ -70,6 +70,7 @@ impl Store {
                     .execute(&mut *transaction)
                     .await?;
                 claim_machines(&mut transaction, plan).await?;
+                record_destroyed(&mut transaction, plan).await?;
                 end_bindings(&mut transaction, plan).await?;
                 write_bindings(&mut transaction, plan).await.map_err(still_held)?;
                 for moved in roles::moved(basis.parent, plan) {
@@ -86,6 +87,19 @@ impl Store {
         self.hint();
         Ok(adoption)
     }
+}
+
+/// What limits count for a day from now on.
+async fn record_destroyed(connection: &mut PgConnection, plan: &Plan) -> Result<(), Fault> {
+    let machines: Vec<String> = plan.destroys.iter().map(ToString::to_string).collect();
+    query!(
+        "INSERT INTO destroyed (plan_id, machine) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING",
+        plan.id,
+        &machines
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// A machine whose generation the plan raises, or that it drops, and that was given a go in a later

@@ -24,7 +24,7 @@ pub struct AuditEntry {
     pub number: u64,
     /// When.
     pub at: Timestamp,
-    /// What: `plan-adopted`, `order-issued`, `grant-taken`, `grant-released`, `approval`, `recovered`,
+    /// What: `plan-adopted`, `order-issued`, `grant-taken`, `grant-released`, `approval`, `guard-opened`, `recovered`,
     /// `machine-fenced`, `token-minted`, `agent-enrolled`, `agent-revoked`, `bmcs-handed-over`, `authority-changed`.
     pub what: String,
     /// The machine concerned.

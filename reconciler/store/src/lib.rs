@@ -13,7 +13,7 @@
 //! - `revision`, `plans`, `adopt`: from a commit to the adopted plan;
 //! - `append`, `marker`, `place`, `world`, `observed`, `discovered`: facts in, snapshots out;
 //! - `enrolment`, `bmc_role`: who rack agents are, and which of them commands a rack's BMCs;
-//! - `orders`, `permits`, `start`, `approval`: the daemon's own records; `audit`: who did what and why;
+//! - `orders`, `permits`, `start`, `approval`, `opened`: the daemon's own records; `audit`: who did what and why;
 //! - `log`: what happened, from all of these, page by page;
 //! - `work`, `wake`: what is to be looked at next; `derived`: what may be deleted at any time.
 //!
@@ -55,6 +55,8 @@ mod log;
 mod marker;
 #[cfg(feature = "queries")]
 mod observed;
+#[cfg(feature = "queries")]
+mod opened;
 #[cfg(feature = "queries")]
 mod orders;
 #[cfg(feature = "queries")]

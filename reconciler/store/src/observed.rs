@@ -17,6 +17,10 @@ use std::time::Duration;
 /// is off over night still owns it.
 const SEEN_COUNTS: Duration = Duration::from_secs(24 * 3600);
 
+/// What plans destroyed counts against the limits of others for so long: a day, so that what happened over night
+/// is seen by somebody before it can go on.
+const DESTROYED_COUNTS: Duration = Duration::from_secs(24 * 3600);
+
 impl Store {
     /// The world as the store knows it, from one snapshot; `at` is the database's clock.
     pub async fn observed(&self) -> Result<Observed, StoreError> {
@@ -37,12 +41,29 @@ impl Store {
                 discovered: discovered::discovered(&mut snapshot).await?,
                 addresses_in_use: addresses(&mut snapshot, time(now_ms)).await?,
                 restored: identity::restored(&mut snapshot).await?,
+                destroyed: destroyed(&mut snapshot, time(now_ms)).await?,
             };
             snapshot.commit().await?;
             Ok(observed)
         })
         .await
     }
+}
+
+/// Machines that adopted plans have lately released or erased.
+async fn destroyed(
+    connection: &mut PgConnection,
+    now: Timestamp,
+) -> Result<BTreeMap<MachineId, Timestamp>, Fault> {
+    let rows = query!(
+        r#"SELECT machine, max(at_ms) AS "at_ms!" FROM destroyed WHERE at_ms > $1 GROUP BY machine"#,
+        now.minus(DESTROYED_COUNTS).unix_ms()
+    )
+    .fetch_all(connection)
+    .await?;
+    let machines = rows.into_iter();
+    let read = machines.map(|row| Ok((read("destroyed", "machine", &row.machine)?, time(row.at_ms))));
+    read.collect()
 }
 
 /// Machines ever claimed. Inventory and installation are folded by the core, so that their ages are

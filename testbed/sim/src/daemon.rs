@@ -270,9 +270,9 @@ impl World<'_> {
     }
 
     fn adopt(&mut self, daemon: usize, plan: Plan, basis: &Basis) -> Result<bool, Violation> {
-        let unreviewed = self.people.fleet.as_ref().map(|fleet| fleet.settings.unreviewed);
-        let allowed = unreviewed
-            .is_some_and(|unreviewed| adoptable(&plan, &self.store.plan, Some(&plan), unreviewed).is_ok());
+        let settings = self.people.fleet.as_ref().map(|fleet| &fleet.settings);
+        let allowed = settings
+            .is_some_and(|settings| adoptable(&plan, &self.store.plan, Some(&plan), settings, &[]).is_ok());
         let parent = plan.parent.clone().unwrap_or_default();
         let began = self.store.began(&plan, &basis.written);
         if !self.code.is_parent(&parent, &self.store.plan.id) || !self.code.knows_goes(began) {

@@ -187,6 +187,7 @@ impl Store {
             discovered: BTreeMap::new(),
             addresses_in_use: BTreeMap::new(),
             restored: None,
+            destroyed: BTreeMap::new(),
         }
     }
 

@@ -25,6 +25,7 @@ fn first_plan_of(files: &[SourceFile]) -> String {
         discovered: BTreeMap::new(),
         addresses_in_use: BTreeMap::new(),
         restored: None,
+        destroyed: BTreeMap::new(),
     };
     let desired = Desired {
         fleet: &fleet,

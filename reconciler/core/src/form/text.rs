@@ -3,7 +3,7 @@
 
 use crate::form::block::{Block, Totals, blocks};
 use crate::form::{Detail, Setting, counted, short};
-use crate::plan::{Cause, Change, ChangeAction, Effect, FieldChange, Note, Origin, Plan, size_text};
+use crate::plan::{Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text};
 use schema_ids::{ContentId, DiskId, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -167,7 +167,7 @@ impl Text<'_> {
             .max()
             .unwrap_or_default()
             .max(6);
-        self.fields(&first.fields, width)?;
+        self.fields(first, width)?;
         self.why(block, width)?;
         if !first.tells.is_empty() {
             let agents: Vec<&str> = first.tells.iter().map(|agent| agent.as_str()).collect();
@@ -177,8 +177,8 @@ impl Text<'_> {
         writeln!(self.out)
     }
 
-    fn fields(&mut self, fields: &[FieldChange], width: usize) -> fmt::Result {
-        for field in fields {
+    fn fields(&mut self, first: &Change, width: usize) -> fmt::Result {
+        for field in &first.fields {
             let path = &field.path;
             let value = match (&field.before, &field.after) {
                 (Some(before), Some(after)) => format!("{before}  ->  {after}"),

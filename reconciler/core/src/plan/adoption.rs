@@ -2,10 +2,11 @@
 
 use crate::condition::Condition;
 use crate::plan::Plan;
-use schema_fleet::Unreviewed;
+use crate::plan::opened::{Opened, needed};
+use schema_fleet::{FleetSettings, Unreviewed};
 use schema_ids::ContentId;
 
-/// Whether `new` may take its parent's place. `agreed` are the plans by which people agreed to what its
+/// Whether `new` may take its parent's place; `opened` are the guards that people opened for it. `agreed` are the plans by which people agreed to what its
 /// commit erases: the one they last saw before it arrived, and those that they approved. Blank disks are
 /// free. A plan for its parent's own commit needs no more agreement: planning lets such a one erase
 /// nothing beyond its parent but what is blank or consented to.
@@ -16,12 +17,14 @@ pub fn adoptable<'a>(
     new: &Plan,
     parent: &Plan,
     agreed: impl IntoIterator<Item = &'a Plan>,
-    unreviewed: Unreviewed,
+    settings: &FleetSettings,
+    opened: &[Opened],
 ) -> Result<(), (String, String)> {
-    if let Some((code, reason)) = new.guards.iter().find_map(|guard| guard.blocked.clone()) {
+    let stopped = new.stopped_by(opened, needed(settings), new.made);
+    if let Some((code, reason)) = stopped.and_then(|guard| guard.blocked.clone()) {
         return Err((code, reason));
     }
-    if unreviewed == Unreviewed::Allow || new.commit == parent.commit {
+    if settings.unreviewed == Unreviewed::Allow || new.commit == parent.commit {
         return Ok(());
     }
     let agreed: Vec<&Plan> = agreed.into_iter().collect();

@@ -102,11 +102,14 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         base: None,
         reads: BTreeMap::new(),
         disks: BTreeMap::new(),
+        destroys: BTreeSet::new(),
     };
     plan.notes.extend(not_yet.notes(plan.machines.values()));
     plan.changes = changes::changes(fleet, parent, &plan, observed, &slots.ending, renamed);
+    plan.destroys = guards::destroyed(&slots.ending, &hurt);
     let ground = guards::Ground {
         fleet,
+        observed,
         parent,
         new: &plan,
         ending: &slots.ending,

@@ -1,20 +1,25 @@
-//! Guards: what a plan as a whole may not do, whatever git says.
+//! Guards: what a plan as a whole may not do, whatever git says. Each has a file of its own.
+
+mod changed;
+mod empty;
+mod limits;
+mod protection;
+mod tombstones;
+mod wipe_set;
 
 use crate::condition::Condition;
-use crate::observed::Binding;
-use crate::plan::{ChangeAction, GuardReport, MachinePlan, Plan, Protect};
+use crate::observed::{Binding, Observed};
+use crate::plan::{GuardReport, Plan};
 use schema_fleet::Fleet;
 use schema_ids::{BindingId, MachineId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A fleet may lose a fifth of its machines from git at once; more looks like files that are missing.
-const SHRINK_PERCENT_MAX: usize = 20;
-
 /// What the guards look at.
 pub(super) struct Ground<'a> {
     pub(super) fleet: &'a Fleet,
+    pub(super) observed: &'a Observed,
     pub(super) parent: &'a Plan,
-    /// With its changes.
+    /// With its changes, and with what it destroys.
     pub(super) new: &'a Plan,
     /// Bindings that end.
     pub(super) ending: &'a BTreeMap<BindingId, Binding>,
@@ -22,14 +27,30 @@ pub(super) struct Ground<'a> {
     pub(super) hurt: &'a BTreeSet<MachineId>,
 }
 
+impl Ground<'_> {
+    /// Machines there are: a plan that lets many go does not become small by it.
+    fn population(&self) -> usize {
+        self.parent.machines.len().max(self.new.machines.len())
+    }
+
+    /// So many machines are this share of all; `None` where there are too few for a share to say much. Never
+    /// fewer than one.
+    fn share(&self, percent: u32) -> Option<usize> {
+        let population = self.population();
+        let counts = population >= self.fleet.settings.limits.min_population as usize;
+        counts.then(|| (population * percent as usize / 100).max(1))
+    }
+}
+
 /// Each guard's word.
 pub(super) fn guards(ground: &Ground<'_>) -> Vec<GuardReport> {
     vec![
-        limits(ground),
-        protection(ground),
-        empty(ground),
-        tombstones(ground),
-        wipe_set(ground),
+        limits::limits(ground),
+        changed::changed(ground),
+        protection::protection(ground),
+        empty::empty(ground),
+        tombstones::tombstones(ground),
+        wipe_set::wipe_set(ground),
     ]
 }
 
@@ -43,112 +64,12 @@ fn report(guard: &str, detail: String, blocked: Option<(Condition, String)>) -> 
 }
 
 /// Machines that this plan newly erases or releases.
-fn destroyed(ground: &Ground<'_>) -> BTreeSet<MachineId> {
-    let released = ground.ending.values().map(|binding| binding.machine);
-    released.chain(ground.hurt.iter().copied()).collect()
-}
-
-fn limits(ground: &Ground<'_>) -> GuardReport {
-    let limits = &ground.fleet.settings.limits;
-    let population = ground.parent.machines.len().max(ground.new.machines.len());
-    let mut most = limits.max_destroyed as usize;
-    if population >= limits.min_population as usize {
-        let share = population * limits.max_destroyed_percent as usize / 100;
-        most = most.min(share.max(1));
-    }
-    let destroyed = destroyed(ground);
-    let detail = format!(
-        "destroys {} of {most} allowed, of {population} machines",
-        destroyed.len()
-    );
-    let blocked = (destroyed.len() > most).then(|| {
-        let why = format!(
-            "it would release or erase {} of {population} machines, {}; the limit is {most}",
-            destroyed.len(),
-            names(ground, destroyed.iter())
-        );
-        (Condition::LimitExceeded, why)
-    });
-    report("limits", detail, blocked)
-}
-
-/// The protection that counts is the stricter of what was in force and what is asked for now: taking
-/// it away and using that in one commit is no protection.
-fn protection(ground: &Ground<'_>) -> GuardReport {
-    let protect = |id: &MachineId| {
-        let of = |plan: &Plan| plan.machines.get(id).and_then(|machine| machine.protect);
-        of(ground.parent).max(of(ground.new))
-    };
-    let released = ground.ending.values().map(|binding| binding.machine);
-    let hit: BTreeSet<MachineId> = released
-        .filter(|id| protect(id).is_some())
-        .chain(
-            ground
-                .hurt
-                .iter()
-                .copied()
-                .filter(|id| protect(id) == Some(Protect::Wipe)),
-        )
-        .collect();
-    let protected = ground
-        .new
-        .machines
-        .keys()
-        .filter(|id| protect(id).is_some())
-        .count();
-    let detail = format!("{protected} machines are protected");
-    let blocked = (!hit.is_empty()).then(|| {
-        (
-            Condition::Protected,
-            format!("protected: {}", names(ground, hit.iter())),
-        )
-    });
-    report("protection", detail, blocked)
-}
-
-fn empty(ground: &Ground<'_>) -> GuardReport {
-    let declared = |plan: &Plan| plan.machines.values().filter(|machine| machine.declared).count();
-    let (before, now) = (declared(ground.parent), declared(ground.new));
-    let removed = ground.fleet.removed_machines.len();
-    let lost = before.saturating_sub(now).saturating_sub(removed);
-    let large = before >= ground.fleet.settings.limits.min_population as usize;
-    let blocked = if before > 0 && now == 0 && lost > 0 {
-        Some(format!("the commit names no machine, before it were {before}"))
-    } else if large && lost * 100 > before * SHRINK_PERCENT_MAX {
-        Some(format!(
-            "{lost} of {before} machines are named no more and were not removed"
-        ))
-    } else {
-        None
-    };
-    report(
-        "empty",
-        format!("{now} machines, before {before}"),
-        blocked.map(|why| (Condition::FleetShrank, why)),
-    )
-}
-
-fn tombstones(ground: &Ground<'_>) -> GuardReport {
-    let orphans = |machine: &&MachinePlan| !machine.declared;
-    let orphaned = ground.new.machines.values().filter(orphans).count();
-    let new = ground
-        .new
-        .changes
-        .iter()
-        .filter(|change| change.action == ChangeAction::Orphan)
-        .count();
-    let detail = format!("{orphaned} machines are no longer named and kept, {new} of them newly");
-    report("tombstones", detail, None)
-}
-
-fn wipe_set(ground: &Ground<'_>) -> GuardReport {
-    let set = &ground.new.wipe_set;
-    let disks: usize = set.entries.values().map(BTreeSet::len).sum();
-    report(
-        "wipe-set",
-        format!("{}: {disks} disks of {} machines", set.digest, set.entries.len()),
-        None,
-    )
+pub(super) fn destroyed(
+    ending: &BTreeMap<BindingId, Binding>,
+    hurt: &BTreeSet<MachineId>,
+) -> BTreeSet<MachineId> {
+    let released = ending.values().map(|binding| binding.machine);
+    released.chain(hurt.iter().copied()).collect()
 }
 
 fn names<'a>(ground: &Ground<'_>, ids: impl Iterator<Item = &'a MachineId>) -> String {

@@ -34,6 +34,7 @@ fn adopted() -> (Plan, Fleet) {
         discovered: BTreeMap::new(),
         addresses_in_use: BTreeMap::new(),
         restored: None,
+        destroyed: BTreeMap::new(),
     };
     let desired = Desired {
         fleet: &fleet,

@@ -131,9 +131,8 @@ fn carried_out(folder: &Path) -> Plan {
     }
     world.later();
     let plan = world.plan(&fleet);
-    let unreviewed = fleet.settings.unreviewed;
     assert_eq!(
-        adoptable(&plan, &world.parent, None, unreviewed),
+        adoptable(&plan, &world.parent, None, &fleet.settings, &[]),
         Ok(()),
         "blank disks need nobody's consent"
     );

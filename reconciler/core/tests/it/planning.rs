@@ -11,10 +11,12 @@ use crate::seen::{SeenMachine, own};
 use crate::world::{World, fleet};
 use formed::Forms;
 use reconciler_core::plan::adoption::adoptable;
+use reconciler_core::plan::opened::Opened;
 use schema_ids::{DiskId, Generation, MachineId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 use told::{brief, describe};
 
 #[derive(Deserialize)]
@@ -34,6 +36,8 @@ struct Step {
     fleet: Option<String>,
     /// Fields of the fleet object.
     settings: Option<String>,
+    /// So much later than a minute after the step before: hours.
+    later: Option<String>,
     /// Inspected now.
     #[serde(default)]
     see: BTreeMap<String, SeenMachine>,
@@ -64,6 +68,9 @@ struct Step {
     /// Whether people saw this very plan before it is adopted.
     #[serde(default = "yes")]
     shown: bool,
+    /// Guards that are opened for the plan, each by these people.
+    #[serde(default)]
+    opened: BTreeMap<String, Vec<String>>,
     /// Machines whose whole intent is of interest.
     #[serde(default)]
     detail: Vec<String>,
@@ -99,6 +106,11 @@ fn run(case: &Case) -> Told {
     let mut text = String::new();
     for step in &case.step {
         world.later();
+        if let Some(hours) = step.later.as_ref().and_then(|text| text.strip_suffix('h')) {
+            let hours: u64 = hours.parse().expect("hours");
+            world.observed.at = world.observed.at.plus(Duration::from_secs(hours * 3600));
+        }
+        world.forget_old();
         if let Some(added) = &step.fleet {
             world.next_commit();
             let added = own(&world.parent, added);
@@ -137,7 +149,16 @@ fn run(case: &Case) -> Told {
         text.push_str(&describe(&new, step));
         forms.add(&step.say, &new);
         let shown = step.shown.then_some(&new);
-        match adoptable(&new, &world.parent, shown, fleet.settings.unreviewed) {
+        let opened = step.opened.iter().flat_map(|(guard, people)| {
+            people.iter().map(|who| Opened {
+                guard: guard.clone(),
+                who: who.clone(),
+                why: "it is intended".to_owned(),
+                at: new.made,
+            })
+        });
+        let opened: Vec<Opened> = opened.collect();
+        match adoptable(&new, &world.parent, shown, &fleet.settings, &opened) {
             Ok(()) => world.adopt(fleet, new),
             Err((code, why)) => writeln!(text, "  NOT ADOPTED {code}: {}", brief(&why)).unwrap(),
         }

@@ -30,6 +30,7 @@ impl World {
             discovered: BTreeMap::new(),
             addresses_in_use: BTreeMap::new(),
             restored: None,
+            destroyed: BTreeMap::new(),
         };
         Self {
             observed,
@@ -41,6 +42,13 @@ impl World {
     /// Time goes on: a minute.
     pub(crate) fn later(&mut self) {
         self.observed.at = self.observed.at.plus(Duration::from_secs(60));
+    }
+
+    /// What a store tells of a day only.
+    pub(crate) fn forget_old(&mut self) {
+        let at = self.observed.at;
+        let day = Duration::from_secs(24 * 3600);
+        self.observed.destroyed.retain(|_, when| at < when.plus(day));
     }
 
     pub(crate) fn next_commit(&mut self) {
@@ -86,6 +94,9 @@ impl World {
             known.name = machine.name.clone();
         }
         self.observed.bindings = new.bindings.clone();
+        let at = self.observed.at;
+        let destroyed = new.destroys.iter().map(|id| (*id, at));
+        self.observed.destroyed.extend(destroyed);
         self.parent = new;
         let again = self.plan(fleet);
         assert_eq!(again.changes, [], "planning again changes something");

@@ -8,8 +8,9 @@ use reconciler_core::intent::Intent;
 use reconciler_core::people::{MachineDetail, Status};
 use reconciler_core::phase::Phase;
 use schema_ids::Uuid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::SystemTime;
@@ -266,6 +267,23 @@ fn plans(bed: &Bed, muster: &Muster, machine: &str, deployment: &str) {
         format!("outcome=changes\ndestructive=false\nblocked=false\nplan-id={id}\nwipe-set={wipe_set}\n");
     assert_eq!(lines, wanted);
 
+    forms(bed, muster);
+    muster.says(&["plan", "--expect-empty", "--head", "label"], 0);
+    muster.says(&["plan", "--expect-empty", "--head", "more"], 2);
+    // What `more` has beyond `label` is not what both have beyond what is carried out.
+    let both = muster.document(&["plan", "--base", "more", "--head", "more"], 0);
+    let causes = both["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| &change["cause"]);
+    assert!(
+        causes.clone().all(|cause| cause == "pending") && causes.count() == 1,
+        "{both:#}"
+    );
+    let again = muster.says(&["plan", "--replace", id], 0);
+    assert!(again.contains(id), "{again}");
+
     let start = machine.find("[machine.").unwrap();
     let end = start + machine[start..].find("\n# ---").unwrap();
     let empty = format!("{}{}", &machine[..start], &machine[end..]);
@@ -294,6 +312,41 @@ fn plans(bed: &Bed, muster: &Muster, machine: &str, deployment: &str) {
     let wrong = muster.plan("wrong", 1);
     assert_eq!(wrong["error"]["code"], "M0101");
     assert_eq!(muster.plan("nowhere", 1)["error"]["code"], "NOT_FOUND");
+}
+
+/// The same plan as a comment and as a document, each in a file.
+fn forms(bed: &Bed, muster: &Muster) {
+    let (comment, document) = (bed.path("plan.md").display().to_string(), bed.path("plan.json"));
+    let json_out = document.display().to_string();
+    let words = [
+        "plan",
+        "--base",
+        "main",
+        "--head",
+        "more",
+        "--format",
+        "md",
+        "--out",
+        &comment,
+        "--json-out",
+        &json_out,
+    ];
+    assert_eq!(muster.says(&words, 0), "");
+    let comment = fs::read_to_string(comment).unwrap();
+    assert!(
+        comment.starts_with("<!-- muster:plan fleet=lab -->\n### muster plan: nothing is erased\n"),
+        "{comment}"
+    );
+    let document: Value = serde_json::from_slice(&fs::read(document).unwrap()).unwrap();
+    assert_eq!(
+        (&document["format"], &document["base"]["name"]),
+        (&"muster.plan/1.0".into(), &"main".into())
+    );
+    assert!(
+        muster
+            .says(&["plan", "--head", "more", "--detail", "full"], 0)
+            .contains("more@")
+    );
 }
 
 /// `status`, `show`, `why`, of what there is and what there is not.
@@ -392,6 +445,49 @@ async fn erases(bed: &Bed, muster: &Muster, deployment: &str) -> String {
     before["id"].as_str().unwrap().to_owned()
 }
 
+/// The guard that stops this plan lets it pass once two people have said why; no other guard, no one person alone.
+fn opened(bed: &Bed, muster: &Muster, plan: &str) {
+    let open = |guard, reason| ["override", "--guard", guard, "--plan", plan, "--reason", reason];
+    let refused = muster.document(&open("empty", " "), 1);
+    assert_eq!(refused["error"]["code"], "BAD_REQUEST");
+    let refused = muster.document(&open("limits", "it is intended"), 1);
+    assert_eq!(refused["error"]["code"], "BAD_REQUEST");
+    muster.document(&open("everything", "it is intended"), 1);
+    let first = muster.document(&open("empty", "the rack is sold"), 0);
+    assert_eq!(
+        (&first["people"], &first["needed"]),
+        (&json!(["root"]), &2.into())
+    );
+    muster.document(&open("empty", "the rack is sold, really"), 0);
+    let alone = muster.document(&["apply", plan], 4);
+    let why = alone["stopped"]["message"].as_str().unwrap();
+    assert!(why.contains("(1 of 2 people have said so)"), "{why}");
+    let output = second_person(bed, muster)
+        .args(open("empty", "I have seen it"))
+        .output();
+    let output = output.expect("setpriv starts");
+    let said = text(&output.stdout);
+    assert!(said.contains("\"uid 65534\""), "{said}{}", text(&output.stderr));
+    assert_eq!(muster.document(&["apply", plan], 0)["outcome"], "accepted");
+}
+
+/// The same program run by somebody else who may reach the socket.
+fn second_person(bed: &Bed, muster: &Muster) -> Command {
+    for folder in ["", "run"] {
+        fs::set_permissions(bed.path(folder), fs::Permissions::from_mode(0o750)).unwrap();
+    }
+    let program = bed.path("muster");
+    fs::copy(&muster.program, &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=0", "--clear-groups"])
+        .arg(program)
+        .arg("--socket")
+        .arg(&muster.socket)
+        .arg("--json");
+    command
+}
+
 /// `apply` as a person at a terminal who says no.
 fn declined(bed: &Bed, muster: &Muster) -> Value {
     let out = bed.path("declined");
@@ -458,6 +554,7 @@ async fn waits(bed: &Bed, muster: &Muster, machine: &str, stale: &str) {
     );
     let id = blocked["plan"]["id"].as_str().unwrap();
     assert_eq!(muster.document(&["apply", id], 4)["outcome"], "blocked");
+    opened(bed, muster, id);
     bed.commit(&[("fleet.toml", Some("[fleet.lab]\n"))], "break it");
     assert_eq!(muster.document(&["apply"], 1)["stopped"]["code"], "M0005");
     bed.commit(&[("fleet.toml", Some(&link))], "mend it");

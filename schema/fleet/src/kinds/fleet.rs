@@ -70,9 +70,7 @@ table! {
         live max_destroyed_percent: u32 = 2,
         /// Machines from which on the percentage counts.
         live min_population: u32 = 20,
-    }
-    later {
-        /// The share of all machines that one plan may change at all, in percent.
+        /// The share of all machines that one plan may change at all, in percent; it counts from `min-population` up.
         live max_changed_percent: Option<Percent>,
     }
 }

@@ -10,6 +10,7 @@ const STEPS: &str = "testbed/vrack/src/demo/steps.rs";
 const CHECK: &str = "reconciler/cli/tests/it/check.rs";
 const GUIDE: &str = "reconciler/cli/tests/it/guide.rs";
 const TUTORIAL: &str = "reconciler/cli/tests/it/tutorial.rs";
+const DAEMON: &str = "reconciler/daemon/tests/it/muster.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
 /// The longest row that fits counts.
@@ -41,6 +42,8 @@ const RUN: &[Row] = &[
     ("muster machine discovered --patch", STEPS, "&[\"machine\", \"discovered\", \"--patch\"]"),
     ("muster machine fenced", "testbed/vrack/src/trial/release.rs", "&[\"machine\", \"fenced\", name"),
     ("muster plan --head", STEPS, "&[\"plan\", \"--head\", branch]"),
+    ("muster plan --base", DAEMON, "\"--base\","),
+    ("muster override --guard", DAEMON, "\"--guard\","),
     ("muster apply", "testbed/vrack/src/programs.rs", "\"apply\""),
     ("muster status", STEPS, "&[\"status\"]"),
     ("muster status --watch", "testbed/vrack/src/programs.rs", "status --watch"),

@@ -1,0 +1,17 @@
+//! Tombstones: what git no longer names goes on, and is counted.
+
+use super::{Ground, report};
+use crate::plan::{ChangeAction, GuardReport, MachinePlan};
+
+pub(super) fn tombstones(ground: &Ground<'_>) -> GuardReport {
+    let orphans = |machine: &&MachinePlan| !machine.declared;
+    let orphaned = ground.new.machines.values().filter(orphans).count();
+    let new = ground
+        .new
+        .changes
+        .iter()
+        .filter(|change| change.action == ChangeAction::Orphan)
+        .count();
+    let detail = format!("{orphaned} machines are no longer named and kept, {new} of them newly");
+    report("tombstones", detail, None)
+}
