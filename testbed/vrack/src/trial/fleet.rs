@@ -263,6 +263,7 @@ schema = 1
 domain = "lab.example"
 ephemeral = "ephemeral"
 unreviewed = "allow"
+limits.max-destroyed = 10
 [rack.r1]
 agents = ["rackd-1"]
 [fabric.lab]
