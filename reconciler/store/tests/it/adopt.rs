@@ -414,3 +414,41 @@ async fn approvals_are_kept_once_each() {
     assert_eq!(approvals[0].by, by());
     assert!(bed.approve("p-unknown", "w-1", &by()).await.is_err());
 }
+
+#[tokio::test]
+async fn what_a_plan_destroys_counts_for_a_day() {
+    let bed = Bed::new().await;
+    let mut destroying = plan("p-1", None, &[(1, 1), (2, 1)]);
+    destroying.destroys.insert(machine(2));
+    adopt(&bed, &destroying).await;
+    let known = bed.observed().await.unwrap().destroyed;
+    assert_eq!(known.keys().copied().collect::<Vec<_>>(), [machine(2)]);
+    bed.sql("UPDATE destroyed SET at_ms = at_ms - 24 * 3600 * 1000")
+        .await;
+    assert!(bed.observed().await.unwrap().destroyed.is_empty());
+}
+
+#[tokio::test]
+async fn a_guard_is_opened_by_each_person_once() {
+    let bed = Bed::new().await;
+    bed.save_plan(&plan("p-1", None, &[(1, 1)])).await.unwrap();
+    let say = |why: &str| reconciler_store::By {
+        why: why.to_owned(),
+        ..by()
+    };
+    bed.open_guard("p-1", "limits", &say("first")).await.unwrap();
+    bed.open_guard("p-1", "limits", &say("second")).await.unwrap();
+    bed.open_guard("p-1", "empty", &say("another")).await.unwrap();
+    let opened = bed.opened("p-1").await.unwrap();
+    let said: Vec<_> = opened
+        .iter()
+        .map(|one| (one.guard.as_str(), one.why.as_str()))
+        .collect();
+    assert_eq!(said, [("limits", "second"), ("empty", "another")]);
+    assert_eq!(
+        bed.number("SELECT count(*) FROM audit WHERE what = 'guard-opened'")
+            .await,
+        3
+    );
+    assert!(bed.open_guard("p-2", "limits", &say("of no plan")).await.is_err());
+}
