@@ -64,6 +64,8 @@ codes! {
     M0016,
     /// A name that is none on other systems.
     M0017,
+    /// A file that looks like one of a fleet and is not read.
+    M0018,
     /// Something that has no form in the other syntax.
     M0020,
     /// A reference to nothing.
@@ -82,6 +84,8 @@ codes! {
     M0108,
     /// A tag that nobody has.
     M0109,
+    /// A tag that looks like a slip of a declared one.
+    M0110,
     /// Two subnets overlap.
     M0201,
     /// A network with host bits.
@@ -136,6 +140,12 @@ codes! {
     M0229,
     /// A router that no address reaches.
     M0230,
+    /// A VLAN interface that cannot be, or carries nothing.
+    M0231,
+    /// An address or a route on a part of a bond or bridge.
+    M0232,
+    /// An address of a network that its interface is not on.
+    M0233,
     /// Two interfaces have one MAC address.
     M0301,
     /// Two machines have one BMC.

@@ -147,9 +147,9 @@ fn cut<'s>(
             ),
             wanted: format!(
                 "the partitions on \"{selector}\" need {} in all",
-                Size(fixed + DISK_RESERVED)
+                Size(fixed + DISK_RESERVED).about()
             ),
-            found: format!("the disk has {}", disk.size),
+            found: format!("the disk of {} has {}", disk.size, disk.size.about()),
         });
     }
     for partition in written() {

@@ -120,6 +120,11 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// Whether it is one value: neither a list nor a table.
+    pub(crate) fn is_single(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Table(_) | Self::Map(_))
+    }
+
     /// A default as what it is written as; the table knows it as text.
     pub(crate) fn value_of(&self, text: String) -> serde_json::Value {
         match self {

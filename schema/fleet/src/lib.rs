@@ -4,6 +4,7 @@
 //! the table of kinds, the checks look at the result. No clock, no disk, no network: files are
 //! handed in by the shell that has them.
 
+mod advice;
 mod allow;
 mod blame;
 mod built_in;
@@ -102,7 +103,7 @@ pub use not_yet::NotYet;
 pub use parse::{Observed, Parsed, parse, parse_observed, parse_taken};
 pub use position::At;
 pub use source::SourceFile;
-pub use span::{Origin, Position, Span, Spanned};
+pub use span::{Given, Origin, Position, Span, Spanned};
 pub use tree::Syntax;
 pub use value::{
     BadValue,

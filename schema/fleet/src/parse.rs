@@ -1,6 +1,7 @@
 //! From files to a fleet: read, collect objects, lay layers, decode, check, fold.
 
 use crate::{
+    advice::advise,
     allow::allow,
     cache::{Cache, Key},
     check::{self, Subject, duplicate},
@@ -146,6 +147,7 @@ pub(crate) fn assemble(
     let fleet_files = sources.iter().map(|source| (source.path, source.bytes));
     let mut diagnostics = allow(fold(decoder.diagnostics, &broken), fleet_files, &objects);
     sort(&mut diagnostics);
+    diagnostics.iter_mut().for_each(advise);
     let errors = diagnostics
         .iter()
         .any(|diagnostic| diagnostic.severity == Severity::Error);

@@ -58,11 +58,13 @@ fn bonds(network: &Network) -> Vec<Diagnostic> {
     let thin = network.bond.iter().filter(|(_, bond)| bond.members.len() < 2);
     let tell = |(name, bond): (&Name, &crate::kinds::network::Bond)| {
         let title = format!("bond \"{name}\" has {}", count(bond.members.len(), "member"));
-        Diagnostic::error(
-            Code::M0221,
-            title,
-            &place(&bond.origin),
-            "a bond joins two or more interfaces",
+        let bond_itself = place(&bond.origin);
+        let (span, label) = match bond.members.first() {
+            Some(only) => (&only.span, "the only one"),
+            None => (&bond_itself, "`members` is missing or empty"),
+        };
+        Diagnostic::error(Code::M0221, title, span, label).help(
+            "a bond joins two or more interfaces; with one, leave the bond out and use the interface itself",
         )
     };
     thin.map(tell).collect()
