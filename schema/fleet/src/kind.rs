@@ -117,6 +117,8 @@ pub enum Shape {
     Map(&'static Shape),
     /// `true` or `false`, a whole number, or a string.
     Scalar,
+    /// A whole number up to this one, or a share of all: `10%`.
+    Share(i64),
 }
 
 impl Shape {
@@ -136,7 +138,7 @@ impl Shape {
             | Self::List(_)
             | Self::Table(_)
             | Self::Map(_) => text.into(),
-            Self::Scalar => text.parse::<i64>().map_or_else(|_| text.into(), Into::into),
+            Self::Scalar | Self::Share(_) => text.parse::<i64>().map_or_else(|_| text.into(), Into::into),
         }
     }
 }

@@ -218,6 +218,24 @@ pub(crate) fn objects(files: &[SourceFile]) -> Vec<Object> {
     read.flat_map(|read| read.objects).collect()
 }
 
+/// What of these files could be decoded, in spite of everything that is wrong with them.
+pub fn decoded(files: &[SourceFile]) -> Draft {
+    let by_path = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
+    let mut decoder = Decoder::default();
+    let sources = read(&by_path, &mut decoder, None);
+    let written = sources.iter().flat_map(|source| &source.read.objects);
+    let (objects, dropped) = duplicate::report(written, &mut decoder);
+    let layers = Layers::new(objects.iter().copied(), &mut decoder);
+    let mut draft = Draft::default();
+    for part in decode(&sources, &dropped, &layers, None) {
+        draft.take(part.draft.clone());
+    }
+    draft
+}
+
 /// The files that are read as fleet files, by path.
 pub(crate) fn fleet_files<'f>(
     files: &BTreeMap<&'f str, &'f [u8]>,

@@ -3,7 +3,6 @@
 use super::{Subject, place};
 use crate::{
     code::Code,
-    count::count,
     decode::Kind,
     diagnostic::Diagnostic,
     kinds::{fleet::FleetSettings, image::ImageFormat},
@@ -88,7 +87,7 @@ fn missing(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     if read < all {
         told.primary.text = "`include` leaves files out".to_owned();
         told.notes
-            .push(format!("of {}, {read} are read", count(all, "fleet file")));
+            .push(format!("fleet files that are read: {read} of {all}"));
     }
     found.push(told);
 }

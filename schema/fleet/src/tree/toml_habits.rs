@@ -121,34 +121,65 @@ fn twice(text: &Text<'_>, range: &Range<usize>) -> (Diagnostic, usize) {
     let source = text.text;
     let start = source[..range.start].rfind('\n').map_or(0, |at| at + 1);
     let line = source[start..].lines().next().unwrap_or_default();
-    let is_header = line.trim_start().starts_with('[');
-    let written = match is_header {
-        true => line.split('#').next().unwrap_or_default().trim(),
-        false => line.split('=').next().unwrap_or_default().trim(),
-    };
-    // Of a key, the first is in the same table.
-    let table = if is_header { 0 } else { head_of(source, start) };
-    let first = lines(&source[table..start])
-        .map(|(at, line)| (table + at, line))
-        .find(|(_, line)| {
-            let line = line.trim_start();
-            let rest = line.strip_prefix(written).map(str::trim_start);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['=', '#']))
-        });
-    let title = format!("{written} is written twice");
-    let span = text.span(range.clone());
-    let mut told = Diagnostic::error(Code::M0001, title, &span, "second time");
-    if let Some((at, line)) = first {
-        let blanks = line.len() - line.trim_start().len();
-        told = told.also(&text.span(at + blanks..at + blanks + written.len()), "first time");
+    if line.trim_start().starts_with('[') {
+        return header_twice(text, range, start, line);
     }
-    match is_header {
-        true => (
-            told.help("an object stands in one place; give one of them another name, or merge them"),
-            next_header(source, start + line.len()),
+    // Within braces it is a key of those, not of the line.
+    let is_inner = source[start..range.start].contains('=');
+    let (from, written) = match is_inner {
+        true => (start, &source[range.clone()]),
+        // Of a key, the first is in the same table.
+        false => (
+            head_of(source, start),
+            line.split('=').next().unwrap_or_default().trim(),
         ),
-        false => (told.help("keep the one that is meant"), range.end),
+    };
+    let before = &source[from..if is_inner { range.start } else { start }];
+    let begins = |at: &usize| {
+        let behind = before[at + written.len()..].trim_start_matches(' ');
+        let is_whole = before[..*at].ends_with(['\n', ' ', '{', ',', '\t']);
+        is_whole && behind.starts_with(['=', '.'])
+    };
+    let first = before
+        .match_indices(written)
+        .map(|(at, _)| at)
+        .filter(begins)
+        .last();
+    let title = format!("{written} is written twice");
+    let mut told = Diagnostic::error(Code::M0001, title, &text.span(range.clone()), "second time");
+    if let Some(at) = first.map(|at| from + at) {
+        told = told.also(&text.span(at..at + written.len()), "first time");
     }
+    (told.help("keep the one that is meant"), range.end)
+}
+
+/// The header of something that was begun already.
+fn header_twice(text: &Text<'_>, range: &Range<usize>, start: usize, line: &str) -> (Diagnostic, usize) {
+    let source = text.text;
+    let header = line.split('#').next().unwrap_or_default().trim();
+    let name = |line: &str| line.trim().trim_matches(['[', ']']).to_owned();
+    let path = name(header);
+    let first = lines(&source[..start]).find(|(_, line)| {
+        let line = line.split('#').next().unwrap_or_default();
+        line.trim_start().starts_with('[') && name(line) == path
+    });
+    let is_list = header.starts_with("[[");
+    let title = match is_list {
+        true => format!("{path} is one table above, and a list of them here"),
+        false => format!("{header} is written twice"),
+    };
+    let label = if is_list { "one of a list" } else { "second time" };
+    let mut told = Diagnostic::error(Code::M0001, title, &text.span(range.clone()), label);
+    if let Some((at, line)) = first {
+        let at = at + line.len() - line.trim_start().len();
+        let length = line.split('#').next().unwrap_or_default().trim().len();
+        told = told.also(&text.span(at..at + length), "first time");
+    }
+    let help = match is_list {
+        true => format!("write  [[{path}]]  for each"),
+        false => "an object stands in one place; give one of them another name, or merge them".to_owned(),
+    };
+    (told.help(help), next_header(source, start + line.len()))
 }
 
 /// A value that lacks its quotes, or is spelt as in another language.

@@ -33,8 +33,14 @@ impl Size {
     pub fn about(self) -> String {
         let exact = self.to_string();
         if exact.len() <= SHORT {
-            return exact;
+            exact
+        } else {
+            self.binary()
         }
+    }
+
+    /// To one decimal of a binary unit: what is sold as 240GB has 223.5GiB.
+    pub(crate) fn binary(self) -> String {
         let unit = UNITS[..4].iter().find(|(_, factor)| self.0 >= *factor);
         let (unit, factor) = unit.copied().unwrap_or(("B", 1));
         let tenths = u128::from(self.0) * 10 / u128::from(factor);

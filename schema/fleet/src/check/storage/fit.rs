@@ -95,12 +95,11 @@ fn of_deployment(subject: &Subject<'_>, deployment: &Deployment) -> Option<Diagn
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        diagnostic.notes.push(format!(
-            "{}{more}: {}, {}",
-            named.join(", "),
-            one.misfit.wanted,
-            one.misfit.found
-        ));
+        let named = named.join(", ");
+        diagnostic.notes.push(match misfits.len() {
+            1 => format!("{named}{more}"),
+            _ => format!("{named}{more}: {}, {}", one.misfit.wanted, one.misfit.found),
+        });
     }
     Some(diagnostic.help("take another layout for them, a smaller size, or correct `expect.disk`"))
 }

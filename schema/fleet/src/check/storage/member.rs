@@ -125,8 +125,9 @@ impl Layout<'_> {
             };
             diagnostic = diagnostic.also(&first.span.to(&last.span), text);
         }
-        self.found.push(diagnostic.help(format!(
-            "{instead}let its selectors take more disks: a member counts once for each"
-        )));
+        self.found.push(diagnostic.help(match members {
+            [] => "name them:  members = [\"...\"]".to_owned(),
+            _ => format!("{instead}let its selectors take more disks: a member counts once for each"),
+        }));
     }
 }
