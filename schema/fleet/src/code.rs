@@ -146,6 +146,10 @@ codes! {
     M0232,
     /// An address of a network that its interface is not on.
     M0233,
+    /// More addresses to be chosen than a subnet has.
+    M0234,
+    /// An address or a route that a network layout gives twice.
+    M0235,
     /// Two interfaces have one MAC address.
     M0301,
     /// Two machines have one BMC.
@@ -176,6 +180,8 @@ codes! {
     M0314,
     /// Fewer disks expected than are named.
     M0315,
+    /// A machine in no rack, whose BMC nobody speaks to.
+    M0316,
     /// Parts of a layout that are larger than what holds them.
     M0401,
     /// A layout that does not fit the declared disks of its machines.

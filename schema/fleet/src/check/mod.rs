@@ -4,6 +4,7 @@
 //! A check looks at what could be decoded and says nothing about what could not: that is told already.
 
 pub(crate) mod address;
+pub(crate) mod address_fit;
 pub(crate) mod authority;
 pub(crate) mod bmc;
 pub(crate) mod bond;
@@ -18,6 +19,7 @@ pub(crate) mod duplicate;
 pub(crate) mod enslaved;
 pub(crate) mod fabric;
 pub(crate) mod firmware;
+pub(crate) mod given_twice;
 pub(crate) mod hostname;
 pub(crate) mod identity;
 pub(crate) mod image;
@@ -216,7 +218,7 @@ pub(crate) struct Found {
 
 /// Runs all checks.
 pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
-    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 41] = [
+    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 43] = [
         reference::check,
         settings::check,
         secret::check,
@@ -258,6 +260,8 @@ pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
         wrong_vlan::check,
         tag_slip::check,
         unread::check,
+        address_fit::check,
+        given_twice::check,
     ];
     let found = parallel::map(&checks, is_large, |check| {
         let mut found = Vec::new();

@@ -158,15 +158,8 @@ fn unfillable(
         .iter()
         .position(|one| one.name == *name)
         .unwrap_or_default();
-    let placeholders = Placeholders {
-        slot: u32::try_from(slot + 1).unwrap_or(u32::MAX),
-        name: name.as_str(),
-        rack: machine.rack.as_ref().map(|rack| rack.as_str()),
-        position: machine
-            .position
-            .as_ref()
-            .map(|position| u32::from(position.value)),
-    };
+    let slot = u32::try_from(slot + 1).unwrap_or(u32::MAX);
+    let placeholders = Placeholders::of(slot, name, machine);
     cidr.fill(&placeholders).is_none().then(|| {
         let title = format!("\"{}\" cannot be filled in for {name}", cidr.value);
         Diagnostic::error(

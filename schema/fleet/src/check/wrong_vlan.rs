@@ -67,7 +67,7 @@ fn of_address(
 }
 
 /// The VLAN that an interface carries, and where that is said; none where nobody says it, or several are bridged.
-fn carried<'s>(
+pub(crate) fn carried<'s>(
     network: &'s Network,
     machine: &'s Machine,
     name: &'s Name,
