@@ -4,7 +4,8 @@
 //!   immutable [`plan::Plan`] with a parent;
 //! - [`next`] decides for one machine: propose an order, wait with a reason, or settled;
 //! - [`admit`] decides across machines: which proposals may run now;
-//! - [`tick`] joins them into one step of the control loop: a world in, effects out.
+//! - [`tick`] joins them into one step of the control loop: a world in, effects out;
+//! - [`form`] writes a plan down for people and programs.
 //!
 //! Nothing here reads a clock, a file, a socket, an environment or dice: the daemon, the command
 //! line, CI and the simulator run the same functions. Phases are derived here and stored nowhere.
@@ -15,6 +16,7 @@ pub mod condition;
 pub mod discovered;
 pub mod facts;
 pub mod fence;
+pub mod form;
 pub mod intent;
 pub mod log;
 pub mod next;

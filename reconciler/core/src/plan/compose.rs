@@ -9,8 +9,10 @@ use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
 use crate::plan::not_yet::NotCarriedOut;
 use crate::plan::slots::Slots;
 use crate::plan::written::{Written, written};
-use crate::plan::{Blocked, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
-use crate::plan::{changes, claim, counted, digest, guards, links, machines, moved, release, slots};
+use crate::plan::{Blocked, Cause, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
+use crate::plan::{
+    cause, changes, claim, counted, digest, effect, guards, links, machines, moved, reads, release, slots,
+};
 use rack_api::config::Ephemeral;
 use rack_api::job::Deploy;
 use schema_fleet::Fleet;
@@ -19,6 +21,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
+    let mut plan = compose(desired, observed, parent, now);
+    // What the parent's own commit still asks for is no new commit's doing.
+    if parent.commit.as_deref() == Some(desired.commit) {
+        for change in &mut plan.changes {
+            change.cause = Cause::Pending;
+        }
+    } else if let Some(base) = &desired.base {
+        let base = Desired {
+            fleet: base.fleet,
+            commit: base.commit,
+            base: None,
+        };
+        cause::mark(&mut plan, &compose(&base, observed, parent, now));
+    }
+    plan.id = digest::plan_id(&plan);
+    plan
+}
+
+fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
     let fleet = desired.fleet;
     let (parent, renamed) = moved::deployments(fleet, parent);
     let parent = parent.as_ref();
@@ -75,19 +96,15 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         notes: [notes(fleet, observed, &machines, &bindings), unfilled].concat(),
         machines,
         bindings,
-        ended: parent
-            .ended
-            .iter()
-            .chain(slots.ending.keys().filter(|id| slots.ends(id)))
-            .chain(&slots.over)
-            .chain(&slots.dropped)
-            .copied()
-            .collect(),
+        ended: ended(parent, &slots),
         changes: Vec::new(),
         guards: Vec::new(),
+        base: None,
+        reads: BTreeMap::new(),
+        disks: BTreeMap::new(),
     };
     plan.notes.extend(not_yet.notes(plan.machines.values()));
-    plan.changes = changes::changes(parent, &plan, observed, &slots.ending, renamed);
+    plan.changes = changes::changes(fleet, parent, &plan, observed, &slots.ending, renamed);
     let ground = guards::Ground {
         fleet,
         parent,
@@ -96,8 +113,16 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         hurt: &hurt,
     };
     plan.guards = guards::guards(&ground);
-    plan.id = digest::plan_id(&plan);
+    plan.reads = reads::reads(&plan, observed, parent);
+    plan.disks = effect::disks(&plan, observed);
     plan
+}
+
+/// Bindings that have ended, and those that do now.
+fn ended(parent: &Plan, slots: &Slots<'_>) -> BTreeSet<BindingId> {
+    let ending = slots.ending.keys().filter(|id| slots.ends(id));
+    let ended = parent.ended.iter().chain(ending);
+    ended.chain(&slots.over).chain(&slots.dropped).copied().collect()
 }
 
 /// The host names of machines that leave, each with the machine's own name.
