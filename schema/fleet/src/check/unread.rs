@@ -18,7 +18,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             from.and_then(|from| path.get(from..))
                 .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
         };
-        Syntax::of(path).is_none() && ALIKE.iter().any(|end| is(&end))
+        Syntax::of(path).is_none() && ALIKE.iter().any(is)
     });
     found.extend(alike.take(TOLD_MAX).map(|path| {
         let title = format!("{path} is not read");
