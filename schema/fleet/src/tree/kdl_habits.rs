@@ -79,6 +79,9 @@ fn comment(text: &Text<'_>, range: &Range<usize>, line: &str) -> Option<Diagnost
 /// The title of what closes more than was opened: most often the echo of an error before it.
 pub(super) const STRAY: &str = "this } closes nothing";
 
+/// Bytes behind an error in which a keyword of the wrong case is looked for.
+const KEYWORD_WITHIN: usize = 4096;
+
 /// An error that says little in the parser's words. `piece` is the object that it is in.
 pub(super) fn in_our_words(
     text: &Text<'_>,
@@ -90,6 +93,7 @@ pub(super) fn in_our_words(
     let error = |title: &str, range: Range<usize>, label: &str| {
         Diagnostic::error(Code::M0001, title, &text.span(range), label)
     };
+    source.get(range.clone())?;
     let first = source[range.start..].chars().next();
     let line_start = source[..range.start].rfind('\n').map_or(0, |at| at + 1);
     let before = &source[line_start..range.start];
@@ -113,7 +117,7 @@ pub(super) fn in_our_words(
     }
     // `web-{slot}`: the braces were taken for a block.
     let tight = before.trim_end();
-    if let Some(open) = tight.rfind('{').filter(|_| tight.ends_with('}')) {
+    if let Some(open) = tight.ends_with('}').then(|| tight.rfind('{')).flatten() {
         let start = tight[..open].rfind([' ', '=', '\t']).map_or(0, |at| at + 1);
         let from = line_start + tight.len();
         let length = source[from..].find(|c: char| c.is_whitespace() || c == ';');
@@ -122,8 +126,10 @@ pub(super) fn in_our_words(
             return Some(must_quote(text, line_start + start..end, "braces open a block"));
         }
     }
-    if let Some(word) = keyword(&source[piece.clone()]) {
-        let word = piece.start + word.start..piece.start + word.end;
+    // The parser points at the beginning of the node that the keyword is in.
+    let near = source.floor_char_boundary(piece.end.min(range.start + KEYWORD_WITHIN));
+    if let Some(word) = source.get(range.start..near).and_then(keyword) {
+        let word = range.start + word.start..range.start + word.end;
         let small = source[word.clone()].to_lowercase();
         let span = text.span(word);
         let told = Diagnostic::error(

@@ -57,7 +57,7 @@ pub(super) fn documents(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> V
         match result {
             Ok(document) => documents.push((piece.start, document)),
             Err(error) => {
-                let told = error.diagnostics.iter();
+                let told = error.diagnostics.iter().take(KDL_ERRORS_MAX);
                 let mut told: Vec<_> = told.map(|one| syntax_error(text, piece, one)).collect();
                 told.sort_by_key(|one| one.primary.span.start);
                 // What was recognised explains the rest; what is said of the end is an echo of what was before it.
@@ -116,6 +116,9 @@ fn parse(text: &str, pieces: &[Range<usize>]) -> Option<Vec<Result<KdlDocument, 
             .ok()
     })
 }
+
+/// Errors of one object that are put into our words: more are echoes, and the parser finds one for each byte.
+const KDL_ERRORS_MAX: usize = 200;
 
 /// What people write who know KDL v1, or who forget quotes; the parser's own words for these say
 /// little.

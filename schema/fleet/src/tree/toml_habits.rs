@@ -143,7 +143,7 @@ fn twice(text: &Text<'_>, range: &Range<usize>) -> (Diagnostic, usize) {
     let first = before
         .match_indices(written)
         .map(|(at, _)| at)
-        .filter(begins)
+        .filter(|at| !written.is_empty() && begins(at))
         .last();
     let title = format!("{written} is written twice");
     let mut told = Diagnostic::error(Code::M0001, title, &text.span(range.clone()), "second time");
