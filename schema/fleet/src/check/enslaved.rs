@@ -32,7 +32,7 @@ fn of_layout(network: &Network) -> Vec<Diagnostic> {
     let tell = |(on, one, what): (&Spanned<Name>, &str, &str)| {
         let (master, member) = masters.get(&on.value)?;
         let title = format!("\"{on}\" is a part of \"{master}\" and has {one} of its own");
-        let told = Diagnostic::error(
+        let told = Diagnostic::warning(
             Code::M0232,
             title,
             &on.span,
