@@ -52,7 +52,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             let title = format!("subnet \"{name}\" has too few addresses: {room} can be chosen");
             let label = format!("{} are wanted of it in all", wanted.addresses);
             found.push(
-                Diagnostic::error(Code::M0234, title, wanted.span, label)
+                Diagnostic::warning(Code::M0234, title, wanted.span, label)
                     .also(&subnet.cidr.span, "outside its ranges, and without the gateway")
                     .help("shorten its ranges, take a larger network, or spread the machines over two")
                     .in_object(wanted.object),

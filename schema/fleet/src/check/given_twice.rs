@@ -30,7 +30,7 @@ fn addresses(network: &Network) -> Vec<Diagnostic> {
             && let Some(first) = chosen.insert((on, &subnet.name), &address.on.span)
         {
             let title = format!("\"{on}\" has two addresses of subnet \"{subnet}\"");
-            let told = Diagnostic::error(Code::M0235, title, &address.on.span, "second");
+            let told = Diagnostic::warning(Code::M0235, title, &address.on.span, "second");
             found.push(
                 told.also(first, "first")
                     .help("one address of a network is enough: keep one line"),
@@ -41,7 +41,8 @@ fn addresses(network: &Network) -> Vec<Diagnostic> {
             && (first == AddressMode::LinkUp || mode == AddressMode::LinkUp)
         {
             let title = format!("\"{on}\" has an address, and none");
-            let told = Diagnostic::error(Code::M0235, title, &address.on.span, format!("mode = \"{mode}\""));
+            let told =
+                Diagnostic::warning(Code::M0235, title, &address.on.span, format!("mode = \"{mode}\""));
             let told = told.also(span, format!("mode = \"{first}\""));
             found.push(told.help("link-up is for interfaces without any address: leave it out"));
         }
@@ -55,7 +56,7 @@ fn routes(network: &Network) -> Vec<Diagnostic> {
     for route in &network.route {
         if let Some(first) = seen.insert((route.to.trunc(), route.metric), &route.via.span) {
             let title = format!("two routes lead to {} with the same metric", route.to);
-            let told = Diagnostic::error(Code::M0235, title, &route.via.span, "second");
+            let told = Diagnostic::warning(Code::M0235, title, &route.via.span, "second");
             found.push(
                 told.also(first, "first")
                     .help("keep one, or say by `metric` which one is better"),

@@ -36,14 +36,15 @@ fn of_layout(subject: &Subject<'_>, network: &Network) -> Vec<Diagnostic> {
                 "\"{}\" is not tagged, so \"{name}\" would carry nothing",
                 made.vlan.value
             );
-            let told = Diagnostic::error(Code::M0231, title, &made.vlan.span, "a VLAN with an id is wanted");
+            let told =
+                Diagnostic::warning(Code::M0231, title, &made.vlan.span, "a VLAN with an id is wanted");
             let told = told.also(&vlan.vid.span, "0 is the untagged one");
             found.push(told.help(format!(
                 "use \"{link}\" itself: what is not tagged is there already"
             )));
         } else if let Some((first, other)) = tagged.insert((link, vid), (name, made)) {
             let title = format!("\"{first}\" and \"{name}\" are VLAN {vid} of \"{link}\" both");
-            let told = Diagnostic::error(Code::M0231, title, &made.vlan.span, "second");
+            let told = Diagnostic::warning(Code::M0231, title, &made.vlan.span, "second");
             let told = told.also(&other.vlan.span, "first");
             found.push(told.help("the kernel makes one of them: put both addresses on that"));
         }

@@ -54,7 +54,7 @@ fn of_address(
     let (on, span) = carried(network, machine, &address.on.value)?;
     (*on != subnet.vlan.value).then(|| {
         let title = format!("\"{}\" is on {on}, and subnet \"{named}\" is not", address.on);
-        Diagnostic::error(
+        Diagnostic::warning(
             Code::M0233,
             title,
             &named.span,
