@@ -32,8 +32,8 @@ macro_rules! objects {
         }
 
         /// What could be decoded, while it is not yet known whether it makes a fleet.
-        #[derive(Debug, Clone, Default)]
-        pub(crate) struct Draft {
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct Draft {
             pub(crate) settings: Option<(Name, FleetSettings)>,
             $(pub(crate) $map: BTreeMap<Name, $type>,)*
             pub(crate) user_data: BTreeMap<RepositoryPath, Vec<u8>>,

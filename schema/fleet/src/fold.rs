@@ -21,13 +21,14 @@ pub(crate) fn fold(diagnostics: Vec<Diagnostic>, broken: &[Broken<'_>]) -> Vec<D
         .filter(|diagnostic| is_syntax(diagnostic.code))
         .flat_map(|diagnostic| lines(&diagnostic.primary.span, broken))
         .collect();
+    let misspelt = misspelt(&diagnostics);
+    let broken: BTreeSet<&str> = broken.iter().map(|file| file.path).collect();
     let mut first: BTreeMap<Key, (Diagnostic, Repeats)> = BTreeMap::new();
     for diagnostic in diagnostics {
         let span = &diagnostic.primary.span;
         if !is_syntax(diagnostic.code) {
-            let in_broken = broken.iter().any(|file| *file.path == *span.file);
             let echo = unreadable.contains(&(span.file.to_string(), span.start.line));
-            if echo || in_broken && diagnostic.code == Code::M0005 {
+            if echo || is_missing(diagnostic.code) && is_lost(&diagnostic, &broken, &misspelt) {
                 continue;
             }
         }
@@ -51,6 +52,43 @@ pub(crate) fn fold(diagnostics: Vec<Diagnostic>, broken: &[Broken<'_>]) -> Vec<D
         .collect();
     sort(&mut folded);
     folded
+}
+
+/// Whether it says that something is not there.
+fn is_missing(code: Code) -> bool {
+    matches!(
+        code,
+        Code::M0005
+            | Code::M0221
+            | Code::M0222
+            | Code::M0225
+            | Code::M0304
+            | Code::M0308
+            | Code::M0313
+            | Code::M0404
+            | Code::M0408
+            | Code::M0419
+            | Code::M0605
+            | Code::M0801
+    )
+}
+
+/// Objects with keys that are misspelt: what they lack may stand under one of those.
+fn misspelt(diagnostics: &[Diagnostic]) -> BTreeSet<String> {
+    let is_slip = |one: &&Diagnostic| one.code == Code::M0002 && !one.fixes.is_empty();
+    let unknown = diagnostics.iter().filter(is_slip);
+    unknown.filter_map(|one| one.object.clone()).collect()
+}
+
+/// Whether what is missing may be there, and could not be read.
+fn is_lost(diagnostic: &Diagnostic, broken: &BTreeSet<&str>, misspelt: &BTreeSet<String>) -> bool {
+    let places = diagnostic.secondary.iter().chain([&diagnostic.primary]);
+    let in_broken = places.into_iter().any(|label| broken.contains(&*label.span.file));
+    in_broken
+        || diagnostic
+            .object
+            .as_ref()
+            .is_some_and(|object| misspelt.contains(object))
 }
 
 /// Sorts by place.
@@ -77,7 +115,7 @@ impl Key {
         let span = &diagnostic.primary.span;
         if matches!(
             diagnostic.code,
-            Code::M0101 | Code::M0511 | Code::M0512 | Code::M0702
+            Code::M0101 | Code::M0109 | Code::M0511 | Code::M0512 | Code::M0702
         ) {
             return Self::Missing(diagnostic.code, diagnostic.title.clone());
         }
@@ -110,20 +148,20 @@ impl Repeats {
             (0, _) | (_, None) => {}
             (1, Some(other)) => diagnostic.notes.push(format!("also named at {other}")),
             (number, Some(other)) => {
-                let more = count(number - 1, "place");
+                let more = count(number - 1, "more place");
                 diagnostic
                     .notes
-                    .push(format!("also named at {other} and in {more} more"));
+                    .push(format!("also named at {other} and in {more}"));
             }
         }
         match (self.objects.len(), self.objects.first()) {
             (0, _) | (_, None) => {}
             (1, Some(other)) => diagnostic.notes.push(format!("it reaches {other} too")),
             (number, Some(other)) => {
-                let more = count(number - 1, "object");
+                let more = count(number - 1, "more object");
                 diagnostic
                     .notes
-                    .push(format!("it reaches {other} and {more} more too"));
+                    .push(format!("it reaches {other} and {more} too"));
             }
         }
         diagnostic

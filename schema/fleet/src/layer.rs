@@ -152,32 +152,45 @@ impl<'o> Layers<'o> {
         chain
     }
 
+    /// The names of a profile and of those it builds on, nearest first; one more than are allowed at most.
+    fn names<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        let mut names = vec![name];
+        while let Some((_, node)) = names.last().and_then(|name| self.profiles.get(*name))
+            && let Some(next) = text_of(node, "extends").filter(|next| self.profiles.contains_key(next))
+            && names.len() <= EXTENDS_MAX
+        {
+            names.push(next);
+        }
+        names
+    }
+
+    /// Of each circle, and of each chain that is too long, its first is told.
     fn report_chains(&self, decoder: &mut Decoder) {
         for (name, (object, node)) in &self.profiles {
             let Some(extends) = node.get("extends") else {
                 continue;
             };
-            let chain = self.chain(name);
-            let more = chain.last().and_then(|last| text_of(last, "extends"));
-            if chain.len() < EXTENDS_MAX || !more.is_some_and(|name| self.profiles.contains_key(name)) {
-                continue;
-            }
-            decoder.object = format!("profile.{}", object.name.text);
-            let circle = chain[1..].iter().any(|other| std::ptr::eq(*other, chain[0]))
-                || more.is_some_and(|more| more == *name);
-            let title = if circle {
-                format!("profile \"{name}\" extends itself")
-            } else {
-                format!("profile \"{name}\" builds on more than two others")
+            let names = self.names(name);
+            let circle = names[1..].iter().position(|other| other == name);
+            let in_circle = |names: &[&str]| names[1..].iter().any(|one| names[0] == *one);
+            let (title, label) = match circle {
+                Some(at) if names[..=at].iter().all(|other| other >= name) => (
+                    format!("profile \"{name}\" extends itself"),
+                    names[..=at + 1].join(" -> "),
+                ),
+                Some(_) => continue,
+                // Whoever builds on one that is told of is not told of.
+                None if names.len() <= EXTENDS_MAX || self.names(names[1]).len() > EXTENDS_MAX => continue,
+                None if names[1..].iter().any(|one| in_circle(&self.names(one))) => continue,
+                None => (
+                    format!("profile \"{name}\" builds on more than two others"),
+                    names.join(" -> "),
+                ),
             };
+            decoder.object = format!("profile.{}", object.name.text);
             decoder.report(
-                Diagnostic::error(
-                    Code::M0105,
-                    title,
-                    &extends.node.span,
-                    "the chain goes on from here",
-                )
-                .help("at most three profiles in a row, without a circle"),
+                Diagnostic::error(Code::M0105, title, &extends.node.span, label)
+                    .help("at most three profiles in a row, without a circle"),
             );
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     code::Code,
-    decode::Decoder,
-    diagnostic::Diagnostic,
+    decode::{Decoder, wrong_type},
+    diagnostic::{Applicability, Diagnostic},
     kind::KindRow,
     kinds::kinds,
     marker,
@@ -53,6 +53,10 @@ pub(crate) fn objects_of(root: &Node, decoder: &mut Decoder) -> Vec<Object> {
             }
         } else if !key.starts_with("x-") && key != "annotations" {
             unknown_kind(key, &entry.key, decoder);
+            // What can have meant one kind only is read as that, so that nothing seems to be missing.
+            if let Some(kind) = certainly(key) {
+                take(kind, &entry.node, decoder, &mut objects);
+            }
         }
     }
     lay_defaults(root, decoder, &mut objects);
@@ -60,7 +64,16 @@ pub(crate) fn objects_of(root: &Node, decoder: &mut Decoder) -> Vec<Object> {
 }
 
 fn take(kind: &'static KindRow, node: &Node, decoder: &mut Decoder, objects: &mut Vec<Object>) {
-    for entry in named(node, decoder) {
+    let is_field = |entry: &Entry| kind.fields.iter().any(|field| field.key == entry.key.text);
+    let is_nameless = |entry: &Entry| is_field(entry) && !matches!(entry.node.value, Value::Table(_));
+    let entries = named(node, decoder);
+    let nameless = entries.iter().any(is_nameless);
+    if nameless {
+        let title = format!("a {} without a name", kind.name);
+        let told = Diagnostic::error(Code::M0003, title, &node.span, "a name is wanted behind the kind");
+        decoder.report(told.help(format!("write  [{}.NAME]", kind.name)));
+    }
+    for entry in entries.iter().filter(|entry| !(nameless && is_field(entry))) {
         let (name, node) = (entry.key.clone(), entry.node.clone());
         objects.push(Object {
             kind,
@@ -74,7 +87,11 @@ fn take(kind: &'static KindRow, node: &Node, decoder: &mut Decoder, objects: &mu
 /// The entries of a table of names, or a report that it is none.
 fn named<'n>(node: &'n Node, decoder: &mut Decoder) -> &'n [Entry] {
     if !matches!(node.value, Value::Table(_)) {
-        decoder.wrong_type(node, "a table of names");
+        let mut told = wrong_type(node, "a table of names");
+        if matches!(node.value, Value::List(_)) {
+            told = told.help(format!("write  [{}.NAME]  for each", decoder.object));
+        }
+        decoder.report(told);
     }
     node.entries()
 }
@@ -109,6 +126,14 @@ fn of_one_word(key: &str) -> Option<&'static KindRow> {
 
 fn find(name: &str) -> Option<&'static KindRow> {
     kinds().iter().copied().find(|row| row.name == name)
+}
+
+/// The kind of one word that a misspelt one can have meant only.
+fn certainly(key: &str) -> Option<&'static KindRow> {
+    let known = || kinds().iter().map(|row| row.name);
+    let near = nearest(key, known())?;
+    let is_sure = is_certain(key, near, known()) == Applicability::Safe;
+    of_one_word(near).filter(|_| is_sure)
 }
 
 pub(crate) fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {

@@ -1,6 +1,7 @@
 //! From files to a fleet: read, collect objects, lay layers, decode, check, fold.
 
 use crate::{
+    advice::advise,
     allow::allow,
     cache::{Cache, Key},
     check::{self, Subject, duplicate},
@@ -146,6 +147,7 @@ pub(crate) fn assemble(
     let fleet_files = sources.iter().map(|source| (source.path, source.bytes));
     let mut diagnostics = allow(fold(decoder.diagnostics, &broken), fleet_files, &objects);
     sort(&mut diagnostics);
+    diagnostics.iter_mut().for_each(advise);
     let errors = diagnostics
         .iter()
         .any(|diagnostic| diagnostic.severity == Severity::Error);
@@ -214,6 +216,24 @@ pub(crate) fn objects(files: &[SourceFile]) -> Vec<Object> {
         .into_iter()
         .filter_map(|source| Arc::into_inner(source.read));
     read.flat_map(|read| read.objects).collect()
+}
+
+/// What of these files could be decoded, in spite of everything that is wrong with them.
+pub fn decoded(files: &[SourceFile]) -> Draft {
+    let by_path = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
+    let mut decoder = Decoder::default();
+    let sources = read(&by_path, &mut decoder, None);
+    let written = sources.iter().flat_map(|source| &source.read.objects);
+    let (objects, dropped) = duplicate::report(written, &mut decoder);
+    let layers = Layers::new(objects.iter().copied(), &mut decoder);
+    let mut draft = Draft::default();
+    for part in decode(&sources, &dropped, &layers, None) {
+        draft.take(part.draft.clone());
+    }
+    draft
 }
 
 /// The files that are read as fleet files, by path.

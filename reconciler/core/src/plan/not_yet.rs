@@ -169,7 +169,7 @@ impl<'a> NotCarriedOut<'a> {
                     deployment.require.as_ref().is_some_and(|require| {
                         [&require.tags, &require.any_tags, &require.without_tags]
                             .into_iter()
-                            .any(|tags| tags.contains(name))
+                            .any(|tags| tags.iter().any(|tag| tag.as_str() == name))
                     })
                 }),
             "subnet" => fleet.subnets.get(name).is_some_and(|subnet| {
@@ -190,7 +190,7 @@ impl<'a> NotCarriedOut<'a> {
                 .and_then(|rack| self.fleet.racks.get(rack)?.zone.as_ref())
                 .is_some_and(|zone| is(&zone.name)),
             SelectorOf::Pool => machine.pool.as_ref().is_some_and(|pool| is(&pool.name)),
-            SelectorOf::Tag => machine.tags.iter().any(is),
+            SelectorOf::Tag => machine.tags.iter().any(|tag| is(tag)),
             SelectorOf::Deployment => {
                 let named = self.named_by.get(concerned.name).into_iter().flatten().copied();
                 concerned.deployment.into_iter().chain(named).any(is)

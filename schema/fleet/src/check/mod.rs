@@ -4,6 +4,7 @@
 //! A check looks at what could be decoded and says nothing about what could not: that is told already.
 
 pub(crate) mod address;
+pub(crate) mod address_fit;
 pub(crate) mod authority;
 pub(crate) mod bmc;
 pub(crate) mod bond;
@@ -15,8 +16,10 @@ pub(crate) mod deployment;
 pub(crate) mod device;
 pub(crate) mod dns;
 pub(crate) mod duplicate;
+pub(crate) mod enslaved;
 pub(crate) mod fabric;
 pub(crate) mod firmware;
+pub(crate) mod given_twice;
 pub(crate) mod hostname;
 pub(crate) mod identity;
 pub(crate) mod image;
@@ -40,11 +43,15 @@ pub(crate) mod spread;
 pub(crate) mod storage;
 pub(crate) mod subnet;
 pub(crate) mod tag;
+pub(crate) mod tag_slip;
 pub(crate) mod tombstone;
 pub(crate) mod unprotected;
+pub(crate) mod unread;
 pub(crate) mod user_data;
 pub(crate) mod user_data_text;
 pub(crate) mod vanished;
+pub(crate) mod vlan_interface;
+pub(crate) mod wrong_vlan;
 
 use crate::{
     decode::Reference,
@@ -211,7 +218,7 @@ pub(crate) struct Found {
 
 /// Runs all checks.
 pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
-    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 36] = [
+    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 43] = [
         reference::check,
         settings::check,
         secret::check,
@@ -248,6 +255,13 @@ pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
         authority::check,
         user_data_text::check,
         provisioning::check,
+        vlan_interface::check,
+        enslaved::check,
+        wrong_vlan::check,
+        tag_slip::check,
+        unread::check,
+        address_fit::check,
+        given_twice::check,
     ];
     let found = parallel::map(&checks, is_large, |check| {
         let mut found = Vec::new();

@@ -5,12 +5,14 @@
 //! and checks no value.
 
 pub(crate) mod comments;
+mod conflict;
 mod kdl;
 pub(crate) mod kdl_free;
 mod kdl_habits;
 mod kdl_objects;
 mod kdl_syntax;
 mod toml;
+mod toml_habits;
 
 use crate::{diagnostic::Diagnostic, limit::SYNTAX_ERRORS_MAX, source::Text, span::Span};
 
@@ -80,6 +82,13 @@ impl Syntax {
 
     /// Reads a file into a table of kinds, of names, of objects.
     pub(crate) fn read(self, text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
+        if let Some(conflict) = conflict::find(text) {
+            diagnostics.push(conflict);
+            return Node {
+                value: Value::Table(Vec::new()),
+                span: text.span(0..0),
+            };
+        }
         match self {
             Self::Toml => toml::read(text, diagnostics),
             Self::Kdl => kdl::read(text, diagnostics),

@@ -5,7 +5,7 @@ use crate::{
     diagnostic::Diagnostic,
     limit::{DEPTH_MAX, TOML_CONTROLS_MAX, TOML_LINES_MAX, TOML_OPENINGS_MAX},
     source::Text,
-    tree::{Entry, Key, Node, Value, first_of_lines},
+    tree::{Entry, Key, Node, Value, toml_habits},
 };
 use toml::{
     Spanned,
@@ -23,12 +23,16 @@ pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
     }
     let (table, mut errors) = DeTable::parse_recoverable(text.text);
     errors.sort_by_key(|error| error.span().map(|span| span.start));
-    let errors = errors.iter().map(|error| {
-        let span = text.span(error.span().unwrap_or_default());
-        Diagnostic::error(Code::M0001, error.message(), &span, "this is not TOML")
-    });
-    diagnostics.extend(first_of_lines(errors));
-    let mut reader = Reader { text, diagnostics };
+    let errors = errors
+        .iter()
+        .map(|error| (error.message(), error.span().unwrap_or_default()));
+    let (told, end) = toml_habits::told(text, errors);
+    diagnostics.extend(told);
+    let mut reader = Reader {
+        text,
+        end,
+        diagnostics,
+    };
     Node {
         value: reader.table(table.get_ref(), 0),
         span: text.span(0..0),
@@ -58,13 +62,18 @@ fn too_much(text: &Text<'_>) -> Option<Diagnostic> {
 
 struct Reader<'t, 'd> {
     text: &'t Text<'t>,
+    /// Behind it nothing is what it seems.
+    end: usize,
     diagnostics: &'d mut Vec<Diagnostic>,
 }
 
 impl Reader<'_, '_> {
     /// Entries in the order of writing: the parser gives them sorted by key.
     fn table(&mut self, table: &DeTable<'_>, depth: usize) -> Value {
-        let mut sorted: Vec<_> = table.iter().collect();
+        let mut sorted: Vec<_> = table
+            .iter()
+            .filter(|(key, _)| key.span().start < self.end)
+            .collect();
         sorted.sort_by_key(|(key, _)| key.span().start);
         let entries = sorted.into_iter().map(|(key, value)| Entry {
             key: Key {
@@ -92,7 +101,9 @@ impl Reader<'_, '_> {
             DeValue::Boolean(value) => Value::Bool(*value),
             DeValue::Datetime(time) => Value::Date(time.to_string()),
             DeValue::Array(items) => {
-                Value::List(items.iter().map(|item| self.node(item, depth + 1)).collect())
+                let items = items.iter().filter(|item| item.span().start < self.end);
+                let items: Vec<_> = items.collect();
+                Value::List(items.into_iter().map(|item| self.node(item, depth + 1)).collect())
             }
             DeValue::Table(table) => self.table(table, depth),
         };

@@ -10,7 +10,7 @@ use crate::{
     value::size::Size,
 };
 use schema_ids::Name;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Machines that are named in a note; the others are counted.
 const NAMED_MAX: usize = 3;
@@ -22,8 +22,11 @@ struct Misfits<'s> {
 }
 
 /// Solves each deployment's layout on each of its machines whose disks are declared.
-pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(subject: &Subject<'_>, wrong: &BTreeSet<&Name>, found: &mut Vec<Diagnostic>) {
     for (name, deployment) in &subject.draft.deployments {
+        if wrong.contains(&deployment.storage.name) {
+            continue;
+        }
         found.extend(
             of_deployment(subject, deployment).map(|one| one.in_object(format!("deployment.{name}"))),
         );
@@ -92,12 +95,11 @@ fn of_deployment(subject: &Subject<'_>, deployment: &Deployment) -> Option<Diagn
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        diagnostic.notes.push(format!(
-            "{}{more}: {}, {}",
-            named.join(", "),
-            one.misfit.wanted,
-            one.misfit.found
-        ));
+        let named = named.join(", ");
+        diagnostic.notes.push(match misfits.len() {
+            1 => format!("{named}{more}"),
+            _ => format!("{named}{more}: {}, {}", one.misfit.wanted, one.misfit.found),
+        });
     }
     Some(diagnostic.help("take another layout for them, a smaller size, or correct `expect.disk`"))
 }
