@@ -3,7 +3,10 @@
 use crate::{
     allow::allow,
     cache::{Cache, Key},
-    check::{self, Subject, duplicate},
+    check::{
+        self, Subject,
+        duplicate::{self, Once},
+    },
     code::Code,
     decode::{Decoder, Kind as _},
     diagnostic::{Diagnostic, Severity},
@@ -102,7 +105,11 @@ pub(crate) fn assemble(
         decoder.trim(KEPT_MAX);
     }
     let written = sources.iter().flat_map(|source| &source.read.objects);
-    let (objects, dropped) = duplicate::report(written, &mut decoder);
+    let Once {
+        objects,
+        declared,
+        dropped,
+    } = duplicate::report(written, &mut decoder);
     let layers = Layers::new(objects.iter().copied(), &mut decoder);
     let profiles = Key::of_profiles(
         sources
@@ -118,6 +125,7 @@ pub(crate) fn assemble(
     };
     let mut draft = Draft::default();
     tell(&parts, &mut decoder);
+    let references: Vec<_> = parts.iter().map(|part| part.references.clone()).collect();
     // Empty parts are not what the files hold.
     let kept = (cache.is_some() && too_heavy.is_none()).then(|| parts.clone());
     decoder.diagnostics.extend(too_heavy);
@@ -132,9 +140,9 @@ pub(crate) fn assemble(
         &by_path,
         refused,
         &broken,
-        &objects,
+        &declared,
         &draft,
-        &decoder.references,
+        &references,
         observed,
     );
     let found = check::all(&subject, draft.machines.len() > MACHINES_FOR_THREADS);
@@ -153,7 +161,7 @@ pub(crate) fn assemble(
         // A part from which something was dropped is not the whole of its file.
         let parts = parts.into_iter().map(|part| dropped.is_empty().then_some(part));
         let parts: Vec<_> = parts.collect();
-        drop((objects, layers, dropped));
+        drop((objects, declared, layers, dropped));
         cache.keep(profiles, sources.into_iter().zip(parts).collect());
     }
     Parsed {
@@ -176,7 +184,6 @@ fn tell(parts: &[Arc<Part>], decoder: &mut Decoder) {
     for part in parts {
         told.extend(part.diagnostics.iter().cloned());
         decoder.more += part.more;
-        decoder.references.extend(part.references.iter().cloned());
         decoder.not_yet.extend(part.not_yet.iter().cloned());
     }
     // What a profile gets wrong is told of the profile, not of its machines: the first is kept of what is alike.

@@ -55,7 +55,7 @@ impl FileRead {
         let root = syntax.read(&text, &mut decoder.diagnostics);
         let broken = (!decoder.diagnostics.is_empty()).then_some(bytes.len());
         decoder.trim(KEPT_OF_FILE_MAX);
-        let objects = objects_of(&root, &mut decoder);
+        let objects = objects_of(root, &mut decoder);
         Self {
             objects,
             diagnostics: decoder.diagnostics,

@@ -53,15 +53,15 @@ use crate::{
     intake::Refused,
     kinds::{machine::Machine, require::Require, subnet::Subnet},
     limit::KEPT_MAX,
-    objects::Object,
     parallel,
     parse::Observed,
     read::Broken,
     span::Span,
     value::path::RepositoryPath,
 };
+use duplicate::Declared;
 use schema_ids::Name;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The subnets on each VLAN of a fabric.
 type ByVlan<'s> = BTreeMap<&'s str, Vec<(&'s Name, &'s Subnet)>>;
@@ -77,9 +77,9 @@ pub(crate) struct Subject<'s> {
     /// What could be decoded.
     pub(crate) draft: &'s Draft,
     /// References that were met.
-    pub(crate) references: &'s [Reference],
+    pub(crate) references: &'s [Arc<Vec<Reference>>],
     /// Every object that is written anywhere, decoded or not: by kind and name.
-    pub(crate) declared: BTreeMap<&'s str, BTreeMap<&'s str, &'s Span>>,
+    pub(crate) declared: &'s Declared<'s>,
     /// The subnets of each VLAN, by the names of its fabric and its own.
     subnets: BTreeMap<&'s str, ByVlan<'s>>,
     /// What inspections found.
@@ -101,6 +101,7 @@ impl<'s> Machines<'s> {
     fn of(draft: &'s Draft) -> Self {
         let mut machines = Self::default();
         for machine in &draft.machines {
+            let machine = (machine.0, &**machine.1);
             machines.all.push(machine);
             let rack = machine.1.rack.as_ref();
             let zone = rack.and_then(|rack| draft.racks.get(&rack.name)?.zone.as_ref());
@@ -124,16 +125,11 @@ impl<'s> Subject<'s> {
         files: &'s BTreeMap<&'s str, &'s [u8]>,
         refused: &'s Refused,
         broken: &'s [Broken<'s>],
-        objects: &[&'s Object],
+        declared: &'s Declared<'s>,
         draft: &'s Draft,
-        references: &'s [Reference],
+        references: &'s [Arc<Vec<Reference>>],
         observed: &'s Observed,
     ) -> Self {
-        let mut declared: BTreeMap<&str, BTreeMap<&str, &Span>> = BTreeMap::new();
-        for object in objects {
-            let of_kind = declared.entry(object.kind.name).or_default();
-            of_kind.insert(&object.name.text, &object.name.span);
-        }
         let mut subnets: BTreeMap<&str, ByVlan<'_>> = BTreeMap::new();
         for (name, subnet) in &draft.subnets {
             let of_fabric = subnets.entry(subnet.vlan.fabric.as_str()).or_default();

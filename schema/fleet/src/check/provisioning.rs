@@ -65,7 +65,7 @@ fn boot_links<'d>(subject: &Subject<'d>, deployment: &Deployment) -> BTreeSet<&'
     let named = deployment
         .machines
         .iter()
-        .filter_map(|machine| draft.machines.get(&machine.name));
+        .filter_map(|machine| Some(&**draft.machines.get(&machine.name)?));
     let counted = match deployment.count {
         Some(_) => subject.candidates(deployment.require.as_ref()),
         None => &[],

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let vlans: Vec<String> = vlans(subject);
     let mut told = 0;
-    for reference in subject.references {
+    for reference in subject.references.iter().flat_map(|of_file| of_file.iter()) {
         if exists(subject, reference) || may_be_lost(subject, reference) {
             continue;
         }

@@ -109,6 +109,7 @@ fn machines<'s>(subject: &Subject<'s>, deployment: &'s Deployment) -> Vec<(&'s N
         let named = deployment.machines.iter();
         return named
             .filter_map(|one| draft.machines.get_key_value(&one.name))
+            .map(|(name, machine)| (name, &**machine))
             .collect();
     }
     let may = |machine: &Machine| {
