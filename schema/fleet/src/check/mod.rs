@@ -91,28 +91,48 @@ pub(crate) struct Subject<'s> {
 /// Machines by what a requirement may name, so that a deployment does not look at each of a large fleet.
 #[derive(Default)]
 struct Machines<'s> {
-    all: Vec<(&'s Name, &'s Machine)>,
-    by_pool: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
-    by_rack: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
-    by_zone: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
+    all: Vec<Candidate<'s>>,
+    by_pool: BTreeMap<&'s str, Vec<Candidate<'s>>>,
+    by_rack: BTreeMap<&'s str, Vec<Candidate<'s>>>,
+    by_zone: BTreeMap<&'s str, Vec<Candidate<'s>>>,
+}
+
+/// A machine that a deployment may choose.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate<'s> {
+    pub(crate) name: &'s Name,
+    pub(crate) machine: &'s Machine,
+    /// Where its rack stands.
+    zone: Option<&'s Name>,
+}
+
+impl Candidate<'_> {
+    /// Whether git says nothing against it.
+    pub(crate) fn meets(&self, require: Option<&Require>) -> bool {
+        require.is_none_or(|require| require.unmet_by_git(self.machine, self.zone).is_none())
+    }
 }
 
 impl<'s> Machines<'s> {
     fn of(draft: &'s Draft) -> Self {
         let mut machines = Self::default();
-        for machine in &draft.machines {
-            let machine = (machine.0, &**machine.1);
-            machines.all.push(machine);
-            let rack = machine.1.rack.as_ref();
+        for (name, machine) in &draft.machines {
+            let rack = machine.rack.as_ref();
             let zone = rack.and_then(|rack| draft.racks.get(&rack.name)?.zone.as_ref());
-            if let Some(pool) = &machine.1.pool {
-                machines.by_pool.entry(pool.as_str()).or_default().push(machine);
+            let candidate = Candidate {
+                name,
+                machine,
+                zone: zone.map(|zone| &zone.name),
+            };
+            machines.all.push(candidate);
+            if let Some(pool) = &machine.pool {
+                machines.by_pool.entry(pool.as_str()).or_default().push(candidate);
             }
             if let Some(rack) = rack {
-                machines.by_rack.entry(rack.as_str()).or_default().push(machine);
+                machines.by_rack.entry(rack.as_str()).or_default().push(candidate);
             }
             if let Some(zone) = zone {
-                machines.by_zone.entry(zone.as_str()).or_default().push(machine);
+                machines.by_zone.entry(zone.as_str()).or_default().push(candidate);
             }
         }
         machines
@@ -159,9 +179,9 @@ impl<'s> Subject<'s> {
     }
 
     /// Machines among which all are that meet a requirement by what git says; the others of them may not.
-    pub(crate) fn candidates(&self, require: Option<&Require>) -> &[(&'s Name, &'s Machine)] {
+    pub(crate) fn candidates(&self, require: Option<&Require>) -> &[Candidate<'s>] {
         let machines = &self.machines;
-        let of = |by: &'_ BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>, name: Option<&Name>| {
+        let of = |by: &'_ BTreeMap<&'s str, Vec<Candidate<'s>>>, name: Option<&Name>| {
             name.map(|name| by.get(name.as_str()).map_or(0, Vec::len))
         };
         let pool = require
