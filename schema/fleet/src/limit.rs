@@ -63,6 +63,10 @@ pub(crate) const KEPT_OF_FILE_MAX: usize = 5_000;
 /// References for which a name that was meant is looked for: each is compared with all names of its kind.
 pub(crate) const SUGGESTED_MAX: usize = 50;
 
+/// Bytes of files that could not be read to the end which are searched for names that are nowhere else: a fraction of a
+/// second. Each name costs all of them; the names beyond may stand there.
+pub(crate) const SEARCHED_BYTES_MAX: usize = 256 << 20;
+
 /// Comments of one file that allow something.
 pub(crate) const ALLOWS_MAX: usize = 1000;
 

@@ -78,10 +78,10 @@ const INPUTS: [Input; 17] = [
         29_000,
     ),
     toml(
-        "20,000 machines with one MAC address on four ports each",
+        "20,000 machines with one MAC address on three ports each",
         |number| {
             let nic = |port: &str| format!("nic.{port}.mac=\"52:54:00:00:00:01\"\n");
-            format!("[machine.m{number}]\n{}", ["a", "b", "c", "d"].map(nic).concat())
+            format!("[machine.m{number}]\n{}", ["a", "b", "c"].map(nic).concat())
         },
         20_000,
     ),
@@ -103,7 +103,7 @@ const INPUTS: [Input; 17] = [
     Input {
         head: || "[deployment.d]\nmachines=[".to_owned(),
         ..toml(
-            "a list of 390,000 machines that are nowhere",
+            "a list of 390,000 machines that are nowhere, never closed",
             |number| format!("\"m{number}\","),
             390_000,
         )

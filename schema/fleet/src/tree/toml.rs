@@ -65,7 +65,7 @@ fn tables(line: &str) -> usize {
     let of_key = match line.split_once('=') {
         _ if line.trim_start().starts_with('[') => 1 + count(line, b'.'),
         Some((key, _)) => count(key, b'.'),
-        None => 0,
+        None => count(line.split(['"', '\'']).next().unwrap_or_default(), b'.'),
     };
     of_key + count(line, b'{')
 }

@@ -91,7 +91,7 @@ const OPENINGS: &str = "more than 100 of {, /* and /- in one object, or more tha
 
 /// Limits of a file: of what there may be how much, and what is said of more. In a string it costs the parser nothing,
 /// and is counted all the same.
-const LIMITS: [(&str, Write, usize, &str); 14] = [
+const LIMITS: [(&str, Write, usize, &str); 15] = [
     (
         "a.toml",
         |count| format!("a=\"{}\"", "[".repeat(count - 1)),
@@ -125,6 +125,12 @@ const LIMITS: [(&str, Write, usize, &str); 14] = [
     (
         "a.toml",
         |count| format!("a{}=1", ".a".repeat(count)),
+        180_000,
+        TABLES,
+    ),
+    (
+        "a.toml",
+        |count| format!("a{}", ".a".repeat(count)),
         180_000,
         TABLES,
     ),
@@ -217,6 +223,18 @@ fn messages_beyond_a_number_are_counted() {
         .collect();
     assert_eq!(more(&files[..4]), (20_001, None));
     assert_eq!(more(&files), (20_002, Some(5000)));
+}
+
+/// Each name that is nowhere is looked for in what could not be read, until that is too much.
+#[test]
+fn names_are_looked_for_to_a_limit() {
+    let names = many(1000, |at| format!("\"m{at}\","));
+    let text = format!("[deployment.d]\nmachines=[{names}]\n");
+    let unread = format!("x\n{}", "#".repeat((1 << 20) - 2));
+    let parsed = parse(&[file("a.toml", &text), file("b.toml", &unread)]);
+    let told = parsed.diagnostics.iter();
+    let told = told.filter(|one| one.title.starts_with("unknown machine"));
+    assert_eq!(told.count(), 256);
 }
 
 #[test]
