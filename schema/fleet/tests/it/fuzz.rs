@@ -237,6 +237,17 @@ fn names_are_looked_for_to_a_limit() {
     assert_eq!(told.count(), 256);
 }
 
+/// Each name that is meant is looked for among all: for the first fifty.
+#[test]
+fn what_was_meant_is_said_fifty_times() {
+    let text = many(60, |at| format!("[machine.m{at}]\nrack=\"nearx{at:02}\"\n"));
+    let racks = many(60, |at| format!("[rack.neary{at:02}]\n"));
+    let parsed = parse(&[file("a.toml", &text), file("b.toml", &racks)]);
+    let helps = parsed.diagnostics.iter().filter_map(|one| one.help.as_ref());
+    let meant = helps.filter(|help| help.starts_with("did you mean \"near"));
+    assert_eq!(meant.count(), 50);
+}
+
 #[test]
 fn no_message_quotes_a_file_as_a_whole() {
     let long = format!("[machine.m1]\n{}=1\n", "k".repeat(3 << 20));
