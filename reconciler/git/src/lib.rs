@@ -8,10 +8,12 @@
 mod mirror;
 mod revision;
 mod since;
+mod submodule;
 
 pub use mirror::{Mirror, MirrorError};
 pub use revision::{CommitInfo, RevisionFile, Tree};
 pub use since::{Since, SinceError, since};
+pub use submodule::{SubmodulesError, submodules};
 
 #[cfg(test)]
 mod hostile;

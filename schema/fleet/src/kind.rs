@@ -361,7 +361,7 @@ macro_rules! kind {
             load: |name, node, span, decoder, draft| {
                 if let Some(mut object) = decoder.value::<$name>(node) {
                     object.origin = crate::span::Origin::Git { span: span.clone() };
-                    draft.$map.insert(name, object);
+                    draft.$map.insert(name, object.into());
                 }
             },
         };

@@ -9,12 +9,12 @@ use crate::{
     decode::{Decoder, Kind},
     diagnostic::Diagnostic,
     kinds::{machine::Machine, profile::Profile},
-    limit::{LAID_VALUES_MAX, TEXT_PER_VALUE},
+    limit::LAID_VALUES_MAX,
     objects::Object,
     span::Span,
     tree::{Entry, Node, Value},
 };
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// Profiles that build on each other: more are hard to follow for people.
 const EXTENDS_MAX: usize = 3;
@@ -51,7 +51,7 @@ impl fmt::Display for Layer {
 
 /// The profiles of a fleet, by name, as written with their files' defaults.
 pub(crate) struct Layers<'o> {
-    profiles: BTreeMap<&'o str, (&'o Object, Node)>,
+    profiles: BTreeMap<&'o str, (&'o Object, Cow<'o, Node>)>,
 }
 
 impl<'o> Layers<'o> {
@@ -74,8 +74,13 @@ impl<'o> Layers<'o> {
             let stack = self.stack(object);
             for (layer, node) in stack {
                 let weight = match layer {
-                    Layer::Object => weight(node),
-                    _ => shared.entry(node).or_insert_with(|| (weight(node), &node.span)).0,
+                    Layer::Object => object.weight,
+                    _ => {
+                        shared
+                            .entry(node)
+                            .or_insert_with(|| (node.weight(), &node.span))
+                            .0
+                    }
                 };
                 total = total.saturating_add(weight);
             }
@@ -89,7 +94,7 @@ impl<'o> Layers<'o> {
     }
 
     /// The object with everything beneath it.
-    pub(crate) fn resolve(&self, object: &Object) -> Node {
+    pub(crate) fn resolve<'a>(&self, object: &'a Object) -> Cow<'a, Node> {
         let node = with_defaults(object);
         if object.kind.name != Machine::KIND {
             return node;
@@ -111,7 +116,7 @@ impl<'o> Layers<'o> {
                 })
             });
         match beneath {
-            Some(beneath) => lay(&beneath, &node),
+            Some(beneath) => Cow::Owned(lay(&beneath, &node)),
             None => node,
         }
     }
@@ -146,7 +151,7 @@ impl<'o> Layers<'o> {
             if chain.len() == EXTENDS_MAX {
                 break;
             }
-            chain.push(node);
+            chain.push(&**node);
             next = text_of(node, "extends").and_then(|name| self.profiles.get(name));
         }
         chain
@@ -196,23 +201,10 @@ impl<'o> Layers<'o> {
     }
 }
 
-/// How many values there are in a tree, long texts counting as several.
-fn weight(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::Table(entries) => entries
-            .iter()
-            .map(|entry| entry.key.text.len() / TEXT_PER_VALUE + weight(&entry.node))
-            .sum(),
-        Value::List(items) => items.iter().map(weight).sum(),
-        Value::Text(text) | Value::Number(text) => text.len() / TEXT_PER_VALUE,
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Date(_) => 0,
-    }
-}
-
-fn with_defaults(object: &Object) -> Node {
+fn with_defaults(object: &Object) -> Cow<'_, Node> {
     match &object.defaults {
-        Some(defaults) => lay(defaults, &object.node),
-        None => object.node.clone(),
+        Some(defaults) => Cow::Owned(lay(defaults, &object.node)),
+        None => Cow::Borrowed(&object.node),
     }
 }
 

@@ -103,39 +103,36 @@ pub(crate) fn assemble(
         decoder.trim(KEPT_MAX);
     }
     let written = sources.iter().flat_map(|source| &source.read.objects);
-    let (objects, dropped) = duplicate::report(written, &mut decoder);
+    let once = duplicate::report(written, &mut decoder);
+    let objects = &once.objects;
     let layers = Layers::new(objects.iter().copied(), &mut decoder);
-    let profiles = Key::of_profiles(
-        sources
-            .iter()
-            .filter(|source| has_profiles(source))
-            .filter_map(|source| source.key),
-    );
-    let known = cache.as_deref().filter(|_| dropped.is_empty());
-    let too_heavy = too_heavy(&layers, &objects);
+    let profiles = profiles(&sources);
+    let known = cache.as_deref().filter(|_| once.dropped.is_empty());
+    let too_heavy = too_heavy(&layers, objects);
     let parts = match too_heavy {
         Some(_) => sources.iter().map(|_| Arc::default()).collect(),
-        None => decode(&sources, &dropped, &layers, known.map(|cache| (cache, profiles))),
+        None => decode(
+            &sources,
+            &once.dropped,
+            &layers,
+            known.map(|cache| (cache, profiles)),
+        ),
     };
     let mut draft = Draft::default();
     tell(&parts, &mut decoder);
+    let references: Vec<_> = parts.iter().map(|part| part.references.clone()).collect();
     // Empty parts are not what the files hold.
     let kept = (cache.is_some() && too_heavy.is_none()).then(|| parts.clone());
     decoder.diagnostics.extend(too_heavy);
-    for part in parts {
-        match Arc::try_unwrap(part) {
-            Ok(part) => draft.take(part.draft),
-            Err(shared) => draft.take(shared.draft.clone()),
-        }
-    }
+    parts.into_iter().for_each(|part| take(&mut draft, part));
     let broken = broken(&sources, refused);
     let subject = Subject::new(
         &by_path,
         refused,
         &broken,
-        &objects,
+        &once.declared,
         &draft,
-        &decoder.references,
+        &references,
         observed,
     );
     let found = check::all(&subject, draft.machines.len() > MACHINES_FOR_THREADS);
@@ -145,7 +142,7 @@ pub(crate) fn assemble(
     decoder.more += found.more;
     decoder.diagnostics.extend(more(decoder.more));
     let fleet_files = sources.iter().map(|source| (source.path, source.bytes));
-    let mut diagnostics = allow(fold(decoder.diagnostics, &broken), fleet_files, &objects);
+    let mut diagnostics = allow(fold(decoder.diagnostics, &broken), fleet_files, objects);
     sort(&mut diagnostics);
     diagnostics.iter_mut().for_each(advise);
     let errors = diagnostics
@@ -153,9 +150,11 @@ pub(crate) fn assemble(
         .any(|diagnostic| diagnostic.severity == Severity::Error);
     if let Some((cache, parts)) = cache.as_mut().zip(kept) {
         // A part from which something was dropped is not the whole of its file.
-        let parts = parts.into_iter().map(|part| dropped.is_empty().then_some(part));
+        let parts = parts
+            .into_iter()
+            .map(|part| once.dropped.is_empty().then_some(part));
         let parts: Vec<_> = parts.collect();
-        drop((objects, layers, dropped));
+        drop((layers, once));
         cache.keep(profiles, sources.into_iter().zip(parts).collect());
     }
     Parsed {
@@ -178,7 +177,6 @@ fn tell(parts: &[Arc<Part>], decoder: &mut Decoder) {
     for part in parts {
         told.extend(part.diagnostics.iter().cloned());
         decoder.more += part.more;
-        decoder.references.extend(part.references.iter().cloned());
         decoder.not_yet.extend(part.not_yet.iter().cloned());
     }
     // What a profile gets wrong is told of the profile, not of its machines: the first is kept of what is alike.
@@ -227,11 +225,11 @@ pub fn decoded(files: &[SourceFile]) -> Draft {
     let mut decoder = Decoder::default();
     let sources = read(&by_path, &mut decoder, None);
     let written = sources.iter().flat_map(|source| &source.read.objects);
-    let (objects, dropped) = duplicate::report(written, &mut decoder);
-    let layers = Layers::new(objects.iter().copied(), &mut decoder);
+    let once = duplicate::report(written, &mut decoder);
+    let layers = Layers::new(once.objects.iter().copied(), &mut decoder);
     let mut draft = Draft::default();
-    for part in decode(&sources, &dropped, &layers, None) {
-        draft.take(part.draft.clone());
+    for part in decode(&sources, &once.dropped, &layers, None) {
+        take(&mut draft, part);
     }
     draft
 }
@@ -278,6 +276,20 @@ fn read<'f>(
             }
         },
     )
+}
+
+/// The files that have profiles, as one name.
+fn profiles(sources: &[Source<'_>]) -> Key {
+    let of_profiles = sources.iter().filter(|source| has_profiles(source));
+    Key::of_profiles(of_profiles.filter_map(|source| source.key))
+}
+
+/// Adds what a file brings; what a cache holds too is copied, but for the machines.
+fn take(draft: &mut Draft, part: Arc<Part>) {
+    match Arc::try_unwrap(part) {
+        Ok(part) => draft.take(part.draft),
+        Err(shared) => draft.take(shared.draft.clone()),
+    }
 }
 
 fn has_profiles(source: &Source<'_>) -> bool {

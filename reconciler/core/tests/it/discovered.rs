@@ -99,7 +99,7 @@ fn declared(found: &Discovered) -> Result<(String, Machine), TestCaseError> {
         .into_iter()
         .find(|(name, _)| !fleet.machines.contains_key(name));
     let (_, machine) = new.expect("there are two");
-    Ok((lines, machine))
+    Ok((lines, Machine::clone(&machine)))
 }
 
 #[test]

@@ -60,15 +60,15 @@ use crate::{
     intake::Refused,
     kinds::{machine::Machine, require::Require, subnet::Subnet},
     limit::KEPT_MAX,
-    objects::Object,
     parallel,
     parse::Observed,
     read::Broken,
     span::Span,
     value::path::RepositoryPath,
 };
+use duplicate::Declared;
 use schema_ids::Name;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The subnets on each VLAN of a fabric.
 type ByVlan<'s> = BTreeMap<&'s str, Vec<(&'s Name, &'s Subnet)>>;
@@ -84,9 +84,9 @@ pub(crate) struct Subject<'s> {
     /// What could be decoded.
     pub(crate) draft: &'s Draft,
     /// References that were met.
-    pub(crate) references: &'s [Reference],
+    pub(crate) references: &'s [Arc<Vec<Reference>>],
     /// Every object that is written anywhere, decoded or not: by kind and name.
-    pub(crate) declared: BTreeMap<&'s str, BTreeMap<&'s str, &'s Span>>,
+    pub(crate) declared: &'s Declared<'s>,
     /// The subnets of each VLAN, by the names of its fabric and its own.
     subnets: BTreeMap<&'s str, ByVlan<'s>>,
     /// What inspections found.
@@ -98,27 +98,48 @@ pub(crate) struct Subject<'s> {
 /// Machines by what a requirement may name, so that a deployment does not look at each of a large fleet.
 #[derive(Default)]
 struct Machines<'s> {
-    all: Vec<(&'s Name, &'s Machine)>,
-    by_pool: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
-    by_rack: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
-    by_zone: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
+    all: Vec<Candidate<'s>>,
+    by_pool: BTreeMap<&'s str, Vec<Candidate<'s>>>,
+    by_rack: BTreeMap<&'s str, Vec<Candidate<'s>>>,
+    by_zone: BTreeMap<&'s str, Vec<Candidate<'s>>>,
+}
+
+/// A machine that a deployment may choose.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate<'s> {
+    pub(crate) name: &'s Name,
+    pub(crate) machine: &'s Machine,
+    /// Where its rack stands.
+    zone: Option<&'s Name>,
+}
+
+impl Candidate<'_> {
+    /// Whether git says nothing against it.
+    pub(crate) fn meets(&self, require: Option<&Require>) -> bool {
+        require.is_none_or(|require| require.unmet_by_git(self.machine, self.zone).is_none())
+    }
 }
 
 impl<'s> Machines<'s> {
     fn of(draft: &'s Draft) -> Self {
         let mut machines = Self::default();
-        for machine in &draft.machines {
-            machines.all.push(machine);
-            let rack = machine.1.rack.as_ref();
+        for (name, machine) in &draft.machines {
+            let rack = machine.rack.as_ref();
             let zone = rack.and_then(|rack| draft.racks.get(&rack.name)?.zone.as_ref());
-            if let Some(pool) = &machine.1.pool {
-                machines.by_pool.entry(pool.as_str()).or_default().push(machine);
+            let candidate = Candidate {
+                name,
+                machine,
+                zone: zone.map(|zone| &zone.name),
+            };
+            machines.all.push(candidate);
+            if let Some(pool) = &machine.pool {
+                machines.by_pool.entry(pool.as_str()).or_default().push(candidate);
             }
             if let Some(rack) = rack {
-                machines.by_rack.entry(rack.as_str()).or_default().push(machine);
+                machines.by_rack.entry(rack.as_str()).or_default().push(candidate);
             }
             if let Some(zone) = zone {
-                machines.by_zone.entry(zone.as_str()).or_default().push(machine);
+                machines.by_zone.entry(zone.as_str()).or_default().push(candidate);
             }
         }
         machines
@@ -131,16 +152,11 @@ impl<'s> Subject<'s> {
         files: &'s BTreeMap<&'s str, &'s [u8]>,
         refused: &'s Refused,
         broken: &'s [Broken<'s>],
-        objects: &[&'s Object],
+        declared: &'s Declared<'s>,
         draft: &'s Draft,
-        references: &'s [Reference],
+        references: &'s [Arc<Vec<Reference>>],
         observed: &'s Observed,
     ) -> Self {
-        let mut declared: BTreeMap<&str, BTreeMap<&str, &Span>> = BTreeMap::new();
-        for object in objects {
-            let of_kind = declared.entry(object.kind.name).or_default();
-            of_kind.insert(&object.name.text, &object.name.span);
-        }
         let mut subnets: BTreeMap<&str, ByVlan<'_>> = BTreeMap::new();
         for (name, subnet) in &draft.subnets {
             let of_fabric = subnets.entry(subnet.vlan.fabric.as_str()).or_default();
@@ -170,9 +186,9 @@ impl<'s> Subject<'s> {
     }
 
     /// Machines among which all are that meet a requirement by what git says; the others of them may not.
-    pub(crate) fn candidates(&self, require: Option<&Require>) -> &[(&'s Name, &'s Machine)] {
+    pub(crate) fn candidates(&self, require: Option<&Require>) -> &[Candidate<'s>] {
         let machines = &self.machines;
-        let of = |by: &'_ BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>, name: Option<&Name>| {
+        let of = |by: &'_ BTreeMap<&'s str, Vec<Candidate<'s>>>, name: Option<&Name>| {
             name.map(|name| by.get(name.as_str()).map_or(0, Vec::len))
         };
         let pool = require

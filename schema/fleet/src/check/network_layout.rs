@@ -49,7 +49,7 @@ fn machines_of<'s>(
     used.flat_map(move |deployment| {
         deployment.machines.iter().filter_map(move |machine| {
             let (name, machine) = draft.machines.get_key_value(&machine.name)?;
-            Some((deployment, name, machine))
+            Some((deployment, name, &**machine))
         })
     })
 }

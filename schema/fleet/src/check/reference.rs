@@ -5,7 +5,7 @@ use crate::{
     code::Code,
     decode::{Reference, scalar::name_for},
     diagnostic::{Applicability, Diagnostic},
-    limit::{KEPT_MAX, SUGGESTED_MAX},
+    limit::{KEPT_MAX, SEARCHED_BYTES_MAX, SUGGESTED_MAX},
     suggest::nearest,
     value::vlan_ref::VLAN,
 };
@@ -17,11 +17,14 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let vlans: Vec<String> = vlans(subject);
     let misnamed = LazyCell::new(|| misnamed(subject));
     let mut told = 0;
-    for reference in subject.references {
-        if exists(subject, reference)
-            || misnamed.contains(&(reference.kind, reference.name.clone()))
-            || may_be_lost(subject, reference)
-        {
+    let unread: usize = subject.broken.iter().map(|file| file.text.len()).sum();
+    let mut searched = 0;
+    for reference in subject.references.iter().flat_map(|of_file| of_file.iter()) {
+        if exists(subject, reference) || misnamed.contains(&(reference.kind, reference.name.clone())) {
+            continue;
+        }
+        searched += unread;
+        if searched > SEARCHED_BYTES_MAX || may_be_lost(subject, reference) {
             continue;
         }
         if found.len() > KEPT_MAX {
@@ -70,8 +73,8 @@ fn may_be_lost(subject: &Subject<'_>, reference: &Reference) -> bool {
     let name = reference.name.rsplit('/').next().unwrap_or_default();
     let own = &*reference.span.file;
     subject.broken.iter().any(|file| {
-        let mentions = file.text.matches(name).count();
         // In its own file the reference itself is one mention.
+        let mentions = file.text.matches(name).take(2).count();
         file.text.is_empty() || mentions > usize::from(file.path == own)
     })
 }

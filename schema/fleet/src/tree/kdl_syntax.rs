@@ -9,8 +9,8 @@ use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
     limit::{
-        KDL_BROKEN_MAX, KDL_OBJECT_BYTES_MAX, KDL_OBJECTS_MAX, KDL_OPENINGS_MAX, KDL_STACK_FOR_OPENINGS,
-        KDL_STACK_PER_BYTE,
+        KDL_BROKEN_MAX, KDL_OBJECT_BYTES_MAX, KDL_OPENINGS_MAX, KDL_STACK_FOR_OPENINGS, KDL_STACK_PER_BYTE,
+        OBJECTS_MAX,
     },
     source::Text,
     span::Span,
@@ -22,8 +22,8 @@ use std::ops::Range;
 /// parser counts from there.
 pub(super) fn documents(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<(usize, KdlDocument)> {
     let pieces = kdl_objects::split(text.text);
-    if pieces.len() > KDL_OBJECTS_MAX {
-        let title = format!("more than {KDL_OBJECTS_MAX} objects in one file");
+    if pieces.len() > OBJECTS_MAX {
+        let title = format!("more than {OBJECTS_MAX} objects in one file");
         let start = Span::start_of(text.path.clone());
         diagnostics.push(Diagnostic::error(Code::M0008, title, &start, "split this file"));
         return Vec::new();

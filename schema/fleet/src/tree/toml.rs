@@ -3,7 +3,7 @@
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
-    limit::{DEPTH_MAX, TOML_CONTROLS_MAX, TOML_LINES_MAX, TOML_OPENINGS_MAX},
+    limit::{DEPTH_MAX, TOML_CONTROLS_MAX, TOML_LINES_MAX, TOML_OPENINGS_MAX, TOML_TABLES_MAX},
     source::Text,
     tree::{Entry, Key, Node, Value, toml_habits},
 };
@@ -50,6 +50,9 @@ fn too_much(text: &Text<'_>) -> Option<Diagnostic> {
     if count(|byte| byte == b'\n') > TOML_LINES_MAX {
         return Some(limit(format!("more than {TOML_LINES_MAX} lines in one file")));
     }
+    if text.text.lines().map(tables).sum::<usize>() > TOML_TABLES_MAX {
+        return Some(limit(format!("more than {TOML_TABLES_MAX} tables in one file")));
+    }
     let is_control = |at: &usize| {
         let is_end = bytes[*at] == b'\r' && bytes.get(at + 1) == Some(&b'\n');
         (bytes[*at] < b' ' || bytes[*at] == 0x7f) && !matches!(bytes[*at], b'\n' | b'\t') && !is_end
@@ -58,6 +61,17 @@ fn too_much(text: &Text<'_>) -> Option<Diagnostic> {
     let title = "control characters without end";
     let span = text.span(at..at + 1);
     Some(Diagnostic::error(Code::M0001, title, &span, "this is not TOML"))
+}
+
+/// How many tables a line may begin.
+fn tables(line: &str) -> usize {
+    let count = |text: &str, what: u8| text.bytes().filter(|byte| *byte == what).count();
+    let of_key = match line.split_once('=') {
+        _ if line.trim_start().starts_with('[') => 1 + count(line, b'.'),
+        Some((key, _)) => count(key, b'.'),
+        None => count(line.split(['"', '\'']).next().unwrap_or_default(), b'.'),
+    };
+    of_key + count(line, b'{')
 }
 
 struct Reader<'t, 'd> {

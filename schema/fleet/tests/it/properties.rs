@@ -124,11 +124,10 @@ fn depth_is_answered() {
         "{}=",
     ];
     for text in texts {
-        for length in [30_000, 100_000] {
+        // Larger objects of KDL are not given to its parser.
+        for (path, length) in [("a.toml", 100_000), ("a.kdl", 30_000)] {
             let text = text.repeat(length / text.len());
-            for path in ["a.toml", "a.kdl"] {
-                assert!(!parse_one(path, &text).diagnostics.is_empty());
-            }
+            assert!(!parse_one(path, &text).diagnostics.is_empty());
         }
     }
 }

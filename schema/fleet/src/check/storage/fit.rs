@@ -111,22 +111,14 @@ fn machines<'s>(subject: &Subject<'s>, deployment: &'s Deployment) -> Vec<(&'s N
         let named = deployment.machines.iter();
         return named
             .filter_map(|one| draft.machines.get_key_value(&one.name))
+            .map(|(name, machine)| (name, &**machine))
             .collect();
     }
-    let may = |machine: &Machine| {
-        let rack = machine.rack.as_ref().and_then(|rack| draft.racks.get(&rack.name));
-        let zone = rack.and_then(|rack| rack.zone.as_ref()).map(|zone| &zone.name);
-        machine.reserve.is_none()
-            && deployment
-                .require
-                .as_ref()
-                .is_none_or(|require| require.unmet_by_git(machine, zone).is_none())
-    };
-    let candidates = subject.candidates(deployment.require.as_ref());
+    let require = deployment.require.as_ref();
+    let candidates = subject.candidates(require).iter();
     candidates
-        .iter()
-        .copied()
-        .filter(|(_, machine)| may(machine))
+        .filter(|one| one.machine.reserve.is_none() && one.meets(require))
+        .map(|one| (one.name, one.machine))
         .collect()
 }
 
