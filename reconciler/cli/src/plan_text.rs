@@ -179,6 +179,7 @@ mod tests {
             discovered: BTreeMap::new(),
             addresses_in_use: BTreeMap::new(),
             restored: None,
+            restraints: reconciler_core::hold::Restraints::default(),
         };
         let desired = Desired {
             fleet: &fleet,

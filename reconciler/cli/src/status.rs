@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
+use crate::hold;
 use crate::say::{say, say_json};
 use comfy_table::{ContentArrangement, Table, presets};
 use reconciler_core::people::{self, Status};
@@ -77,6 +78,19 @@ pub(crate) fn render(status: &Status) -> String {
     if let Some(restored) = &status.restored {
         say(format!(
             "\nSTATE_RESTORED: {restored}\nNothing is ordered until `muster recover`."
+        ));
+    }
+    for stop in &status.stops {
+        let (scope, by, since, reason) = (&stop.scope, &stop.by, stop.since, &stop.reason);
+        let end = stop.how_to_end();
+        say(format!(
+            "\nSTOPPED {scope} by {by} since {since}: {reason}\nNothing is ordered there until {end}."
+        ));
+    }
+    if !status.holds.is_empty() {
+        say(format!(
+            "\n{}",
+            hold::render(&status.holds, status.now).trim_end()
         ));
     }
     if let Some(revision) = &status.revision

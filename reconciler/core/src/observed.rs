@@ -1,6 +1,7 @@
 //! What planning reads of the world: one snapshot, with its time.
 
 use crate::facts::{Erasure, Seen};
+use crate::hold::Restraints;
 use rack_api::inventory::Inventory;
 use rack_api::job::Deploy;
 use schema_ids::{
@@ -29,6 +30,9 @@ pub struct Observed {
     pub addresses_in_use: BTreeMap<IpAddr, Option<Mac>>,
     /// Set when agents or markers know more than this database: nothing is ordered.
     pub restored: Option<String>,
+    /// The holds and stops that people made at run time.
+    #[serde(default, skip_serializing_if = "Restraints::is_empty")]
+    pub restraints: Restraints,
 }
 
 /// One claimed machine.

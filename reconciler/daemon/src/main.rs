@@ -12,6 +12,8 @@ mod daemon;
 mod downloads;
 mod enrolment;
 mod failpoint;
+mod hold_door;
+mod host_stop;
 mod images;
 mod listener;
 mod log;
@@ -66,6 +68,8 @@ fn main() -> ExitCode {
                 .map_err(|error| format!("cannot start the runtime: {error}"))
                 .and_then(|runtime| runtime.block_on(run_daemon(run)))
         }
+        Command::Stop(wish) => host_stop::stop(&wish),
+        Command::Resume(wish) => host_stop::resume(&wish),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -134,6 +138,7 @@ async fn run_daemon(run: Run) -> Result<(), String> {
         source,
         images,
         Told {
+            state_dir: state.clone(),
             secrets_dir: run.secrets_dir.clone(),
             trust,
             bmc_times: BmcTimes {

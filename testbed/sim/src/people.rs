@@ -4,6 +4,7 @@ use crate::dice::Dice;
 use crate::machine::Machine;
 use crate::settings::Commits;
 use crate::world::{Event, World};
+use reconciler_core::hold::{Keeper, Scope, Stop};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::ContentId;
 use std::fmt::Write as _;
@@ -67,6 +68,10 @@ pub(crate) enum Change {
     Counted,
     /// The deployment has another name.
     Moved,
+    /// No commit: everything is stopped.
+    Stop,
+    /// No commit: everything goes on.
+    Resume,
 }
 
 impl People {
@@ -109,8 +114,40 @@ impl World<'_> {
                     let change = self.draw_change();
                     self.commit_later(at, change);
                 }
+                self.schedule_stop();
             }
         }
+    }
+
+    /// Now and then someone stops everything for a while, at no particular time.
+    fn schedule_stop(&mut self) {
+        if self.dice.chance(500) {
+            let at = self.seconds(60, self.settings.faults_for.as_secs());
+            self.stop_for_a_while(at);
+        }
+    }
+
+    fn stop_for_a_while(&mut self, at: Duration) {
+        let back = at + self.seconds(60, 1800);
+        self.commit_later(at, Change::Stop);
+        self.commit_later(back, Change::Resume);
+    }
+
+    fn stop(&mut self, is_stopped: bool) {
+        let stop = Stop {
+            scope: Scope::Fleet,
+            reason: "smoke".to_owned(),
+            by: "people".to_owned(),
+            since: self.now,
+            keeper: Keeper::Database,
+        };
+        self.note(
+            "people",
+            format_args!("{}", if is_stopped { "stop" } else { "resume" }),
+        );
+        self.store
+            .restrain(is_stopped.then_some(stop).into_iter().collect());
+        self.announce();
     }
 
     fn draw_change(&mut self) -> Change {
@@ -146,9 +183,14 @@ impl World<'_> {
             return false;
         }
         self.people.awkward -= 1;
-        let change = match self.dice.between(0, 4) {
+        let change = match self.dice.between(0, 5) {
             0 | 1 => Change::Image,
             2 => Change::Reinstall,
+            3 => {
+                let soon = Duration::from_millis(self.dice.between(1, 60));
+                self.stop_for_a_while(soon);
+                return true;
+            }
             _ => Change::Removed(self.fate()),
         };
         let soon = Duration::from_millis(self.dice.between(1, 60));
@@ -161,8 +203,12 @@ impl World<'_> {
     }
 
     pub(crate) fn commit(&mut self, change: Change) {
-        self.change_wish(change);
         self.people.coming -= 1;
+        if matches!(change, Change::Stop | Change::Resume) {
+            self.stop(matches!(change, Change::Stop));
+            return;
+        }
+        self.change_wish(change);
         self.people.commits += 1;
         self.people.commit = format!("{:040}", self.people.commits);
         self.people.fleet = Some(fleet(&self.people.wish, &self.machines));
@@ -174,7 +220,7 @@ impl World<'_> {
     fn change_wish(&mut self, change: Change) {
         let wish = &mut self.people.wish;
         match change {
-            Change::First => {}
+            Change::First | Change::Stop | Change::Resume => {}
             Change::Image => wish.image = if wish.image == 'a' { 'b' } else { 'a' },
             Change::Reinstall => wish.reinstall += 1,
             Change::Hostname => wish.hostname.push('x'),

@@ -6,11 +6,12 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::claim::Claims;
 use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
+use crate::plan::held::KeptFree;
 use crate::plan::not_yet::NotCarriedOut;
-use crate::plan::slots::Slots;
+use crate::plan::slots::{Slot, Slots};
 use crate::plan::written::{Written, written};
 use crate::plan::{Blocked, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
-use crate::plan::{changes, claim, counted, digest, guards, links, machines, moved, release, slots};
+use crate::plan::{changes, claim, counted, digest, guards, held, links, machines, moved, release, slots};
 use rack_api::config::Ephemeral;
 use rack_api::job::Deploy;
 use schema_fleet::Fleet;
@@ -46,6 +47,7 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         bindings: kept_bindings(parent, &slots),
         slots,
         addresses: &mut addresses,
+        free: KeptFree::new(fleet, observed, now),
         owners: BTreeMap::new(),
         hurt: BTreeSet::new(),
     };
@@ -59,8 +61,10 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         bindings,
         hurt,
         slots,
+        free,
         ..
     } = filling;
+    let (holds, no_allocate) = free.remembered();
     machines.extend(undeclared(&context, &claims, &slots));
 
     let mut plan = Plan {
@@ -75,16 +79,11 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         notes: [notes(fleet, observed, &machines, &bindings), unfilled].concat(),
         machines,
         bindings,
-        ended: parent
-            .ended
-            .iter()
-            .chain(slots.ending.keys().filter(|id| slots.ends(id)))
-            .chain(&slots.over)
-            .chain(&slots.dropped)
-            .copied()
-            .collect(),
+        ended: ended(parent, &slots),
         changes: Vec::new(),
         guards: Vec::new(),
+        holds,
+        no_allocate,
     };
     plan.notes.extend(not_yet.notes(plan.machines.values()));
     plan.changes = changes::changes(parent, &plan, observed, &slots.ending, renamed);
@@ -96,8 +95,21 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         hurt: &hurt,
     };
     plan.guards = guards::guards(&ground);
+    plan.guards.extend(held::report(&plan, &observed.restraints, now));
     plan.id = digest::plan_id(&plan);
     plan
+}
+
+/// The bindings that ended before, and those that end now.
+fn ended(parent: &Plan, slots: &Slots<'_>) -> BTreeSet<BindingId> {
+    let ending = slots.ending.keys().filter(|id| slots.ends(id));
+    let before = parent.ended.iter();
+    before
+        .chain(ending)
+        .chain(&slots.over)
+        .chain(&slots.dropped)
+        .copied()
+        .collect()
 }
 
 /// The host names of machines that leave, each with the machine's own name.
@@ -134,6 +146,8 @@ pub(super) struct Filling<'a, 'b> {
     pub(super) claims: &'b Claims,
     pub(super) slots: Slots<'a>,
     pub(super) addresses: &'b mut Addresses<'a>,
+    /// The holds that keep free machines from being given slots.
+    pub(super) free: KeptFree,
     bindings: BTreeMap<BindingId, Binding>,
     /// Whose each disk is.
     owners: BTreeMap<DiskId, BindingId>,
@@ -162,6 +176,8 @@ impl<'a> Filling<'a, '_> {
             leaving.and_then(|binding| release::decide(&self.context, id, &machine.name, *binding, false))
         {
             decided
+        } else if let Some(blocked) = slot.and_then(|slot| self.kept_free(slot, machine)) {
+            plain(Intent::IDLE, Some(blocked))
         } else if let Some(slot) = slot {
             let (name, number) = (slot.name, slot.number);
             let decided = decide(&self.context, id, machine, slot, self.addresses);
@@ -172,6 +188,14 @@ impl<'a> Filling<'a, '_> {
             plain(Intent::IDLE, None)
         };
         self.settle(id, machine, decided);
+    }
+
+    /// Why a machine is not given the slot for which it is named.
+    fn kept_free(&self, slot: &Slot<'_>, machine: &MachinePlan) -> Option<Blocked> {
+        match self.bindings.contains_key(&slot.binding) {
+            true => None,
+            false => self.free.blocked(machine, slot.name),
+        }
     }
 
     /// Writes what was decided into the machine's plan.

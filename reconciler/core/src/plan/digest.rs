@@ -1,6 +1,6 @@
 //! Names made of what they name: plans, machines, bindings and everything with a UUID on a disk.
 
-use crate::plan::{Plan, WipeSet};
+use crate::plan::{Plan, WipeSet, held};
 use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, ContentId, Digest, Incarnation, MachineId, Name, Timestamp, Uuid};
 use serde::Serialize;
@@ -28,7 +28,7 @@ fn short(prefix: char, digest: Digest) -> String {
     format!("{prefix}-{}", &digest.hex()[..12])
 }
 
-/// The id of a plan: over everything else in it but when it was made. Who plans again in the same world
+/// The id of a plan: over everything else in it but when it was made, and what was said then of holds. Who plans again in the same world
 /// finds the same plan, and whoever was shown it need not look again.
 pub(super) fn plan_id(plan: &Plan) -> String {
     short(
@@ -36,6 +36,12 @@ pub(super) fn plan_id(plan: &Plan) -> String {
         of_value(&Plan {
             id: String::new(),
             made: Timestamp::from_unix_ms(0),
+            guards: plan
+                .guards
+                .iter()
+                .filter(|said| said.guard != held::GUARD)
+                .cloned()
+                .collect(),
             ..plan.clone()
         }),
     )

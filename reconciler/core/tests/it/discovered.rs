@@ -34,6 +34,7 @@ fn adopted() -> (Plan, Fleet) {
         discovered: BTreeMap::new(),
         addresses_in_use: BTreeMap::new(),
         restored: None,
+        restraints: reconciler_core::hold::Restraints::default(),
     };
     let desired = Desired {
         fleet: &fleet,

@@ -8,6 +8,7 @@ mod discovered;
 mod doubted;
 mod examples;
 mod fence;
+mod holds;
 mod network;
 mod pages;
 mod planning;

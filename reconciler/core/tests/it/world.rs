@@ -30,6 +30,7 @@ impl World {
             discovered: BTreeMap::new(),
             addresses_in_use: BTreeMap::new(),
             restored: None,
+            restraints: reconciler_core::hold::Restraints::default(),
         };
         Self {
             observed,

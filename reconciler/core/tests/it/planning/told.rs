@@ -46,6 +46,8 @@ pub(super) fn describe(plan: &Plan, step: &Step) -> String {
     for guard in &plan.guards {
         if let Some((code, why)) = &guard.blocked {
             writeln!(text, "  BLOCKED by {}: {code}: {why}", guard.guard).unwrap();
+        } else if guard.guard == "holds" {
+            writeln!(text, "  holds: {}", guard.detail).unwrap();
         }
     }
     let mut notes: Vec<_> = plan.notes.iter().collect();
