@@ -21,6 +21,9 @@ pub(crate) struct People {
     pub(crate) coming: usize,
     /// Commits that are still to come just when a machine asks whether it may write.
     awkward: u64,
+    /// In a run in which someone stops everything: when. They have dice of their own, so that no other run is another
+    /// one for them.
+    stops: Option<Dice>,
 }
 
 /// The fleet as it is wanted.
@@ -95,6 +98,7 @@ impl People {
             fleet: None,
             coming: 0,
             awkward: 0,
+            stops: Some(dice.child()).filter(|dice| dice.clone().chance(400)),
         }
     }
 }
@@ -119,16 +123,28 @@ impl World<'_> {
         }
     }
 
-    /// Now and then someone stops everything for a while, at no particular time.
+    /// In some runs someone stops everything for a while, at no particular time.
     fn schedule_stop(&mut self) {
-        if self.dice.chance(500) {
-            let at = self.seconds(60, self.settings.faults_for.as_secs());
-            self.stop_for_a_while(at);
+        if self.people.stops.is_some() {
+            self.stop_for_a_while(60, self.settings.faults_for.as_secs());
         }
     }
 
-    fn stop_for_a_while(&mut self, at: Duration) {
-        let back = at + self.seconds(60, 1800);
+    /// And once just when a machine asks whether it may write.
+    fn stop_awkwardly(&mut self) {
+        let is_time = self.people.coming > 0 && self.faulty();
+        if is_time && self.people.stops.as_mut().is_some_and(|dice| dice.chance(100)) {
+            self.stop_for_a_while(0, 1);
+        }
+    }
+
+    /// Some time between these, in seconds, and for up to half an hour.
+    fn stop_for_a_while(&mut self, least: u64, most: u64) {
+        let Some(dice) = &mut self.people.stops else {
+            return;
+        };
+        let at = Duration::from_millis(dice.between(least * 1000, most * 1000));
+        let back = at + Duration::from_secs(dice.between(60, 1800));
         self.commit_later(at, Change::Stop);
         self.commit_later(back, Change::Resume);
     }
@@ -179,18 +195,14 @@ impl World<'_> {
     /// A machine asks whether it may write: now and then somebody changes its image meanwhile, or takes its deployment
     /// away for a while.
     pub(crate) fn commit_awkwardly(&mut self) -> bool {
+        self.stop_awkwardly();
         if self.people.awkward == 0 || !self.faulty() || !self.dice.chance(300) {
             return false;
         }
         self.people.awkward -= 1;
-        let change = match self.dice.between(0, 5) {
+        let change = match self.dice.between(0, 4) {
             0 | 1 => Change::Image,
             2 => Change::Reinstall,
-            3 => {
-                let soon = Duration::from_millis(self.dice.between(1, 60));
-                self.stop_for_a_while(soon);
-                return true;
-            }
             _ => Change::Removed(self.fate()),
         };
         let soon = Duration::from_millis(self.dice.between(1, 60));
