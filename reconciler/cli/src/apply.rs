@@ -7,10 +7,11 @@ use crate::arguments::Apply;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::for_ci;
-use crate::plan_text;
 use crate::say::{ask, say, say_json, tell};
 use crate::wait::{self, End, Waited};
 use reconciler_core::condition::Condition;
+use reconciler_core::form::document::document;
+use reconciler_core::form::{Detail, Setting, text};
 use reconciler_core::people::{
     self, ApplyAnswer, ApplyRequest, PlanAnswer, PlanRequest, Refusal, Revision, Stage,
 };
@@ -75,6 +76,7 @@ impl Outcome {
 #[derive(Debug, Default)]
 struct Report {
     plan: Option<Plan>,
+    setting: Setting,
     revision: Option<Revision>,
     stopped: Option<Refusal>,
     waited: Option<Waited>,
@@ -87,7 +89,7 @@ impl Report {
         serde_json::json!({
             "format": "muster.apply/1.0",
             "outcome": outcome.word(),
-            "plan": self.plan,
+            "plan": self.plan.as_ref().map(|plan| document(plan, &self.setting)),
             "commit": self.revision.as_ref().map(|revision| &revision.commit),
             "stage": self.revision.as_ref().map(|revision| revision.stage),
             "stopped": self.stopped,
@@ -120,18 +122,18 @@ pub(crate) fn run(client: Result<Client, Failure>, wish: &Apply, json: bool) -> 
 }
 
 fn carry_out(client: &Client, wish: &Apply, json: bool, report: &mut Report) -> Result<Outcome, Failure> {
-    let plan = match &wish.plan {
-        Some(id) => client.get(&format!("{}{id}", people::PLANS))?,
+    let (plan, setting) = match &wish.plan {
+        Some(id) => (client.get(&format!("{}{id}", people::PLANS))?, Setting::default()),
         None => {
-            client
-                .post::<PlanAnswer>(people::PLAN, &PlanRequest::default())?
-                .plan
+            let answer: PlanAnswer = client.post(people::PLAN, &PlanRequest::default())?;
+            (answer.plan, answer.setting)
         }
     };
+    report.setting = setting;
     let plan: &Plan = report.plan.insert(plan);
     for_ci::fresh(client, &wish.ci, plan)?;
     if wish.plan.is_none() {
-        let text = plan_text::render(plan);
+        let text = text::render(plan, &report.setting, Detail::Normal);
         if json {
             tell(text);
         } else {

@@ -125,13 +125,26 @@ pub(crate) struct Show {
 /// Print the JSON Schema of fleet files.
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
+    /// Of what: the fleet's files, or the document `muster.plan/1.0`.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) of: SchemaOf,
     /// Write it into a file instead, `.muster/schema.json` where none is named: a first line
     /// `#:schema ./.muster/schema.json` of a TOML file beside that folder leads editors there.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = crate::schema::PLACE)]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = crate::schema::PLACE, conflicts_with = "of")]
     pub(crate) write: Option<PathBuf>,
     /// Print the values that the language itself gives where nothing is written.
-    #[arg(long, conflicts_with = "write")]
+    #[arg(long, conflicts_with_all = ["write", "of"])]
     pub(crate) defaults: bool,
+}
+
+/// What a JSON Schema is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Fleet files.
+    #[default]
+    Fleet,
+    /// Plans.
+    Plan,
 }
 
 /// Say what a code means.
@@ -287,14 +300,61 @@ pub(crate) enum Deny {
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     /// A branch, tag or commit of the fleet repository; by default the branch that is carried out.
-    #[arg(long)]
+    #[arg(long, value_name = "REF")]
     pub(crate) head: Option<String>,
+    /// Compare with this branch, tag or commit: what it asks for too is shown as not caused by this change. By
+    /// default the commit that is carried out.
+    #[arg(long, value_name = "REF")]
+    pub(crate) base: Option<String>,
+    /// Plan the commit of this stale plan anew, and say what made it stale.
+    #[arg(long, value_name = "PLAN", conflicts_with = "head")]
+    pub(crate) replace: Option<String>,
+    /// The form: text for people, Markdown for a comment on a pull request, or the document `muster.plan/1.0`.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: PlanFormat,
+    /// How much of the text: headings and counts; everything that is lost, and samples of the rest; everything.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) detail: PlanDetail,
+    /// Write the plan in its form to this file instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the document `muster.plan/1.0` to this file as well.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json_out: Option<PathBuf>,
+    /// Fail with 2, or 3 if something would be erased, unless the plan changes nothing; names and labels count as
+    /// nothing.
+    #[arg(long)]
+    pub(crate) expect_empty: bool,
     /// Exit with 0 for no changes, 2 for changes, 3 for destructive ones; what is only a name or a label
     /// counts as none.
     #[arg(long)]
     pub(crate) exit_code: bool,
     #[command(flatten)]
     pub(crate) ci: Ci,
+}
+
+/// The form of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For a comment on a pull request.
+    Md,
+    /// For programs.
+    Json,
+}
+
+/// How much of a plan is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum PlanDetail {
+    /// Headings and counts.
+    Summary,
+    /// Everything that is lost, and samples of the rest.
+    #[default]
+    Normal,
+    /// Everything.
+    Full,
 }
 
 /// What CI asks of a plan and of carrying it out.

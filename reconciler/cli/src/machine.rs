@@ -3,9 +3,9 @@
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::plan;
-use crate::plan_text;
 use crate::say::{say, say_json};
 use crate::status::line;
+use reconciler_core::form::{Detail, Setting, text};
 use reconciler_core::people::{
     self, DiscoveredMachine, FencedAnswer, FencedRequest, MachineDetail, RecoverAnswer, Status,
 };
@@ -22,9 +22,9 @@ pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Fail
     if name.starts_with("p-") {
         let shown: Plan = client.get(&format!("{}{name}", people::PLANS))?;
         if json {
-            say_json(plan::document(&shown))?;
+            say_json(plan::json_text(&shown, &Setting::default()))?;
         } else {
-            say(plan_text::render(&shown))?;
+            say(text::render(&shown, &Setting::default(), Detail::Full))?;
         }
         return Ok(Exit::Done);
     }

@@ -25,7 +25,6 @@ mod log;
 mod machine;
 mod manual;
 mod plan;
-mod plan_text;
 mod power;
 mod removed;
 mod say;

@@ -1,73 +1,113 @@
 //! `muster plan` and `muster approve`.
 
-use crate::arguments::Plan as Wish;
+use crate::arguments::{Plan as Wish, PlanDetail, PlanFormat};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::for_ci;
-use crate::plan_text;
 use crate::say::{say, say_json, tell};
+use reconciler_core::form::document::{Outcome, document};
+use reconciler_core::form::{Detail, Setting, markdown, text};
 use reconciler_core::people::{self, ApproveRequest, PlanAnswer, PlanRequest};
-use reconciler_core::plan::{Change, Plan};
+use reconciler_core::plan::Plan;
+use std::path::Path;
 
 /// Asks for a plan and shows it.
 pub(crate) fn run(client: Result<Client, Failure>, wish: &Wish, json: bool) -> Result<Exit, Failure> {
     let made = client.and_then(|client| make(&client, wish));
     let (outcome, plan) = match &made {
-        Ok(answer) => (outcome(&answer.plan), Some(&answer.plan)),
+        Ok(answer) => (Outcome::of(&answer.plan).word(), Some(&answer.plan)),
         Err(failure) => (failure.exit().word(), None),
     };
     for_ci::write(&wish.ci, outcome, plan)?;
     let answer = made?;
-    if json {
-        say_json(document(&answer.plan))?;
-    } else {
-        tell(&answer.warnings);
-        say(plan_text::render(&answer.plan))?;
+    let (plan, setting) = (&answer.plan, &answer.setting);
+    if let Some(path) = &wish.json_out {
+        write(path, &json_text(plan, setting))?;
     }
-    Ok(exit(&answer.plan, wish.exit_code))
+    let format = if json { PlanFormat::Json } else { wish.format };
+    let shown = match format {
+        PlanFormat::Json => json_text(plan, setting),
+        PlanFormat::Md => {
+            let shown = markdown::render(plan, setting);
+            shown.map_err(|too_much| Failure::Other(too_much.to_string()))?
+        }
+        PlanFormat::Text => {
+            tell(&answer.warnings);
+            if let Some(old) = &wish.replace {
+                tell(replaced(old, &answer));
+            }
+            text::render(plan, setting, wish.detail.into())
+        }
+    };
+    match &wish.out {
+        Some(path) => write(path, &shown)?,
+        None if format == PlanFormat::Json => say_json(shown)?,
+        None => say(shown)?,
+    }
+    Ok(exit(plan, wish.exit_code || wish.expect_empty))
 }
 
 fn make(client: &Client, wish: &Wish) -> Result<PlanAnswer, Failure> {
-    let head = wish.head.clone();
-    let answer: PlanAnswer = client.post(people::PLAN, &PlanRequest { head })?;
+    let request = PlanRequest {
+        head: wish.head.clone(),
+        base: wish.base.clone(),
+        replace: wish.replace.clone(),
+    };
+    let answer: PlanAnswer = client.post(people::PLAN, &request)?;
     for_ci::fresh(client, &wish.ci, &answer.plan)?;
     Ok(answer)
 }
 
+/// What made a plan stale, for the person who replaces it.
+fn replaced(old: &str, answer: &PlanAnswer) -> String {
+    if answer.plan.id == old {
+        return format!("Plan {old} is not stale: this is it.");
+    }
+    let mut text = format!("Plan {old} is replaced by {}.", answer.plan.id);
+    for line in &answer.stale {
+        text.push_str("\n    ");
+        text.push_str(line);
+    }
+    text
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut text = text.to_owned();
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    std::fs::write(path, text).map_err(|source| Failure::File {
+        what: "write",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+impl From<PlanDetail> for Detail {
+    fn from(detail: PlanDetail) -> Self {
+        match detail {
+            PlanDetail::Summary => Self::Summary,
+            PlanDetail::Normal => Self::Normal,
+            PlanDetail::Full => Self::Full,
+        }
+    }
+}
+
 /// The exit code that a plan stands for.
 pub(crate) fn exit(plan: &Plan, by_changes: bool) -> Exit {
-    if !plan.applicable() {
-        Exit::Blocked
-    } else if !by_changes {
-        Exit::Done
-    } else if plan.changes.iter().any(Change::destructive) {
-        Exit::Destructive
-    } else if plan.changes.iter().all(Change::is_label) {
-        Exit::Done
-    } else {
-        Exit::Changes
+    match Outcome::of(plan) {
+        Outcome::Blocked => Exit::Blocked,
+        _ if !by_changes => Exit::Done,
+        Outcome::Destructive => Exit::Destructive,
+        Outcome::Changes => Exit::Changes,
+        Outcome::None => Exit::Done,
     }
 }
 
-/// What a plan comes to, in a word.
-fn outcome(plan: &Plan) -> &'static str {
-    match exit(plan, true) {
-        Exit::Blocked => "blocked",
-        Exit::Destructive => "destructive",
-        Exit::Changes => "changes",
-        Exit::Done | Exit::Failed | Exit::Stale | Exit::Unreachable | Exit::Usage => "none",
-    }
-}
-
-/// The plan as the document `muster.plan/1.0`: the plan itself and what is read off it.
-pub(crate) fn document(plan: &Plan) -> String {
-    let document = serde_json::json!({
-        "format": "muster.plan/1.0",
-        "outcome": outcome(plan),
-        "applicable": plan.applicable(),
-        "plan": plan,
-    });
-    format!("{document:#}")
+/// The plan as the document `muster.plan/1.0`.
+pub(crate) fn json_text(plan: &Plan, setting: &Setting) -> String {
+    let document = document(plan, setting);
+    serde_json::to_string_pretty(&document).expect("a document is plain data and always serialises")
 }
 
 /// Agrees to what a plan erases.

@@ -1,7 +1,7 @@
-//! `muster schema`: the JSON Schema of fleet files, and the language's own defaults. Needs no daemon: both are made
-//! of the table that this program decodes by.
+//! `muster schema`: the JSON Schema of fleet files or of plans, and the language's own defaults. Needs no daemon: what
+//! is said of files is made of the table that this program decodes by.
 
-use crate::arguments::Schema;
+use crate::arguments::{Schema, SchemaOf};
 use crate::exit::{Exit, Failure};
 use crate::say::{say, say_json};
 use crate::show::table;
@@ -16,6 +16,10 @@ pub(crate) const PLACE: &str = ".muster/schema.json";
 pub(crate) fn run(wish: &Schema, json: bool) -> Result<Exit, Failure> {
     if wish.defaults {
         return defaults(json);
+    }
+    if wish.of == SchemaOf::Plan {
+        say_json(reconciler_core::form::document::SCHEMA)?;
+        return Ok(Exit::Done);
     }
     let schema = format!("{:#}\n", json_schema());
     match &wish.write {

@@ -5,7 +5,8 @@
 //! - [`next`] decides for one machine: propose an order, wait with a reason, or settled;
 //! - [`admit`] decides across machines: which proposals may run now;
 //! - [`hold`] says what people keep from being done, to which all three bow;
-//! - [`tick`] joins them into one step of the control loop: a world in, effects out.
+//! - [`tick`] joins them into one step of the control loop: a world in, effects out;
+//! - [`form`] writes a plan down for people and programs.
 //!
 //! Nothing here reads a clock, a file, a socket, an environment or dice: the daemon, the command
 //! line, CI and the simulator run the same functions. Phases are derived here and stored nowhere.
@@ -16,6 +17,7 @@ pub mod condition;
 pub mod discovered;
 pub mod facts;
 pub mod fence;
+pub mod form;
 pub mod hold;
 pub mod intent;
 pub mod log;

@@ -7,6 +7,7 @@ pub mod restraints;
 
 use crate::condition::Condition;
 use crate::facts::{Erasure, Seen};
+use crate::form::Setting;
 use crate::hold::{HoldTold, Stop};
 use crate::next::PowerWish;
 use crate::observed::Discovered;
@@ -178,6 +179,13 @@ pub struct DiscoveredMachine {
 pub struct PlanRequest {
     /// A branch, tag or commit of the repository; absent for the branch that is carried out.
     pub head: Option<String>,
+    /// What it is compared with, likewise: what that asks for too is not the head's doing. Absent for the commit
+    /// that is carried out.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// A plan that is stale: its commit is planned anew, and the answer says what made it so.
+    #[serde(default)]
+    pub replace: Option<String>,
 }
 
 /// A plan for a commit, stored so that it can be shown again.
@@ -185,8 +193,12 @@ pub struct PlanRequest {
 pub struct PlanAnswer {
     /// The plan.
     pub plan: Plan,
-    /// Names of machines before and after, for the text.
-    pub observed_at: Timestamp,
+    /// What it was asked for with, and what was found beside it.
+    #[serde(default)]
+    pub setting: Setting,
+    /// What the plan that it replaces had read otherwise.
+    #[serde(default)]
+    pub stale: Vec<String>,
     /// What is said of the fleet that does not stop it, as text.
     pub warnings: String,
 }

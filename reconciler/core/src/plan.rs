@@ -3,6 +3,8 @@
 mod addresses;
 pub mod adoption;
 pub mod allocate;
+mod cause;
+pub mod change;
 mod changes;
 mod claim;
 mod compose;
@@ -10,6 +12,8 @@ mod contents;
 mod counted;
 mod deployment;
 mod digest;
+mod effect;
+mod fields;
 mod guards;
 mod held;
 pub mod identity;
@@ -20,11 +24,15 @@ mod machines;
 mod moved;
 mod network;
 mod not_yet;
+mod reads;
 mod release;
 mod required;
 mod slots;
 mod written;
 
+pub use change::{Cause, Change, ChangeAction, Effect, FieldChange};
+pub(crate) use layout::size_text;
+pub use reads::Read;
 pub use written::Written;
 
 use crate::condition::Condition;
@@ -79,6 +87,26 @@ pub struct Plan {
     /// The holds, of git and of run time, under which free machines were given no slots, by id.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub no_allocate: BTreeSet<String>,
+    /// What it compared its commit with, to tell whose doing each change is; absent where that is its parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// What it read of each machine that it changes: once one of these differs, the plan is stale.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reads: BTreeMap<MachineId, Read>,
+    /// The disks that its changes name, as people know them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disks: BTreeMap<DiskId, NamedDisk>,
+}
+
+/// A disk as people know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedDisk {
+    /// Model.
+    pub model: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// What is on it, in words: `gpt, ext4 "root"`; empty when blank.
+    pub holds: String,
 }
 
 /// A link with what DHCP says on it.
@@ -236,47 +264,6 @@ pub struct Origin {
     pub line: u32,
 }
 
-/// One difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// `machine.m1`, `deployment.web[1]`, `subnet.lab`.
-    pub object: String,
-    /// What happens.
-    pub action: ChangeAction,
-    /// The machine concerned.
-    pub machine: Option<MachineId>,
-    /// Why: the field and its old and new value, or the fact.
-    pub why: String,
-    /// Where.
-    pub origin: Option<Origin>,
-    /// Disks that it erases.
-    pub erases: Vec<DiskContents>,
-    /// Disks of the machine that keep their contents.
-    pub keeps: Vec<DiskId>,
-}
-
-/// What happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ChangeAction {
-    /// Erase and install again.
-    Redeploy,
-    /// Install for the first time.
-    Deploy,
-    /// End a binding.
-    Release,
-    /// Take a machine under management.
-    Enlist,
-    /// Change what takes effect at once.
-    Update,
-    /// Keep, though git no longer says so.
-    Orphan,
-    /// It is called otherwise; nothing happens to it.
-    Rename,
-    /// Something else is written of it that nothing acts on; nothing happens to it.
-    Label,
-}
-
 /// What may be erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WipeSet {
@@ -317,6 +304,17 @@ pub struct Desired<'a> {
     pub fleet: &'a schema_fleet::Fleet,
     /// The commit it was read from.
     pub commit: &'a str,
+    /// What it is compared with; absent for the plan that is carried out.
+    pub base: Option<Base<'a>>,
+}
+
+/// A commit that another is compared with: what it asks for as well is not the other's doing.
+#[derive(Debug, Clone, Copy)]
+pub struct Base<'a> {
+    /// Its checked fleet.
+    pub fleet: &'a schema_fleet::Fleet,
+    /// Its 40 digits.
+    pub commit: &'a str,
 }
 
 impl Plan {
@@ -339,6 +337,9 @@ impl Plan {
             notes: Vec::new(),
             holds: Vec::new(),
             no_allocate: BTreeSet::new(),
+            base: None,
+            reads: BTreeMap::new(),
+            disks: BTreeMap::new(),
         };
         plan.id = digest::plan_id(&plan);
         plan

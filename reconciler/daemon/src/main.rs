@@ -19,6 +19,7 @@ mod listener;
 mod log;
 mod people_door;
 mod pipeline;
+mod plan_door;
 mod power_door;
 mod rack_door;
 mod revision;

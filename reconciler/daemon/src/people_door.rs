@@ -6,7 +6,8 @@ use crate::hold_door;
 use crate::images::ImageError;
 use crate::listener::Person;
 use crate::log;
-use crate::pipeline::{self, Made, PipelineError};
+use crate::pipeline::{self, PipelineError};
+use crate::plan_door;
 use crate::power_door;
 use crate::revision;
 use crate::vouch_door;
@@ -48,8 +49,8 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
             post(vouch_door::post),
         )
         .route(people::DISCOVERED, get(get_discovered))
-        .route(people::PLAN, post(post_plan))
-        .route(&format!("{}{{id}}", people::PLANS), get(get_plan))
+        .route(people::PLAN, post(plan_door::post))
+        .route(&format!("{}{{id}}", people::PLANS), get(plan_door::get))
         .route(people::APPLY, post(post_apply))
         .route(people::APPROVE, post(post_approve))
         .route(people::RECOVER, post(post_recover))
@@ -249,57 +250,6 @@ async fn get_discovered(
     Ok(Json(machines.collect()))
 }
 
-async fn post_plan(
-    State(daemon): State<Arc<Daemon>>,
-    Json(request): Json<people::PlanRequest>,
-) -> Result<Json<people::PlanAnswer>, Refused> {
-    let head = pipeline::fetch(&daemon).await?;
-    let commit = match request.head {
-        None => head,
-        Some(name) => daemon
-            .source
-            .resolve(name.clone())
-            .await
-            .map_err(PipelineError::Source)?
-            .ok_or_else(|| {
-                refused(
-                    StatusCode::NOT_FOUND,
-                    RefusalCode::NotFound.code(),
-                    format!("the fleet repository has no revision {name:?}"),
-                )
-            })?,
-    };
-    let parsed = revision::parse(&daemon, &commit.id)
-        .await
-        .map_err(PipelineError::Source)?;
-    let parent = daemon.store.adopted().await?;
-    let Some(Made { plan, .. }) = pipeline::make_plan(&daemon, &parsed, parent).await? else {
-        return Err(refused(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            &parsed.code,
-            parsed.text.clone(),
-        ));
-    };
-    daemon.store.save_shown_plan(&plan, &parsed.tree).await?;
-    let observed_at = plan.made;
-    Ok(Json(people::PlanAnswer {
-        plan,
-        observed_at,
-        warnings: parsed.text.clone(),
-    }))
-}
-
-async fn get_plan(State(daemon): State<Arc<Daemon>>, Path(id): Path<String>) -> Result<Json<Plan>, Refused> {
-    let plan = daemon.store.plan(&id).await?;
-    plan.map(Json).ok_or_else(|| {
-        refused(
-            StatusCode::NOT_FOUND,
-            RefusalCode::NotFound.code(),
-            format!("no plan is called {id:?}"),
-        )
-    })
-}
-
 async fn post_apply(
     State(daemon): State<Arc<Daemon>>,
     Extension(person): Extension<Person>,
@@ -330,15 +280,10 @@ async fn post_apply(
 /// The plan that a person names to be carried out with this commit; `None` if it is being carried out
 /// already.
 async fn named(daemon: &Daemon, id: String, commit: &str) -> Result<Option<Plan>, Refused> {
-    let plan = daemon.store.plan(&id).await?.ok_or_else(|| {
-        refused(
-            StatusCode::NOT_FOUND,
-            RefusalCode::NotFound.code(),
-            format!("no plan is called {id:?}"),
-        )
-    })?;
+    let plan = plan_door::stored(daemon, &id).await?;
     if plan.commit.as_deref() != Some(commit) {
-        return Err(PipelineError::Stale { plan: id }.into());
+        let since = format!("The branch is at {} now", &commit[..commit.len().min(12)]);
+        return Err(PipelineError::Stale { plan: id, since }.into());
     }
     let adopted = daemon.store.adopted_id().await?;
     Ok(Some(plan).filter(|plan| adopted.as_ref() != Some(&plan.id)))

@@ -11,7 +11,7 @@ use crate::source::SourceError;
 use reconciler_core::condition::Condition;
 use reconciler_core::observed::Observed;
 use reconciler_core::plan::adoption::adoptable;
-use reconciler_core::plan::{Desired, Plan};
+use reconciler_core::plan::{Base, Desired, Plan};
 use reconciler_git::CommitInfo;
 use reconciler_store::{Adoption, Basis, By, Stage, StoreError};
 use schema_fleet::Code;
@@ -39,12 +39,14 @@ pub(crate) enum PipelineError {
     Contended,
     /// A person named a plan, and it is not what would be carried out now.
     #[error(
-        "plan {plan} is stale: what would be carried out now is not what it says, since the branch or the fleet has \
-         moved on. Look again with `muster plan`"
+        "plan {plan} is stale: what would be carried out now is not what it says. {since}. Look again with \
+         `muster plan --replace {plan}`"
     )]
     Stale {
         /// The plan.
         plan: String,
+        /// What differs from what it read.
+        since: String,
     },
 }
 
@@ -167,7 +169,8 @@ async fn attempt(
     let parsed = revision::parse(daemon, commit)
         .await
         .map_err(PipelineError::Source)?;
-    let Some(made) = make_plan(daemon, &parsed, parent).await? else {
+    let base = base_of(daemon, &parsed, parent.as_ref()).await;
+    let Some(made) = make_plan(daemon, &parsed, parent, base.as_deref()).await? else {
         return Ok(Some(stopped(Stage::Verified, &parsed.code, parsed.text.clone())));
     };
     let Made {
@@ -176,8 +179,10 @@ async fn attempt(
         observed,
     } = &made;
     if let Some(named) = named.filter(|named| !named.wants_the_same(plan)) {
-        let plan = named.id.clone();
-        return Err(PipelineError::Stale { plan });
+        return Err(PipelineError::Stale {
+            plan: named.id.clone(),
+            since: stale_since(named, plan),
+        });
     }
     if plan.commit == parent.commit && plan.wants_the_same(parent) {
         return Ok(Some(Progress {
@@ -245,11 +250,36 @@ pub(crate) struct Made {
     observed: Observed,
 }
 
+/// What has moved on since a plan was made, in a line.
+fn stale_since(named: &Plan, now: &Plan) -> String {
+    let reads = named.outdated_reads(now);
+    match reads.is_empty() {
+        true => "The fleet has moved on in what it does not change".to_owned(),
+        false => reads.join("; "),
+    }
+}
+
+/// The commit that is carried out, for comparison; `None` where nothing is, or this version cannot read it any more.
+pub(crate) async fn base_of(daemon: &Daemon, parsed: &Parsed, parent: Option<&Plan>) -> Option<Arc<Parsed>> {
+    let commit = parent?.commit.as_deref()?;
+    if commit == parsed.commit {
+        return None;
+    }
+    match revision::parse(daemon, commit).await {
+        Ok(base) => Some(base),
+        Err(error) => {
+            tracing::warn!(commit, error = %crate::chain(&error), "what is carried out cannot be read to compare with");
+            None
+        }
+    }
+}
+
 /// Plans a checked revision against one snapshot; `None` if it has errors. Changes nothing.
 pub(crate) async fn make_plan(
     daemon: &Daemon,
     parsed: &Arc<Parsed>,
     parent: Option<Plan>,
+    base: Option<&Parsed>,
 ) -> Result<Option<Made>, PipelineError> {
     let Some(fleet) = &parsed.fleet else {
         return Ok(None);
@@ -257,9 +287,17 @@ pub(crate) async fn make_plan(
     let parent = parent.unwrap_or_else(|| Plan::empty(fleet.name.clone()));
     let mut observed = daemon.store.observed().await.map_err(PipelineError::Store)?;
     observed.restraints.stops.extend(daemon.host_stop());
+    let base = base.and_then(|base| {
+        let fleet = base.fleet.as_ref()?;
+        Some(Base {
+            fleet,
+            commit: &base.commit,
+        })
+    });
     let desired = Desired {
         fleet,
         commit: &parsed.commit,
+        base,
     };
     let plan = reconciler_core::plan::plan(&desired, &observed, &parent, observed.at);
     Ok(Some(Made {

@@ -9,7 +9,7 @@
 //!
 //! Where to look:
 //! - [`cluster`] starts and stops the private cluster; `store` connects and sets deadlines, `migrate`
-//!   brings the schema up to date, `identity` says what this control plane is;
+//!   brings the schema up to date, `reader` makes the role under which planning reads, `identity` says what this control plane is;
 //! - `revision`, `plans`, `adopt`: from a commit to the adopted plan;
 //! - `append`, `marker`, `place`, `world`, `observed`, `discovered`: facts in, snapshots out;
 //! - `enrolment`, `bmc_role`: who rack agents are, and which of them commands a rack's BMCs;
@@ -24,6 +24,7 @@
 
 pub mod cluster;
 mod migrate;
+mod reader;
 
 #[cfg(feature = "queries")]
 mod adopt;

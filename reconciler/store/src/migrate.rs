@@ -1,5 +1,6 @@
 //! Brings the schema up to date, and refuses one that is newer than this build.
 
+use crate::reader::{self, READER};
 use sqlx::{PgConnection, migrate::Migrator};
 
 /// The migrations of this build. They only expand the schema; one is never edited.
@@ -19,6 +20,12 @@ pub enum MigrateError {
     /// A migration failed; Postgres has rolled it back.
     #[error("a migration failed")]
     Failed(#[source] sqlx::migrate::MigrateError),
+    /// The role that reads could not be made.
+    #[error(
+        "the role {READER}, under which planning reads, cannot be made or used; let an administrator of the server \
+         run: CREATE ROLE {READER} NOLOGIN; GRANT {READER} TO the user of muster"
+    )]
+    Reader(#[source] sqlx::Error),
     /// The version could not be read.
     #[error("the schema's version cannot be read")]
     Version(#[source] sqlx::Error),
@@ -37,7 +44,11 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<(), MigrateError> 
     {
         return Err(MigrateError::Newer { found, known });
     }
-    MIGRATOR.run(&mut *connection).await.map_err(MigrateError::Failed)
+    MIGRATOR
+        .run(&mut *connection)
+        .await
+        .map_err(MigrateError::Failed)?;
+    reader::ensure(connection).await.map_err(MigrateError::Reader)
 }
 
 /// The newest applied migration; `None` in a fresh database. Not checked at build time, since the

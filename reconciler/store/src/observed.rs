@@ -21,10 +21,7 @@ impl Store {
     /// The world as the store knows it, from one snapshot; `at` is the database's clock.
     pub async fn observed(&self) -> Result<Observed, StoreError> {
         self.run("reading the world for planning", async {
-            let mut snapshot = self.begin().await?;
-            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .execute(&mut *snapshot)
-                .await?;
+            let mut snapshot = self.begin_reading().await?;
             let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#)
                 .fetch_one(&mut *snapshot)
                 .await?;

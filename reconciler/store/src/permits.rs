@@ -23,10 +23,7 @@ impl Store {
     /// The grants held.
     pub async fn permits(&self) -> Result<HeldPermits, StoreError> {
         self.run("reading grants", async {
-            let mut snapshot = self.begin().await?;
-            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .execute(&mut *snapshot)
-                .await?;
+            let mut snapshot = self.begin_reading().await?;
             let epoch = query_scalar!("SELECT epoch FROM permit_epoch")
                 .fetch_one(&mut *snapshot)
                 .await?;

@@ -37,10 +37,7 @@ impl Store {
     /// What stands.
     pub async fn restraints(&self) -> Result<HeldRestraints, StoreError> {
         self.run("reading holds and stops", async {
-            let mut snapshot = self.begin().await?;
-            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .execute(&mut *snapshot)
-                .await?;
+            let mut snapshot = self.begin_reading().await?;
             let epoch = query_scalar!("SELECT epoch FROM restraint_epoch")
                 .fetch_one(&mut *snapshot)
                 .await?;

@@ -5,7 +5,7 @@ use crate::wake::Hints;
 use crate::{MigrateError, StoreError};
 use schema_ids::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection, Postgres, Transaction, query_scalar};
+use sqlx::{Connection, Postgres, Transaction, query, query_scalar};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,6 +115,18 @@ impl Store {
                 Err(_) => Err(sqlx::Error::PoolClosed),
             },
         }
+    }
+
+    /// Begins a snapshot in which nothing can be written, under the role of whoever plans.
+    pub(crate) async fn begin_reading(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let mut snapshot = self.begin().await?;
+        query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .execute(&mut *snapshot)
+            .await?;
+        query!("SET LOCAL ROLE muster_reader")
+            .execute(&mut *snapshot)
+            .await?;
+        Ok(snapshot)
     }
 
     /// Runs the inside of a function under the deadline and names it in its error.

@@ -45,10 +45,7 @@ impl Store {
                     .map(|scope| generation(scope.generation))
                     .collect::<Result<_, _>>()?,
             };
-            let mut snapshot = self.begin().await?;
-            query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .execute(&mut *snapshot)
-                .await?;
+            let mut snapshot = self.begin_reading().await?;
             let mut facts = facts(&mut snapshot, &asked).await?;
             let mut orders = orders(&mut snapshot, &asked).await?;
             let mut starts = starts(&mut snapshot, &asked).await?;

@@ -276,6 +276,7 @@ impl World<'_> {
         let desired = plan::Desired {
             fleet: self.people.fleet.as_ref()?,
             commit: &self.people.commit,
+            base: None,
         };
         Some(self.code.plan(&desired, &observed, &self.store.plan, self.now))
     }

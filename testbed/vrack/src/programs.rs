@@ -226,7 +226,7 @@ impl Programs {
         let text = self.muster(&["--json", "plan"])?;
         let plan: serde_json::Value =
             serde_json::from_str(&text).map_err(|error| answer(&error.to_string()))?;
-        let id = plan["plan"]["id"]
+        let id = plan["id"]
             .as_str()
             .ok_or_else(|| answer("a plan without an id"))?;
         // A poll or a hint may have adopted the commit meanwhile; then there is nothing left to apply.

@@ -13,6 +13,7 @@ mod lesson;
 mod show;
 mod terminal;
 mod tutorial;
+mod tutorial_plan;
 
 use std::fs;
 use std::path::Path;
@@ -155,6 +156,13 @@ fn apply_is_one_document_even_where_nobody_answers() {
         lines,
         "outcome=unreachable\ndestructive=false\nblocked=false\nplan-id=\nwipe-set=\n"
     );
+}
+
+#[test]
+fn the_schema_of_plans_is_printed() {
+    let schema = document(&says(&["schema", "--of", "plan"], 0));
+    assert_eq!(schema["properties"]["format"]["const"], "muster.plan/1.0");
+    says(&["schema", "--of", "plan", "--defaults"], 64);
 }
 
 #[test]

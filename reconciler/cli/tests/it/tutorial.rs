@@ -2,7 +2,7 @@
 //! order, and whatever they show is what the program says.
 //!
 //! `MUSTER_UPDATE_PAGES=1 cargo test -p reconciler-cli tutorial` writes what it says now into the pages. Plans are
-//! made by a daemon; what the tutorial shows of one is compared in `src/plan_text.rs`.
+//! made by a daemon; what the tutorial shows of one is compared in `tutorial_plan.rs`.
 
 use super::lesson::{Step, change, steps};
 use super::text;

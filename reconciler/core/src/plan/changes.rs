@@ -5,32 +5,18 @@ use crate::intent::Intent;
 use crate::observed::{Binding, Observed};
 use crate::plan::deployment::{differences, erased, last_deploy};
 use crate::plan::release::erased as erased_by_release;
-use crate::plan::{Change, ChangeAction, LinkPlan, MachinePlan, Note, Plan};
+use crate::plan::{
+    Cause, Change, ChangeAction, Effect, LinkPlan, MachinePlan, Note, Origin, Plan, effect, fields,
+};
+use rack_api::config::Subnet;
 use rack_api::job::{Deploy, Erase};
-use schema_ids::{BindingId, ContentId, DiskId, MachineId};
-use std::collections::BTreeMap;
-
-/// Fields that only say which machine it is: where that is certain, nothing follows from them.
-const LABELS: [&str; 2] = ["serial", "uuid"];
-
-impl Change {
-    /// Whether something is lost by it.
-    pub fn destructive(&self) -> bool {
-        let lost = self
-            .erases
-            .iter()
-            .any(|erased| erased.content != ContentId::Blank);
-        lost || matches!(self.action, ChangeAction::Redeploy | ChangeAction::Release)
-    }
-
-    /// Whether it only changes what people read: nothing happens to any machine.
-    pub fn is_label(&self) -> bool {
-        matches!(self.action, ChangeAction::Rename | ChangeAction::Label)
-    }
-}
+use schema_fleet::Fleet;
+use schema_ids::{BindingId, DiskId, MachineId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The differences. `new` has everything but its own changes, guards and id.
 pub(super) fn changes(
+    fleet: &Fleet,
     parent: &Plan,
     new: &Plan,
     observed: &Observed,
@@ -40,6 +26,7 @@ pub(super) fn changes(
     let mut changes = renamed;
     for (id, machine) in &new.machines {
         let compared = Compared {
+            fleet,
             id: *id,
             machine,
             before: parent.machines.get(id),
@@ -58,21 +45,22 @@ pub(super) fn changes(
         .filter(|(id, _)| !new.machines.contains_key(id))
     {
         changes.push(Change {
-            object: format!("machine.{}", gone.name),
-            action: ChangeAction::Label,
             machine: Some(*id),
-            why: "it is retired, and forgotten with its removed entry".to_owned(),
-            origin: None,
-            erases: Vec::new(),
-            keeps: Vec::new(),
+            ..plain(
+                format!("machine.{}", gone.name),
+                ChangeAction::Label,
+                "it is retired, and forgotten with its removed entry".to_owned(),
+            )
         });
     }
-    changes.extend(links(parent, new));
+    changes.extend(links(fleet, parent, new));
     if parent.ephemeral != new.ephemeral {
-        changes.push(update(
-            format!("fleet.{}", new.fleet),
-            "the system that jobs run in".to_owned(),
-        ));
+        let object = format!("fleet.{}", new.fleet);
+        let why = "the system that jobs run in".to_owned();
+        changes.push(plain(object, ChangeAction::Update, why));
+    }
+    for change in &mut changes {
+        change.effect = effect::of(change, replaced(parent, new, change));
     }
     changes.sort_by(|a, b| {
         let key = |change: &Change| (!change.destructive(), change.action);
@@ -90,6 +78,7 @@ fn fate(erase: &Erase) -> &'static str {
 }
 
 struct Compared<'a> {
+    fleet: &'a Fleet,
     id: MachineId,
     machine: &'a MachinePlan,
     before: Option<&'a MachinePlan>,
@@ -101,13 +90,9 @@ struct Compared<'a> {
 impl Compared<'_> {
     fn change(&self, action: ChangeAction, why: String) -> Change {
         Change {
-            object: format!("machine.{}", self.machine.name),
-            action,
             machine: Some(self.id),
-            why,
             origin: Some(self.machine.origin.clone()),
-            erases: Vec::new(),
-            keeps: Vec::new(),
+            ..plain(format!("machine.{}", self.machine.name), action, why)
         }
     }
 
@@ -198,13 +183,13 @@ impl Compared<'_> {
         let erases: Vec<_> = erased_by_release(erase).collect();
         let mut keeps = disks(self.observed, self.id);
         keeps.retain(|disk| erases.iter().all(|erased| erased.disk != *disk));
-        let binding = self.new.bindings.get(&erase.binding);
-        let object = binding.map(|binding| format!("deployment.{}[{}]", binding.deployment, binding.slot));
         let change = self.change(ChangeAction::Release, why);
         Change {
-            object: object.unwrap_or_else(|| change.object.clone()),
+            object: self.slot(&erase.binding).unwrap_or_else(|| change.object.clone()),
+            origin: self.removal(&erase.binding).or(change.origin),
             erases,
             keeps,
+            in_use_since: self.installed(&erase.binding),
             ..change
         }
     }
@@ -247,12 +232,23 @@ impl Compared<'_> {
         let mut keeps = disks(self.observed, self.id);
         keeps.retain(|disk| erases.iter().all(|erased| erased.disk != *disk));
         let binding = self.new.bindings.get(&deploy.binding);
-        let object = binding.map(|binding| format!("deployment.{}[{}]", binding.deployment, binding.slot));
+        let fields = match before {
+            Some(before) => fields::of_deployment(self.fleet, binding, before, deploy),
+            None => fields::of_first(self.fleet, binding, deploy),
+        };
         let change = self.change(action, why);
         Change {
-            object: object.unwrap_or_else(|| change.object.clone()),
+            object: self
+                .slot(&deploy.binding)
+                .unwrap_or_else(|| change.object.clone()),
+            origin: fields
+                .iter()
+                .find_map(|field| field.origin.clone())
+                .or(change.origin),
+            fields,
             erases,
             keeps,
+            in_use_since: installed.map(|done| done.at),
             ..change
         }
     }
@@ -260,40 +256,91 @@ impl Compared<'_> {
     /// What takes effect at once, or waits for the next installation.
     fn fields(&self) -> Option<Change> {
         let (before, now) = (self.before?, self.machine);
-        let mut differ: Vec<String> = [
-            ("nic", before.nics != now.nics),
-            (
-                "bmc",
-                before.bmc != now.bmc
-                    || before.bmc_agent != now.bmc_agent
-                    || before.bmc_standby != now.bmc_standby,
-            ),
-            ("boot.mode", before.firmware != now.firmware),
-            ("boot.order", before.boot_order != now.boot_order),
-            ("boot.secure-boot", before.secure_boot != now.secure_boot),
-            (
-                "boot.timeout",
-                before.boot_timeout_seconds != now.boot_timeout_seconds,
-            ),
-            ("power", before.keep_on != now.keep_on),
-            ("serial", before.serial != now.serial),
-            ("uuid", before.uuid != now.uuid),
-            ("rack", before.rack != now.rack),
-            ("protect", before.protect != now.protect),
-        ]
-        .into_iter()
-        .filter(|(_, differs)| *differs)
-        .map(|(field, _)| field.to_owned())
-        .collect();
-        let outdated = now.outdated.difference(&before.outdated);
-        differ.extend(outdated.map(|field| format!("{field} (at the next installation)")));
-        let is_label = differ.iter().all(|field| LABELS.contains(&field.as_str()));
+        let fields = fields::of_machine(before, now);
+        let is_label = fields
+            .iter()
+            .all(|field| field.effect == Effect::None && !waits(now, &field.path));
         let action = match is_label {
             true => ChangeAction::Label,
             false => ChangeAction::Update,
         };
-        (!differ.is_empty()).then(|| self.change(action, differ.join(", ")))
+        let mut paths: Vec<String> = Vec::new();
+        for field in &fields {
+            let path = top(&field.path);
+            let path = match waits(now, path) {
+                true => format!("{path} (at the next installation)"),
+                false => path.to_owned(),
+            };
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        (!fields.is_empty()).then(|| Change {
+            fields,
+            ..self.change(action, paths.join(", "))
+        })
     }
+
+    /// The slot that a binding has or had.
+    fn slot(&self, binding: &BindingId) -> Option<String> {
+        let known = self
+            .new
+            .bindings
+            .get(binding)
+            .or_else(|| self.ending.get(binding))?;
+        Some(format!("deployment.{}[{}]", known.deployment, known.slot))
+    }
+
+    /// Since when the machine runs what it was bound for.
+    fn installed(&self, binding: &BindingId) -> Option<Timestamp> {
+        let installed = self.observed.machines.get(&self.id)?.installed.as_ref()?;
+        (installed.binding == *binding).then_some(installed.at)
+    }
+
+    /// Where git says that a binding ends.
+    fn removal(&self, binding: &BindingId) -> Option<Origin> {
+        let bound = self
+            .new
+            .bindings
+            .get(binding)
+            .or_else(|| self.ending.get(binding))?;
+        let machine = self.fleet.removed_machines.get(&self.machine.name);
+        let deployment = self.fleet.removed_deployments.get(&bound.deployment);
+        let given_back = || {
+            let wish = self.fleet.deployments.get(&bound.deployment)?;
+            wish.release.as_ref().map(|_| &wish.origin)
+        };
+        let origin = machine
+            .map(|gone| &gone.origin)
+            .or(deployment.map(|gone| &gone.origin))
+            .or_else(given_back)?;
+        Some(Origin::of(origin))
+    }
+}
+
+/// Whether a field of this path waits for the next installation.
+fn waits(machine: &MachinePlan, path: &str) -> bool {
+    machine.outdated.contains(path)
+}
+
+/// The field that a person would look for: all of an interface's values are in `nic`.
+fn top(path: &str) -> &str {
+    match path.split(['.', ' ']).next() {
+        Some("boot") | None => path,
+        Some(first) => first,
+    }
+}
+
+/// The binding whose system a change replaces or ends.
+fn replaced(parent: &Plan, new: &Plan, change: &Change) -> Option<BindingId> {
+    let id = change.machine?;
+    let wanted = |plan: &Plan| match &plan.machines.get(&id)?.wanted.intent {
+        Intent::Deployed(deploy) => Some(deploy.binding),
+        Intent::Released(erase) => Some(erase.binding),
+        Intent::Orphaned { binding } => Some(*binding),
+        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Retired => None,
+    };
+    wanted(new).or_else(|| wanted(parent))
 }
 
 fn words(before: &Deploy, now: &Deploy) -> String {
@@ -335,48 +382,93 @@ fn disks(observed: &Observed, id: MachineId) -> Vec<DiskId> {
         .unwrap_or_default()
 }
 
-fn links(parent: &Plan, new: &Plan) -> Vec<Change> {
+fn links(fleet: &Fleet, parent: &Plan, new: &Plan) -> Vec<Change> {
     let mut changes = Vec::new();
+    let update = |object: String, why: String| plain(object, ChangeAction::Update, why);
     for (name, link) in &new.links {
-        let why = match parent.links.get(name) {
-            None => "it is new".to_owned(),
-            Some(before) if before == link => continue,
-            Some(before) => link_words(before, link),
+        let tells = link.agents.clone();
+        let Some(before) = parent.links.get(name) else {
+            changes.push(Change {
+                tells,
+                ..update(format!("link.{name}"), "it is new".to_owned())
+            });
+            continue;
         };
-        changes.push(update(format!("link.{name}"), why));
+        let fields = fields::of_link(before, link);
+        if !fields.is_empty() {
+            let paths: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
+            changes.push(Change {
+                tells: tells.union(&before.agents).cloned().collect(),
+                ..update(format!("link.{name}"), paths.join(", "))
+            });
+            changes.last_mut().expect("just pushed").fields = fields;
+        }
+        changes.extend(subnets(fleet, before, link));
     }
-    for name in parent.links.keys().filter(|name| !new.links.contains_key(*name)) {
-        changes.push(update(
-            format!("link.{name}"),
-            "it is gone and no longer served".to_owned(),
-        ));
+    for (name, gone) in parent
+        .links
+        .iter()
+        .filter(|(name, _)| !new.links.contains_key(*name))
+    {
+        changes.push(Change {
+            tells: gone.agents.clone(),
+            ..update(
+                format!("link.{name}"),
+                "it is gone and no longer served".to_owned(),
+            )
+        });
     }
     changes
 }
 
-fn link_words(before: &LinkPlan, now: &LinkPlan) -> String {
-    let fields = [
-        ("dhcp", before.dhcp != now.dhcp),
-        ("enlist", before.enlist != now.enlist),
-        ("subnets", before.subnets != now.subnets),
-        ("agents", before.agents != now.agents),
-    ];
-    let fields: Vec<&str> = fields
-        .into_iter()
-        .filter(|(_, differs)| *differs)
-        .map(|(field, _)| field)
-        .collect();
-    fields.join(", ")
+/// What becomes of the subnets of a link that was there before.
+fn subnets(fleet: &Fleet, before: &LinkPlan, now: &LinkPlan) -> Vec<Change> {
+    let same = |a: &Subnet, b: &Subnet| (a.network, a.prefix) == (b.network, b.prefix);
+    let told = |old: Option<&Subnet>, new: Option<&Subnet>| {
+        let subnet = new.or(old)?;
+        let name = fields::in_git(fleet, subnet).map(|(name, _)| name.to_string());
+        let object = name.unwrap_or_else(|| format!("{}/{}", subnet.network, subnet.prefix));
+        let fields = fields::of_subnet(fleet, old, new);
+        let paths: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
+        let why = match (old, new) {
+            (None, _) => "it is new".to_owned(),
+            (_, None) => "it is gone and no longer served".to_owned(),
+            _ => paths.join(", "),
+        };
+        (old != new).then(|| Change {
+            origin: fields.iter().find_map(|field| field.origin.clone()),
+            tells: now.agents.clone(),
+            fields,
+            ..plain(format!("subnet.{object}"), ChangeAction::Update, why)
+        })
+    };
+    let kept = now.subnets.iter().map(|new| {
+        let old = before.subnets.iter().find(|old| same(old, new));
+        told(old, Some(new))
+    });
+    let gone = before
+        .subnets
+        .iter()
+        .filter(|old| !now.subnets.iter().any(|new| same(old, new)));
+    kept.chain(gone.map(|old| told(Some(old), None)))
+        .flatten()
+        .collect()
 }
 
-fn update(object: String, why: String) -> Change {
+/// A change of no machine that nothing more is known of.
+pub(super) fn plain(object: String, action: ChangeAction, why: String) -> Change {
     Change {
         object,
-        action: ChangeAction::Update,
+        action,
+        effect: Effect::None,
+        cause: Cause::ThisChange,
         machine: None,
         why,
         origin: None,
+        fields: Vec::new(),
         erases: Vec::new(),
         keeps: Vec::new(),
+        in_use_since: None,
+        tells: BTreeSet::new(),
     }
 }

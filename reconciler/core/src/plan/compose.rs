@@ -10,8 +10,11 @@ use crate::plan::held::KeptFree;
 use crate::plan::not_yet::NotCarriedOut;
 use crate::plan::slots::{Slot, Slots};
 use crate::plan::written::{Written, written};
-use crate::plan::{Blocked, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
-use crate::plan::{changes, claim, counted, digest, guards, held, links, machines, moved, release, slots};
+use crate::plan::{Blocked, Cause, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
+use crate::plan::{
+    cause, changes, claim, counted, digest, effect, guards, held, links, machines, moved, reads, release,
+    slots,
+};
 use rack_api::config::Ephemeral;
 use rack_api::job::Deploy;
 use schema_fleet::Fleet;
@@ -20,6 +23,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
+    let mut plan = compose(desired, observed, parent, now);
+    // What the parent's own commit still asks for is no new commit's doing.
+    if parent.commit.as_deref() == Some(desired.commit) {
+        for change in &mut plan.changes {
+            change.cause = Cause::Pending;
+        }
+    } else if let Some(base) = &desired.base {
+        let base = Desired {
+            fleet: base.fleet,
+            commit: base.commit,
+            base: None,
+        };
+        cause::mark(&mut plan, &compose(&base, observed, parent, now));
+    }
+    plan.id = digest::plan_id(&plan);
+    plan
+}
+
+fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
     let fleet = desired.fleet;
     let (parent, renamed) = moved::deployments(fleet, parent);
     let parent = parent.as_ref();
@@ -84,9 +106,12 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
         guards: Vec::new(),
         holds,
         no_allocate,
+        base: None,
+        reads: BTreeMap::new(),
+        disks: BTreeMap::new(),
     };
     plan.notes.extend(not_yet.notes(plan.machines.values()));
-    plan.changes = changes::changes(parent, &plan, observed, &slots.ending, renamed);
+    plan.changes = changes::changes(fleet, parent, &plan, observed, &slots.ending, renamed);
     let ground = guards::Ground {
         fleet,
         parent,
@@ -96,20 +121,16 @@ pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, no
     };
     plan.guards = guards::guards(&ground);
     plan.guards.extend(held::report(&plan, &observed.restraints, now));
-    plan.id = digest::plan_id(&plan);
+    plan.reads = reads::reads(&plan, observed, parent);
+    plan.disks = effect::disks(&plan, observed);
     plan
 }
 
-/// The bindings that ended before, and those that end now.
+/// Bindings that have ended, and those that do now.
 fn ended(parent: &Plan, slots: &Slots<'_>) -> BTreeSet<BindingId> {
     let ending = slots.ending.keys().filter(|id| slots.ends(id));
-    let before = parent.ended.iter();
-    before
-        .chain(ending)
-        .chain(&slots.over)
-        .chain(&slots.dropped)
-        .copied()
-        .collect()
+    let ended = parent.ended.iter().chain(ending);
+    ended.chain(&slots.over).chain(&slots.dropped).copied().collect()
 }
 
 /// The host names of machines that leave, each with the machine's own name.

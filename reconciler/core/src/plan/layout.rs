@@ -160,7 +160,7 @@ fn takes_image(mount: &str) -> bool {
 }
 
 /// A size as disks are sold, to one decimal.
-pub(super) fn size_text(bytes: u64) -> String {
+pub(crate) fn size_text(bytes: u64) -> String {
     let tenths = |unit: u64| (bytes / (unit / 10), unit);
     let (value, name) = match bytes {
         1_000_000_000_000.. => (tenths(1_000_000_000_000).0, "TB"),

@@ -2,7 +2,7 @@
 //!
 //! Entries may be old: one whose first name nothing has any more says nothing.
 
-use crate::plan::{Change, ChangeAction, Origin, Plan};
+use crate::plan::{Change, ChangeAction, Origin, Plan, changes};
 use schema_fleet::Fleet;
 use schema_ids::{MachineId, Name};
 use std::borrow::Cow;
@@ -94,13 +94,12 @@ pub(super) fn deployments<'p>(fleet: &Fleet, parent: &'p Plan) -> (Cow<'p, Plan>
     let changes = renamed.iter().map(|(old, new)| {
         let at = fleet.deployments.get(*new).map(|deployment| &deployment.origin);
         Change {
-            object: format!("deployment.{new}"),
-            action: ChangeAction::Rename,
-            machine: None,
-            why: format!("it was {old}; nothing is done to its machines"),
             origin: at.map(Origin::of),
-            erases: Vec::new(),
-            keeps: Vec::new(),
+            ..changes::plain(
+                format!("deployment.{new}"),
+                ChangeAction::Rename,
+                format!("it was {old}; nothing is done to its machines"),
+            )
         }
     });
     let changes = changes.collect();

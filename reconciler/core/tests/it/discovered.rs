@@ -39,6 +39,7 @@ fn adopted() -> (Plan, Fleet) {
     let desired = Desired {
         fleet: &fleet,
         commit: "0123456789abcdef0123456789abcdef01234567",
+        base: None,
     };
     let plan = plan(&desired, &observed, &Plan::empty(fleet.name.clone()), at);
     (plan, fleet)

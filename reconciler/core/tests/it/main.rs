@@ -3,6 +3,7 @@
 
 mod allocation;
 mod budget;
+mod causes;
 mod decide;
 mod discovered;
 mod doubted;

@@ -4,10 +4,12 @@
 //! new facts. What was seen is said briefly (`see`, `installed`, `in-use`); the snapshot is what a
 //! person would want to know of each plan. Whatever a case does, planning again changes nothing.
 
+mod formed;
 mod told;
 
 use crate::seen::{SeenMachine, own};
 use crate::world::{World, fleet};
+use formed::Forms;
 use reconciler_core::plan::adoption::adoptable;
 use schema_ids::{DiskId, Generation, MachineId};
 use serde::Deserialize;
@@ -84,7 +86,14 @@ fn id(world: &World, name: &str) -> MachineId {
         .0
 }
 
-fn run(case: &Case) -> String {
+/// What a case comes to: what a person would want to know of each plan, and every form of it.
+struct Told {
+    text: String,
+    forms: Forms,
+}
+
+fn run(case: &Case) -> Told {
+    let mut forms = Forms::default();
     let mut world = World::new();
     let mut current = None;
     let mut text = String::new();
@@ -126,13 +135,14 @@ fn run(case: &Case) -> String {
         let new = world.plan(fleet);
         writeln!(text, "== {}", step.say).unwrap();
         text.push_str(&describe(&new, step));
+        forms.add(&step.say, &new);
         let shown = step.shown.then_some(&new);
         match adoptable(&new, &world.parent, shown, fleet.settings.unreviewed) {
             Ok(()) => world.adopt(fleet, new),
             Err((code, why)) => writeln!(text, "  NOT ADOPTED {code}: {}", brief(&why)).unwrap(),
         }
     }
-    text
+    Told { text, forms }
 }
 
 #[test]
@@ -144,7 +154,10 @@ fn cases() {
     settings.bind(|| {
         insta::glob!("../cases/plan", "*.toml", |path| {
             let case: Case = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-            insta::assert_snapshot!("plan", run(&case));
+            let told = run(&case);
+            insta::assert_snapshot!("plan", told.text);
+            insta::assert_snapshot!("text", told.forms.text);
+            insta::assert_snapshot!("markdown", told.forms.markdown);
         });
     });
 }

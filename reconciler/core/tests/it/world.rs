@@ -5,7 +5,7 @@ use rack_api::job::JobRef;
 use reconciler_core::facts::{Erasure, Seen};
 use reconciler_core::intent::Intent;
 use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
-use reconciler_core::plan::{Desired, Plan, plan};
+use reconciler_core::plan::{Base, Desired, Plan, plan};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::{DiskId, Generation, Incarnation, MachineId, Timestamp};
 use std::collections::BTreeMap;
@@ -49,10 +49,20 @@ impl World {
     }
 
     pub(crate) fn plan(&self, fleet: &Fleet) -> Plan {
+        self.plan_beside(fleet, None)
+    }
+
+    /// The same, compared with another commit.
+    pub(crate) fn plan_beside(&self, fleet: &Fleet, base: Option<&Fleet>) -> Plan {
         let commit = format!("{:040}", self.commits);
+        let base = base.map(|fleet| Base {
+            fleet,
+            commit: "ba5e000000000000000000000000000000000000",
+        });
         let desired = Desired {
             fleet,
             commit: &commit,
+            base,
         };
         plan(&desired, &self.observed, &self.parent, self.observed.at)
     }

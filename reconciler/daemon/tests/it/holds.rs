@@ -12,6 +12,13 @@ use reconciler_core::people::Status;
 use schema_ids::{BindingId, MachineId, Uuid};
 use std::process::{Command, Output};
 
+/// The example, with all that jobs run in.
+fn fleet() -> String {
+    let rootfs = "[image.ephemeral.rootfs]\nsource = \"muster:ephemeral/root.squashfs\"\n\
+                  sha256 = \"c7a1f7c1d2e6f0c5f1b7fd0d2ce2d1d4d7e0d5d7c8b1d3a6f9e2c4b5a6978812\"\n";
+    format!("{}\n{rootfs}", example())
+}
+
 fn waits_on(status: &Status) -> Option<Condition> {
     status.machines.first()?.wait.as_ref().map(|wait| wait.condition)
 }
@@ -36,7 +43,7 @@ fn orders(bed: &Bed) -> Vec<String> {
 
 /// A musterd whose machine is inspected, and a hold that came before the plan to install it.
 async fn held() -> (Bed, Muster, MachineId) {
-    let mut bed = Bed::new(&example());
+    let mut bed = Bed::new(&fleet());
     bed.start(&[]);
     let first = bed.until("adopted", |status| status.machines.len() == 1).await;
     let muster = Muster::of(&bed);
@@ -123,7 +130,7 @@ async fn a_hold_keeps_orders_back_and_says_so_until_it_is_ended() {
     assert!(status.contains("h-1") && status.contains("held"), "{status}");
 
     // A commit declares it, and the one made in haste is ended: nothing goes meanwhile.
-    let declared = format!("{}\n{patch}", example());
+    let declared = format!("{}\n{patch}", fleet());
     bed.commit(&[("fleet.toml", Some(&declared))], "declare the hold");
     let id = "hold.node-no-destructive-h-1";
     let has = |status: &Status| status.holds.iter().any(|told| told.hold.id == id);
@@ -145,7 +152,7 @@ async fn a_hold_keeps_orders_back_and_says_so_until_it_is_ended() {
     assert!(next.contains(id) && next.contains("fleet.toml:"), "{next}");
     assert_eq!(orders(&bed), before, "something was ordered under the hold");
 
-    bed.commit(&[("fleet.toml", Some(&example()))], "the disks are copied");
+    bed.commit(&[("fleet.toml", Some(&fleet()))], "the disks are copied");
     bed.until("it goes on", |status| !is_held(status) && status.holds.is_empty())
         .await;
     bed.until("it is ordered", |_| orders(&bed).len() > before.len())
@@ -250,7 +257,7 @@ async fn a_stop_reaches_agents_and_is_before_every_go() {
 
 #[tokio::test]
 async fn a_stop_of_the_host_is_honoured_from_the_first_moment_on() {
-    let mut bed = Bed::new(&example());
+    let mut bed = Bed::new(&fleet());
     std::fs::create_dir_all(bed.path("state")).unwrap();
     assert!(musterd(&bed, &["stop", "--reason", "not yet"]).status.success());
     bed.start(&[]);

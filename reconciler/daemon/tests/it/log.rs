@@ -67,8 +67,8 @@ async fn what_happened_is_told_in_order_and_by_whom() {
     let is_stopped = |status: &Status| status.revision.as_ref().is_some_and(|it| it.stopped.is_some());
     bed.until("stopped", is_stopped).await;
     let plan = muster.plan("main", 3);
-    let id = plan["plan"]["id"].as_str().unwrap();
-    let wipe_set = plan["plan"]["wipe_set"]["digest"].as_str().unwrap();
+    let id = plan["id"].as_str().unwrap();
+    let wipe_set = plan["wipe-set"]["digest"].as_str().unwrap();
     muster.document(&["approve", id, "--wipe-set", wipe_set], 0);
     bed.until("adopted", |status| is_adopted(status, "deploy")).await;
 

@@ -253,14 +253,14 @@ fn plans(bed: &Bed, muster: &Muster, machine: &str, deployment: &str) {
     let labelled = machine.replace("serial = \"LAB-0001\"", "serial = \"LAB-0001X\"");
     branch(bed, "label", &[("fleet.toml", Some(&labelled))]);
     let label = muster.plan("label", 0);
-    assert_eq!(label["plan"]["changes"][0]["action"], "label", "{label:#}");
+    assert_eq!(label["changes"][0]["action"], "label", "{label:#}");
 
     branch(bed, "more", &[("more.toml", Some(NODE_2))]);
     let file = bed.path("ci").display().to_string();
     let words = ["plan", "--exit-code", "--head", "more", "--output-file", &file];
     let more = muster.document(&words, 2);
     let lines = fs::read_to_string(&file).unwrap();
-    let (id, wipe_set) = (&more["plan"]["id"], &more["plan"]["wipe_set"]["digest"]);
+    let (id, wipe_set) = (&more["id"], &more["wipe-set"]["digest"]);
     let (id, wipe_set) = (id.as_str().unwrap(), wipe_set.as_str().unwrap());
     let wanted =
         format!("outcome=changes\ndestructive=false\nblocked=false\nplan-id={id}\nwipe-set={wipe_set}\n");
@@ -302,7 +302,7 @@ fn shows(bed: &Bed, muster: &Muster) {
     let status = muster.document(&["status"], 0);
     let plan = status["adopted"]["plan"].as_str().unwrap();
     assert!(muster.says(&["show", plan], 0).starts_with("muster plan"));
-    assert_eq!(muster.document(&["show", plan], 0)["plan"]["id"], plan);
+    assert_eq!(muster.document(&["show", plan], 0)["id"], plan);
     assert!(muster.says(&["show", "node-01"], 0).contains("/dev/sda"));
     assert_eq!(
         muster.document(&["show", "node-01"], 0)["status"]["name"],
@@ -376,11 +376,11 @@ async fn erases(bed: &Bed, muster: &Muster, deployment: &str) -> String {
     assert_eq!(declined(bed, muster)["outcome"], "declined");
 
     let plan = muster.plan("main", 3);
-    let (id, wipe_set) = (&plan["plan"]["id"], &plan["plan"]["wipe_set"]["digest"]);
+    let (id, wipe_set) = (&plan["id"], &plan["wipe-set"]["digest"]);
     let (id, wipe_set) = (id.as_str().unwrap(), wipe_set.as_str().unwrap());
     let shown = muster.says(&["show", id], 0);
     assert!(
-        shown.contains("ERASES 1 DISK ON 1 MACHINE") && shown.contains("[WIPE]"),
+        shown.contains("ERASES 1 DISK ON 1 MACHINE") && shown.contains("[WIPE all]"),
         "{shown}"
     );
     let wrong = muster.document(&["approve", id, "--wipe-set", "w-000000000000"], 5);
@@ -389,7 +389,7 @@ async fn erases(bed: &Bed, muster: &Muster, deployment: &str) -> String {
     let approved = muster.document(&["approve", id, "--wipe-set", wipe_set], 0);
     assert_eq!(approved["approved"], wipe_set);
     bed.until("adopted", |status| is_adopted(status, "deploy")).await;
-    before["plan"]["id"].as_str().unwrap().to_owned()
+    before["id"].as_str().unwrap().to_owned()
 }
 
 /// `apply` as a person at a terminal who says no.

@@ -170,7 +170,16 @@ async fn what_was_shown_before_the_merge_or_approved_after_it_is_carried_out() {
     bed.git(&["checkout", "-q", "-b", "proposal"]);
     bed.commit(&[("fleet.toml", Some(&whole()))], "deploy");
     let head = Some("proposal".to_owned());
-    let shown: PlanAnswer = bed.post(people::PLAN, &PlanRequest { head }).await.unwrap();
+    let shown: PlanAnswer = bed
+        .post(
+            people::PLAN,
+            &PlanRequest {
+                head,
+                ..PlanRequest::default()
+            },
+        )
+        .await
+        .unwrap();
     assert_eq!(shown.plan.wipe_set.entries.len(), 1);
     bed.git(&["checkout", "-q", "main"]);
     bed.git(&["merge", "-q", "--no-ff", "-m", "merge", "proposal"]);

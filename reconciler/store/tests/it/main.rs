@@ -16,6 +16,7 @@ mod log;
 mod observed;
 mod old_rows;
 mod orders;
+mod reader;
 mod restraint;
 mod schema;
 mod start;

@@ -7,6 +7,7 @@ use crate::demo::look::{self, answers, disproved, installed, says};
 use crate::demo::watch::{self, Goal, generation};
 use crate::demo::{Demo, FOUND, KNOWN};
 use crate::error::Result;
+use crate::once::proof;
 use std::path::Path;
 
 /// One of them.
@@ -111,13 +112,7 @@ fn deploy(demo: &Demo<'_>) -> Result<()> {
         demo.fleet.deploy(folder)
     })?;
     for spec in demo.specs {
-        for disk in &spec.disks {
-            says(
-                &plan,
-                "the plan",
-                &format!("erase  serial:{}  (blank)", disk.serial),
-            )?;
-        }
+        proof::names_the_disks(&plan, spec)?;
     }
     let before = carry_out(demo, "deploy")?;
     watch::until(
@@ -154,9 +149,9 @@ fn redeploy(demo: &Demo<'_>) -> Result<()> {
     let plan = propose(demo, "mirror", "Mirror the database's disks", |folder| {
         Fleet::mirror(folder, found.firmware)
     })?;
-    says(&plan, "the plan", "ERASES 2 DISKS ON 1 MACHINE.")?;
+    says(&plan, "the plan", "ERASES 2 DISKS ON 1 MACHINE")?;
     for disk in &found.disks {
-        says(&plan, "the plan", &format!("erase  serial:{}  (", disk.serial))?;
+        says(&plan, "the plan", &format!("erase  serial:{}   ", disk.serial))?;
     }
     let [_, generation] = carry_out(demo, "mirror")?;
     watch::until(demo, &[(FOUND, deployed(generation))])?;
@@ -194,7 +189,7 @@ fn release(demo: &Demo<'_>) -> Result<()> {
     })?;
     says(&plan, "the plan", "release deployment.web[1]")?;
     for disk in &known.disks {
-        says(&plan, "the plan", &format!("erase  serial:{}  (", disk.serial))?;
+        says(&plan, "the plan", &format!("erase  serial:{}   ", disk.serial))?;
     }
     let [generation, _] = carry_out(demo, "release")?;
     watch::until(demo, &[(KNOWN, ready(generation))])?;

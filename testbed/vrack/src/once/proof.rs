@@ -26,12 +26,24 @@ fn disproved<T>(text: impl Into<String>) -> Result<T> {
 /// The plan says which disks it would erase, before anything does.
 pub(crate) fn names_the_disks(plan: &str, spec: &MachineSpec) -> Result<()> {
     for disk in &spec.disks {
-        let line = format!("erase  serial:{}  (blank)", disk.serial);
-        if !plan.contains(&line) {
-            return disproved(format!("the plan does not say {line:?}:\n{plan}"));
+        let disk = format!("serial:{}", disk.serial);
+        if erased(plan, &disk).is_none_or(|holds| !holds.ends_with("   blank")) {
+            return disproved(format!(
+                "the plan does not say that it erases {disk}, which is blank:\n{plan}"
+            ));
         }
     }
     Ok(())
+}
+
+/// What a plan says of a disk that it erases: its size, its model, what it holds.
+pub(crate) fn erased<'p>(plan: &'p str, disk: &str) -> Option<&'p str> {
+    let mut lines = plan.lines().map(str::trim);
+    lines.find_map(|line| {
+        line.strip_prefix("erase  ")?
+            .strip_prefix(disk)?
+            .strip_prefix("   ")
+    })
 }
 
 /// The disk's file has a GPT and our finished marker.

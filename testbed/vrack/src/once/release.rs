@@ -84,13 +84,15 @@ fn propose(life: &Life<'_>) -> Result<()> {
     life.fleet
         .repository
         .propose(BRANCH, &format!("{kept}{removed}"), message)?;
-    let shown = life.programs.muster(&["plan", "--head", BRANCH])?;
+    let shown = life
+        .programs
+        .muster(&["plan", "--head", BRANCH, "--detail", "full"])?;
     println!("{shown}");
     let lines = shown.lines().map(str::trim);
     let erased: Vec<&str> = lines.filter(|line| line.starts_with("erase ")).collect();
-    let beginning = format!("erase  {WRITTEN}  (muster:installed:");
-    let is_one = matches!(erased[..], [line] if line.starts_with(&beginning));
-    if is_one && shown.contains("[WIPE]") {
+    let is_own = |holds: &str| holds.contains("(muster:installed:");
+    let is_one = erased.len() == 1 && proof::erased(&shown, WRITTEN).is_some_and(is_own);
+    if is_one && shown.contains("[WIPE ") {
         return Ok(());
     }
     disproved(format!(

@@ -12,6 +12,7 @@ use crate::once::faults::Faults;
 use crate::once::inside::Inside;
 use crate::once::life::Life;
 use crate::once::mirror;
+use crate::once::proof;
 use crate::program;
 use crate::rack;
 use std::path::{Path, PathBuf};
@@ -146,7 +147,9 @@ impl Stage {
         println!("──── {}", self.message);
         let repository = &life.fleet.repository;
         repository.propose(self.branch, &(self.layout)(life.fleet.text())?, self.message)?;
-        let shown = life.programs.muster(&["plan", "--head", self.branch])?;
+        let shown = life
+            .programs
+            .muster(&["plan", "--head", self.branch, "--detail", "full"])?;
         println!("{shown}");
         self.names_its_disks(&shown)?;
         let console = rack::console(&life.rack.machine(&life.spec.name)).len();
@@ -167,8 +170,8 @@ impl Stage {
         let lines = shown.lines().map(str::trim);
         let erased: Vec<&str> = lines.filter(|line| line.starts_with("erase ")).collect();
         let says = |(serial, holds): &(&str, &str)| {
-            let beginning = format!("erase  serial:{serial}  ({holds}");
-            erased.iter().any(|line| line.starts_with(&beginning))
+            let said = proof::erased(shown, &format!("serial:{serial}"));
+            said.is_some_and(|said| said.contains(&format!("({holds}")))
         };
         let keeps = shown.contains(&format!("keep   serial:{THEIRS}"));
         if erased.len() == self.erases.len() && self.erases.iter().all(says) && keeps {

@@ -38,7 +38,7 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
         "erased (quick)",
         "disk-of-leaver",
         "disk-of-broken",
-        "[WIPE]",
+        "[WIPE ",
     ] {
         if !shown.contains(word) {
             return disproved(format!("the plan does not say {word:?}:\n{shown}"));

@@ -1,0 +1,74 @@
+//! The forms of a plan: text for a terminal, Markdown for a pull request, a document for programs.
+//!
+//! All three are read off one value and say the same; none asks the world anything, so that a stored plan looks
+//! the same whenever it is shown.
+
+pub mod block;
+pub mod document;
+pub mod markdown;
+pub mod text;
+
+use schema_ids::Name;
+use serde::{Deserialize, Serialize};
+
+/// What a plan is shown with: how it was asked for, and what was found beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Setting {
+    /// What the commit is compared with, as it was named: `origin/main`.
+    pub base: Option<Reference>,
+    /// The commit, as it was named.
+    pub head: Option<Reference>,
+    /// The part of the fleet that was asked about; a plan of a part can never be agreed to.
+    pub only: Option<String>,
+    /// Machines that are not as the adopted plan wants them, and no plan changes that.
+    pub drift: Vec<Drift>,
+    /// Machines of which nothing was heard for too long.
+    pub silent: Vec<Name>,
+}
+
+/// A commit under a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// As a person wrote it; the commit itself where nobody named it.
+    pub name: String,
+    /// 40 digits.
+    pub commit: String,
+}
+
+/// A machine that is otherwise than it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// Its name.
+    pub machine: Name,
+    /// The condition's code.
+    pub code: String,
+    /// What was found.
+    pub evidence: String,
+}
+
+/// How much of a plan is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// Headings and counts.
+    Summary,
+    /// Everything that is lost; of equal changes of other kinds, a sample.
+    #[default]
+    Normal,
+    /// Everything.
+    Full,
+}
+
+/// The first digits of a commit, by which people know it.
+fn short(commit: &str) -> &str {
+    &commit[..commit.len().min(12)]
+}
+
+/// So many of something, in words.
+fn counted(count: usize, noun: &str) -> String {
+    let plural = match noun {
+        _ if count == 1 => "",
+        _ if noun.ends_with(|last: char| last.is_ascii_uppercase()) => "S",
+        _ => "s",
+    };
+    format!("{count} {noun}{plural}")
+}

@@ -1,0 +1,56 @@
+//! The forms of each case's plans: as text, as a comment, and as a document that fits its schema.
+
+use super::told::brief;
+use reconciler_core::form::document::{Document, SCHEMA, document};
+use reconciler_core::form::{Detail, Setting, markdown, text};
+use reconciler_core::plan::Plan;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+static VALIDATOR: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    jsonschema::draft202012::new(&schema).expect("the schema is one")
+});
+
+/// Of all steps of a case, one after the other.
+#[derive(Default)]
+pub(super) struct Forms {
+    pub(super) text: String,
+    pub(super) markdown: String,
+}
+
+impl Forms {
+    pub(super) fn add(&mut self, say: &str, plan: &Plan) {
+        let setting = Setting::default();
+        let shown = text::render(plan, &setting, Detail::Normal);
+        writeln!(self.text, "== {say}\n\n{}", constant(plan, &shown)).unwrap();
+        let shown = markdown::render(plan, &setting).expect("it is short");
+        // What is folded is the text, which stands in its own snapshot.
+        let (before, after) = shown.split_once("<details>").expect("something is folded");
+        let (summary, after) = after.split_once("\n\n").expect("a summary");
+        let (_, after) = after.split_once("</details>\n").expect("it ends");
+        let shown = format!("{before}<details>{summary}…</details>\n{after}");
+        writeln!(self.markdown, "== {say}\n\n{}", constant(plan, &shown)).unwrap();
+        fits(&document(plan, &setting));
+    }
+}
+
+/// Ids are digests of everything in a plan, and mean nothing to a reader of the snapshot.
+fn constant(plan: &Plan, text: &str) -> String {
+    let text = text
+        .replace(&plan.id, "p-ID")
+        .replace(&plan.wipe_set.digest, "w-ID");
+    let lines: Vec<String> = text.lines().map(brief).collect();
+    lines.join("\n") + "\n"
+}
+
+fn fits(document: &Document) {
+    let value = serde_json::to_value(document).unwrap();
+    let errors: Vec<String> = VALIDATOR
+        .iter_errors(&value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    let again: Document = serde_json::from_value(value).unwrap();
+    assert_eq!(again, *document, "it is read back as it was written");
+}

@@ -1,0 +1,148 @@
+//! Plans that people ask for: made, compared, kept as shown, shown again. Nothing is reserved and nothing changed.
+
+use crate::daemon::Daemon;
+use crate::people_door::{Refused, refused};
+use crate::pipeline::{self, Made, PipelineError};
+use crate::revision::{self, Parsed};
+use crate::world;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use reconciler_core::condition::Condition;
+use reconciler_core::form::{Drift, Reference, Setting};
+use reconciler_core::next::Decision;
+use reconciler_core::people;
+use reconciler_core::phase::Mark;
+use reconciler_core::plan::Plan;
+use reconciler_core::refusal::RefusalCode;
+use reconciler_core::status;
+use reconciler_git::CommitInfo;
+use schema_ids::Name;
+use std::sync::Arc;
+
+/// Plans a commit, and keeps the plan as shown.
+pub(crate) async fn post(
+    State(daemon): State<Arc<Daemon>>,
+    Json(request): Json<people::PlanRequest>,
+) -> Result<Json<people::PlanAnswer>, Refused> {
+    let branch = pipeline::fetch(&daemon).await?;
+    let replaced = match &request.replace {
+        Some(id) => Some(stored(&daemon, id).await?),
+        None => None,
+    };
+    let named = request.head.or_else(|| replaced.as_ref()?.commit.clone());
+    let (head, commit) = match named {
+        None => (None, branch),
+        Some(name) => {
+            let commit = resolve(&daemon, &name).await?;
+            (Some(reference(name, &commit)), commit)
+        }
+    };
+    let parsed = read(&daemon, &commit.id).await?;
+    let parent = daemon.store.adopted().await?;
+    let (base, compared) = match request.base {
+        None => (None, pipeline::base_of(&daemon, &parsed, parent.as_ref()).await),
+        Some(name) => {
+            let commit = resolve(&daemon, &name).await?;
+            let base = read(&daemon, &commit.id).await?;
+            if base.fleet.is_none() {
+                return Err(unsound(&base));
+            }
+            (Some(reference(name, &commit)), Some(base))
+        }
+    };
+    let made = pipeline::make_plan(&daemon, &parsed, parent, compared.as_deref()).await?;
+    let Some(Made { plan, .. }) = made else {
+        return Err(unsound(&parsed));
+    };
+    daemon.store.save_shown_plan(&plan, &parsed.tree).await?;
+    let (drift, silent) = beside(&daemon).await?;
+    Ok(Json(people::PlanAnswer {
+        stale: replaced.map_or_else(Vec::new, |old| old.outdated_reads(&plan)),
+        plan,
+        setting: Setting {
+            base,
+            head,
+            only: None,
+            drift,
+            silent,
+        },
+        warnings: parsed.text.clone(),
+    }))
+}
+
+/// A stored plan, stale or not.
+pub(crate) async fn get(
+    State(daemon): State<Arc<Daemon>>,
+    Path(id): Path<String>,
+) -> Result<Json<Plan>, Refused> {
+    stored(&daemon, &id).await.map(Json)
+}
+
+/// The plan of this id.
+pub(crate) async fn stored(daemon: &Daemon, id: &str) -> Result<Plan, Refused> {
+    let plan = daemon.store.plan(id).await?;
+    plan.ok_or_else(|| {
+        let message = format!("no plan is called {id:?}");
+        refused(StatusCode::NOT_FOUND, RefusalCode::NotFound.code(), message)
+    })
+}
+
+fn reference(name: String, commit: &CommitInfo) -> Reference {
+    Reference {
+        name,
+        commit: commit.id.clone(),
+    }
+}
+
+async fn resolve(daemon: &Daemon, name: &str) -> Result<CommitInfo, Refused> {
+    let found = daemon.source.resolve(name.to_owned()).await;
+    let found = found.map_err(PipelineError::Source)?;
+    found.ok_or_else(|| {
+        let message = format!("the fleet repository has no revision {name:?}");
+        refused(StatusCode::NOT_FOUND, RefusalCode::NotFound.code(), message)
+    })
+}
+
+async fn read(daemon: &Daemon, commit: &str) -> Result<Arc<Parsed>, Refused> {
+    let parsed = revision::parse(daemon, commit).await;
+    Ok(parsed.map_err(PipelineError::Source)?)
+}
+
+fn unsound(parsed: &Parsed) -> Refused {
+    refused(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        &parsed.code,
+        parsed.text.clone(),
+    )
+}
+
+/// Machines that are not as the adopted plan wants them and that no plan changes, and those nobody hears of.
+async fn beside(daemon: &Daemon) -> Result<(Vec<Drift>, Vec<Name>), Refused> {
+    let Some(loaded) = world::load(daemon).await? else {
+        return Ok((Vec::new(), Vec::new()));
+    };
+    let tick = loaded.tick();
+    let (mut drift, mut silent) = (Vec::new(), Vec::new());
+    for (id, facts) in &loaded.facts {
+        let decision = tick.decisions.get(id).unwrap_or(&Decision::Settled);
+        let Some(status) = status::machine_status(&loaded.plan, *id, facts, decision, loaded.policy.of(*id))
+        else {
+            continue;
+        };
+        let Some(wait) = &status.wait else { continue };
+        if wait.condition == Condition::RackSilent {
+            silent.push(status.name.clone());
+        }
+        if status.marks.contains(&Mark::Drifted) || status.marks.contains(&Mark::Foreign) {
+            drift.push(Drift {
+                machine: status.name.clone(),
+                code: wait.condition.code().to_owned(),
+                evidence: wait.evidence.clone(),
+            });
+        }
+    }
+    drift.sort_by(|a, b| a.machine.cmp(&b.machine));
+    silent.sort();
+    Ok((drift, silent))
+}
