@@ -130,7 +130,6 @@ async fn a_place_is_taken_once_and_nothing_old_is_issued() {
             .map(|intended| intended.order.reference())
             .collect(),
         permits_epoch: 0,
-        restraints_epoch: 0,
     };
     assert_eq!(
         issue(&bed, "p-1", 0, std::slice::from_ref(&first)).await,
@@ -250,7 +249,6 @@ async fn an_order_that_is_not_written_takes_no_grant() {
         Issuance::Written {
             orders: vec![],
             permits_epoch: epoch,
-            restraints_epoch: 0,
         }
     );
     assert!(bed.permits().await.unwrap().permits.grants.is_empty());

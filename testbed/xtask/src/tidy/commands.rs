@@ -48,7 +48,7 @@ const RUN: &[Row] = &[
     ("muster show", STEPS, "&[\"show\", KNOWN]"),
     ("muster why", STEPS, "&[\"why\", FOUND]"),
     ("muster log", STEPS, "&[\"log\", FOUND"),
-    ("muster hold add", HOLDS, "\"hold\", \"add\""),
+    ("muster hold add", HOLDS, "muster.says(&words, 0)"),
     ("muster hold add --as-patch", GUIDE, "\"hold add --as-patch\""),
     ("muster hold ls", HOLDS, "&[\"hold\", \"ls\"]"),
     ("muster hold ls --expiring", HOLDS, "\"--expiring\", \"3h\""),
