@@ -234,9 +234,8 @@ impl Rack {
     /// Why nothing may be done to a machine that writes it or switches it: a person has stopped this host, or the
     /// daemon says that one has stopped the machine. The machines are served and read all the same.
     pub(crate) fn stopped(&self, machine: MachineId) -> Option<String> {
-        let HostStop { reason, by, since } = match self.stop() {
-            Some(stop) => stop,
-            None => return self.served().config.machines.get(&machine)?.stopped.clone(),
+        let Some(HostStop { reason, by, since }) = self.stop() else {
+            return self.served().config.machines.get(&machine)?.stopped.clone();
         };
         let name = &self.settings.name;
         Some(format!(

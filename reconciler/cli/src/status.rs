@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::hold;
 use crate::say::{say, say_json};
 use comfy_table::{ContentArrangement, Table, presets};
+use reconciler_core::hold::Stop;
 use reconciler_core::people::{self, Status};
 use reconciler_core::phase::Phase;
 use reconciler_core::status::MachineStatus;
@@ -51,6 +52,24 @@ fn doing(machine: &MachineStatus) -> String {
     }
 }
 
+/// What people stopped and hold, each with an empty line before it.
+fn restraints(status: &Status) -> Vec<String> {
+    let stop = |stop: &Stop| {
+        let Stop {
+            scope,
+            by,
+            since,
+            reason,
+            ..
+        } = stop;
+        let end = stop.how_to_end();
+        format!("\nSTOPPED {scope} by {by} since {since}: {reason}\nNothing is ordered there until {end}.")
+    };
+    let holds = (!status.holds.is_empty())
+        .then(|| format!("\n{}", hold::render(&status.holds, status.now).trim_end()));
+    status.stops.iter().map(stop).chain(holds).collect()
+}
+
 /// The whole fleet as text.
 pub(crate) fn render(status: &Status) -> String {
     let mut out = String::new();
@@ -80,19 +99,7 @@ pub(crate) fn render(status: &Status) -> String {
             "\nSTATE_RESTORED: {restored}\nNothing is ordered until `muster recover`."
         ));
     }
-    for stop in &status.stops {
-        let (scope, by, since, reason) = (&stop.scope, &stop.by, stop.since, &stop.reason);
-        let end = stop.how_to_end();
-        say(format!(
-            "\nSTOPPED {scope} by {by} since {since}: {reason}\nNothing is ordered there until {end}."
-        ));
-    }
-    if !status.holds.is_empty() {
-        say(format!(
-            "\n{}",
-            hold::render(&status.holds, status.now).trim_end()
-        ));
-    }
+    restraints(status).into_iter().for_each(&mut say);
     if let Some(revision) = &status.revision
         && let Some(stopped) = &revision.stopped
     {

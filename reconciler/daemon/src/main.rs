@@ -67,7 +67,7 @@ fn main() -> ExitCode {
             start_logs(run.log_json);
             tokio::runtime::Runtime::new()
                 .map_err(|error| format!("cannot start the runtime: {error}"))
-                .and_then(|runtime| runtime.block_on(run_daemon(run)))
+                .and_then(|runtime| runtime.block_on(run_daemon(*run)))
         }
         Command::Stop(wish) => host_stop::stop(&wish),
         Command::Resume(wish) => host_stop::resume(&wish),

@@ -19,7 +19,7 @@ pub(crate) struct Settings {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the daemon.
-    Run(Run),
+    Run(Box<Run>),
     /// Stop everything of this host's daemon, without database or network: nothing is ordered, no job is booted and
     /// nothing may be written until `resume`.
     Stop(Stop),

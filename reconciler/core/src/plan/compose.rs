@@ -53,7 +53,6 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
     );
     let mut machines = machines::declared(fleet, observed, parent, &claims, &mut addresses);
     let slots = slots::slots(fleet, observed, parent, &claims);
-    let same_commit = parent.commit.as_deref() == Some(desired.commit);
     let names = leaving_names(parent, &slots);
     let not_yet = NotCarriedOut::new(fleet);
     let mut filling = Filling {
@@ -61,7 +60,7 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
             fleet,
             observed,
             parent,
-            same_commit,
+            same_commit: parent.commit.as_deref() == Some(desired.commit),
             leaving_names: &names,
             not_yet: &not_yet,
         },

@@ -69,11 +69,8 @@ async fn held() -> (Bed, Muster, MachineId) {
     (bed, muster, id)
 }
 
-#[tokio::test]
-async fn a_hold_keeps_orders_back_and_says_so_until_it_is_ended() {
-    let (bed, muster, _) = held().await;
-    let before = orders(&bed);
-
+/// A selector that selects nothing, and an end that is over.
+fn refuses_what_is_no_hold(muster: &Muster) {
     let nobody = [
         "hold",
         "add",
@@ -99,7 +96,14 @@ async fn a_hold_keeps_orders_back_and_says_so_until_it_is_ended() {
         "x",
     ];
     assert_eq!(muster.document(&past, 1)["error"]["code"], "BAD_REQUEST");
+}
 
+#[tokio::test]
+async fn a_hold_keeps_orders_back_and_says_so_until_it_is_ended() {
+    let (bed, muster, _) = held().await;
+    let before = orders(&bed);
+
+    refuses_what_is_no_hold(&muster);
     let listed = muster.says(&["hold", "ls"], 0);
     assert!(
         listed.contains("h-1") && listed.contains("disks are copied (CHG-1)"),
@@ -163,6 +167,25 @@ async fn a_hold_keeps_orders_back_and_says_so_until_it_is_ended() {
     }
 }
 
+/// "May I write?", of the machine that may boot this.
+fn question(boot: &BootGoRequest) -> GoRequest {
+    GoRequest {
+        token: String::new(),
+        nonce: Uuid::from_bytes([7; 16]),
+        boot_id: Uuid::from_bytes([1; 16]),
+        job: rack_api::job::JobRef {
+            machine: boot.machine,
+            generation: boot.generation,
+            attempt: boot.attempt,
+        },
+        binding: BindingId(Uuid::from_bytes([4; 16])),
+        uuid: None,
+        serial: None,
+        macs: Vec::new(),
+        disks: Vec::new(),
+    }
+}
+
 #[tokio::test]
 async fn a_stop_reaches_agents_and_is_before_every_go() {
     let (bed, muster, id) = held().await;
@@ -189,21 +212,7 @@ async fn a_stop_reaches_agents_and_is_before_every_go() {
     let said = muster.says(&["stop", "--scope", "fleet", "--reason", "smoke in hall 2"], 0);
     assert!(said.contains("`muster resume --scope fleet`"), "{said}");
     assert!(!may_boot().await, "a job boots although everything is stopped");
-    let request = GoRequest {
-        token: String::new(),
-        nonce: Uuid::from_bytes([7; 16]),
-        boot_id: Uuid::from_bytes([1; 16]),
-        job: rack_api::job::JobRef {
-            machine: id,
-            generation,
-            attempt: boot.attempt,
-        },
-        binding: BindingId(Uuid::from_bytes([4; 16])),
-        uuid: None,
-        serial: None,
-        macs: Vec::new(),
-        disks: Vec::new(),
-    };
+    let request = question(&boot);
     let answer: GoAnswer = agent.post(&bed, daemon_path::GO, &request).await.unwrap();
     let Verdict::Refuse { code, reason } = answer.verdict else {
         panic!("it may write although everything is stopped");

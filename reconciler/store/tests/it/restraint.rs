@@ -35,8 +35,8 @@ async fn what_is_made_stands_until_it_is_ended_once() {
         .unwrap();
     let stands = bed.restraints().await.unwrap();
     assert!(stands.epoch > begun.epoch);
-    assert_eq!(stands.restraints.holds, [hold.clone()]);
-    assert_eq!(stands.restraints.stops, [stop.clone()]);
+    assert_eq!(stands.restraints.holds, std::slice::from_ref(&hold));
+    assert_eq!(stands.restraints.stops, std::slice::from_ref(&stop));
     assert_eq!(bed.observed().await.unwrap().restraints, stands.restraints);
 
     assert!(
