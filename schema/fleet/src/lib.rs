@@ -121,7 +121,7 @@ pub use value::{
     percent::Percent,
     replace_failed::ReplaceFailed,
     scalar::Scalar,
-    selector::{Selector, SelectorOf},
+    selector::{Place, Selector, SelectorOf},
     share::Share,
     size::Size,
     source_url::SourceUrl,

@@ -35,6 +35,7 @@ fn adopted() -> (Plan, Fleet) {
         addresses_in_use: BTreeMap::new(),
         restored: None,
         destroyed: BTreeMap::new(),
+        restraints: reconciler_core::hold::Restraints::default(),
     };
     let desired = Desired {
         fleet: &fleet,

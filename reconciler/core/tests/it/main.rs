@@ -9,6 +9,7 @@ mod discovered;
 mod doubted;
 mod examples;
 mod fence;
+mod holds;
 mod limits;
 mod network;
 mod pages;

@@ -7,6 +7,7 @@ mod bed;
 mod bmc_role;
 mod downloads;
 mod enrolment;
+mod holds;
 mod killed;
 mod log;
 mod muster;
