@@ -321,6 +321,10 @@ pub(crate) struct Plan {
     /// default the commit that is carried out.
     #[arg(long, value_name = "REF")]
     pub(crate) base: Option<String>,
+    /// Show only what concerns these machines: `machine:NAME`, `rack:`, `zone:`, `pool:`, `tag:`, `deployment:`, with
+    /// `*` and `?` in names. A part is not kept, and nobody can agree to it.
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) only: Option<String>,
     /// Plan the commit of this stale plan anew, and say what made it stale.
     #[arg(long, value_name = "PLAN", conflicts_with = "head")]
     pub(crate) replace: Option<String>,

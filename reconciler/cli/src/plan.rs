@@ -53,6 +53,7 @@ fn make(client: &Client, wish: &Wish) -> Result<PlanAnswer, Failure> {
     let request = PlanRequest {
         head: wish.head.clone(),
         base: wish.base.clone(),
+        only: wish.only.clone(),
         replace: wish.replace.clone(),
     };
     let answer: PlanAnswer = client.post(people::PLAN, &request)?;

@@ -185,6 +185,9 @@ pub struct PlanRequest {
     /// that is carried out.
     #[serde(default)]
     pub base: Option<String>,
+    /// The machines of interest, as a selector; absent for all. A part is not kept, and nobody can agree to it.
+    #[serde(default)]
+    pub only: Option<String>,
     /// A plan that is stale: its commit is planned anew, and the answer says what made it so.
     #[serde(default)]
     pub replace: Option<String>,

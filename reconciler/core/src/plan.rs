@@ -25,6 +25,7 @@ mod moved;
 mod network;
 mod not_yet;
 pub mod opened;
+mod part;
 mod reads;
 mod release;
 mod required;

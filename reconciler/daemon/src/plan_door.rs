@@ -17,6 +17,7 @@ use reconciler_core::plan::Plan;
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::status;
 use reconciler_git::CommitInfo;
+use schema_fleet::{Code, Selector};
 use schema_ids::Name;
 use std::sync::Arc;
 
@@ -55,7 +56,13 @@ pub(crate) async fn post(
     let Some(Made { plan, .. }) = made else {
         return Err(unsound(&parsed));
     };
-    daemon.store.save_shown_plan(&plan, &parsed.tree).await?;
+    let plan = match &request.only {
+        None => {
+            daemon.store.save_shown_plan(&plan, &parsed.tree).await?;
+            plan
+        }
+        Some(only) => part(&plan, only)?,
+    };
     let (drift, silent) = beside(&daemon).await?;
     Ok(Json(people::PlanAnswer {
         stale: replaced.map_or_else(Vec::new, |old| old.outdated_reads(&plan)),
@@ -63,7 +70,7 @@ pub(crate) async fn post(
         setting: Setting {
             base,
             head,
-            only: None,
+            only: request.only,
             drift,
             silent,
         },
@@ -85,6 +92,18 @@ pub(crate) async fn stored(daemon: &Daemon, id: &str) -> Result<Plan, Refused> {
     plan.ok_or_else(|| {
         let message = format!("no plan is called {id:?}");
         refused(StatusCode::NOT_FOUND, RefusalCode::NotFound.code(), message)
+    })
+}
+
+/// What a plan does to the machines that a selector names.
+fn part(plan: &Plan, only: &str) -> Result<Plan, Refused> {
+    let selector: Selector = only.parse().map_err(|error| {
+        let message = format!("{only:?} selects nothing: {error}");
+        refused(StatusCode::BAD_REQUEST, RefusalCode::BadRequest.code(), message)
+    })?;
+    plan.part(&selector).ok_or_else(|| {
+        let message = format!("{only} selects no machine; an empty selection never stands for all");
+        refused(StatusCode::BAD_REQUEST, Code::M0801.as_str(), message)
     })
 }
 

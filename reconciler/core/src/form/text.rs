@@ -411,6 +411,9 @@ impl Text<'_> {
             return writeln!(self.out, "{nothing}");
         }
         writeln!(self.out, "{}", total(plan))?;
+        if let Some(only) = &self.setting.only {
+            return writeln!(self.out, "      of {only} only");
+        }
         let stale = match plan.reads.len() {
             0 => String::new(),
             reads => format!(
@@ -428,8 +431,6 @@ impl Text<'_> {
                 self.out,
                 "\nBlocked by a guard: nothing of it will be carried out."
             )
-        } else if self.setting.only.is_some() {
-            Ok(())
         } else {
             writeln!(self.out, "\nNext: muster apply {}", plan.id)
         }

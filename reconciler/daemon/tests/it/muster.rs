@@ -281,6 +281,15 @@ fn plans(bed: &Bed, muster: &Muster, machine: &str, deployment: &str) {
         causes.clone().all(|cause| cause == "pending") && causes.count() == 1,
         "{both:#}"
     );
+    let part = muster.document(&["plan", "--head", "more", "--only", "machine:node-0?"], 0);
+    assert_eq!(
+        (&part["complete"], &part["changes"][0]["machine"]),
+        (&false.into(), &"node-02".into())
+    );
+    let part = muster.document(&["plan", "--head", "more", "--only", "machine:node-02"], 0);
+    muster.document(&["show", part["id"].as_str().unwrap()], 1);
+    let nobody = muster.document(&["plan", "--head", "more", "--only", "tag:gpu"], 1);
+    assert_eq!(nobody["error"]["code"], "M0801");
     let again = muster.says(&["plan", "--replace", id], 0);
     assert!(again.contains(id), "{again}");
 
