@@ -171,7 +171,9 @@ impl Stage {
         let erased: Vec<&str> = lines.filter(|line| line.starts_with("erase ")).collect();
         let says = |(serial, holds): &(&str, &str)| {
             let said = proof::erased(shown, &format!("serial:{serial}"));
-            said.is_some_and(|said| said.contains(&format!("({holds}")))
+            let is_so =
+                |said: &str| said.contains(&format!("({holds}")) || said.ends_with(&format!("   {holds}"));
+            said.is_some_and(is_so)
         };
         let keeps = shown.contains(&format!("keep   serial:{THEIRS}"));
         if erased.len() == self.erases.len() && self.erases.iter().all(says) && keeps {
