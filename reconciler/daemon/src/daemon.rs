@@ -2,7 +2,7 @@
 
 use crate::images::Images;
 use crate::revision::Parsed;
-use crate::source::Source;
+use crate::source::{Source, SourceError};
 use crate::trust::Trust;
 use reconciler_core::roles::BmcTimes;
 use reconciler_store::Store;
@@ -21,6 +21,8 @@ pub(crate) struct Daemon {
     pub(crate) trust: Arc<Trust>,
     /// How long agents command BMCs.
     pub(crate) bmc_times: BmcTimes,
+    /// The commit that the operator vouches for, so that it counts as signed.
+    trust_commit: Option<String>,
     /// Held while authorities change.
     pub(crate) rolling: tokio::sync::Mutex<()>,
     /// Wakes the control loop: something was heard or adopted.
@@ -46,6 +48,8 @@ pub(crate) struct Told {
     pub(crate) trust: Arc<Trust>,
     /// How long agents command BMCs.
     pub(crate) bmc_times: BmcTimes,
+    /// The commit that the operator vouches for.
+    pub(crate) trust_commit: Option<String>,
 }
 
 /// Parsed revisions kept: the adopted one, the newest, and a few that people plan.
@@ -60,6 +64,7 @@ impl Daemon {
             secrets_dir: told.secrets_dir,
             trust: told.trust,
             bmc_times: told.bmc_times,
+            trust_commit: told.trust_commit,
             rolling: tokio::sync::Mutex::new(()),
             wake: Notify::new(),
             look: Arc::new(Notify::new()),
@@ -68,6 +73,25 @@ impl Daemon {
             parsed: Mutex::new(Vec::new()),
             read: Arc::default(),
         }
+    }
+
+    /// What a commit is compared with to know whether it may be believed: the adopted commit, or the one that the
+    /// operator vouches for, where that one lies between the two.
+    pub(crate) async fn trusted_before(
+        &self,
+        commit: &str,
+        adopted: Option<&str>,
+    ) -> Result<Option<String>, SourceError> {
+        if let Some(trusted) = &self.trust_commit {
+            let is_new = match adopted {
+                Some(adopted) => self.source.descends(trusted.clone(), adopted.to_owned()).await?,
+                None => true,
+            };
+            if is_new && self.source.descends(commit.to_owned(), trusted.clone()).await? {
+                return Ok(Some(trusted.clone()));
+            }
+        }
+        Ok(adopted.map(str::to_owned))
     }
 
     /// Something changed in the database: decide anew, and let agents see what it means for them.

@@ -7,6 +7,7 @@
 use crate::daemon::Daemon;
 use crate::failpoint;
 use crate::revision::{self, Parsed};
+use crate::signatures::{self, Disbelieved};
 use crate::source::SourceError;
 use reconciler_core::condition::Condition;
 use reconciler_core::observed::Observed;
@@ -153,23 +154,17 @@ async fn attempt(
     by: &By,
 ) -> Result<Option<Progress>, PipelineError> {
     let parent = daemon.store.adopted().await.map_err(PipelineError::Store)?;
-    if let Some(adopted) = parent.as_ref().and_then(|plan| plan.commit.clone()) {
-        let descends = daemon
-            .source
-            .descends(commit.to_owned(), adopted.clone())
-            .await
-            .map_err(PipelineError::Source)?;
-        if !descends {
-            let reason = format!(
-                "it does not descend from {adopted}, which is carried out: the branch was rewritten. Restore its \
-                 history, or merge the old head into the new one"
-            );
-            return Ok(Some(stopped(Stage::Fetched, Code::M0822.as_str(), reason)));
-        }
+    let adopted = parent.as_ref().and_then(|plan| plan.commit.as_deref());
+    if let Some(Disbelieved { code, reason }) = disbelieved(daemon, commit, adopted).await? {
+        return Ok(Some(stopped(Stage::Fetched, code.as_str(), reason)));
     }
     let parsed = revision::parse(daemon, commit)
         .await
         .map_err(PipelineError::Source)?;
+    let unusable = signatures::unusable(daemon, &parsed).await;
+    if let Some(Disbelieved { code, reason }) = unusable.map_err(PipelineError::Source)? {
+        return Ok(Some(stopped(Stage::Verified, code.as_str(), reason)));
+    }
     let base = base_of(daemon, &parsed, parent.as_ref()).await;
     let Some(made) = make_plan(daemon, &parsed, parent, base.as_deref()).await? else {
         return Ok(Some(stopped(Stage::Verified, &parsed.code, parsed.text.clone())));
@@ -215,6 +210,31 @@ async fn attempt(
         )));
     }
     adopt(daemon, plan, Basis { parent, observed }, by).await
+}
+
+/// Why a commit may not follow the adopted one, whatever its files say: it does not come after it, or it is not signed.
+async fn disbelieved(
+    daemon: &Daemon,
+    commit: &str,
+    adopted: Option<&str>,
+) -> Result<Option<Disbelieved>, PipelineError> {
+    if let Some(adopted) = adopted {
+        let descends = daemon
+            .source
+            .descends(commit.to_owned(), adopted.to_owned())
+            .await;
+        if !descends.map_err(PipelineError::Source)? {
+            return Ok(Some(Disbelieved {
+                code: Code::M0822,
+                reason: format!(
+                    "it does not descend from {adopted}, which is carried out: the branch was rewritten. Restore its \
+                     history, or merge the old head into the new one"
+                ),
+            }));
+        }
+    }
+    let told = signatures::disbelieved(daemon, commit, adopted).await;
+    told.map_err(PipelineError::Source)
 }
 
 /// The last stage; `None` if the world was faster.

@@ -278,15 +278,36 @@ mod tests {
         let bad = [
             (String::new(), "it names nobody"),
             ("ada".to_owned(), "line 1: it has a person"),
-            (format!("x {KEY}\nada cert-authority {KEY}"), "line 2: cert-authority: musterd takes no"),
-            (format!("ada verify-required {KEY}"), "line 1: the option \"verify-required\" is unknown"),
-            (format!("ada valid-after=20260101 {KEY}"), "line 1: \"20260101\" lacks the Z"),
-            (format!("ada valid-after=20261332Z {KEY}"), "line 1: \"20261332Z\" is no time"),
-            (format!("ada valid-after=2026Z {KEY}"), "line 1: \"2026Z\" is no time"),
-            (format!("ada namespaces=\"git {KEY}"), "line 1: a quote is not closed"),
+            (
+                format!("x {KEY}\nada cert-authority {KEY}"),
+                "line 2: cert-authority: musterd takes no",
+            ),
+            (
+                format!("ada verify-required {KEY}"),
+                "line 1: the option \"verify-required\" is unknown",
+            ),
+            (
+                format!("ada valid-after=20260101 {KEY}"),
+                "line 1: \"20260101\" lacks the Z",
+            ),
+            (
+                format!("ada valid-after=20261332Z {KEY}"),
+                "line 1: \"20261332Z\" is no time",
+            ),
+            (
+                format!("ada valid-after=2026Z {KEY}"),
+                "line 1: \"2026Z\" is no time",
+            ),
+            (
+                format!("ada namespaces=\"git {KEY}"),
+                "line 1: a quote is not closed",
+            ),
             (format!("\"ada {KEY}"), "line 1: a quote is not closed"),
             (format!("ada,, {KEY}"), "line 1: the list of people"),
-            ("ada ssh-ed25519 AAAA".to_owned(), "line 1: the option \"ssh-ed25519\" is unknown"),
+            (
+                "ada ssh-ed25519 AAAA".to_owned(),
+                "line 1: the option \"ssh-ed25519\" is unknown",
+            ),
         ];
         for (text, wanted) in bad {
             let told = AllowedSigners::parse(&text).map(|_| ()).unwrap_err().to_string();

@@ -129,8 +129,10 @@ fn read(repository: &git2::Repository, id: git2::Oid, is_of_branch: bool) -> Res
         Err(error) => return Err(error),
     };
     let address = |who: git2::Signature<'_>| String::from_utf8_lossy(who.email_bytes()).into_owned();
-    let adds_nothing =
-        commit.parent_count() > 1 && commit.parents().any(|parent| parent.tree_id() == commit.tree_id());
+    let adds_nothing = commit.parent_count() > 1
+        && commit
+            .parents()
+            .any(|parent| parent.tree_id() == commit.tree_id());
     Ok(NewCommit {
         info: CommitInfo::of(&commit),
         author: address(commit.author()),

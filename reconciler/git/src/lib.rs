@@ -13,6 +13,7 @@ mod revision;
 mod signature;
 mod since;
 mod sshsig;
+mod trust;
 
 pub use allowed_signers::{AllowedSigners, BadSigners};
 pub use history::NewCommit;
@@ -20,6 +21,7 @@ pub use mirror::{Mirror, MirrorError};
 pub use revision::{CommitInfo, RevisionFile, Tree};
 pub use signature::{Scheme, Signed, Signer, Untrusted, verify};
 pub use since::{Since, SinceError, since};
+pub use trust::{Breadth, Fault, first_fault};
 
 #[cfg(test)]
 mod hostile;

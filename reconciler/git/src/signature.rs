@@ -62,7 +62,9 @@ pub enum Untrusted {
         namespace: String,
     },
     /// It is not of these bytes.
-    #[error("its signature by key {fingerprint} is not of this commit: the commit was changed after it was signed")]
+    #[error(
+        "its signature by key {fingerprint} is not of this commit: the commit was changed after it was signed"
+    )]
     Tampered {
         /// The key.
         fingerprint: String,

@@ -13,6 +13,7 @@ mod muster;
 mod rack_agent;
 mod secrets;
 mod shown;
+mod signed;
 
 use bed::{Bed, example, leftovers};
 use reconciler_core::people::Stage;

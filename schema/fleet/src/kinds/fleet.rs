@@ -53,8 +53,6 @@ table! {
         live poll: Interval = Interval::seconds(60),
         /// Which commits must be signed.
         live verify: Verify = Verify::Off,
-    }
-    later {
         /// For `verify`: the file of the repository with those who may sign, as of the last applied revision
         /// (ssh-keygen(1), ALLOWED SIGNERS).
         live allowed_signers: Option<Spanned<RepositoryPath>>,
@@ -80,8 +78,6 @@ words! {
     Verify {
         /// None.
         Off = "off",
-    }
-    later {
         /// Every commit of the branch itself: a merge counts for what it brings.
         SignedFirstParent = "signed-first-parent",
         /// Every commit.
