@@ -12,6 +12,7 @@ use crate::source::SourceError;
 use reconciler_core::condition::Condition;
 use reconciler_core::observed::Observed;
 use reconciler_core::plan::adoption::adoptable;
+use reconciler_core::plan::approvals;
 use reconciler_core::plan::opened::{self, Opened};
 use reconciler_core::plan::{Base, Desired, Plan};
 use reconciler_git::CommitInfo;
@@ -198,7 +199,7 @@ async fn attempt(
             stopped: Some(blocked),
         }));
     }
-    if named.is_some() && !plan.wipe_set.entries.is_empty() {
+    if named.is_some() && !(plan.wipe_set.entries.is_empty() && plan.destroys.is_empty()) {
         let agreed = agree(daemon, plan, &parsed.tree, by).await;
         agreed.map_err(PipelineError::Store)?;
     }
@@ -208,6 +209,9 @@ async fn attempt(
             Condition::PlanChangedSinceShown.code(),
             reason,
         )));
+    }
+    if let Some((code, reason)) = unapproved(daemon, &parsed, &made).await? {
+        return Ok(Some(stopped(Stage::Guarded, code, reason)));
     }
     adopt(daemon, plan, Basis { parent, observed }, by).await
 }
@@ -369,4 +373,51 @@ async fn unseen(
             "{reason}. See it with `muster show {id}`, then run `muster approve {id} --wipe-set {digest}`"
         )
     }))
+}
+
+/// Who is missing among those that must agree, if anybody is: a code, and why. A plan for the commit that is carried out
+/// destroys nothing that its parent does not.
+async fn unapproved(
+    daemon: &Daemon,
+    parsed: &Parsed,
+    made: &Made,
+) -> Result<Option<(&'static str, String)>, PipelineError> {
+    let Made { plan, parent, .. } = made;
+    let machines = approvals::destroyed(plan, parent);
+    if machines.is_empty() || plan.commit == parent.commit {
+        return Ok(None);
+    }
+    let before = daemon
+        .trusted_before(&parsed.commit, parent.commit.as_deref())
+        .await
+        .map_err(PipelineError::Source)?;
+    let base = before.clone().unwrap_or_else(|| parsed.commit.clone());
+    let base = revision::parse(daemon, &base)
+        .await
+        .map_err(PipelineError::Source)?;
+    // Without one, the signatures have stopped it.
+    let Some(fleet) = &base.fleet else {
+        return Ok(None);
+    };
+    let commits = daemon.source.new_commits(parsed.commit.clone(), before).await;
+    let commits = commits.map_err(PipelineError::Source)?;
+    let wrote = commits.into_iter().filter(|commit| !commit.adds_nothing);
+    let authors = wrote
+        .flat_map(|commit| [commit.author, commit.committer])
+        .collect();
+    let agreed = daemon.store.approvers(plan, &machines).await;
+    let ground = approvals::Ground {
+        base: fleet,
+        parent,
+        authors: &authors,
+        agreed: &agreed.map_err(PipelineError::Store)?,
+    };
+    Ok(approvals::approved(plan, &ground)
+        .err()
+        .map(|(condition, reason)| {
+            let (id, digest) = (&plan.id, &plan.wipe_set.digest);
+            let how =
+                format!("See it with `muster show {id}`, then `muster approve {id} --wipe-set {digest}`");
+            (condition.code(), format!("{reason}. {how}"))
+        }))
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent;
+mod approvals;
 mod bed;
 mod bmc_role;
 mod downloads;

@@ -23,10 +23,11 @@ fn key(bed: &Bed, who: &str) -> String {
 fn sign(bed: &Bed, who: &str, file: (&str, &str), message: &str) {
     fs::write(bed.path("fleet").join(file.0), file.1).unwrap();
     bed.git(&["add", "-A"]);
-    let key = format!("user.signingkey={}", bed.path(who).display());
     let mail = format!("user.email={who}@example.org");
-    let words = ["-c", "gpg.format=ssh", "-c", &key, "-c", &mail];
-    bed.git(&[&words[..], &["commit", "-q", "-S", "-m", message]].concat());
+    let key = bed.path(&format!("{who}.pub")).display().to_string();
+    bed.git(&["config", "gpg.format", "ssh"]);
+    bed.git(&["config", "user.signingkey", &key]);
+    bed.git(&["-c", &mail, "commit", "-S", "-q", "-m", message]);
 }
 
 /// Has the branch carried out: where it stopped, and that what was carried out is what is.

@@ -11,11 +11,11 @@ use crate::{
 table! {
     /// How many people must agree, other than the author, before a plan is carried out.
     Approvals {
-        /// To a plan that erases or releases machines.
+        /// To a plan that releases machines, or erases disks that are not blank.
         live destructive: u32 = 0,
         /// To a plan beyond the fleet's limits.
         live mass_destructive: u32 = 0,
-        /// The role they must have. Without it, anyone who may approve.
+        /// The role they must have. Without it, that of any role which allows `approve`, and where there is none, anyone.
         live role: Option<Ref<Role>>,
     }
 }
@@ -37,8 +37,6 @@ table! {
         live ephemeral: Ref<Image>,
         /// What becomes of machines and deployments that are no longer named.
         live deletion: Deletion = Deletion::Tombstone,
-    }
-    later {
         /// Who must agree to plans that destroy something.
         live approvals: Option<Approvals>,
     }
