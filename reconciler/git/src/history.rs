@@ -23,7 +23,8 @@ pub struct NewCommit {
     pub payload: Vec<u8>,
     /// Whether it is on the branch itself, not only in something that was merged.
     pub is_of_branch: bool,
-    /// Whether its tree is one that a parent has: a merge that adds nothing of its own.
+    /// Whether it is a merge that adds nothing of its own: a parent that is new and comes after all that was there before
+    /// has the same tree.
     pub adds_nothing: bool,
 }
 
@@ -74,9 +75,17 @@ impl Mirror {
             of_branch.insert(id);
             next = repository.find_commit(id).map_err(fail)?.parent_id(0).ok();
         }
-        ids.iter()
-            .map(|id| read(&repository, *id, of_branch.contains(id)).map_err(fail))
-            .collect()
+        let read = |id: &git2::Oid| {
+            let commit = repository.find_commit(*id)?;
+            let mut adds_nothing = false;
+            for parent in commit.parents().filter(|_| commit.parent_count() > 1) {
+                adds_nothing |= parent.tree_id() == commit.tree_id()
+                    && new.contains(&parent.id())
+                    && comes_after(&repository, parent.id(), base)?;
+            }
+            read(&repository, &commit, of_branch.contains(id), adds_nothing)
+        };
+        ids.iter().map(|id| read(id).map_err(fail)).collect()
     }
 
     /// A file of a commit; `None` if it has none there, or one larger than `bytes_max`.
@@ -117,9 +126,24 @@ fn since(repository: &git2::Repository, head: git2::Oid, base: &str) -> Result<V
     Ok(ids)
 }
 
-fn read(repository: &git2::Repository, id: git2::Oid, is_of_branch: bool) -> Result<NewCommit, git2::Error> {
-    let commit = repository.find_commit(id)?;
-    let (signature, payload) = match repository.extract_signature(&id, None) {
+fn comes_after(
+    repository: &git2::Repository,
+    commit: git2::Oid,
+    base: Option<&str>,
+) -> Result<bool, git2::Error> {
+    match base {
+        Some(base) => repository.graph_descendant_of(commit, git2::Oid::from_str(base)?),
+        None => Ok(true),
+    }
+}
+
+fn read(
+    repository: &git2::Repository,
+    commit: &git2::Commit<'_>,
+    is_of_branch: bool,
+    adds_nothing: bool,
+) -> Result<NewCommit, git2::Error> {
+    let (signature, payload) = match repository.extract_signature(&commit.id(), None) {
         Ok((signature, payload)) => {
             // What is no text is no armour: it is told as one in an unknown format.
             let armour = String::from_utf8_lossy(&signature).into_owned();
@@ -129,12 +153,8 @@ fn read(repository: &git2::Repository, id: git2::Oid, is_of_branch: bool) -> Res
         Err(error) => return Err(error),
     };
     let address = |who: git2::Signature<'_>| String::from_utf8_lossy(who.email_bytes()).into_owned();
-    let adds_nothing = commit.parent_count() > 1
-        && commit
-            .parents()
-            .any(|parent| parent.tree_id() == commit.tree_id());
     Ok(NewCommit {
-        info: CommitInfo::of(&commit),
+        info: CommitInfo::of(commit),
         author: address(commit.author()),
         committer: address(commit.committer()),
         signature,

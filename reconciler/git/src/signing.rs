@@ -128,6 +128,17 @@ impl Bench {
         )
     }
 
+    /// One commit after `base` by each row's person, `git commit` words and time, and what those lines make of it.
+    fn check<const N: usize>(&self, table: [(&str, &[&str], &str, String, &str); N]) {
+        for (who, words, at, signers, wanted) in table {
+            self.git(who, at, &["reset", "-q", "--hard", "base"], None);
+            let all = [&["commit", "-q", "--allow-empty", "-m", "one"], words].concat();
+            self.git(who, at, &all, None);
+            let told = self.told(Breadth::FirstParent, &signers);
+            assert_eq!(told, wanted, "{who} {words:?} {signers}");
+        }
+    }
+
     /// As `ssh-keygen` prints it.
     fn fingerprint(&self, name: &str) -> String {
         let printed = Command::new("ssh-keygen")
@@ -140,97 +151,98 @@ impl Bench {
     }
 }
 
-/// One commit, by `git commit` with these words, and what those lines make of it.
+const SIGNED: &[&str] = &["-S"];
+
 #[test]
-fn one_commit_and_who_may_sign() {
+fn keys_and_whose_they_are() {
     let bench = Bench::new();
     let ada = bench.line("ada@example.org", "", "ada");
-    let before = |at: &str| bench.line("ada@example.org", &format!("valid-before=\"{at}\""), "ada");
-    let for_files = format!("gpg.ssh.program={}", bench.key("for-files").display());
-    let signed = |who, words: &[&'static str]| (who, words.to_vec(), NOON);
     let own = |key: &str| bench.line(&format!("{key}@example.org"), "", key);
-    let other = "one: it is signed with key ada of";
-    let table = [
-        (signed("ada", &["-S"]), ada.clone(), "ok".to_owned()),
-        (signed("p256", &["-S"]), own("p256"), "ok".to_owned()),
-        (signed("p384", &["-S"]), own("p384"), "ok".to_owned()),
-        (signed("p521", &["-S"]), own("p521"), "ok".to_owned()),
-        (signed("rsa", &["-S"]), own("rsa"), "ok".to_owned()),
-        (signed("ada", &[]), ada.clone(), "one: it is not signed".to_owned()),
+    let of = |principals, options| bench.line(principals, options, "ada");
+    bench.check([
+        ("ada", SIGNED, NOON, ada.clone(), "ok"),
+        ("p256", SIGNED, NOON, own("p256"), "ok"),
+        ("p384", SIGNED, NOON, own("p384"), "ok"),
+        ("p521", SIGNED, NOON, own("p521"), "ok"),
+        ("rsa", SIGNED, NOON, own("rsa"), "ok"),
+        ("ada", &[], NOON, ada.clone(), "one: it is not signed"),
         (
-            signed("bob", &["-S"]),
+            "bob",
+            SIGNED,
+            NOON,
             ada.clone(),
-            "one: it is signed with key bob, which nobody who may sign has".to_owned(),
+            "one: it is signed with key bob, which nobody who may sign has",
         ),
         (
-            signed("short", &["-S"]),
+            "short",
+            SIGNED,
+            NOON,
             ada.clone(),
             "one: it is signed with key short of type ssh-rsa, which musterd does not take; it takes ssh-ed25519, \
-             ecdsa-sha2-nistp* and ssh-rsa of at least 2048 bits"
-                .to_owned(),
+             ecdsa-sha2-nistp* and ssh-rsa of at least 2048 bits",
         ),
         (
-            signed("ada", &["-S"]),
-            bench.line("bob@*", "", "ada"),
-            format!("{other} bob@*, and committed as \"ada@example.org\", which is not theirs"),
+            "ada",
+            SIGNED,
+            NOON,
+            of("bob@*", ""),
+            "one: it is signed with key ada of bob@*, and committed as \"ada@example.org\", which is not theirs",
         ),
         (
-            signed("ada", &["-S"]),
-            bench.line("*", "namespaces=\"file\"", "ada"),
-            format!("{other} *, which may sign for \"file\" only, not for git"),
+            "ada",
+            SIGNED,
+            NOON,
+            of("*", "namespaces=\"file\""),
+            "one: it is signed with key ada of *, which may sign for \"file\" only, not for git",
         ),
-        (signed("ada", &["-S"]), bench.line("*", "namespaces=\"g?t,file\"", "ada"), "ok".to_owned()),
-        (signed("ada", &["-S"]), before("20261101120000Z"), "ok".to_owned()),
-        (
-            signed("ada", &["-S"]),
-            before("202611011159Z"),
-            format!(
-                "{other} ada@example.org, which counted until 2026-11-01T11:59:00Z; the commit is of 2026-11-01T12:00:00Z"
-            ),
-        ),
-        // An older date brings nothing back that had run out when the commit before it was carried out.
-        (
-            ("ada", vec!["-S"], "2026-10-01T00:00:00Z"),
-            before("20261031Z"),
-            format!(
-                "{other} ada@example.org, which counted until 2026-10-31T00:00:00Z; the commit says \
-                 2026-10-01T00:00:00Z, and comes after one of 2026-11-01T12:00:00Z"
-            ),
-        ),
-        (
-            signed("ada", &["-S"]),
-            bench.line("*", "valid-after=\"20261102Z\"", "ada"),
-            format!("{other} *, which counts from 2026-11-02T00:00:00Z on; the commit is of 2026-11-01T12:00:00Z"),
-        ),
-        // A key that was prolonged stands there twice.
-        (signed("ada", &["-S"]), before("20261031Z") + &ada, "ok".to_owned()),
-    ];
-    for ((who, words, at), signers, wanted) in table {
-        bench.git(who, at, &["reset", "-q", "--hard", "base"], None);
-        let all = [vec!["commit", "-q", "--allow-empty", "-m", "one"], words.clone()].concat();
-        bench.git(who, at, &all, None);
-        assert_eq!(
-            bench.told(Breadth::FirstParent, &signers),
-            wanted,
-            "{who} {words:?} {signers}"
-        );
-    }
+        ("ada", SIGNED, NOON, of("*", "namespaces=\"g?t,file\""), "ok"),
+    ]);
     bench.git("ada", NOON, &["reset", "-q", "--hard", "base"], None);
-    let words = [
-        "-c",
-        &for_files,
-        "commit",
-        "-q",
-        "--allow-empty",
-        "-S",
-        "-m",
-        "one",
-    ];
-    bench.git("ada", NOON, &words, None);
+    let for_files = format!("gpg.ssh.program={}", bench.key("for-files").display());
+    let words = ["commit", "-q", "--allow-empty", "-S", "-m", "one"];
+    bench.git("ada", NOON, &[&["-c", &for_files], &words[..]].concat(), None);
     assert_eq!(
         bench.told(Breadth::FirstParent, &ada),
         "one: its signature by key ada was made for \"file\", not for git"
     );
+}
+
+#[test]
+fn keys_and_their_time() {
+    let bench = Bench::new();
+    let before = |at: &str| bench.line("ada@*", &format!("valid-before=\"{at}\""), "ada");
+    let after = |at: &str| bench.line("ada@*", &format!("valid-after=\"{at}\""), "ada");
+    bench.check([
+        ("ada", SIGNED, NOON, before("20261101120000Z"), "ok"),
+        (
+            "ada",
+            SIGNED,
+            NOON,
+            before("202611011159Z"),
+            "one: it is signed with key ada of ada@*, which counted until 2026-11-01T11:59:00Z; the commit is of \
+             2026-11-01T12:00:00Z",
+        ),
+        // An older date brings nothing back that had run out when the commit before it was carried out.
+        (
+            "ada",
+            SIGNED,
+            "2026-10-01T00:00:00Z",
+            before("20261031Z"),
+            "one: it is signed with key ada of ada@*, which counted until 2026-10-31T00:00:00Z; the commit says \
+             2026-10-01T00:00:00Z, and comes after one of 2026-11-01T12:00:00Z",
+        ),
+        ("ada", SIGNED, NOON, after("20261101120000Z"), "ok"),
+        (
+            "ada",
+            SIGNED,
+            NOON,
+            after("20261102Z"),
+            "one: it is signed with key ada of ada@*, which counts from 2026-11-02T00:00:00Z on; the commit is of \
+             2026-11-01T12:00:00Z",
+        ),
+        // A key that was prolonged stands there twice.
+        ("ada", SIGNED, NOON, before("20261031Z") + &before("20271031Z"), "ok"),
+    ]);
 }
 
 #[test]
@@ -315,4 +327,6 @@ fn merges() {
     bench.git("ada", NOON, &["checkout", "-q", "main"], None);
     merge("other", &["-S"]);
     assert_eq!(bench.told(Breadth::FirstParent, &ada), "side: it is not signed");
+    // And the merge, though its tree is a parent's, takes one from before what was there.
+    assert!(bench.new_commits().iter().all(|commit| !commit.adds_nothing));
 }
