@@ -166,6 +166,29 @@ TABLE guard_opened
     PRIMARY KEY (plan_id, guard, who)
     CREATE UNIQUE INDEX guard_opened_pkey ON public.guard_opened USING btree (plan_id, guard, who)
 
+TABLE hold
+    number bigint NOT NULL IDENTITY
+    targets text[] NOT NULL
+    effect text NOT NULL
+    until_ms bigint NOT NULL
+    reason text NOT NULL
+    ticket text
+    who text NOT NULL
+    at_ms bigint NOT NULL DEFAULT now_ms()
+    CHECK ((cardinality(targets) > 0))
+    CHECK ((reason <> ''::text))
+    PRIMARY KEY (number)
+    CREATE UNIQUE INDEX hold_pkey ON public.hold USING btree (number)
+
+TABLE hold_end
+    hold bigint NOT NULL
+    who text NOT NULL
+    why text NOT NULL
+    at_ms bigint NOT NULL DEFAULT now_ms()
+    FOREIGN KEY (hold) REFERENCES hold(number)
+    PRIMARY KEY (hold)
+    CREATE UNIQUE INDEX hold_end_pkey ON public.hold_end USING btree (hold)
+
 TABLE incarnation
     number bigint NOT NULL
     uuid text NOT NULL
@@ -247,6 +270,14 @@ TABLE restored
     PRIMARY KEY (incarnation, agent)
     CREATE UNIQUE INDEX restored_pkey ON public.restored USING btree (incarnation, agent)
 
+TABLE restraint_epoch
+    single boolean NOT NULL DEFAULT true
+    epoch bigint NOT NULL DEFAULT 0
+    CHECK ((epoch >= 0))
+    CHECK (single)
+    PRIMARY KEY (single)
+    CREATE UNIQUE INDEX restraint_epoch_pkey ON public.restraint_epoch USING btree (single)
+
 TABLE revision
     position bigint NOT NULL IDENTITY
     commit_id text NOT NULL
@@ -276,6 +307,25 @@ TABLE shown
     PRIMARY KEY ("position")
     CREATE INDEX shown_tree ON public.shown USING btree (tree, "position" DESC)
     CREATE UNIQUE INDEX shown_pkey ON public.shown USING btree ("position")
+
+TABLE stop
+    number bigint NOT NULL IDENTITY
+    scope text NOT NULL
+    reason text NOT NULL
+    who text NOT NULL
+    at_ms bigint NOT NULL DEFAULT now_ms()
+    CHECK ((reason <> ''::text))
+    PRIMARY KEY (number)
+    CREATE UNIQUE INDEX stop_pkey ON public.stop USING btree (number)
+
+TABLE stop_end
+    stop bigint NOT NULL
+    who text NOT NULL
+    why text NOT NULL
+    at_ms bigint NOT NULL DEFAULT now_ms()
+    FOREIGN KEY (stop) REFERENCES stop(number)
+    PRIMARY KEY (stop)
+    CREATE UNIQUE INDEX stop_end_pkey ON public.stop_end USING btree (stop)
 
 TABLE target
     single boolean NOT NULL DEFAULT true

@@ -12,6 +12,7 @@ mod dhcp;
 mod enrol;
 mod error_chain;
 mod failpoint;
+mod host_stop;
 mod http;
 mod identity;
 mod interfaces;
@@ -55,6 +56,11 @@ fn main() -> ExitCode {
 }
 
 fn run(words: settings::Words) -> Result<(), Box<dyn std::error::Error>> {
+    match &words.command {
+        Some(settings::Command::Stop(wish)) => return Ok(host_stop::stop(wish)?),
+        Some(settings::Command::Resume(wish)) => return Ok(host_stop::resume(wish)?),
+        Some(settings::Command::Enrol(_)) | None => {}
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let Some(settings::Command::Enrol(wish)) = &words.command {
         let identity = runtime.block_on(enrol::run(wish))?;

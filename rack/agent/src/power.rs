@@ -12,7 +12,7 @@ use rack_api::{
     config::BmcAccess,
     fact::{BmcFaultKind, FactBody, PowerSeen},
     inventory::FirmwareKind,
-    order::{Action, NextBoot, Order},
+    order::{Action, NextBoot, Order, OrderRef},
 };
 use rack_bmc::{
     BmcFault, BmcQueue, BootDevice, BootOverride, Firmware, Lasting, Power, PowerWanted, Secret, ipmi,
@@ -144,8 +144,12 @@ async fn drive(
     let mut command: Option<Command> = None;
     let mut wake: Option<Timestamp> = None;
     let mut events = Vec::new();
+    let mut refused: Option<OrderRef> = None;
     loop {
-        let now = wish.borrow_and_update().clone();
+        let mut now = wish.borrow_and_update().clone();
+        now.order = now
+            .order
+            .filter(|(order, _)| is_taken(&rack, order, &mut refused));
         if access.as_ref() != Some(&now.access) {
             // A command under way speaks with the former account; what came of it, the next status tells.
             if command.take().is_some() {
@@ -171,6 +175,12 @@ async fn drive(
                     PowerEffect::WakeAt(then) => wake = Some(then),
                     PowerEffect::Tell(fact) => facts.push(fact),
                     PowerEffect::Ended(order) => rack.tell_end(order, std::mem::take(&mut facts)),
+                    // The order is refused before anything else happens.
+                    PowerEffect::Command(_) | PowerEffect::BootFromNetwork
+                        if rack.stopped(machine).is_some() =>
+                    {
+                        command = Some(Box::pin(async { PowerEvent::Commanded(Ok(())) }));
+                    }
                     PowerEffect::Read | PowerEffect::Command(_) | PowerEffect::BootFromNetwork => {
                         let doing = perform(machine, queue.clone(), effect, now.firmware);
                         command = Some(match ordered {
@@ -204,6 +214,19 @@ async fn drive(
     if let Some(queue) = queue.and_then(Arc::into_inner) {
         queue.stop().await;
     }
+}
+
+/// Whether an order may be carried out. One that may not, since a person has stopped the machine, is refused once.
+fn is_taken(rack: &Rack, order: &Order, refused: &mut Option<OrderRef>) -> bool {
+    let Some(why) = rack.stopped(order.machine) else {
+        return true;
+    };
+    let order = order.reference();
+    if refused.replace(order) != Some(order) {
+        tracing::warn!(machine = %order.machine, why, "a power order is refused");
+        rack.tell_end(order, vec![FactBody::OrderRefused { order, why }]);
+    }
+    false
 }
 
 type Command = Pin<Box<dyn Future<Output = PowerEvent> + Send>>;

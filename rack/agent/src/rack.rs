@@ -7,6 +7,7 @@ use crate::{
     cache::Cache,
     clock,
     daemon::Daemon,
+    host_stop,
     interfaces::{Interface, Netlink},
     settings::Settings,
 };
@@ -15,6 +16,7 @@ use rack_api::{
     fact::{Fact, FactBody},
     job::{JobKind, JobRef},
     order::{Action, NextBoot, Order, OrderRef},
+    stop::HostStop,
 };
 use rack_proto::{
     boot::{BootLog, Sign},
@@ -222,6 +224,23 @@ impl Rack {
         if let Err(error) = self.to_sync.try_send(message) {
             tracing::warn!(%error, "the sync task does not keep up");
         }
+    }
+
+    /// A person's stop of this host, if there is one; asked anew each time.
+    pub(crate) fn stop(&self) -> Option<HostStop> {
+        host_stop::look(&self.settings.state_dir)
+    }
+
+    /// Why nothing may be done to a machine that writes it or switches it: a person has stopped this host, or the
+    /// daemon says that one has stopped the machine. The machines are served and read all the same.
+    pub(crate) fn stopped(&self, machine: MachineId) -> Option<String> {
+        let Some(HostStop { reason, by, since }) = self.stop() else {
+            return self.served().config.machines.get(&machine)?.stopped.clone();
+        };
+        let name = &self.settings.name;
+        Some(format!(
+            "{name} is stopped on its own host by {by} since {since}: {reason} (`muster-rackd resume` there ends it)"
+        ))
     }
 
     /// Whether this boot has ended this job already.

@@ -6,6 +6,7 @@
 use crate::{
     daemon,
     enrol::Enrol,
+    host_stop::{Resume, Stop},
     identity::{Identity, IdentityError},
 };
 use clap::{Args, Parser, Subcommand};
@@ -29,6 +30,11 @@ pub(crate) struct Words {
 pub(crate) enum Command {
     /// Make this host an agent, with a one-time token; then start it without a command.
     Enrol(Enrol),
+    /// Stop this agent: it carries out no power order, boots no job and lets nothing be written, until `resume`. It goes
+    /// on to serve DHCP, boots machines into their own disks and reads their BMCs. No daemon is needed.
+    Stop(Stop),
+    /// End the stop of this host.
+    Resume(Resume),
 }
 
 /// What it is told for serving.

@@ -144,6 +144,10 @@ pub struct RackMachine {
     pub bmc: Option<BmcAccess>,
     /// Set when the machine must be refused, with the reason for its console.
     pub refuse: Option<String>,
+    /// Set while a person has stopped it, with who and why: nothing is ordered of it, no job is booted and nothing may
+    /// be written, until a later word no longer says so. It is served, read, and boots its own disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
 }
 
 /// A boot interface.

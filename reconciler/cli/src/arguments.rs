@@ -1,5 +1,9 @@
 //! The command line.
 
+mod hold;
+
+pub(crate) use hold::{HoldAdd, HoldCommand, HoldLs, HoldRm, Resume, Stop};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use schema_fleet::Interval;
 use schema_ids::{DiskId, Name};
@@ -59,6 +63,14 @@ pub(crate) enum Command {
     /// Show what happened, newest last: what agents saw and did, orders, answers to "may I write?", plans,
     /// approvals, commits.
     Log(Log),
+    /// Leave machines alone for now: make, end and list holds.
+    #[command(subcommand)]
+    Hold(HoldCommand),
+    /// Stop everything, at once: nothing is ordered, no job is booted, nothing begins to be written. Machines go on to
+    /// run, to get their addresses and to boot their own disks.
+    Stop(Stop),
+    /// End a stop.
+    Resume(Resume),
     /// Machines as they are found.
     #[command(subcommand)]
     Machine(MachineCommand),

@@ -7,6 +7,7 @@ use crate::exit::Failure;
 use rustix::fs::OFlags;
 use schema_fleet::render::plain;
 use schema_fleet::{EntryKind, FILE_BYTES_MAX, Intake, Parsed, Refused, SourceFile, Step};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Read as _};
@@ -26,6 +27,8 @@ impl Folder {
     /// Reads what the rules let through.
     pub(crate) fn read(folder: &Path) -> Result<Self, Failure> {
         let mut walk = Walk {
+            root: folder,
+            submodules: None,
             intake: Intake::default(),
             found: Vec::new(),
         };
@@ -71,12 +74,15 @@ pub(crate) fn read(place: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// The way through a folder: what is to be read, by its path in the fleet, its place and its size.
-struct Walk {
+struct Walk<'f> {
+    root: &'f Path,
+    /// Where the repository around the folder has others, once it was asked.
+    submodules: Option<BTreeSet<Vec<u8>>>,
     intake: Intake,
     found: Vec<(String, PathBuf, u64)>,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Walks what is below a folder, in the order of names. Says whether to go on.
     fn visit(&mut self, folder: &Path, prefix: &str) -> Result<bool, Failure> {
         let fail = |error| unreadable(folder, error);
@@ -90,7 +96,11 @@ impl Walk {
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, kind) in entries {
             let place = folder.join(&name);
-            let kind = self::kind(&place, kind).map_err(|error| unreadable(&place, error))?;
+            let mut kind = self::kind(&place, kind).map_err(|error| unreadable(&place, error))?;
+            let is_hidden = name.as_bytes().starts_with(b".");
+            if kind == EntryKind::Folder && !is_hidden && self.is_unfetched(&place)? {
+                kind = EntryKind::Submodule;
+            }
             let size = match kind {
                 EntryKind::File { bytes } => bytes,
                 EntryKind::Folder | EntryKind::Link | EntryKind::Submodule | EntryKind::Special => 0,
@@ -103,6 +113,26 @@ impl Walk {
             }
         }
         Ok(true)
+    }
+
+    /// Whether a folder is another repository that was never fetched. Git makes no other empty folders, so that it is
+    /// seldom asked.
+    fn is_unfetched(&mut self, place: &Path) -> Result<bool, Failure> {
+        let mut listed = fs::read_dir(place).map_err(|error| unreadable(place, error))?;
+        if listed.next().is_some() {
+            return Ok(false);
+        }
+        let known = match self.submodules.take() {
+            Some(known) => known,
+            None => reconciler_git::submodules(self.root)
+                .map_err(|error| unreadable(place, io::Error::other(error)))?,
+        };
+        let path = place
+            .strip_prefix(self.root)
+            .map_err(|error| unreadable(place, io::Error::other(error)))?;
+        let is_one = known.contains(path.as_os_str().as_bytes());
+        self.submodules = Some(known);
+        Ok(is_one)
     }
 }
 

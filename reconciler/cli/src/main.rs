@@ -16,6 +16,7 @@ mod explain;
 mod fmt;
 mod folder;
 mod for_ci;
+mod hold;
 mod image;
 mod image_command;
 mod init;
@@ -30,6 +31,7 @@ mod say;
 mod schema;
 mod show;
 mod status;
+mod stop;
 mod wait;
 mod watch;
 
@@ -102,6 +104,9 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         },
         Command::Why { machine } => machine::why(&online()?, machine, json),
         Command::Log(wish) => log::run(&online()?, wish, json),
+        Command::Hold(wish) => hold::run(online, wish, json),
+        Command::Stop(wish) => stop::stop(online(), wish, json),
+        Command::Resume(wish) => stop::resume(&online()?, wish, json),
         Command::Machine(MachineCommand::Discovered { patch }) => {
             machine::discovered(&online()?, *patch, json)
         }

@@ -2,8 +2,10 @@
 
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
+use crate::hold;
 use crate::say::{say, say_json};
 use comfy_table::{ContentArrangement, Table, presets};
+use reconciler_core::hold::Stop;
 use reconciler_core::people::{self, Status};
 use reconciler_core::phase::Phase;
 use reconciler_core::status::MachineStatus;
@@ -50,6 +52,24 @@ fn doing(machine: &MachineStatus) -> String {
     }
 }
 
+/// What people stopped and hold, each with an empty line before it.
+fn restraints(status: &Status) -> Vec<String> {
+    let stop = |stop: &Stop| {
+        let Stop {
+            scope,
+            by,
+            since,
+            reason,
+            ..
+        } = stop;
+        let end = stop.how_to_end();
+        format!("\nSTOPPED {scope} by {by} since {since}: {reason}\nNothing is ordered there until {end}.")
+    };
+    let holds = (!status.holds.is_empty())
+        .then(|| format!("\n{}", hold::render(&status.holds, status.now).trim_end()));
+    status.stops.iter().map(stop).chain(holds).collect()
+}
+
 /// The whole fleet as text.
 pub(crate) fn render(status: &Status) -> String {
     let mut out = String::new();
@@ -79,6 +99,7 @@ pub(crate) fn render(status: &Status) -> String {
             "\nSTATE_RESTORED: {restored}\nNothing is ordered until `muster recover`."
         ));
     }
+    restraints(status).into_iter().for_each(&mut say);
     if let Some(revision) = &status.revision
         && let Some(stopped) = &revision.stopped
     {

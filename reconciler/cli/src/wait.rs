@@ -146,6 +146,7 @@ mod tests {
             bmc_fault: None,
             percent: None,
             addresses: Vec::new(),
+            denials: Vec::new(),
             origin: "fleet.toml:1".to_owned(),
         };
         Status {
@@ -158,6 +159,8 @@ mod tests {
             adopted: None,
             revision: None,
             source: None,
+            stops: Vec::new(),
+            holds: Vec::new(),
             restored: None,
             machines: (1..).zip(waits).map(machine).collect(),
             deployments: Vec::new(),

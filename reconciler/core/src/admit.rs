@@ -4,10 +4,13 @@
 //! This module only says which grants to take; it counts, and it never reorders what was granted.
 
 use crate::condition::{Condition, Wait};
+use crate::facts::MachineFacts;
+use crate::hold::{self, Act, Denial, Denied, Restraints};
 use crate::next::{Need, Proposal};
+use crate::plan::Plan;
 use schema_ids::{Generation, MachineId, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many machines of one rack may boot or be imaged at once: what one rack agent with a gigabit
 /// uplink can feed with a 500 MiB image each within minutes.
@@ -23,10 +26,10 @@ pub struct Policy {
     pub boots_max: u32,
     /// Machines of one deployment that may be erased at once, if what they lose was in use.
     pub erases_max: u32,
-    /// Set while everything is stopped: the reason.
-    pub stop: Option<String>,
-    /// Machines that are held, with the reason.
-    pub holds: BTreeMap<MachineId, String>,
+    /// What holds and stops keep from machines.
+    pub denials: BTreeMap<MachineId, Vec<Denial>>,
+    /// The holds that keep free machines from being given slots now, by id.
+    pub no_allocate: BTreeSet<String>,
 }
 
 impl Default for Policy {
@@ -34,18 +37,35 @@ impl Default for Policy {
         Self {
             boots_max: BOOTS_MAX,
             erases_max: ERASES_MAX,
-            stop: None,
-            holds: BTreeMap::new(),
+            denials: BTreeMap::new(),
+            no_allocate: BTreeSet::new(),
         }
     }
 }
 
 impl Policy {
-    /// Why this machine may not be disturbed, if so.
-    pub fn held(&self, machine: MachineId) -> Option<&str> {
-        self.stop
-            .as_deref()
-            .or_else(|| self.holds.get(&machine).map(String::as_str))
+    /// What may run of a plan, with the holds that its git declares, and under what people made at run time.
+    pub fn under(
+        plan: &Plan,
+        facts: &BTreeMap<MachineId, MachineFacts>,
+        restraints: &Restraints,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            denials: hold::denials(plan, facts, restraints, now),
+            no_allocate: hold::no_allocate(hold::all(plan, restraints), now),
+            ..Self::default()
+        }
+    }
+
+    /// What is kept from a machine.
+    pub fn of(&self, machine: MachineId) -> &[Denial] {
+        self.denials.get(&machine).map_or(&[], Vec::as_slice)
+    }
+
+    /// Why this may not be done to a machine, if so.
+    pub fn denied(&self, machine: MachineId, act: Act) -> Option<Denied> {
+        hold::denied(self.of(machine), act)
     }
 }
 
@@ -104,12 +124,12 @@ fn admit_one(
     now: Timestamp,
 ) -> Admission {
     let (machine, generation) = (proposal.order.machine, proposal.order.generation);
+    if let Some(denied) = policy.denied(machine, proposal.act) {
+        return Admission::Wait(denied.wait(proposal.since));
+    }
     let Some(need) = &proposal.need else {
         return Admission::Go { grant: None };
     };
-    if let Some(reason) = policy.held(machine) {
-        return Admission::Wait(Wait::new(Condition::Held, proposal.since, reason));
-    }
     let standing = grants.get(&machine);
     if standing.is_some_and(|grant| grant.generation == generation && grant.need == *need) {
         return Admission::Go { grant: None };

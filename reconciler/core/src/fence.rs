@@ -7,11 +7,12 @@
 
 use crate::condition::Condition;
 use crate::facts::MachineFacts;
+use crate::hold::{self, Act, Denial};
 use crate::intent::Intent;
 use crate::plan::MachinePlan;
 use crate::plan::identity::{Evidence, Match};
 use rack_api::fact::DiskSeen;
-use rack_api::job::{Deploy, Erase};
+use rack_api::job::{Deploy, Erase, Job};
 use rack_api::machine::{GoRequest, Verdict};
 use rack_api::order::{Action, Lane, NextBoot, PowerWanted};
 use rack_api::sync::BootGoRequest;
@@ -29,8 +30,10 @@ pub struct Ground<'a> {
     pub facts: &'a MachineFacts,
     /// This life of the control plane.
     pub incarnation: Incarnation,
-    /// Why nothing may be written: a stop, a hold, a restored database.
-    pub held: Option<&'a str>,
+    /// Why nothing may be done at all: the database was restored.
+    pub restored: Option<&'a str>,
+    /// What holds and stops keep from it.
+    pub denials: &'a [Denial],
 }
 
 /// Why not.
@@ -61,7 +64,9 @@ pub fn judge(ground: &Ground<'_>, request: &GoRequest) -> Verdict {
 
 /// "May this machine boot its job now?"
 pub fn may_boot(ground: &Ground<'_>, request: &BootGoRequest) -> bool {
-    ground.held.is_none()
+    let kind = ordered_job(ground).map(|job| &job.kind);
+    ground.restored.is_none()
+        && kind.is_some_and(|kind| hold::denied(ground.denials, Act::of_job(kind)).is_none())
         && request.machine == ground.id
         && request.generation == ground.machine.wanted.generation
         && ordered_attempt(ground) == Some(request.attempt)
@@ -70,8 +75,11 @@ pub fn may_boot(ground: &Ground<'_>, request: &BootGoRequest) -> bool {
 /// The job is the one that is wanted.
 fn ordered(ground: &Ground<'_>, request: &GoRequest) -> Result<(), Refusal> {
     let stale = |why: String| Err((Condition::StepFailed, why));
-    if let Some(held) = ground.held {
-        return Err((Condition::Held, held.to_owned()));
+    if let Some(why) = ground.restored {
+        return Err((Condition::Held, why.to_owned()));
+    }
+    if let Some(denied) = hold::denied(ground.denials, Act::Write) {
+        return Err((Condition::Held, denied.evidence));
     }
     let generation = ground.machine.wanted.generation;
     if request.job.machine != ground.id || request.job.generation != generation {
@@ -141,12 +149,17 @@ fn may_write<D: Agreed>(
 
 /// The attempt of the job that the standing boot order names.
 fn ordered_attempt(ground: &Ground<'_>) -> Option<u32> {
+    ordered_job(ground).map(|job| job.job.attempt)
+}
+
+/// The job that the standing boot order names.
+fn ordered_job<'a>(ground: &Ground<'a>) -> Option<&'a Job> {
     let orders = ground.facts.orders.iter().map(|seen| &seen.issued.order);
     let newest = orders
         .filter(|order| order.lane() == Lane::Boot && order.incarnation == ground.incarnation)
         .max_by_key(|order| order.number)?;
     match &newest.action {
-        Action::Boot(NextBoot::Job(job)) => Some(job.job.attempt),
+        Action::Boot(NextBoot::Job(job)) => Some(job),
         Action::Boot(NextBoot::Local) | Action::Power(_) => None,
     }
 }

@@ -4,6 +4,7 @@
 //!   immutable [`plan::Plan`] with a parent;
 //! - [`next`] decides for one machine: propose an order, wait with a reason, or settled;
 //! - [`admit`] decides across machines: which proposals may run now;
+//! - [`hold`] says what people keep from being done, to which all three bow;
 //! - [`tick`] joins them into one step of the control loop: a world in, effects out;
 //! - [`form`] writes a plan down for people and programs.
 //!
@@ -17,6 +18,7 @@ pub mod discovered;
 pub mod facts;
 pub mod fence;
 pub mod form;
+pub mod hold;
 pub mod intent;
 pub mod log;
 pub mod next;

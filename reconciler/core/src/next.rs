@@ -22,6 +22,7 @@ pub use vouched::may_vouch;
 
 use crate::condition::{Condition, Wait};
 use crate::facts::MachineFacts;
+use crate::hold::Act;
 use crate::intent::Intent;
 use crate::plan::MachinePlan;
 use rack_api::order::Order;
@@ -66,6 +67,8 @@ pub enum Decision {
 pub struct Proposal {
     /// The order.
     pub order: Order,
+    /// What it does to the machine.
+    pub act: Act,
     /// What it takes of what machines share; `None` if it disturbs nothing.
     pub need: Option<Need>,
     /// Since when it could have been given.

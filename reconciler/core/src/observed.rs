@@ -1,6 +1,7 @@
 //! What planning reads of the world: one snapshot, with its time.
 
 use crate::facts::{Erasure, Seen};
+use crate::hold::Restraints;
 use rack_api::inventory::Inventory;
 use rack_api::job::Deploy;
 use schema_ids::{
@@ -32,6 +33,9 @@ pub struct Observed {
     /// Machines that plans adopted within the last 24 hours have released or erased, each with when that was last.
     #[serde(default)]
     pub destroyed: BTreeMap<MachineId, Timestamp>,
+    /// The holds and stops that people made at run time.
+    #[serde(default, skip_serializing_if = "Restraints::is_empty")]
+    pub restraints: Restraints,
 }
 
 /// One claimed machine.

@@ -3,10 +3,12 @@
 //! HTTP with JSON. An answer that is not 2xx carries a [`Refusal`].
 
 pub mod agents;
+pub mod restraints;
 
 use crate::condition::Condition;
 use crate::facts::{Erasure, Seen};
 use crate::form::Setting;
+use crate::hold::{HoldTold, Stop};
 use crate::next::PowerWish;
 use crate::observed::Discovered;
 use crate::phase::Mark;
@@ -72,6 +74,12 @@ pub struct Status {
     pub source: Option<String>,
     /// Set when agents or markers know more than this database.
     pub restored: Option<String>,
+    /// What is stopped.
+    #[serde(default)]
+    pub stops: Vec<Stop>,
+    /// Holds, of git and of run time; of those whose time is over, the ones of which people should know.
+    #[serde(default)]
+    pub holds: Vec<HoldTold>,
     /// Machines by name.
     pub machines: Vec<MachineStatus>,
     /// Deployments that have machines, or lack some, by name.

@@ -16,6 +16,7 @@ mod digest;
 mod effect;
 mod fields;
 mod guards;
+mod held;
 pub mod identity;
 mod interfaces;
 mod layout;
@@ -37,6 +38,7 @@ pub use reads::Read;
 pub use written::Written;
 
 use crate::condition::Condition;
+use crate::hold::Hold;
 use crate::intent::Wanted;
 use crate::observed::{Binding, DiskContents, Observed};
 use rack_api::boot_order::BootOrder;
@@ -81,6 +83,12 @@ pub struct Plan {
     pub guards: Vec<GuardReport>,
     /// What a person asked for and this plan does not do, with the reason.
     pub notes: Vec<Note>,
+    /// The holds that git declares.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    /// The holds, of git and of run time, under which free machines were given no slots, by id.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub no_allocate: BTreeSet<String>,
     /// What it compared its commit with, to tell whose doing each change is; absent where that is its parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
@@ -169,6 +177,15 @@ pub struct MachinePlan {
     pub declared: bool,
     /// Its rack: machines of one rack share a boot limit.
     pub rack: Option<Name>,
+    /// Its rack's zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Name>,
+    /// Its pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Name>,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<Name>,
     /// The inventory that this plan read, by when it was stored.
     pub inspected: Option<Timestamp>,
     /// What keeps git's wish for it out of this plan, for a person to solve.
@@ -324,6 +341,8 @@ impl Plan {
             wipe_set: WipeSet::of(BTreeMap::new()),
             guards: Vec::new(),
             notes: Vec::new(),
+            holds: Vec::new(),
+            no_allocate: BTreeSet::new(),
             base: None,
             reads: BTreeMap::new(),
             disks: BTreeMap::new(),

@@ -28,6 +28,8 @@ pub struct Inputs<'a> {
     /// Machines on which an installation of ours ever began: local boot whenever a job cannot be
     /// vouched for.
     pub written: &'a BTreeSet<MachineId>,
+    /// Machines that a person has stopped, with who and why: a power order of theirs is taken back.
+    pub stopped: &'a BTreeMap<MachineId, String>,
     /// BMC accounts by secret name, each sealed to the agent.
     pub secrets: &'a BTreeMap<Name, String>,
     /// How long the agent commands BMCs.
@@ -80,6 +82,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
             secure_boot: machine.secure_boot,
             bmc,
             refuse: refused(machine),
+            stopped: inputs.stopped.get(id).cloned(),
         };
         (*id, served)
     });
@@ -105,7 +108,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
         plan.machines
             .get(&order.machine)
             .is_some_and(|machine| match order.lane() {
-                Lane::Power => drives(machine),
+                Lane::Power => drives(machine) && !inputs.stopped.contains_key(&order.machine),
                 Lane::Boot => serves(machine),
             })
     });

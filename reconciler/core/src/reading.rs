@@ -28,5 +28,7 @@ impl Plan {
             && self.bindings == other.bindings
             && self.wipe_set == other.wipe_set
             && self.notes == other.notes
+            && self.holds == other.holds
+            && self.no_allocate == other.no_allocate
     }
 }

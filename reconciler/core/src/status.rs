@@ -5,6 +5,7 @@
 use crate::boot_order;
 use crate::condition::{Condition, Wait};
 use crate::facts::{Erasure, MachineFacts, OrderSeen, Seen, StepSeen, WriteStart};
+use crate::hold::Denial;
 use crate::intent::Intent;
 use crate::log;
 use crate::next::Decision;
@@ -54,6 +55,9 @@ pub struct MachineStatus {
     pub addresses: Vec<IpAddr>,
     /// Where in git it stands: `file:line`.
     pub origin: String,
+    /// What holds and stops keep from it, whether it wants it or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denials: Vec<Denial>,
 }
 
 /// A power order and what became of it.
@@ -153,9 +157,13 @@ pub fn machine_status(
     id: MachineId,
     facts: &MachineFacts,
     decision: &Decision,
+    denials: &[Denial],
 ) -> Option<MachineStatus> {
     let machine = plan.machines.get(&id)?;
-    let (phase, marks) = phase::phase(machine, facts, decision);
+    let (phase, mut marks) = phase::phase(machine, facts, decision);
+    if !denials.is_empty() {
+        marks.insert(Mark::Held);
+    }
     let (wait, proposed) = match decision {
         Decision::Wait(wait) => (Some(wait.clone()), None),
         Decision::Propose(proposal) => (None, Some(proposal.order.cause.clone())),
@@ -181,6 +189,7 @@ pub fn machine_status(
         percent: percent(facts),
         addresses: addresses(plan, &machine.wanted.intent),
         origin: format!("{file}:{line}"),
+        denials: denials.to_vec(),
     })
 }
 
@@ -255,8 +264,14 @@ fn percent(facts: &MachineFacts) -> Option<u8> {
 
 /// Everything that explains one machine, as text: phase, condition, since when and for how long, evidence,
 /// next try, next step, and what was last seen of its power, boot, orders and steps.
-pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision) -> String {
-    let Some(status) = machine_status(plan, id, facts, decision) else {
+pub fn why(
+    plan: &Plan,
+    id: MachineId,
+    facts: &MachineFacts,
+    decision: &Decision,
+    denials: &[Denial],
+) -> String {
+    let Some(status) = machine_status(plan, id, facts, decision, denials) else {
         return format!("no machine is called {id}\n");
     };
     let mut lines = vec![format!(
@@ -273,6 +288,9 @@ pub fn why(plan: &Plan, id: MachineId, facts: &MachineFacts, decision: &Decision
         }
         (None, Some(proposed)) => lines.push(format!("  about to   {proposed}")),
         (None, None) => lines.push("  waits on   nothing: it is as wanted".to_owned()),
+    }
+    for Denial { text, end, .. } in denials {
+        lines.push(format!("  held       {text}\nto end it: {end}"));
     }
     let notes = plan
         .notes

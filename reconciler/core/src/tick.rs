@@ -38,7 +38,7 @@ pub struct World<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Plan again with the same commit: these machines have an inventory newer than the plan's, or their
-    /// release is over.
+    /// release is over; where there are none, other holds keep free machines than those that the plan knows.
     Replan {
         /// Which.
         machines: Vec<MachineId>,
@@ -101,7 +101,9 @@ pub fn tick(world: &World<'_>, now: Timestamp) -> Tick {
         }
     }
     let over = over(world, &mut step);
-    if !stale.is_empty() || !over.is_empty() {
+    // Which machines may be given slots is the planner's to say again.
+    let freed = world.plan.commit.is_some() && world.plan.no_allocate != world.policy.no_allocate;
+    if !stale.is_empty() || !over.is_empty() || freed {
         let machines: BTreeSet<MachineId> = stale.into_iter().chain(over).collect();
         step.effects.push(Effect::Replan {
             machines: machines.into_iter().collect(),

@@ -7,6 +7,7 @@ use crate::daemon::Daemon;
 use crate::pipeline::{self, PipelineError};
 use crate::roles;
 use crate::world::{self, Loaded};
+use reconciler_core::hold::Hold;
 use reconciler_core::tick::Effect;
 use reconciler_store::{By, Claimed, Intended, Issuance, Issue, StoreError, Wake, WorkItem};
 use std::sync::Arc;
@@ -119,6 +120,7 @@ async fn steps(daemon: &Daemon) -> Result<Duration, ControlError> {
         let mut acted = roles::settle(daemon, &loaded)
             .await
             .map_err(ControlError::Store)?;
+        end_spent(daemon, &loaded).await.map_err(ControlError::Store)?;
         let tick = loaded.tick();
         for effect in tick.effects {
             crate::failpoint::reach("effect");
@@ -132,6 +134,26 @@ async fn steps(daemon: &Daemon) -> Result<Duration, ControlError> {
         daemon.announce();
     }
     Ok(Duration::from_millis(100))
+}
+
+/// Ends holds of run time that keep nobody and of which nobody needs to hear any more.
+async fn end_spent(daemon: &Daemon, loaded: &Loaded) -> Result<(), StoreError> {
+    let by = By {
+        who: "musterd".to_owned(),
+        why: "its time is over".to_owned(),
+    };
+    let mut holds = loaded.restraints.holds.iter();
+    if !holds.any(|hold| hold.expired(loaded.now)) {
+        return Ok(());
+    }
+    let told = loaded.told();
+    let is_told = |hold: &Hold| told.iter().any(|told| told.hold.id == hold.id);
+    for hold in &loaded.restraints.holds {
+        if !is_told(hold) {
+            daemon.store.end_hold(&hold.id, &by).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Performs one effect; `false` if the world had moved on or nothing came of it.
@@ -187,6 +209,7 @@ async fn issue(
     let issue = Issue {
         plan: &loaded.plan.id,
         permits_epoch: loaded.permits_epoch,
+        restraints_epoch: loaded.restraints_epoch,
         orders: &intended,
         goes: None,
         who: "musterd",

@@ -1,9 +1,11 @@
 //! What the daemon's tasks share: handles, two wake-ups, and what was last seen of the source.
 
+use crate::host_stop;
 use crate::images::Images;
 use crate::revision::Parsed;
 use crate::source::{Source, SourceError};
 use crate::trust::Trust;
+use reconciler_core::hold::Stop;
 use reconciler_core::roles::BmcTimes;
 use reconciler_store::Store;
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ pub(crate) struct Daemon {
     pub(crate) store: Store,
     pub(crate) source: Source,
     pub(crate) images: Images,
+    /// Keys, the mirror, artefacts; and the stop of this host.
+    pub(crate) state_dir: PathBuf,
     /// The folder below which secrets may lie.
     pub(crate) secrets_dir: PathBuf,
     /// What the agents' door trusts.
@@ -42,6 +46,8 @@ pub(crate) struct Daemon {
 
 /// What the operator said at the start.
 pub(crate) struct Told {
+    /// Keys, the mirror, artefacts; and the stop of this host.
+    pub(crate) state_dir: PathBuf,
     /// The folder below which secrets may lie.
     pub(crate) secrets_dir: PathBuf,
     /// What the agents' door trusts.
@@ -61,6 +67,7 @@ impl Daemon {
             store,
             source,
             images,
+            state_dir: told.state_dir,
             secrets_dir: told.secrets_dir,
             trust: told.trust,
             bmc_times: told.bmc_times,
@@ -92,6 +99,11 @@ impl Daemon {
             }
         }
         Ok(adopted.map(str::to_owned))
+    }
+
+    /// The stop of this host, if there is one; looked for anew each time.
+    pub(crate) fn host_stop(&self) -> Option<Stop> {
+        host_stop::look(&self.state_dir)
     }
 
     /// Something changed in the database: decide anew, and let agents see what it means for them.

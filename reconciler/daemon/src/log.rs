@@ -91,6 +91,12 @@ fn done(what: &str, subject: &str, by: &By) -> String {
         "agent-revoked" => format!("{subject} revoked: {why}"),
         "bmcs-handed-over" => format!("the BMCs of {subject}: {why}"),
         "authority-changed" => format!("{why}: {subject}"),
+        "hold-made" => format!("hold {subject}: {why}"),
+        "hold-ended" if why.is_empty() => format!("hold {subject} ended"),
+        "hold-ended" => format!("hold {subject} ended: {why}"),
+        "stopped" => format!("{subject} stopped: {why}"),
+        "resumed" if why.is_empty() => format!("{subject} resumed"),
+        "resumed" => format!("{subject} resumed: {why}"),
         _ => format!("{what} {subject}: {why}"),
     }
 }

@@ -12,6 +12,8 @@ mod daemon;
 mod downloads;
 mod enrolment;
 mod failpoint;
+mod hold_door;
+mod host_stop;
 mod images;
 mod listener;
 mod log;
@@ -67,8 +69,10 @@ fn main() -> ExitCode {
             start_logs(run.log_json);
             tokio::runtime::Runtime::new()
                 .map_err(|error| format!("cannot start the runtime: {error}"))
-                .and_then(|runtime| runtime.block_on(run_daemon(run)))
+                .and_then(|runtime| runtime.block_on(run_daemon(*run)))
         }
+        Command::Stop(wish) => host_stop::stop(&wish),
+        Command::Resume(wish) => host_stop::resume(&wish),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -137,6 +141,7 @@ async fn run_daemon(run: Run) -> Result<(), String> {
         source,
         images,
         Told {
+            state_dir: state.clone(),
             secrets_dir: run.secrets_dir.clone(),
             trust_commit: run.trust_commit.clone(),
             trust,

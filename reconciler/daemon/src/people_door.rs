@@ -2,6 +2,7 @@
 
 use crate::agents;
 use crate::daemon::Daemon;
+use crate::hold_door;
 use crate::images::ImageError;
 use crate::listener::Person;
 use crate::log;
@@ -58,6 +59,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route(people::LOG, post(post_log))
         .route(people::IMAGES, get(get_images))
         .merge(agents::router())
+        .merge(hold_door::router())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .route(
             &format!("{}{{digest}}", people::IMAGES),
@@ -131,6 +133,8 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
         revision: newest,
         source: daemon.source_trouble(),
         restored: daemon.store.restored().await?,
+        stops: world::restraints(&daemon).await?.restraints.stops,
+        holds: Vec::new(),
         machines: Vec::new(),
         deployments: Vec::new(),
         agents: std::collections::BTreeMap::new(),
@@ -139,6 +143,7 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
         return Ok(Json(status));
     };
     let tick = loaded.tick();
+    status.holds = loaded.told();
     status.fleet = Some(loaded.plan.fleet.clone());
     status.adopted = Some(people::Adopted {
         plan: loaded.plan.id.clone(),
@@ -150,7 +155,7 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
         .iter()
         .filter_map(|(id, facts)| {
             let decision = tick.decisions.get(id).unwrap_or(&Decision::Settled);
-            status::machine_status(&loaded.plan, *id, facts, decision)
+            status::machine_status(&loaded.plan, *id, facts, decision, loaded.policy.of(*id))
         })
         .collect();
     status.machines.sort_by(|a, b| a.name.cmp(&b.name));
@@ -197,11 +202,12 @@ async fn get_machine(
     let tick = loaded.tick();
     let decision = tick.decisions.get(&id).unwrap_or(&Decision::Settled);
     let detail = people::MachineDetail {
-        status: status::machine_status(&loaded.plan, id, facts, decision).ok_or_else(unknown)?,
+        status: status::machine_status(&loaded.plan, id, facts, decision, loaded.policy.of(id))
+            .ok_or_else(unknown)?,
         plan: machine.clone(),
         inventory: facts.inventory.as_ref().map(|seen| seen.value.clone()),
         erased: facts.erased.clone(),
-        why: status::why(&loaded.plan, id, facts, decision),
+        why: status::why(&loaded.plan, id, facts, decision, loaded.policy.of(id)),
     };
     Ok(Json(detail))
 }

@@ -314,7 +314,8 @@ pub(crate) async fn make_plan(
         return Ok(None);
     };
     let parent = parent.unwrap_or_else(|| Plan::empty(fleet.name.clone()));
-    let observed = daemon.store.observed().await.map_err(PipelineError::Store)?;
+    let mut observed = daemon.store.observed().await.map_err(PipelineError::Store)?;
+    observed.restraints.stops.extend(daemon.host_stop());
     let base = base.and_then(|base| {
         let fleet = base.fleet.as_ref()?;
         Some(Base {

@@ -126,7 +126,8 @@ async fn beside(daemon: &Daemon) -> Result<(Vec<Drift>, Vec<Name>), Refused> {
     let (mut drift, mut silent) = (Vec::new(), Vec::new());
     for (id, facts) in &loaded.facts {
         let decision = tick.decisions.get(id).unwrap_or(&Decision::Settled);
-        let Some(status) = status::machine_status(&loaded.plan, *id, facts, decision) else {
+        let Some(status) = status::machine_status(&loaded.plan, *id, facts, decision, loaded.policy.of(*id))
+        else {
             continue;
         };
         let Some(wait) = &status.wait else { continue };

@@ -54,6 +54,7 @@ pub(crate) async fn post(
         let issue = Issue {
             plan: &loaded.plan.id,
             permits_epoch: loaded.permits_epoch,
+            restraints_epoch: loaded.restraints_epoch,
             orders: &orders,
             goes: Some(facts.goes().count()),
             who: &who,

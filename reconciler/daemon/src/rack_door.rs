@@ -26,6 +26,7 @@ use rack_api::sync::{
 use reconciler_core::condition::Condition;
 use reconciler_core::facts::WriteStart;
 use reconciler_core::fence::{self, Ground};
+use reconciler_core::hold;
 use reconciler_core::intent::Intent;
 use reconciler_core::rack;
 use reconciler_core::roles;
@@ -216,8 +217,11 @@ async fn desired(daemon: &Daemon, agent: &Name) -> Result<Option<(Digest, Desire
         .collect();
     let token_key = daemon.store.token_key().await?;
     let secrets = credentials(daemon, plan.commit.as_deref()).await;
+    let restraints = world::restraints(daemon).await?.restraints;
+    let stopped = hold::stopped(&plan, &restraints);
     let inputs = rack::Inputs {
         plan: &plan,
+        stopped: &stopped,
         incarnation: observed.incarnation,
         orders: &orders,
         written: &written,
@@ -298,13 +302,13 @@ fn ground<'a>(loaded: &'a Loaded, agent: &Name, id: MachineId) -> Option<Ground<
     if !loaded.plan.agents_of(machine).contains(agent) {
         return None;
     }
-    let held = loaded.restored.as_deref().or_else(|| loaded.policy.held(id));
     Some(Ground {
         id,
         machine,
         facts,
         incarnation: loaded.incarnation,
-        held,
+        restored: loaded.restored.as_deref(),
+        denials: loaded.policy.of(id),
     })
 }
 
@@ -374,7 +378,11 @@ async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result
         // The one before the next; nought where none was given.
         let newest = ground.facts.next_number() - 1;
         failpoint::reach("go");
-        match daemon.store.record_start(&loaded.plan.id, newest, &start).await? {
+        match daemon
+            .store
+            .record_start(&loaded.plan.id, newest, loaded.restraints_epoch, &start)
+            .await?
+        {
             StartRecord::Recorded(recorded) => {
                 tracing::info!(%machine, generation = request.job.generation.0, attempt = request.job.attempt,
                     refused = ?recorded.refused, "a machine asked to write");

@@ -1,5 +1,6 @@
 //! The command line of `musterd`.
 
+use crate::host_stop::{Resume, Stop};
 use clap::{Args, Parser, Subcommand};
 use reconciler_core::roles::BmcTimes;
 use std::net::{IpAddr, SocketAddr};
@@ -18,7 +19,12 @@ pub(crate) struct Settings {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the daemon.
-    Run(Run),
+    Run(Box<Run>),
+    /// Stop everything of this host's daemon, without database or network: nothing is ordered, no job is booted and
+    /// nothing may be written until `resume`.
+    Stop(Stop),
+    /// End the stop of this host.
+    Resume(Resume),
 }
 
 /// Where the daemon keeps what outlives it.

@@ -4,10 +4,11 @@ use crate::daemon::Daemon;
 use reconciler_core::admit::{Permits, Policy};
 use reconciler_core::condition::Wait;
 use reconciler_core::facts::{AgentSeen, MachineFacts};
+use reconciler_core::hold::{self, HoldTold, Restraints};
 use reconciler_core::plan::Plan;
 use reconciler_core::roles::{self, BmcRole, Due};
 use reconciler_core::tick::{Tick, World, tick};
-use reconciler_store::{Scope, StoreError};
+use reconciler_store::{HeldRestraints, Scope, StoreError};
 use schema_ids::{Incarnation, MachineId, Name, Timestamp};
 use std::collections::BTreeMap;
 
@@ -24,6 +25,10 @@ pub(crate) struct Loaded {
     pub(crate) permits: Permits,
     /// Rises with each grant taken or released: a grant counts only under the one it was decided by.
     pub(crate) permits_epoch: u64,
+    /// Rises with each hold or stop made or ended: an order or a go counts only under the one it was decided by.
+    pub(crate) restraints_epoch: u64,
+    /// What people made at run time, with the stop of this host.
+    pub(crate) restraints: Restraints,
     pub(crate) policy: Policy,
     pub(crate) restored: Option<String>,
     /// Why the plan's commit goes no further with what is known now.
@@ -64,14 +69,19 @@ pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, St
         Some(commit) => daemon.store.revision(commit).await?,
         None => None,
     };
+    let facts = daemon.store.facts_of(&scopes).await?;
+    let HeldRestraints { epoch, restraints } = restraints(daemon).await?;
+    let policy = Policy::under(&plan, &facts, &restraints, now);
     Ok(Loaded {
-        facts: daemon.store.facts_of(&scopes).await?,
+        facts,
         agents,
         roles,
         due_roles,
         permits: held.permits,
         permits_epoch: held.epoch,
-        policy: Policy::default(),
+        restraints_epoch: epoch,
+        restraints,
+        policy,
         restored: daemon.store.restored().await?,
         stopped: revision.and_then(|revision| {
             let (code, reason) = revision.condition?;
@@ -83,7 +93,19 @@ pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, St
     })
 }
 
+/// What people made at run time, with the stop of this host.
+pub(crate) async fn restraints(daemon: &Daemon) -> Result<HeldRestraints, StoreError> {
+    let mut held = daemon.store.restraints().await?;
+    held.restraints.stops.extend(daemon.host_stop());
+    Ok(held)
+}
+
 impl Loaded {
+    /// The holds as people are told of them.
+    pub(crate) fn told(&self) -> Vec<HoldTold> {
+        hold::told(&self.plan, &self.restraints, &self.policy, self.now)
+    }
+
     /// What the core makes of it.
     pub(crate) fn tick(&self) -> Tick {
         tick(&self.world(), self.now)

@@ -1,9 +1,10 @@
 //! Trees that git itself would not write: made object by object, and read as musterd reads a revision.
 
-use crate::{Mirror, Tree};
+use crate::{Mirror, MirrorError, Tree};
 use git2::{ObjectType, Odb, Oid};
-use schema_fleet::{Code, SourceFile, parse_taken};
+use schema_fleet::{Code, Parsed, SourceFile, parse_taken};
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// The mode, name and object of an entry.
 type Entry<'e> = (&'e str, &'e [u8], Oid);
@@ -46,16 +47,26 @@ impl Forge {
 
     /// The tree as a revision reads it.
     fn read(&self, tree: Oid) -> Tree {
+        self.try_read(tree).unwrap()
+    }
+
+    fn try_read(&self, tree: Oid) -> Result<Tree, MirrorError> {
         let commit = format!(
             "tree {tree}\nauthor A <a@example.org> 0 +0000\ncommitter A <a@example.org> 0 +0000\n\nx\n"
         );
         let commit = self.odb().write(ObjectType::Commit, commit.as_bytes()).unwrap();
-        self.mirror.tree(&commit.to_string()).unwrap()
+        self.mirror.tree(&commit.to_string())
     }
 }
 
 /// What musterd says of it, by codes.
 fn told(tree: &Tree) -> BTreeSet<Code> {
+    let parsed = parsed(tree);
+    assert!(parsed.fleet.is_none());
+    parsed.diagnostics.iter().map(|one| one.code).collect()
+}
+
+fn parsed(tree: &Tree) -> Parsed {
     let files: Vec<_> = tree
         .files
         .iter()
@@ -64,9 +75,7 @@ fn told(tree: &Tree) -> BTreeSet<Code> {
             bytes: file.bytes.clone(),
         })
         .collect();
-    let parsed = parse_taken(&files, &tree.refused);
-    assert!(parsed.fleet.is_none());
-    parsed.diagnostics.iter().map(|one| one.code).collect()
+    parse_taken(&files, &tree.refused)
 }
 
 /// A refusal of the whole: one message, and no file.
@@ -171,4 +180,55 @@ fn entries_that_no_git_writes() {
     let gone = Oid::from_str("1234567890123456789012345678901234567890").unwrap();
     let hidden = forge.read(forge.tree([(FOLDER, &b".github"[..], gone), ("120000", b".x.toml", gone)]));
     assert_eq!((hidden.files.len(), hidden.refused.is_any()), (0, false));
+}
+
+/// A tree of any bytes, as `cargo xtask fuzz tree` has them. A line is an entry: its mode and its name; one without a
+/// blank stands in the tree as it is, as what is no entry. An empty line ends a folder, and what follows is the folder
+/// that each folder before it holds.
+fn forged(forge: &Forge, input: &[u8]) -> Oid {
+    let blob = forge.blob(b"[rack.r1]\n");
+    let mut below = forge.tree([]);
+    let mut entries: Vec<Vec<u8>> = Vec::new();
+    let write = |entries: &mut Vec<Vec<u8>>| {
+        let raw: Vec<u8> = entries.drain(..).rev().flatten().collect();
+        forge.odb().write(ObjectType::Tree, &raw).unwrap()
+    };
+    for line in input.split(|byte| *byte == b'\n').rev() {
+        let id = if line.starts_with(b"4") { below } else { blob };
+        match line {
+            [] => below = write(&mut entries),
+            line if line.contains(&b' ') => entries.push([line, b"\0", id.as_bytes()].concat()),
+            line => entries.push(line.to_vec()),
+        }
+    }
+    write(&mut entries)
+}
+
+/// What fuzzing begins with and what it found, or the folder that it has now.
+#[test]
+fn the_corpus_is_answered() {
+    let corpus = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/tree");
+    let folder = std::env::var_os("MUSTER_TREES").map_or_else(corpus, PathBuf::from);
+    let forge = Forge::new();
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        inputs += 1;
+        let tree = forged(&forge, &std::fs::read(entry.unwrap().path()).unwrap());
+        let Ok(read) = forge.try_read(tree) else {
+            println!("[M----]");
+            continue;
+        };
+        let paths: Vec<_> = read.files.iter().map(|file| file.path.as_str()).collect();
+        let is_plain = |path: &&str| {
+            let odd = |name: &str| name.is_empty() || name.starts_with('.');
+            !path.split('/').any(odd) && !path.contains(|one: char| one == '\\' || one.is_control())
+        };
+        assert!(paths.iter().all(is_plain), "{paths:?}");
+        assert!(paths.is_sorted_by(|one, other| one < other), "{paths:?}");
+        parsed(&read)
+            .diagnostics
+            .iter()
+            .for_each(|one| println!("[{}]", one.code));
+    }
+    assert!(inputs > 0);
 }

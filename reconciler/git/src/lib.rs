@@ -13,6 +13,7 @@ mod revision;
 mod signature;
 mod since;
 mod sshsig;
+mod submodule;
 mod trust;
 
 pub use allowed_signers::{AllowedSigners, BadSigners};
@@ -21,6 +22,7 @@ pub use mirror::{Mirror, MirrorError};
 pub use revision::{CommitInfo, RevisionFile, Tree};
 pub use signature::{Scheme, Signed, Signer, Untrusted, verify};
 pub use since::{Since, SinceError, since};
+pub use submodule::{SubmodulesError, submodules};
 pub use trust::{Breadth, Fault, first_fault};
 
 #[cfg(test)]

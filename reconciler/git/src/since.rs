@@ -1,14 +1,15 @@
 //! What changed in a work tree since it left a branch: the files as they were, and the lines that are new.
 //!
 //! For `muster check --changed-since`, on a person's own clone. Paths are relative to the folder that is asked about,
-//! which may lie anywhere in the repository. The index, ignored files and hidden ones play no part.
+//! which may lie anywhere in the repository. Only files that the rules of the language let through on one of the two sides
+//! are looked at: the index, ignored files and hidden ones play no part.
 
 use crate::{
     MirrorError,
     revision::{Tree, read_tree},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
@@ -60,6 +61,17 @@ pub enum SinceError {
         #[source]
         source: git2::Error,
     },
+    /// More files are other ones than anybody looks at.
+    #[error(
+        "{changed} files here are other ones than where this left {name:?}, and at most {CHANGES_MAX} are compared: check all \
+         of it, or a change of less"
+    )]
+    TooMany {
+        /// What was asked for.
+        name: String,
+        /// How many.
+        changed: usize,
+    },
     /// Something cannot be read.
     #[error("cannot read {what}")]
     Read {
@@ -74,8 +86,12 @@ pub enum SinceError {
     Tree(MirrorError),
 }
 
-/// Compares the work tree around `folder` with the merge base of its HEAD and `name`.
-pub fn since(folder: &Path, name: &str) -> Result<Since, SinceError> {
+/// Files of a change that are compared line by line; each that is new is compared with each that is gone, to find
+/// those that were renamed. A thousand racks in another syntax are twice as many.
+const CHANGES_MAX: usize = 2000;
+
+/// Compares the files of `folder` in a work tree, which are `now`, with the merge base of its HEAD and `name`.
+pub fn since(folder: &Path, name: &str, now: &BTreeMap<&str, &[u8]>) -> Result<Since, SinceError> {
     let nowhere = |source| SinceError::NoWorkTree {
         folder: folder.to_owned(),
         source,
@@ -86,12 +102,27 @@ pub fn since(folder: &Path, name: &str) -> Result<Since, SinceError> {
     let read = |what| move |source| SinceError::Read { what, source };
     let tree = base.tree().map_err(read("the commit before"))?;
     let before = before(&repository, &tree, &prefix)?;
+    let changed = changed(&before, now);
     let mut since = Since {
         base: base.id().to_string(),
         before,
         ..Since::default()
     };
+    if changed.is_empty() {
+        return Ok(since);
+    }
+    if changed.len() > CHANGES_MAX {
+        return Err(SinceError::TooMany {
+            name: name.to_owned(),
+            changed: changed.len(),
+        });
+    }
     let mut options = git2::DiffOptions::new();
+    // Nothing else is walked, whatever lies beside it: without a name, all would be.
+    options.disable_pathspec_match(true);
+    for path in changed {
+        options.pathspec(format!("{prefix}{path}"));
+    }
     options
         .context_lines(0)
         .include_untracked(true)
@@ -109,7 +140,7 @@ pub fn since(folder: &Path, name: &str) -> Result<Since, SinceError> {
 }
 
 /// Where the folder lies in the work tree, with a slash at the end if it is not the whole; `None` if it is in none.
-fn prefix(repository: &git2::Repository, folder: &Path) -> Option<String> {
+pub(crate) fn prefix(repository: &git2::Repository, folder: &Path) -> Option<String> {
     let root = repository.workdir()?.canonicalize().ok()?;
     let folder = folder.canonicalize().ok()?;
     let inside = folder.strip_prefix(root).ok()?.to_str()?;
@@ -161,6 +192,18 @@ fn before(repository: &git2::Repository, tree: &git2::Tree<'_>, prefix: &str) ->
         }
     };
     read_tree(repository, id).map_err(SinceError::Tree)
+}
+
+/// The paths under which there are other bytes than before, or none on one side.
+fn changed(before: &Tree, now: &BTreeMap<&str, &[u8]>) -> BTreeSet<String> {
+    let was: BTreeMap<&str, &[u8]> = before
+        .files
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
+    let paths = was.keys().chain(now.keys());
+    let other = paths.filter(|path| was.get(*path) != now.get(*path));
+    other.map(|path| (*path).to_owned()).collect()
 }
 
 impl Since {

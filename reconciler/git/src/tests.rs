@@ -1,6 +1,7 @@
 //! Reads real repositories made with the `git` program.
 
-use crate::{Mirror, SinceError, since};
+use crate::{Mirror, Since, SinceError, since};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -103,6 +104,30 @@ fn work_tree() -> tempfile::TempDir {
     dir
 }
 
+/// The files of a folder that are not hidden, by path.
+fn files(folder: &Path, prefix: &str, found: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.starts_with('.') {
+            continue;
+        } else if path.is_dir() {
+            files(&path, &format!("{prefix}{name}/"), found);
+        } else {
+            found.insert(format!("{prefix}{name}"), std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+fn compared(folder: &Path, name: &str) -> Result<Since, SinceError> {
+    let mut found = BTreeMap::new();
+    files(folder, "", &mut found);
+    let now = found
+        .iter()
+        .map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
+    since(folder, name, &now.collect())
+}
+
 #[test]
 fn what_changed_in_a_work_tree() {
     let dir = work_tree();
@@ -127,8 +152,11 @@ fn what_changed_in_a_work_tree() {
     std::fs::write(folder.join("new/e.bin"), [0, 1, 2]).unwrap();
     std::fs::remove_file(folder.join("gone.toml")).unwrap();
     std::fs::write(dir.path().join("other.toml"), "y\n").unwrap();
+    // What the language does not read is not compared either.
+    std::fs::create_dir(folder.join(".cache")).unwrap();
+    std::fs::write(folder.join(".cache/x.toml"), "x\n").unwrap();
 
-    let found = since(&folder, "main").unwrap();
+    let found = compared(&folder, "main").unwrap();
     let before: Vec<_> = found.before.files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(before, ["a.toml", "gone.toml", "site/b.toml"]);
     let lines: Vec<_> = found
@@ -149,30 +177,44 @@ fn what_changed_in_a_work_tree() {
     assert_eq!(renamed, [("site/c.toml".to_owned(), "site/b.toml".to_owned())]);
 
     // From the root, everything is named from there.
-    let whole = since(dir.path(), "main").unwrap();
+    let whole = compared(dir.path(), "main").unwrap();
     assert_eq!(whole.base, found.base);
     assert_eq!(whole.lines["fleets/lab/new/d.toml"], [1..=2]);
     assert_eq!(whole.lines["other.toml"], [1..=1]);
     // A folder that was not there had no files.
-    assert_eq!(since(&folder.join("new"), "main").unwrap().before.files, []);
+    assert_eq!(compared(&folder.join("new"), "main").unwrap().before.files, []);
 }
 
 #[test]
 fn a_work_tree_that_cannot_be_compared() {
     let dir = work_tree();
     let at = dir.path();
-    assert!(matches!(since(at, "nothing"), Err(SinceError::Unknown { .. })));
+    assert!(matches!(compared(at, "nothing"), Err(SinceError::Unknown { .. })));
     git(at, &["checkout", "-q", "--orphan", "alone"]);
-    assert!(matches!(since(at, "main"), Err(SinceError::NoBase { .. })));
+    assert!(matches!(compared(at, "main"), Err(SinceError::NoBase { .. })));
     let bare = tempfile::tempdir().unwrap();
     git(bare.path(), &["init", "-q", "--bare"]);
     assert!(matches!(
-        since(bare.path(), "main"),
+        compared(bare.path(), "main"),
         Err(SinceError::NoWorkTree { .. })
     ));
     let none = tempfile::tempdir().unwrap();
     assert!(matches!(
-        since(none.path(), "main"),
+        compared(none.path(), "main"),
         Err(SinceError::NoWorkTree { .. })
+    ));
+}
+
+#[test]
+fn a_change_of_too_many_files_is_refused() {
+    let dir = work_tree();
+    let paths: Vec<_> = (0..2001).map(|number| format!("{number}.toml")).collect();
+    let now = |count: usize| paths.iter().take(count).map(|path| (path.as_str(), &b""[..]));
+    // Those that are gone count as well.
+    let gone = compared(dir.path(), "main").unwrap().before.files.len();
+    assert!(since(dir.path(), "main", &now(2000 - gone).collect()).is_ok());
+    assert!(matches!(
+        since(dir.path(), "main", &now(2001 - gone).collect()),
+        Err(SinceError::TooMany { changed: 2001, .. })
     ));
 }

@@ -25,7 +25,8 @@ pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
     /// What: `plan-adopted`, `order-issued`, `grant-taken`, `grant-released`, `approval`, `guard-opened`, `recovered`,
-    /// `machine-fenced`, `token-minted`, `agent-enrolled`, `agent-revoked`, `bmcs-handed-over`, `authority-changed`.
+    /// `machine-fenced`, `token-minted`, `agent-enrolled`, `agent-revoked`, `bmcs-handed-over`, `authority-changed`,
+    /// `hold-made`, `hold-ended`, `stopped`, `resumed`.
     pub what: String,
     /// The machine concerned.
     pub machine: Option<MachineId>,

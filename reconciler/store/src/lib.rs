@@ -13,6 +13,7 @@
 //! - `revision`, `plans`, `adopt`: from a commit to the adopted plan;
 //! - `append`, `marker`, `place`, `world`, `observed`, `discovered`: facts in, snapshots out;
 //! - `enrolment`, `bmc_role`: who rack agents are, and which of them commands a rack's BMCs;
+//! - `restraint`: holds and stops that people make;
 //! - `orders`, `permits`, `start`, `approval`, `opened`: the daemon's own records; `audit`: who did what and why;
 //! - `log`: what happened, from all of these, page by page;
 //! - `work`, `wake`: what is to be looked at next; `derived`: what may be deleted at any time.
@@ -66,6 +67,8 @@ mod place;
 #[cfg(feature = "queries")]
 mod plans;
 #[cfg(feature = "queries")]
+mod restraint;
+#[cfg(feature = "queries")]
 mod revision;
 #[cfg(feature = "queries")]
 mod start;
@@ -95,6 +98,7 @@ pub use crate::{
     log::{LogRecord, LogRecords, Logged},
     orders::{Intended, Issuance, Issue},
     permits::HeldPermits,
+    restraint::{HeldRestraints, NewHold},
     revision::{Revision, Stage},
     start::StartRecord,
     store::Store,

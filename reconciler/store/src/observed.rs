@@ -3,7 +3,7 @@
 use crate::column::{count, read, time, unreadable};
 use crate::store::Fault;
 use crate::stored::{FactRow, by_machine, whole};
-use crate::{Store, StoreError, discovered, fenced, identity};
+use crate::{Store, StoreError, discovered, fenced, identity, restraint};
 use rack_api::fact::FactBody;
 use reconciler_core::facts::{MachineFacts, StoredFact};
 use reconciler_core::observed::{Binding, BindingState, InstalledBinding, Observed, ObservedMachine};
@@ -42,6 +42,7 @@ impl Store {
                 addresses_in_use: addresses(&mut snapshot, time(now_ms)).await?,
                 restored: identity::restored(&mut snapshot).await?,
                 destroyed: destroyed(&mut snapshot, time(now_ms)).await?,
+                restraints: restraint::standing(&mut snapshot).await?,
             };
             snapshot.commit().await?;
             Ok(observed)

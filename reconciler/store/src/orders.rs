@@ -2,7 +2,7 @@
 
 use crate::column::{document, generation, read_document, time};
 use crate::store::Fault;
-use crate::{By, Store, StoreError, audit, identity, permits, start};
+use crate::{By, Store, StoreError, audit, identity, permits, restraint, start};
 use rack_api::order::{Lane, Order, OrderRef};
 use reconciler_core::admit::Grant;
 use reconciler_core::facts::IssuedOrder;
@@ -25,6 +25,8 @@ pub struct Issue<'a> {
     pub plan: &'a str,
     /// The permits' epoch; compared only if grants are to be taken.
     pub permits_epoch: u64,
+    /// The epoch of holds and stops.
+    pub restraints_epoch: u64,
     /// The orders. Many at once cost one commit.
     pub orders: &'a [Intended],
     /// How many goes of its generation were known of the machine whose power a person orders: what begins to
@@ -47,7 +49,7 @@ pub enum Issuance {
     },
     /// Another plan is adopted: decide anew. Nothing was written.
     PlanSuperseded,
-    /// A grant was taken or released meanwhile: decide anew. Nothing was written.
+    /// A grant was taken or released meanwhile, or a hold or stop was made or ended: decide anew. Nothing was written.
     PermitsMoved,
     /// The machine was told meanwhile that it may write: decide anew. Nothing was written.
     Begun,
@@ -107,6 +109,9 @@ async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issua
         .await?;
     if adopted.as_deref() != Some(issue.plan) {
         return Ok(Issuance::PlanSuperseded);
+    }
+    if !restraint::unmoved(connection, issue.restraints_epoch).await? {
+        return Ok(Issuance::PermitsMoved);
     }
     if let Some(evidence) = identity::restored(connection).await? {
         return Ok(Issuance::Refused(evidence));

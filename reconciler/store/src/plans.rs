@@ -124,11 +124,7 @@ pub(crate) async fn save(connection: &mut PgConnection, plan: &Plan) -> Result<(
             .fetch_one(connection)
             .await?;
         let stored: Plan = read_document("plan", "document", stored)?;
-        let remade = Plan {
-            made: stored.made,
-            ..plan.clone()
-        };
-        if stored != remade {
+        if stored.without_moment() != plan.without_moment() {
             return Err(StoreError::PlanTaken { id: plan.id.clone() }.into());
         }
     }

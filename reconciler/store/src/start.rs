@@ -5,7 +5,7 @@
 
 use crate::column::{clean, count, generation, read, time};
 use crate::store::Fault;
-use crate::{Store, StoreError, identity};
+use crate::{Store, StoreError, identity, restraint};
 use rack_api::job::JobRef;
 use reconciler_core::facts::WriteStart;
 use schema_ids::{Generation, MachineId};
@@ -53,11 +53,13 @@ impl StartRow {
 impl Store {
     /// Records the answer to a question. A nonce is answered once: asked again by the same job and boot
     /// it gets the same answer, or a no where a yes is not given any more. `at` is set by the database. A go counts only under the adopted plan, and only if the machine's newest order
-    /// of the generation is the one that it was decided by: number `newest`, nought for none.
+    /// of the generation is the one that it was decided by: number `newest`, nought for none; and only if no hold or
+    /// stop was made or ended since `restraints`.
     pub async fn record_start(
         &self,
         plan: &str,
         newest: u32,
+        restraints: u64,
         start: &WriteStart,
     ) -> Result<StartRecord, StoreError> {
         let (code, reason) = start
@@ -73,6 +75,7 @@ impl Store {
                     .fetch_one(&mut *transaction)
                     .await?;
                 let current = adopted.as_deref() == Some(plan)
+                    && restraint::unmoved(&mut transaction, restraints).await?
                     && identity::restored(&mut transaction).await?.is_none()
                     && newest_order(&mut transaction, start.job).await? == i64::from(newest);
                 if start.refused.is_some() || current {

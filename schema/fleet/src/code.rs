@@ -64,6 +64,8 @@ codes! {
     M0016,
     /// A name that is none on other systems.
     M0017,
+    /// A file that looks like one of a fleet and is not read.
+    M0018,
     /// Something that has no form in the other syntax.
     M0020,
     /// A reference to nothing.
@@ -82,6 +84,8 @@ codes! {
     M0108,
     /// A tag that nobody has.
     M0109,
+    /// A tag that looks like a slip of a declared one.
+    M0110,
     /// Two subnets overlap.
     M0201,
     /// A network with host bits.
@@ -136,6 +140,16 @@ codes! {
     M0229,
     /// A router that no address reaches.
     M0230,
+    /// A VLAN interface that cannot be, or carries nothing.
+    M0231,
+    /// An address or a route on a part of a bond or bridge.
+    M0232,
+    /// An address of a network that its interface is not on.
+    M0233,
+    /// More addresses to be chosen than a subnet has.
+    M0234,
+    /// An address or a route that a network layout gives twice.
+    M0235,
     /// Two interfaces have one MAC address.
     M0301,
     /// Two machines have one BMC.
@@ -166,6 +180,8 @@ codes! {
     M0314,
     /// Fewer disks expected than are named.
     M0315,
+    /// A machine in no rack, whose BMC nobody speaks to.
+    M0316,
     /// Parts of a layout that are larger than what holds them.
     M0401,
     /// A layout that does not fit the declared disks of its machines.

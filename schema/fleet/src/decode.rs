@@ -11,7 +11,7 @@ use crate::{
     kind::{FieldRow, Shape},
     limit::KEPT_OF_FILE_MAX,
     not_yet::NotYet,
-    span::{Origin, Span, Spanned},
+    span::{Given, Origin, Span, Spanned},
     suggest::{is_certain, nearest},
     tree::{Entry, Node, Syntax, Value},
 };
@@ -271,6 +271,15 @@ impl Decoder {
                 span,
                 near,
             );
+        } else if let Some((kind, name)) = self.object.split_once('.')
+            && entry
+                .node
+                .entries()
+                .iter()
+                .any(|inner| known.contains(&inner.key.text.as_str()))
+        {
+            let help = format!("a name with a dot stands in quotes:  [{kind}.\"{name}.{key}\"]");
+            diagnostic = diagnostic.help(help);
         } else {
             diagnostic = diagnostic.help(format!("known here: {}", known.join(", ")));
         }
@@ -290,7 +299,14 @@ pub(crate) fn wrong_type(node: &Node, wanted: &str) -> Diagnostic {
 fn no_list(node: &Node, inner: &Shape) -> Diagnostic {
     let mut diagnostic = wrong_type(node, "a list");
     let is_text = matches!(inner, Shape::Text { .. } | Shape::Reference(_) | Shape::Words(_));
-    if matches!(node.value, Value::Text(_)) && is_text && Syntax::of(&node.span.file) == Some(Syntax::Toml) {
+    let syntax = Syntax::of(&node.span.file);
+    if syntax == Some(Syntax::Kdl) && matches!(node.value, Value::Text(_) | Value::Integer(_)) {
+        return diagnostic.help("a list stands between the braces, its values behind the key:  tags a b");
+    }
+    if let (Some(Syntax::Toml), Value::Table(_), Shape::Table(_)) = (syntax, &node.value, inner) {
+        return in_double_brackets(diagnostic, node);
+    }
+    if matches!(node.value, Value::Text(_)) && is_text && syntax == Some(Syntax::Toml) {
         let at = |position, text: &str| Edit {
             span: Span {
                 start: position,
@@ -306,6 +322,24 @@ fn no_list(node: &Node, inner: &Shape) -> Diagnostic {
         });
     }
     diagnostic
+}
+
+/// One table where a list of them is wanted: its header or its braces lack brackets.
+fn in_double_brackets(mut diagnostic: Diagnostic, node: &Node) -> Diagnostic {
+    let at = |position, text: &str| Edit {
+        span: Span {
+            start: position,
+            end: position,
+            ..node.span.clone()
+        },
+        text: text.to_owned(),
+    };
+    diagnostic.fixes.push(Fix {
+        title: "put it in brackets".to_owned(),
+        applicability: Applicability::Maybe,
+        edits: vec![at(node.span.start, "["), at(node.span.end, "]")],
+    });
+    diagnostic.help("each of the list is  [[KIND.NAME.KEY]],  or  { … }  between [ and ]")
 }
 
 /// Whether a key is one in which people write what nobody should read.
@@ -338,6 +372,17 @@ impl<T: Decode> Decode for Spanned<T> {
         Some(Self {
             value: decoder.value(node)?,
             span: node.span.clone(),
+        })
+    }
+}
+
+impl<T: Decode> Decode for Given<T> {
+    const SHAPE: &'static Shape = T::SHAPE;
+
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        Some(Self {
+            value: decoder.value(node)?,
+            span: Some(node.span.clone()),
         })
     }
 }

@@ -147,9 +147,9 @@ fn cut<'s>(
             ),
             wanted: format!(
                 "the partitions on \"{selector}\" need {} in all",
-                Size(fixed + DISK_RESERVED)
+                Size(fixed + DISK_RESERVED).binary()
             ),
-            found: format!("the disk has {}", disk.size),
+            found: format!("the disk has {} ({})", disk.size.binary(), disk.size),
         });
     }
     for partition in written() {

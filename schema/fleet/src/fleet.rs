@@ -12,7 +12,7 @@ use crate::kinds::{
 use crate::not_yet::NotYet;
 use crate::value::path::RepositoryPath;
 use schema_ids::Name;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The maps of objects by name, in the fleet and in its draft.
 macro_rules! objects {
@@ -32,8 +32,8 @@ macro_rules! objects {
         }
 
         /// What could be decoded, while it is not yet known whether it makes a fleet.
-        #[derive(Debug, Clone, Default)]
-        pub(crate) struct Draft {
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct Draft {
             pub(crate) settings: Option<(Name, FleetSettings)>,
             $(pub(crate) $map: BTreeMap<Name, $type>,)*
             pub(crate) user_data: BTreeMap<RepositoryPath, Vec<u8>>,
@@ -89,8 +89,8 @@ objects! {
     pools: Pool,
     /// Profiles as written; machines have them applied.
     profiles: Profile,
-    /// Machines, with profile and defaults applied.
-    machines: Machine,
+    /// Machines, with profile and defaults applied. A cache shares them from revision to revision.
+    machines: Arc<Machine>,
     /// Storage layouts.
     storages: Storage,
     /// Network layouts.

@@ -22,8 +22,8 @@ impl Index {
     pub fn read(files: &[SourceFile]) -> Self {
         let mut objects = objects(files);
         // What is wrong, `parse` tells.
-        let (_, dropped) = duplicate::report(objects.iter(), &mut Decoder::default());
-        let dropped: BTreeSet<Span> = dropped.into_iter().cloned().collect();
+        let once = duplicate::report(objects.iter(), &mut Decoder::default());
+        let dropped: BTreeSet<Span> = once.dropped.into_iter().cloned().collect();
         objects.retain(|object| !dropped.contains(&object.name.span));
         Self { objects }
     }

@@ -117,9 +117,16 @@ pub enum Shape {
     Map(&'static Shape),
     /// `true` or `false`, a whole number, or a string.
     Scalar,
+    /// A whole number up to this one, or a share of all: `10%`.
+    Share(i64),
 }
 
 impl Shape {
+    /// Whether it is one value: neither a list nor a table.
+    pub(crate) fn is_single(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Table(_) | Self::Map(_))
+    }
+
     /// A default as what it is written as; the table knows it as text.
     pub(crate) fn value_of(&self, text: String) -> serde_json::Value {
         match self {
@@ -131,7 +138,7 @@ impl Shape {
             | Self::List(_)
             | Self::Table(_)
             | Self::Map(_) => text.into(),
-            Self::Scalar => text.parse::<i64>().map_or_else(|_| text.into(), Into::into),
+            Self::Scalar | Self::Share(_) => text.parse::<i64>().map_or_else(|_| text.into(), Into::into),
         }
     }
 }
@@ -354,7 +361,7 @@ macro_rules! kind {
             load: |name, node, span, decoder, draft| {
                 if let Some(mut object) = decoder.value::<$name>(node) {
                     object.origin = crate::span::Origin::Git { span: span.clone() };
-                    draft.$map.insert(name, object);
+                    draft.$map.insert(name, object.into());
                 }
             },
         };

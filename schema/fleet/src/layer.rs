@@ -9,12 +9,12 @@ use crate::{
     decode::{Decoder, Kind},
     diagnostic::Diagnostic,
     kinds::{machine::Machine, profile::Profile},
-    limit::{LAID_VALUES_MAX, TEXT_PER_VALUE},
+    limit::LAID_VALUES_MAX,
     objects::Object,
     span::Span,
     tree::{Entry, Node, Value},
 };
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// Profiles that build on each other: more are hard to follow for people.
 const EXTENDS_MAX: usize = 3;
@@ -51,7 +51,7 @@ impl fmt::Display for Layer {
 
 /// The profiles of a fleet, by name, as written with their files' defaults.
 pub(crate) struct Layers<'o> {
-    profiles: BTreeMap<&'o str, (&'o Object, Node)>,
+    profiles: BTreeMap<&'o str, (&'o Object, Cow<'o, Node>)>,
 }
 
 impl<'o> Layers<'o> {
@@ -74,8 +74,13 @@ impl<'o> Layers<'o> {
             let stack = self.stack(object);
             for (layer, node) in stack {
                 let weight = match layer {
-                    Layer::Object => weight(node),
-                    _ => shared.entry(node).or_insert_with(|| (weight(node), &node.span)).0,
+                    Layer::Object => object.weight,
+                    _ => {
+                        shared
+                            .entry(node)
+                            .or_insert_with(|| (node.weight(), &node.span))
+                            .0
+                    }
                 };
                 total = total.saturating_add(weight);
             }
@@ -89,7 +94,7 @@ impl<'o> Layers<'o> {
     }
 
     /// The object with everything beneath it.
-    pub(crate) fn resolve(&self, object: &Object) -> Node {
+    pub(crate) fn resolve<'a>(&self, object: &'a Object) -> Cow<'a, Node> {
         let node = with_defaults(object);
         if object.kind.name != Machine::KIND {
             return node;
@@ -111,7 +116,7 @@ impl<'o> Layers<'o> {
                 })
             });
         match beneath {
-            Some(beneath) => lay(&beneath, &node),
+            Some(beneath) => Cow::Owned(lay(&beneath, &node)),
             None => node,
         }
     }
@@ -146,60 +151,60 @@ impl<'o> Layers<'o> {
             if chain.len() == EXTENDS_MAX {
                 break;
             }
-            chain.push(node);
+            chain.push(&**node);
             next = text_of(node, "extends").and_then(|name| self.profiles.get(name));
         }
         chain
     }
 
+    /// The names of a profile and of those it builds on, nearest first; one more than are allowed at most.
+    fn names<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        let mut names = vec![name];
+        while let Some((_, node)) = names.last().and_then(|name| self.profiles.get(*name))
+            && let Some(next) = text_of(node, "extends").filter(|next| self.profiles.contains_key(next))
+            && names.len() <= EXTENDS_MAX
+        {
+            names.push(next);
+        }
+        names
+    }
+
+    /// Of each circle, and of each chain that is too long, its first is told.
     fn report_chains(&self, decoder: &mut Decoder) {
         for (name, (object, node)) in &self.profiles {
             let Some(extends) = node.get("extends") else {
                 continue;
             };
-            let chain = self.chain(name);
-            let more = chain.last().and_then(|last| text_of(last, "extends"));
-            if chain.len() < EXTENDS_MAX || !more.is_some_and(|name| self.profiles.contains_key(name)) {
-                continue;
-            }
-            decoder.object = format!("profile.{}", object.name.text);
-            let circle = chain[1..].iter().any(|other| std::ptr::eq(*other, chain[0]))
-                || more.is_some_and(|more| more == *name);
-            let title = if circle {
-                format!("profile \"{name}\" extends itself")
-            } else {
-                format!("profile \"{name}\" builds on more than two others")
+            let names = self.names(name);
+            let circle = names[1..].iter().position(|other| other == name);
+            let in_circle = |names: &[&str]| names[1..].iter().any(|one| names[0] == *one);
+            let (title, label) = match circle {
+                Some(at) if names[..=at].iter().all(|other| other >= name) => (
+                    format!("profile \"{name}\" extends itself"),
+                    names[..=at + 1].join(" -> "),
+                ),
+                Some(_) => continue,
+                // Whoever builds on one that is told of is not told of.
+                None if names.len() <= EXTENDS_MAX || self.names(names[1]).len() > EXTENDS_MAX => continue,
+                None if names[1..].iter().any(|one| in_circle(&self.names(one))) => continue,
+                None => (
+                    format!("profile \"{name}\" builds on more than two others"),
+                    names.join(" -> "),
+                ),
             };
+            decoder.object = format!("profile.{}", object.name.text);
             decoder.report(
-                Diagnostic::error(
-                    Code::M0105,
-                    title,
-                    &extends.node.span,
-                    "the chain goes on from here",
-                )
-                .help("at most three profiles in a row, without a circle"),
+                Diagnostic::error(Code::M0105, title, &extends.node.span, label)
+                    .help("at most three profiles in a row, without a circle"),
             );
         }
     }
 }
 
-/// How many values there are in a tree, long texts counting as several.
-fn weight(node: &Node) -> usize {
-    1 + match &node.value {
-        Value::Table(entries) => entries
-            .iter()
-            .map(|entry| entry.key.text.len() / TEXT_PER_VALUE + weight(&entry.node))
-            .sum(),
-        Value::List(items) => items.iter().map(weight).sum(),
-        Value::Text(text) | Value::Number(text) => text.len() / TEXT_PER_VALUE,
-        Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Date(_) => 0,
-    }
-}
-
-fn with_defaults(object: &Object) -> Node {
+fn with_defaults(object: &Object) -> Cow<'_, Node> {
     match &object.defaults {
-        Some(defaults) => lay(defaults, &object.node),
-        None => object.node.clone(),
+        Some(defaults) => Cow::Owned(lay(defaults, &object.node)),
+        None => Cow::Borrowed(&object.node),
     }
 }
 

@@ -4,6 +4,7 @@
 //! the table of kinds, the checks look at the result. No clock, no disk, no network: files are
 //! handed in by the shell that has them.
 
+mod advice;
 mod allow;
 mod blame;
 mod built_in;
@@ -51,7 +52,7 @@ pub use decode::{InOrder, Ref};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Fix, Label, Severity};
 pub use fit::{DeclaredDisk, Misfit, fit};
 pub use fix::{Fixed, Repair, fix};
-pub use fleet::Fleet;
+pub use fleet::{Draft, Fleet};
 pub use format::format;
 pub use index::Index;
 pub use intake::{EntryKind, Intake, Refused, Step};
@@ -99,10 +100,10 @@ pub use layer::Layer;
 pub use limit::FILE_BYTES_MAX;
 pub use marker::fleet_files;
 pub use not_yet::NotYet;
-pub use parse::{Observed, Parsed, parse, parse_observed, parse_taken};
+pub use parse::{Observed, Parsed, decoded, parse, parse_observed, parse_taken};
 pub use position::At;
 pub use source::SourceFile;
-pub use span::{Origin, Position, Span, Spanned};
+pub use span::{Given, Origin, Position, Span, Spanned};
 pub use tree::Syntax;
 pub use value::{
     BadValue,
@@ -120,7 +121,7 @@ pub use value::{
     percent::Percent,
     replace_failed::ReplaceFailed,
     scalar::Scalar,
-    selector::{Selector, SelectorOf},
+    selector::{Place, Selector, SelectorOf},
     share::Share,
     size::Size,
     source_url::SourceUrl,

@@ -36,8 +36,15 @@ pub(crate) const TOML_LINES_MAX: usize = 300_000;
 /// Control characters of one TOML file, each of which is an error; more is no text.
 pub(crate) const TOML_CONTROLS_MAX: usize = 1000;
 
-/// What begins a value in a TOML file (`=`, `,`, `[`, `{`), or can be an error in a string (a backslash). The parser takes up to 1.5 KiB for a table of one value; a
-/// machine is some thirty of these, so 10,000 of them fit.
+/// Objects of one file. 10,000 machines, described as machines are, are nearly as large as a file may be.
+pub(crate) const OBJECTS_MAX: usize = 20_000;
+
+/// What may begin a table in a TOML file: heads, braces, and dots in heads and keys. The parser takes up to 1.5 KiB for a
+/// table of one value; a machine is some ten of these, so 10,000 of them fit.
+pub(crate) const TOML_TABLES_MAX: usize = 180_000;
+
+/// What begins a value in a TOML file (`=`, `,`, `[`, `{`), or can be an error in a string (a backslash). A machine
+/// is some thirty of these, so 10,000 of them fit.
 pub(crate) const TOML_OPENINGS_MAX: usize = 400_000;
 
 /// Values of all objects with their layers laid beneath them: 100,000 machines of a hundred values each. A profile is
@@ -56,11 +63,12 @@ pub(crate) const KEPT_OF_FILE_MAX: usize = 5_000;
 /// References for which a name that was meant is looked for: each is compared with all names of its kind.
 pub(crate) const SUGGESTED_MAX: usize = 50;
 
+/// Bytes of files that could not be read to the end which are searched for names that are nowhere else: a fraction of a
+/// second. Each name costs all of them; the names beyond may stand there.
+pub(crate) const SEARCHED_BYTES_MAX: usize = 256 << 20;
+
 /// Comments of one file that allow something.
 pub(crate) const ALLOWS_MAX: usize = 1000;
-
-/// Objects of one KDL file; each is parsed by itself.
-pub(crate) const KDL_OBJECTS_MAX: usize = 50_000;
 
 /// Bytes of one object in KDL; a fabric with 500 VLANs is as large. The parser recurses on each error,
 /// and there may be an error in each byte.

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub(crate) const SCHEMA: u32 = 1;
 
 /// Where the marker stands.
-const PATHS: [&str; 2] = ["muster.toml", "muster.kdl"];
+pub(crate) const PATHS: [&str; 2] = ["muster.toml", "muster.kdl"];
 
 /// Which fleet files are read.
 #[derive(Debug, Default)]
@@ -43,7 +43,8 @@ impl Included {
             }
             let fleet_files = || files.keys().filter(|path| Syntax::of(path).is_some());
             for pattern in &marker.include {
-                if !fleet_files().any(|path| pattern.matches(path)) {
+                let is_covered = ways(&pattern.value).any(|way| fleet_files().any(|path| way.matches(path)));
+                if !is_covered {
                     let title = format!("no fleet file is covered by \"{}\"", pattern.value);
                     decoder.report(
                         Diagnostic::warning(Code::M0014, title, &pattern.span, "nothing is read by this")
@@ -51,9 +52,10 @@ impl Included {
                     );
                 }
             }
+            let patterns = marker.include.iter();
             included
                 .0
-                .extend(marker.include.into_iter().map(|pattern| pattern.value));
+                .extend(patterns.flat_map(|pattern| ways(&pattern.value)));
         }
         included
     }
@@ -62,6 +64,19 @@ impl Included {
     pub(crate) fn covers(&self, path: &str) -> bool {
         self.0.is_empty() || PATHS.contains(&path) || self.0.iter().any(|pattern| pattern.matches(path))
     }
+}
+
+/// A pattern, and without the folders that `**/` may stand for: it stands for none as well.
+fn ways(pattern: &Pattern) -> impl Iterator<Item = Pattern> + use<> {
+    let written = pattern.to_string();
+    let shorter = written.strip_prefix("**/").map(str::to_owned);
+    let shorter = shorter.or_else(|| written.contains("/**/").then(|| written.replace("/**/", "/")));
+    [
+        Some(pattern.clone()),
+        shorter.and_then(|shorter| shorter.parse().ok()),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The paths of the fleet files that are read of these files, by the marker among them.

@@ -2,8 +2,8 @@
 
 use crate::{
     code::Code,
-    decode::Decoder,
-    diagnostic::Diagnostic,
+    decode::{Decoder, wrong_type},
+    diagnostic::{Applicability, Diagnostic},
     kind::KindRow,
     kinds::kinds,
     marker,
@@ -18,6 +18,8 @@ pub(crate) struct Object {
     pub(crate) kind: &'static KindRow,
     pub(crate) name: Key,
     pub(crate) node: Node,
+    /// How much it holds.
+    pub(crate) weight: usize,
     /// What the same file gives all objects of this kind.
     pub(crate) defaults: Option<Arc<Node>>,
 }
@@ -29,70 +31,88 @@ impl fmt::Display for Object {
 }
 
 /// Takes the objects out of a file's tree; what is none is reported.
-pub(crate) fn objects_of(root: &Node, decoder: &mut Decoder) -> Vec<Object> {
+pub(crate) fn objects_of(root: Node, decoder: &mut Decoder) -> Vec<Object> {
     let mut objects = Vec::new();
-    for entry in root.entries() {
+    let mut defaults = None;
+    for entry in root.into_entries() {
         let key = entry.key.text.as_str();
         decoder.object = key.to_owned();
         if key == "defaults" {
-            continue;
+            defaults.get_or_insert(entry.node);
         } else if key == "muster" {
             marker::elsewhere(&entry.key.span, decoder);
         } else if let Some(kind) = of_one_word(key) {
-            take(kind, &entry.node, decoder, &mut objects);
+            take(kind, entry.node, decoder, &mut objects);
         } else if kinds()
             .iter()
             .any(|row| row.name.split_once('.').is_some_and(|(first, _)| first == key))
         {
-            for inner in named(&entry.node, decoder) {
-                let name = format!("{key}.{}", inner.key.text);
+            let first = entry.key.text;
+            for inner in named(entry.node, decoder) {
+                let name = format!("{first}.{}", inner.key.text);
                 match find(&name) {
-                    Some(kind) => take(kind, &inner.node, decoder, &mut objects),
+                    Some(kind) => take(kind, inner.node, decoder, &mut objects),
                     None => unknown_kind(&name, &inner.key, decoder),
                 }
             }
         } else if !key.starts_with("x-") && key != "annotations" {
             unknown_kind(key, &entry.key, decoder);
+            // What can have meant one kind only is read as that, so that nothing seems to be missing.
+            if let Some(kind) = certainly(key) {
+                take(kind, entry.node, decoder, &mut objects);
+            }
         }
     }
-    lay_defaults(root, decoder, &mut objects);
+    if let Some(defaults) = defaults {
+        lay_defaults(defaults, decoder, &mut objects);
+    }
     objects
 }
 
-fn take(kind: &'static KindRow, node: &Node, decoder: &mut Decoder, objects: &mut Vec<Object>) {
-    for entry in named(node, decoder) {
-        let (name, node) = (entry.key.clone(), entry.node.clone());
-        objects.push(Object {
-            kind,
-            name,
-            node,
-            defaults: None,
-        });
+fn take(kind: &'static KindRow, node: Node, decoder: &mut Decoder, objects: &mut Vec<Object>) {
+    let is_field = |entry: &Entry| kind.fields.iter().any(|field| field.key == entry.key.text);
+    let is_nameless = |entry: &Entry| is_field(entry) && !matches!(entry.node.value, Value::Table(_));
+    let span = node.span.clone();
+    let entries = named(node, decoder);
+    let nameless = entries.iter().any(is_nameless);
+    if nameless {
+        let title = format!("a {} without a name", kind.name);
+        let told = Diagnostic::error(Code::M0003, title, &span, "a name is wanted behind the kind");
+        decoder.report(told.help(format!("write  [{}.NAME]", kind.name)));
     }
+    let entries = entries.into_iter().filter(|entry| !(nameless && is_field(entry)));
+    objects.extend(entries.map(|entry| Object {
+        kind,
+        name: entry.key,
+        weight: entry.node.weight(),
+        node: entry.node,
+        defaults: None,
+    }));
 }
 
 /// The entries of a table of names, or a report that it is none.
-fn named<'n>(node: &'n Node, decoder: &mut Decoder) -> &'n [Entry] {
+fn named(node: Node, decoder: &mut Decoder) -> Vec<Entry> {
     if !matches!(node.value, Value::Table(_)) {
-        decoder.wrong_type(node, "a table of names");
+        let mut told = wrong_type(&node, "a table of names");
+        if matches!(node.value, Value::List(_)) {
+            told = told.help(format!("write  [{}.NAME]  for each", decoder.object));
+        }
+        decoder.report(told);
     }
-    node.entries()
+    node.into_entries()
 }
 
 /// Hands the `defaults` of a file to its objects.
-fn lay_defaults(root: &Node, decoder: &mut Decoder, objects: &mut [Object]) {
-    let Some(defaults) = root.get("defaults") else {
-        return;
-    };
+fn lay_defaults(defaults: Node, decoder: &mut Decoder, objects: &mut [Object]) {
     decoder.object = "defaults".to_owned();
-    for entry in named(&defaults.node, decoder) {
+    for entry in named(defaults, decoder) {
         decoder.object = format!("defaults.{}", entry.key.text);
         let Some(kind) = of_one_word(&entry.key.text) else {
             unknown_kind(&entry.key.text, &entry.key, decoder);
             continue;
         };
         decoder.table(&entry.node, kind.fields);
-        let defaults = Arc::new(entry.node.clone());
+        let defaults = Arc::new(entry.node);
         for object in objects
             .iter_mut()
             .filter(|object| std::ptr::eq(object.kind, kind))
@@ -109,6 +129,14 @@ fn of_one_word(key: &str) -> Option<&'static KindRow> {
 
 fn find(name: &str) -> Option<&'static KindRow> {
     kinds().iter().copied().find(|row| row.name == name)
+}
+
+/// The kind of one word that a misspelt one can have meant only.
+fn certainly(key: &str) -> Option<&'static KindRow> {
+    let known = || kinds().iter().map(|row| row.name);
+    let near = nearest(key, known())?;
+    let is_sure = is_certain(key, near, known()) == Applicability::Safe;
+    of_one_word(near).filter(|_| is_sure)
 }
 
 pub(crate) fn unknown_kind(name: &str, key: &Key, decoder: &mut Decoder) {

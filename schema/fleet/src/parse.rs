@@ -1,6 +1,7 @@
 //! From files to a fleet: read, collect objects, lay layers, decode, check, fold.
 
 use crate::{
+    advice::advise,
     allow::allow,
     cache::{Cache, Key},
     check::{self, Subject, duplicate},
@@ -102,39 +103,36 @@ pub(crate) fn assemble(
         decoder.trim(KEPT_MAX);
     }
     let written = sources.iter().flat_map(|source| &source.read.objects);
-    let (objects, dropped) = duplicate::report(written, &mut decoder);
+    let once = duplicate::report(written, &mut decoder);
+    let objects = &once.objects;
     let layers = Layers::new(objects.iter().copied(), &mut decoder);
-    let profiles = Key::of_profiles(
-        sources
-            .iter()
-            .filter(|source| has_profiles(source))
-            .filter_map(|source| source.key),
-    );
-    let known = cache.as_deref().filter(|_| dropped.is_empty());
-    let too_heavy = too_heavy(&layers, &objects);
+    let profiles = profiles(&sources);
+    let known = cache.as_deref().filter(|_| once.dropped.is_empty());
+    let too_heavy = too_heavy(&layers, objects);
     let parts = match too_heavy {
         Some(_) => sources.iter().map(|_| Arc::default()).collect(),
-        None => decode(&sources, &dropped, &layers, known.map(|cache| (cache, profiles))),
+        None => decode(
+            &sources,
+            &once.dropped,
+            &layers,
+            known.map(|cache| (cache, profiles)),
+        ),
     };
     let mut draft = Draft::default();
     tell(&parts, &mut decoder);
+    let references: Vec<_> = parts.iter().map(|part| part.references.clone()).collect();
     // Empty parts are not what the files hold.
     let kept = (cache.is_some() && too_heavy.is_none()).then(|| parts.clone());
     decoder.diagnostics.extend(too_heavy);
-    for part in parts {
-        match Arc::try_unwrap(part) {
-            Ok(part) => draft.take(part.draft),
-            Err(shared) => draft.take(shared.draft.clone()),
-        }
-    }
+    parts.into_iter().for_each(|part| take(&mut draft, part));
     let broken = broken(&sources, refused);
     let subject = Subject::new(
         &by_path,
         refused,
         &broken,
-        &objects,
+        &once.declared,
         &draft,
-        &decoder.references,
+        &references,
         observed,
     );
     let found = check::all(&subject, draft.machines.len() > MACHINES_FOR_THREADS);
@@ -144,16 +142,19 @@ pub(crate) fn assemble(
     decoder.more += found.more;
     decoder.diagnostics.extend(more(decoder.more));
     let fleet_files = sources.iter().map(|source| (source.path, source.bytes));
-    let mut diagnostics = allow(fold(decoder.diagnostics, &broken), fleet_files, &objects);
+    let mut diagnostics = allow(fold(decoder.diagnostics, &broken), fleet_files, objects);
     sort(&mut diagnostics);
+    diagnostics.iter_mut().for_each(advise);
     let errors = diagnostics
         .iter()
         .any(|diagnostic| diagnostic.severity == Severity::Error);
     if let Some((cache, parts)) = cache.as_mut().zip(kept) {
         // A part from which something was dropped is not the whole of its file.
-        let parts = parts.into_iter().map(|part| dropped.is_empty().then_some(part));
+        let parts = parts
+            .into_iter()
+            .map(|part| once.dropped.is_empty().then_some(part));
         let parts: Vec<_> = parts.collect();
-        drop((objects, layers, dropped));
+        drop((layers, once));
         cache.keep(profiles, sources.into_iter().zip(parts).collect());
     }
     Parsed {
@@ -176,7 +177,6 @@ fn tell(parts: &[Arc<Part>], decoder: &mut Decoder) {
     for part in parts {
         told.extend(part.diagnostics.iter().cloned());
         decoder.more += part.more;
-        decoder.references.extend(part.references.iter().cloned());
         decoder.not_yet.extend(part.not_yet.iter().cloned());
     }
     // What a profile gets wrong is told of the profile, not of its machines: the first is kept of what is alike.
@@ -214,6 +214,24 @@ pub(crate) fn objects(files: &[SourceFile]) -> Vec<Object> {
         .into_iter()
         .filter_map(|source| Arc::into_inner(source.read));
     read.flat_map(|read| read.objects).collect()
+}
+
+/// What of these files could be decoded, in spite of everything that is wrong with them.
+pub fn decoded(files: &[SourceFile]) -> Draft {
+    let by_path = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
+    let mut decoder = Decoder::default();
+    let sources = read(&by_path, &mut decoder, None);
+    let written = sources.iter().flat_map(|source| &source.read.objects);
+    let once = duplicate::report(written, &mut decoder);
+    let layers = Layers::new(once.objects.iter().copied(), &mut decoder);
+    let mut draft = Draft::default();
+    for part in decode(&sources, &once.dropped, &layers, None) {
+        take(&mut draft, part);
+    }
+    draft
 }
 
 /// The files that are read as fleet files, by path.
@@ -258,6 +276,20 @@ fn read<'f>(
             }
         },
     )
+}
+
+/// The files that have profiles, as one name.
+fn profiles(sources: &[Source<'_>]) -> Key {
+    let of_profiles = sources.iter().filter(|source| has_profiles(source));
+    Key::of_profiles(of_profiles.filter_map(|source| source.key))
+}
+
+/// Adds what a file brings; what a cache holds too is copied, but for the machines.
+fn take(draft: &mut Draft, part: Arc<Part>) {
+    match Arc::try_unwrap(part) {
+        Ok(part) => draft.take(part.draft),
+        Err(shared) => draft.take(shared.draft.clone()),
+    }
 }
 
 fn has_profiles(source: &Source<'_>) -> bool {

@@ -11,6 +11,7 @@ use crate::{
     not_yet::NotYet,
     objects::Object,
 };
+use std::sync::Arc;
 
 /// The decoded objects of a file, with what was met on the way.
 #[derive(Debug, Default)]
@@ -18,7 +19,7 @@ pub(crate) struct Part {
     pub(crate) draft: Draft,
     /// Each with the place of its kind in the order of kinds.
     pub(crate) diagnostics: Vec<(usize, Diagnostic)>,
-    pub(crate) references: Vec<Reference>,
+    pub(crate) references: Arc<Vec<Reference>>,
     pub(crate) not_yet: Vec<NotYet>,
     /// Diagnostics that are counted only.
     pub(crate) more: usize,
@@ -45,7 +46,7 @@ impl Part {
             part.diagnostics
                 .extend(told.map(|diagnostic| (order, diagnostic)));
         }
-        part.references = decoder.references;
+        part.references = Arc::new(decoder.references);
         part.not_yet = decoder.not_yet;
         part.more = decoder.more;
         part

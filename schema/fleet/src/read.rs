@@ -6,7 +6,7 @@ use crate::{
     code::Code,
     decode::Decoder,
     diagnostic::Diagnostic,
-    limit::{FILE_BYTES_MAX, KEPT_OF_FILE_MAX},
+    limit::{FILE_BYTES_MAX, KEPT_OF_FILE_MAX, OBJECTS_MAX},
     objects::{Object, objects_of},
     source::Text,
     span::Span,
@@ -55,7 +55,12 @@ impl FileRead {
         let root = syntax.read(&text, &mut decoder.diagnostics);
         let broken = (!decoder.diagnostics.is_empty()).then_some(bytes.len());
         decoder.trim(KEPT_OF_FILE_MAX);
-        let objects = objects_of(&root, &mut decoder);
+        let objects = objects_of(root, &mut decoder);
+        if let Some(beyond) = objects.get(OBJECTS_MAX) {
+            let title = format!("more than {OBJECTS_MAX} objects in one file");
+            let diagnostic = Diagnostic::error(Code::M0008, title, &beyond.name.span, "split this file");
+            return Self::unread(diagnostic, bytes.len());
+        }
         Self {
             objects,
             diagnostics: decoder.diagnostics,

@@ -178,7 +178,8 @@ fn needs_of(shape: &Shape) -> Option<Value> {
         | Shape::Words(_)
         | Shape::Reference(_)
         | Shape::List(_)
-        | Shape::Scalar => None,
+        | Shape::Scalar
+        | Shape::Share(_) => None,
     }
 }
 
@@ -304,5 +305,9 @@ fn shape(shape: &Shape, part: Part) -> Value {
             "additionalProperties": self::shape(inner, part),
         }),
         Shape::Scalar => json!({ "type": ["boolean", "integer", "string"] }),
+        Shape::Share(max) => json!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": max },
+            { "type": "string", "pattern": "^[+]?0*([1-9][0-9]?|100)%$", "examples": ["10%"] },
+        ] }),
     }
 }

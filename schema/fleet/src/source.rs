@@ -89,11 +89,15 @@ impl<'a> Text<'a> {
             byte -= 1;
         }
         let line = self.line_starts.partition_point(|start| *start <= byte);
-        let column = self.characters_before(byte) - self.characters_before(self.line_starts[line - 1]) + 1;
+        let start = self.line_starts[line - 1];
+        let before = match byte - start {
+            0..=BLOCK => count(&self.text.as_bytes()[start..byte]),
+            _ => self.characters_before(byte) - self.characters_before(start),
+        };
         Position {
             byte: narrow(byte),
             line: narrow(line),
-            column: narrow(column),
+            column: narrow(before + 1),
         }
     }
 }

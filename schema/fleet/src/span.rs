@@ -4,7 +4,7 @@
 //! print `catalog/images.toml:7` long after the text is gone. Spans never take part in comparisons
 //! of the model: moving a line changes nothing.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{borrow::Borrow, cmp::Ordering, fmt, ops::Deref, sync::Arc};
 
 /// One end of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +91,73 @@ impl<T: fmt::Debug> fmt::Debug for Spanned<T> {
 }
 
 impl<T> Deref for Spanned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Ord> Ord for Spanned<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.value.cmp(&other.value)
+    }
+}
+
+impl<T: Ord> PartialOrd for Spanned<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// As the value alone: both are ordered and compared alike.
+impl<T> Borrow<T> for Spanned<T> {
+    fn borrow(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Spanned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+/// A value that has a default, and the place where it was written if somebody did. Compares by value alone.
+#[derive(Clone)]
+pub struct Given<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written; none if it is the default.
+    pub span: Option<Span>,
+}
+
+impl<T> Given<T> {
+    /// The value that nobody wrote.
+    pub(crate) fn by_default(value: T) -> Self {
+        Self { value, span: None }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Given<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Given<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Given<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T> Deref for Given<T> {
     type Target = T;
 
     fn deref(&self) -> &T {

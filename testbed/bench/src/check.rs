@@ -15,6 +15,8 @@ use std::time::Instant;
 
 #[path = "host.rs"]
 mod host;
+#[path = "hostile.rs"]
+mod hostile;
 
 #[derive(Debug, Parser)]
 struct Flags {
@@ -42,6 +44,18 @@ enum What {
         #[arg(last = true)]
         command: Vec<String>,
     },
+    /// Checks files that nobody means well with, and prints Markdown.
+    Hostile {
+        /// The built muster.
+        #[arg(long)]
+        muster: PathBuf,
+    },
+    /// Runs one check that must fail, and prints how long it took, its memory, and what it says.
+    Refused {
+        /// The command with its arguments.
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
     /// Reads a fleet, changes one line of it, and reads it again.
     Again {
         /// The fleet.
@@ -59,6 +73,8 @@ fn main() -> ExitCode {
             rounds,
         } => all(&muster, &fleets, rounds),
         What::One { command } => one(&command),
+        What::Hostile { muster } => hostile::all(&muster),
+        What::Refused { command } => hostile::refused(&command),
         What::Again { folder } => again(&folder),
     };
     match done {
@@ -75,6 +91,17 @@ fn main() -> ExitCode {
 struct Sample {
     ms: f64,
     kib: f64,
+}
+
+impl Sample {
+    /// Of the two numbers that a measurement prints.
+    fn read(text: &str) -> Result<Self> {
+        let (ms, kib) = text.trim().split_once(' ').ok_or("two numbers are wanted")?;
+        Ok(Self {
+            ms: ms.parse()?,
+            kib: kib.parse()?,
+        })
+    }
 }
 
 /// The most machines of which Terraform is asked, as resources.
@@ -139,6 +166,11 @@ fn all(muster: &Path, fleets: &[String], rounds: usize) -> Result<()> {
 
 /// Starts this program again for one measurement; it prints two numbers.
 fn measured(arguments: &[&str]) -> Result<Sample> {
+    Ok(measured_saying(arguments)?.0)
+}
+
+/// The same of one that prints a line more.
+fn measured_saying(arguments: &[&str]) -> Result<(Sample, String)> {
     let output = Command::new(std::env::current_exe()?)
         .args(arguments)
         .stderr(Stdio::inherit())
@@ -147,11 +179,9 @@ fn measured(arguments: &[&str]) -> Result<Sample> {
         return Err(format!("{arguments:?} failed").into());
     }
     let text = String::from_utf8(output.stdout)?;
-    let (ms, kib) = text.trim().split_once(' ').ok_or("two numbers are wanted")?;
-    Ok(Sample {
-        ms: ms.parse()?,
-        kib: kib.parse()?,
-    })
+    let mut lines = text.lines();
+    let sample = Sample::read(lines.next().unwrap_or_default())?;
+    Ok((sample, lines.next().unwrap_or_default().to_owned()))
 }
 
 fn one(command: &[String]) -> Result<()> {

@@ -106,6 +106,7 @@ impl Agent {
             link: "lab/pxe",
             mac,
             hardware: boot::Hardware::default(),
+            stopped: false,
             enlisted: false,
             heard: self.session.has_word(),
             live,

@@ -46,6 +46,8 @@ pub enum Invariant {
     /// A release erases no disk but its binding's, and its binding ends when all of them are, on record; or where they
     /// are kept, when its machine was off since it leaves.
     ReleasedErased,
+    /// While everything is stopped, nothing is ordered, booted into a job, or allowed to be written.
+    Stopped,
     /// No more machines boot, or are erased, at once than may.
     Limits,
     /// What an agent once had on disk is stored, as it was, before the agent forgets it.
@@ -60,7 +62,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::OneBinding,
         Self::OneIntent,
         Self::PlanStands,
@@ -71,6 +73,7 @@ impl Invariant {
         Self::InstalledOnce,
         Self::WrittenStays,
         Self::ReleasedErased,
+        Self::Stopped,
         Self::Limits,
         Self::FactsKept,
         Self::HonestStatus,
@@ -94,6 +97,7 @@ impl fmt::Display for Invariant {
             Self::ReleasedErased => {
                 "a release erases its binding's disks, all of them and no others, or is over when its machine was off"
             }
+            Self::Stopped => "nothing is ordered or allowed while everything is stopped",
             Self::Limits => "no more machines boot or are erased at once than may",
             Self::FactsKept => "no fact is forgotten before it is stored",
             Self::HonestStatus => "what is said to run was seen to run",
@@ -309,6 +313,14 @@ impl World<'_> {
             self.check.finished.insert(place);
         }
         Ok(())
+    }
+
+    /// When something is ordered or allowed.
+    pub(crate) fn check_stopped(&self, what: impl FnOnce() -> String) -> Result<(), Violation> {
+        match self.store.restraints.is_empty() {
+            true => Ok(()),
+            false => Err(self.violation(Invariant::Stopped, what())),
+        }
     }
 
     /// Before `machine` erases `disk`.

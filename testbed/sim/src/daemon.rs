@@ -7,7 +7,7 @@ pub(crate) use sync::Reply;
 
 use crate::check::Invariant;
 use crate::report::Violation;
-use crate::store::written;
+use crate::store::{Store, written};
 use crate::world::{Event, World};
 use rack_api::order::{Action, NextBoot};
 use reconciler_core::admit::{Grant, Policy};
@@ -39,10 +39,11 @@ pub(crate) struct Daemon {
 enum Todo {
     /// Take the place of this plan's parent.
     Adopt { plan: Box<Plan>, basis: Basis },
-    /// An effect, with the plan and the permits that it was decided by.
+    /// An effect, with the plan, the permits and the stops that it was decided by.
     Perform {
         plan: String,
         permits_epoch: u64,
+        restraints_epoch: u64,
         effect: Effect,
     },
 }
@@ -160,9 +161,11 @@ impl World<'_> {
             self.check_decisions(&step)?;
             let plan = self.store.plan.id.clone();
             let permits_epoch = self.store.permits_epoch;
+            let restraints_epoch = self.store.restraints_epoch;
             let todo = step.effects.into_iter().map(|effect| Todo::Perform {
                 plan: plan.clone(),
                 permits_epoch,
+                restraints_epoch,
                 effect,
             });
             self.daemons[daemon].todo.extend(todo);
@@ -191,9 +194,15 @@ impl World<'_> {
     /// What the loop makes of the world now.
     pub(crate) fn tick(&mut self) -> tick::Tick {
         self.store.refresh(self.code);
+        let Store {
+            plan,
+            known,
+            restraints,
+            ..
+        } = &self.store;
         let policy = Policy {
             boots_max: BOOTS_MAX,
-            ..Policy::default()
+            ..Policy::under(plan, known, restraints, self.now)
         };
         let world = tick::World {
             plan: &self.store.plan,
@@ -218,8 +227,11 @@ impl World<'_> {
                 Todo::Perform {
                     plan,
                     permits_epoch,
+                    restraints_epoch,
                     effect,
                 } => match effect {
+                    // A stop was made or ended since this was decided.
+                    Effect::Issue { .. } if restraints_epoch != self.store.restraints_epoch => false,
                     Effect::Issue { order, grant } => {
                         self.issue(daemon, &plan, permits_epoch, (*order, grant))?
                     }
@@ -323,6 +335,7 @@ impl World<'_> {
             let what = format!("an order of generation {generation} was issued for {name}");
             return Err(self.violation(Invariant::OnlyWhatIsWanted, what));
         }
+        self.check_stopped(|| format!("an order was issued for {name}"))?;
         self.check_grants(order.machine)?;
         Ok(true)
     }

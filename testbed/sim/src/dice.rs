@@ -9,6 +9,11 @@ impl Dice {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x6d75_7374_6572)
     }
 
+    /// Dice of their own, of which these know nothing.
+    pub(crate) fn child(&self) -> Self {
+        Self::new(self.0)
+    }
+
     pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -4,6 +4,7 @@ use crate::dice::Dice;
 use crate::machine::Machine;
 use crate::settings::Commits;
 use crate::world::{Event, World};
+use reconciler_core::hold::{Keeper, Scope, Stop};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::ContentId;
 use std::fmt::Write as _;
@@ -20,6 +21,9 @@ pub(crate) struct People {
     pub(crate) coming: usize,
     /// Commits that are still to come just when a machine asks whether it may write.
     awkward: u64,
+    /// In a run in which someone stops everything: when. They have dice of their own, so that no other run is another
+    /// one for them.
+    stops: Option<Dice>,
 }
 
 /// The fleet as it is wanted.
@@ -67,6 +71,10 @@ pub(crate) enum Change {
     Counted,
     /// The deployment has another name.
     Moved,
+    /// No commit: everything is stopped.
+    Stop,
+    /// No commit: everything goes on.
+    Resume,
 }
 
 impl People {
@@ -90,6 +98,7 @@ impl People {
             fleet: None,
             coming: 0,
             awkward: 0,
+            stops: Some(dice.child()).filter(|dice| dice.clone().chance(400)),
         }
     }
 }
@@ -109,8 +118,52 @@ impl World<'_> {
                     let change = self.draw_change();
                     self.commit_later(at, change);
                 }
+                self.schedule_stop();
             }
         }
+    }
+
+    /// In some runs someone stops everything for a while, at no particular time.
+    fn schedule_stop(&mut self) {
+        if self.people.stops.is_some() {
+            self.stop_for_a_while(60, self.settings.faults_for.as_secs());
+        }
+    }
+
+    /// And once just when a machine asks whether it may write.
+    fn stop_awkwardly(&mut self) {
+        let is_time = self.people.coming > 0 && self.faulty();
+        if is_time && self.people.stops.as_mut().is_some_and(|dice| dice.chance(100)) {
+            self.stop_for_a_while(0, 1);
+        }
+    }
+
+    /// Some time between these, in seconds, and for up to half an hour.
+    fn stop_for_a_while(&mut self, least: u64, most: u64) {
+        let Some(dice) = &mut self.people.stops else {
+            return;
+        };
+        let at = Duration::from_millis(dice.between(least * 1000, most * 1000));
+        let back = at + Duration::from_secs(dice.between(60, 1800));
+        self.commit_later(at, Change::Stop);
+        self.commit_later(back, Change::Resume);
+    }
+
+    fn stop(&mut self, is_stopped: bool) {
+        let stop = Stop {
+            scope: Scope::Fleet,
+            reason: "smoke".to_owned(),
+            by: "people".to_owned(),
+            since: self.now,
+            keeper: Keeper::Database,
+        };
+        self.note(
+            "people",
+            format_args!("{}", if is_stopped { "stop" } else { "resume" }),
+        );
+        self.store
+            .restrain(is_stopped.then_some(stop).into_iter().collect());
+        self.announce();
     }
 
     fn draw_change(&mut self) -> Change {
@@ -142,6 +195,7 @@ impl World<'_> {
     /// A machine asks whether it may write: now and then somebody changes its image meanwhile, or takes its deployment
     /// away for a while.
     pub(crate) fn commit_awkwardly(&mut self) -> bool {
+        self.stop_awkwardly();
         if self.people.awkward == 0 || !self.faulty() || !self.dice.chance(300) {
             return false;
         }
@@ -161,8 +215,12 @@ impl World<'_> {
     }
 
     pub(crate) fn commit(&mut self, change: Change) {
-        self.change_wish(change);
         self.people.coming -= 1;
+        if matches!(change, Change::Stop | Change::Resume) {
+            self.stop(matches!(change, Change::Stop));
+            return;
+        }
+        self.change_wish(change);
         self.people.commits += 1;
         self.people.commit = format!("{:040}", self.people.commits);
         self.people.fleet = Some(fleet(&self.people.wish, &self.machines));
@@ -174,7 +232,7 @@ impl World<'_> {
     fn change_wish(&mut self, change: Change) {
         let wish = &mut self.people.wish;
         match change {
-            Change::First => {}
+            Change::First | Change::Stop | Change::Resume => {}
             Change::Image => wish.image = if wish.image == 'a' { 'b' } else { 'a' },
             Change::Reinstall => wish.reinstall += 1,
             Change::Hostname => wish.hostname.push('x'),

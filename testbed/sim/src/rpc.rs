@@ -6,9 +6,11 @@
 use crate::check::Invariant;
 use crate::machine::Stage;
 use crate::report::Violation;
+use crate::store::Store;
 use crate::world::{Event, World};
 use rack_api::machine::{GoAnswer, GoRequest, Verdict};
 use rack_api::sync::BootGoRequest;
+use reconciler_core::admit::Policy;
 use reconciler_core::facts::WriteStart;
 use reconciler_core::fence::Ground;
 use schema_ids::MachineId;
@@ -42,6 +44,8 @@ pub(crate) struct DecidedGo {
     call: Call,
     /// The plan it was judged by.
     plan: String,
+    /// The stops it was judged by.
+    restraints_epoch: u64,
     start: WriteStart,
     /// It takes long to record, and the answer may be lost: time enough for another plan.
     awkward: bool,
@@ -137,6 +141,9 @@ impl World<'_> {
         let code = self.code;
         let go = self.on_ground(request.machine, |ground| code.may_boot(ground, request));
         let go = go == Some(true);
+        if go {
+            self.check_stopped(|| "a job may boot".to_owned())?;
+        }
         if go && self.wanted(request.machine) != Some(request.generation) {
             let what = format!("a job of generation {} may boot", request.generation);
             return Err(self.violation(Invariant::OnlyWhatIsWanted, what));
@@ -147,12 +154,20 @@ impl World<'_> {
     /// Has the fence look at a machine as the adopted plan and the facts have it.
     fn on_ground<T>(&mut self, id: MachineId, judge: impl FnOnce(&Ground<'_>) -> T) -> Option<T> {
         self.store.refresh(self.code);
+        let Store {
+            plan,
+            known,
+            restraints,
+            ..
+        } = &self.store;
+        let policy = Policy::under(plan, known, restraints, self.now);
         Some(judge(&Ground {
             id,
             machine: self.store.plan.machines.get(&id)?,
             facts: self.store.known.get(&id)?,
             incarnation: self.store.incarnation,
-            held: None,
+            restored: None,
+            denials: policy.of(id),
         }))
     }
 
@@ -176,10 +191,12 @@ impl World<'_> {
             refused,
         };
         let plan = self.store.plan.id.clone();
+        let restraints_epoch = self.store.restraints_epoch;
         let life = self.daemons[daemon].life();
         let decided = Box::new(DecidedGo {
             call,
             plan,
+            restraints_epoch,
             start,
             awkward,
         });
@@ -211,10 +228,12 @@ impl World<'_> {
         let DecidedGo {
             call,
             plan,
+            restraints_epoch,
             start,
             awkward,
         } = decided;
-        let current = self.code.is_current(&plan, &self.store.plan.id);
+        let unmoved = restraints_epoch == self.store.restraints_epoch;
+        let current = unmoved && self.code.is_current(&plan, &self.store.plan.id);
         let recorded = if self.code.records(&start) {
             self.store.record_start(&start, current)
         } else {
@@ -234,6 +253,7 @@ impl World<'_> {
                 );
                 self.report.writes += 1;
                 self.check_go(&recorded)?;
+                self.check_stopped(|| format!("m{machine} may write"))?;
                 Verdict::Go
             }
             Some((code, reason)) => {

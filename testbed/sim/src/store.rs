@@ -8,6 +8,7 @@ use rack_api::order::Order;
 use rack_api::sync::{NumbersTaken, Spooled, SyncRequest};
 use reconciler_core::admit::{Grant, Permits};
 use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact, WriteStart};
+use reconciler_core::hold::{Restraints, Stop};
 use reconciler_core::intent::Intent;
 use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::Plan;
@@ -23,6 +24,10 @@ pub(crate) struct Store {
     pub(crate) permits: Permits,
     /// Rises with each grant taken or given back.
     pub(crate) permits_epoch: u64,
+    /// What people stopped.
+    pub(crate) restraints: Restraints,
+    /// Rises with each stop made or ended.
+    pub(crate) restraints_epoch: u64,
     pub(crate) orders: BTreeMap<MachineId, Vec<IssuedOrder>>,
     pub(crate) starts: Vec<WriteStart>,
     /// Rises with everything that an agent's desired value is made of.
@@ -46,6 +51,8 @@ impl Store {
             agents: BTreeMap::new(),
             permits: Permits::default(),
             permits_epoch: 0,
+            restraints: Restraints::default(),
+            restraints_epoch: 0,
             orders: BTreeMap::new(),
             starts: Vec::new(),
             version: 0,
@@ -188,6 +195,7 @@ impl Store {
             addresses_in_use: BTreeMap::new(),
             restored: None,
             destroyed: BTreeMap::new(),
+            restraints: self.restraints.clone(),
         }
     }
 
@@ -219,6 +227,13 @@ impl Store {
         self.version += 1;
         self.known.clear();
         self.plan = plan;
+    }
+
+    /// Keeps what people stop, or that they stop nothing any more.
+    pub(crate) fn restrain(&mut self, stops: Vec<Stop>) {
+        self.restraints.stops = stops;
+        self.restraints_epoch += 1;
+        self.version += 1;
     }
 
     /// Records an order and takes its grant, if permits and number are as they were decided by.

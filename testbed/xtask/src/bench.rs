@@ -15,6 +15,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     match words {
         ["deploy", flags @ ..] => return rig::measure(flags),
         ["check", flags @ ..] => return check(flags),
+        ["hostile"] => return hostile(),
         _ => {}
     }
     if !sudo::is_possible() {
@@ -44,12 +45,8 @@ const FLEETS: [(usize, &str); 7] = [
     (100_000, "mixed"),
 ];
 
-/// Writes the fleets and measures `muster check` on them; needs no root. `--machines-max N` leaves larger ones out.
-fn check(flags: &[&str]) -> Result<(), String> {
-    let (max, flags) = match flags {
-        ["--machines-max", max, rest @ ..] => (max.parse().map_err(|_| "--machines-max N")?, rest),
-        rest => (usize::MAX, rest),
-    };
+/// Builds and calls what measures `muster check`.
+fn of_check(what: &str) -> Result<Command, String> {
     let packages = ["-p", "reconciler-cli", "-p", "testbed-bench"];
     cargo::succeed(cargo(&["build", "--release"]).args(packages).args([
         "--bin",
@@ -59,7 +56,22 @@ fn check(flags: &[&str]) -> Result<(), String> {
     ]))?;
     let release = cargo::target().join("release");
     let mut command = Command::new(release.join("muster-check-bench"));
-    command.arg("all").arg("--muster").arg(release.join("muster"));
+    command.arg(what).arg("--muster").arg(release.join("muster"));
+    Ok(command)
+}
+
+/// Measures `muster check` on files that nobody means well with.
+fn hostile() -> Result<(), String> {
+    cargo::succeed(&mut of_check("hostile")?)
+}
+
+/// Writes the fleets and measures `muster check` on them; needs no root. `--machines-max N` leaves larger ones out.
+fn check(flags: &[&str]) -> Result<(), String> {
+    let (max, flags) = match flags {
+        ["--machines-max", max, rest @ ..] => (max.parse().map_err(|_| "--machines-max N")?, rest),
+        rest => (usize::MAX, rest),
+    };
+    let mut command = of_check("all")?;
     for (machines, format) in FLEETS.into_iter().filter(|(machines, _)| *machines <= max) {
         let folder = cargo::target()
             .join("fleets")

@@ -21,9 +21,9 @@ const INPUT_MAX: usize = 16 << 10;
 /// Tries to make a broken input smaller.
 const SHRINKS: usize = 200;
 
-const TARGETS: [&str; 4] = ["toml", "kdl", "decoder", "fmt"];
+const TARGETS: [&str; 5] = ["toml", "kdl", "decoder", "fmt", "tree"];
 
-const TOKENS: [&str; 36] = [
+const TOKENS: [&str; 40] = [
     "\n",
     "[",
     "]",
@@ -60,6 +60,10 @@ const TOKENS: [&str; 36] = [
     "\u{feff}",
     "é",
     "\r",
+    "\n\n",
+    "\n40000 d",
+    "\n120000 ",
+    "\n160000 m",
 ];
 
 /// Fuzzes a target for some seconds; finds are errors.
@@ -79,7 +83,17 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     if !TARGETS.contains(target) {
         return Err(usage());
     }
-    cargo::succeed(&mut cargo::cargo(&["build", "--bin", "muster"]))?;
+    let program = match *target {
+        "tree" => tree_reader()?,
+        _ => {
+            cargo::succeed(&mut cargo::cargo(&["build", "--bin", "muster"]))?;
+            cargo::target().join("debug/muster")
+        }
+    };
+    let crate_of_it = match *target {
+        "tree" => "reconciler/git",
+        _ => "schema/fleet",
+    };
     let seed = seed.unwrap_or_else(|| {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -90,7 +104,8 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     let fuzzer = Fuzzer {
         target,
         scratch: scratch.clone(),
-        corpus: cargo::root().join("schema/fleet/tests/corpus").join(target),
+        program,
+        corpus: cargo::root().join(crate_of_it).join("tests/corpus").join(target),
     };
     let found = fuzzer.run(Dice(seed | 1), Duration::from_secs(seconds));
     fs::remove_dir_all(&scratch).map_err(|error| format!("cannot clear {}: {error}", scratch.display()))?;
@@ -102,8 +117,31 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
     }
 }
 
+/// The test that reads trees out of a folder: musterd's own way, and no program's.
+fn tree_reader() -> Result<PathBuf, String> {
+    let words = [
+        "test",
+        "-p",
+        "reconciler-git",
+        "--lib",
+        "--no-run",
+        "--message-format",
+        "json",
+    ];
+    let output = cargo::cargo(&words).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("cannot build the reader of trees: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let built = said.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    });
+    built.ok_or_else(|| "cargo built no reader of trees".to_owned())
+}
+
 struct Fuzzer<'f> {
     target: &'f str,
+    /// What answers.
+    program: PathBuf,
     scratch: PathBuf,
     corpus: PathBuf,
 }
@@ -119,7 +157,11 @@ impl Fuzzer<'_> {
         }
         let mut pool = Vec::new();
         let cases = cargo::root().join("schema/fleet/tests/cases/bad");
-        for folder in [&self.corpus, &cases] {
+        let folders: &[&PathBuf] = match self.target {
+            "tree" => &[&self.corpus],
+            _ => &[&self.corpus, &cases],
+        };
+        for folder in folders {
             for entry in fs::read_dir(folder).map_err(fail)? {
                 pool.push(fs::read(entry.map_err(fail)?.path()).map_err(fail)?);
             }
@@ -152,12 +194,15 @@ impl Fuzzer<'_> {
         fs::write(folder.join(name), input).map_err(|error| format!("cannot write the input: {error}"))?;
         let words: &[&str] = match self.target {
             "fmt" => &["fmt", "--diff", "--to", "kdl"],
+            "tree" => &["--nocapture", "--exact", "hostile::the_corpus_is_answered"],
             _ => &["check", "--format", "plain"],
         };
-        let output = limited(&cargo::target().join("debug/muster"))
-            .args(words)
-            .arg(&folder)
-            .output();
+        let mut command = limited(&self.program);
+        match self.target {
+            "tree" => command.args(words).env("MUSTER_TREES", &folder),
+            _ => command.args(words).arg(&folder),
+        };
+        let output = command.output();
         let output = output.map_err(|error| format!("cannot run muster: {error}"))?;
         let said = [output.stdout.as_slice(), &output.stderr].concat();
         let said = String::from_utf8_lossy(&said);

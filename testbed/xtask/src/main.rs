@@ -40,9 +40,10 @@ cargo xtask VERB
                     muster-rackd beside other servers, as in docs/benchmarks.md
   bench check [--machines-max N] [--rounds N]
                     `muster check` on fleets of up to 100,000 machines, beside terraform if there is one
+  bench hostile     muster check on files that nobody means well with
   bench deploy [--rounds N]
                     a deployment step by step, beside a script that does the same writes
-  fuzz toml|kdl|decoder|fmt [--seconds N] [--seed N]
+  fuzz toml|kdl|decoder|fmt|tree [--seconds N] [--seed N]
                     files at random for `muster`, from the corpus of tests; what breaks it is kept there
   vrack bench       the virtual rack's hardware alone
   inmachine         the static program that runs in machines

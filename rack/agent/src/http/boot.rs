@@ -97,6 +97,7 @@ async fn answer(rack: &App, connection: &Connection, mac: Mac, hardware: Hardwar
             link: &connection.link,
             mac,
             hardware,
+            stopped: rack.stop().is_some(),
             enlisted: is_enlisted(rack, mac),
             heard: served.heard,
             live,

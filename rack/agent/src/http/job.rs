@@ -14,8 +14,9 @@ use axum::{
 use rack_api::{
     fact::{Fact, FactBody, IMAGE_DIGEST_MISMATCH, StepState},
     job::JobRef,
-    machine::{GoRequest, Hello, HelloAnswer, PhoneHome, Report},
+    machine::{GoAnswer, GoRequest, Hello, HelloAnswer, PhoneHome, Report, Verdict},
     order::{Action, NextBoot},
+    stop::CODE,
     sync::FACTS_MAX,
 };
 use rack_proto::{
@@ -209,6 +210,17 @@ pub(super) async fn go(State(rack): State<App>, Timely(mut request): Timely<GoRe
         return Refusal::Foreign("this token was made for another machine").into_response();
     }
     request.token = String::new();
+    if let Some(reason) = rack.stopped(request.job.machine) {
+        tracing::warn!(machine = %request.job.machine, reason, "a first write is refused");
+        return Json(GoAnswer {
+            nonce: request.nonce,
+            verdict: Verdict::Refuse {
+                code: CODE.to_owned(),
+                reason,
+            },
+        })
+        .into_response();
+    }
     match rack.daemon.go(&request).await {
         Ok(answer) => {
             tracing::info!(

@@ -15,7 +15,7 @@ const RANGE: (&str, &str) = ("10.77.0.100", "10.77.0.107");
 /// Options of an iPXE ROM: class, and user class `iPXE`.
 pub(crate) const IPXE: [&str; 4] = ["-V", "PXEClient:Arch:00000:UNDI:002001", "-x", "0x4d:69505845"];
 
-fn job() -> JobRef {
+pub(crate) fn job() -> JobRef {
     JobRef {
         machine: machine_id(),
         generation: Generation(1),
@@ -37,14 +37,14 @@ pub(crate) fn rack_with_job(change: impl FnOnce(&mut Desired)) -> Rack {
     rack
 }
 
-fn script(rack: &Rack) -> String {
+pub(crate) fn script(rack: &Rack) -> String {
     rack.get(&format!(
         "/boot/{}.ipxe?platform=pcbios&arch=i386&uuid=&serial=",
         mac(1).hyphenated()
     ))
 }
 
-fn argument(script: &str, name: &str) -> String {
+pub(crate) fn argument(script: &str, name: &str) -> String {
     let word = script
         .split_whitespace()
         .find_map(|word| word.strip_prefix(&format!("{name}=")));

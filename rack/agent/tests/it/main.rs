@@ -17,6 +17,7 @@ mod power;
 mod rack;
 mod relay;
 mod spool;
+mod stop;
 mod strace;
 mod transfer_clients;
 mod two_agents;

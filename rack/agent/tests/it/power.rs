@@ -32,7 +32,7 @@ esac
 const WORDS: u64 = 12;
 
 /// A BMC that goes away.
-struct Sim(Child);
+pub(crate) struct Sim(Child);
 
 impl Drop for Sim {
     fn drop(&mut self) {
@@ -42,7 +42,7 @@ impl Drop for Sim {
     }
 }
 
-fn start_sim(rack: &Rack) -> Sim {
+pub(crate) fn start_sim(rack: &Rack) -> Sim {
     let machine = rack.path("machine");
     let lan = format!(
         "name \"machine\"\nset_working_mc 0x20\n  startlan 1\n    addr 127.0.0.1 6230\n    priv_limit admin\n    \
@@ -76,7 +76,7 @@ fn start_sim(rack: &Rack) -> Sim {
     Sim(child)
 }
 
-fn wanted(password: &str, orders: Vec<Order>) -> Desired {
+pub(crate) fn wanted(password: &str, orders: Vec<Order>) -> Desired {
     let mut desired = desired(Enlist::Known, RANGE);
     desired.config.machines.get_mut(&machine_id()).unwrap().bmc = Some(BmcAccess {
         driver: "ipmi".to_owned(),
@@ -90,7 +90,7 @@ fn wanted(password: &str, orders: Vec<Order>) -> Desired {
     desired
 }
 
-fn power(number: u32, power: PowerWanted) -> Order {
+pub(crate) fn power(number: u32, power: PowerWanted) -> Order {
     Order {
         number,
         action: Action::Power(power),
@@ -99,7 +99,7 @@ fn power(number: u32, power: PowerWanted) -> Order {
     }
 }
 
-fn done(number: u32) -> impl Fn(&FactBody) -> Option<()> {
+pub(crate) fn done(number: u32) -> impl Fn(&FactBody) -> Option<()> {
     move |fact| match fact {
         FactBody::OrderDone { order } if order.number == number => Some(()),
         _ => None,

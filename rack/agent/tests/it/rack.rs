@@ -547,6 +547,7 @@ pub(crate) fn desired(enlist: Enlist, range: (&str, &str)) -> Desired {
         secure_boot: false,
         bmc: None,
         refuse: None,
+        stopped: None,
     };
     Desired {
         incarnation: incarnation(),

@@ -27,6 +27,8 @@ pub struct Question<'a> {
     pub mac: Mac,
     /// What the client says of itself.
     pub hardware: Hardware<'a>,
+    /// Whether a person has stopped this agent, whatever the daemon says.
+    pub stopped: bool,
     /// Whether an undeclared machine was inspected lately, so that it is not inspected for ever.
     pub enlisted: bool,
     /// Whether the daemon has answered since this agent started. What is remembered from before may be
@@ -112,6 +114,9 @@ pub fn decide<'a>(question: &Question<'a>) -> Decision<'a> {
         Action::Boot(NextBoot::Local) => return local("its own disk is ordered"),
         Action::Power(_) => return local("no job is ordered"),
     };
+    if question.stopped || machine.stopped.is_some() {
+        return local("a person has stopped everything that a job could do");
+    }
     if !can_serve {
         return local("there is no ephemeral system to run the job in");
     }

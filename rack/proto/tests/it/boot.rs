@@ -167,6 +167,7 @@ fn decided(row: &Row) -> String {
             uuid: row.uuid,
             serial: &row.serial,
         },
+        stopped: false,
         enlisted: row.inspected,
         heard: row.heard,
         live,

@@ -227,6 +227,7 @@ fn machine(index: usize, mac: Mac, address: &str) -> (MachineId, RackMachine) {
         secure_boot: false,
         bmc: None,
         refuse: None,
+        stopped: None,
     };
     (MachineId(Uuid::from_bytes([index; 16])), machine)
 }

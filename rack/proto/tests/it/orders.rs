@@ -51,6 +51,7 @@ pub(crate) fn desired(orders: Vec<Order>) -> Desired {
         secure_boot: false,
         bmc: None,
         refuse: None,
+        stopped: None,
     };
     Desired {
         incarnation: life(1),

@@ -13,12 +13,16 @@ pub(super) fn brought(
     parsed: &Parsed,
     files: &[SourceFile],
 ) -> Result<Brought, Failure> {
+    let now = files
+        .iter()
+        .map(|file| (file.path.as_str(), file.bytes.as_slice()))
+        .collect();
     let Since {
         before,
         lines,
         renamed,
         base: _,
-    } = reconciler_git::since(folder, name).map_err(|error| failure(&error))?;
+    } = reconciler_git::since(folder, name, &now).map_err(|error| failure(&error))?;
     let files_before = before.files.into_iter().map(|file| SourceFile {
         path: file.path,
         bytes: file.bytes,
@@ -40,6 +44,6 @@ fn failure(error: &SinceError) -> Failure {
         SinceError::NoWorkTree { .. } | SinceError::Unknown { .. } | SinceError::NoBase { .. } => {
             Failure::Usage(said)
         }
-        SinceError::Read { .. } | SinceError::Tree(_) => Failure::Other(said),
+        SinceError::TooMany { .. } | SinceError::Read { .. } | SinceError::Tree(_) => Failure::Other(said),
     }
 }

@@ -69,7 +69,7 @@ fn what_was_found_counts_instead_of_what_was_said() {
         1,
     );
     assert!(
-        said.contains("M0402") && said.contains("the disk has 240GB"),
+        said.contains("M0402") && said.contains("the disk has 223.5GiB (240GB)"),
         "{said}"
     );
     // A machine that was not inspected has what git says.

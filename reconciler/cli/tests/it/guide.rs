@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Commands that no daemon takes part in.
-const OFFLINE: [&str; 9] = [
+const OFFLINE: [&str; 10] = [
     "init",
     "check",
     "fmt",
@@ -19,6 +19,7 @@ const OFFLINE: [&str; 9] = [
     "man",
     "schema",
     "show rack",
+    "hold add --as-patch",
 ];
 /// These would work for long, or for ever: their words alone are tried, by asking for help.
 const LONG: [&str; 2] = ["image build", "status --watch"];

@@ -156,6 +156,11 @@ fn what_git_can_hold_is_told_of_a_folder_and_of_a_commit_alike() {
     let expected = expected.map(|(code, file)| (code.to_owned(), file.to_owned()));
     assert_eq!(offline, BTreeSet::from(expected));
     assert_eq!(told_of_a_commit(folder.path()), offline);
+    // Where it was never fetched it is an empty folder; other empty folders are nothing.
+    fs::remove_dir_all(at("inner")).expect("remove");
+    fs::create_dir(at("inner")).expect("a folder");
+    fs::create_dir(at("empty")).expect("a folder");
+    assert_eq!(told(folder.path()), offline);
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn first_plan_of(files: &[SourceFile]) -> String {
         addresses_in_use: BTreeMap::new(),
         restored: None,
         destroyed: BTreeMap::new(),
+        restraints: reconciler_core::hold::Restraints::default(),
     };
     let desired = Desired {
         fleet: &fleet,

@@ -307,9 +307,9 @@ conditions! {
         under_way: false,
     }
     Held HELD {
-        meaning: "Someone stopped everything, or holds this machine. The verbs for that come later; until then only a machine that asks for its go to write hears this, when no plan is adopted or another agent serves it.",
-        person: "End the hold or the stop that the evidence names; without one, see `muster status` for the plan and the agents.",
-        by_itself: "Goes on when it is ended.",
+        meaning: "A hold or a stop keeps from the machine what would be done next: who made it, why and until when is in the evidence. A machine that asks for its go to write hears it too when no plan is adopted or another agent serves it.",
+        person: "Wait, or end what the evidence names: `muster hold rm`, `muster resume`, or a commit for a hold that git declares. `muster hold ls` and `muster status` show all of them.",
+        by_itself: "Goes on when the last of them is ended or its time is over.",
         limit: Limit::None,
         under_way: false,
     }

@@ -8,6 +8,7 @@ use super::{Around, Case, Decision, Proposal, commission, orders, retry};
 use crate::admit::Policy;
 use crate::condition::{Condition, Wait};
 use crate::facts::{JobSeen, MachineFacts, OrderSeen, WriteStart};
+use crate::hold::Act;
 use crate::intent::Intent;
 use crate::plan::MachinePlan;
 use crate::refusal::RefusalCode;
@@ -110,8 +111,12 @@ impl Wish<'_> {
         if let Some(why) = self.around.restored {
             return refuse(Condition::StateRestored.code(), why.to_owned());
         }
-        if let Some(why) = self.policy.held(self.around.id) {
-            return refuse(Condition::Held.code(), format!("{name} is held: {why}"));
+        if let Some(denied) = self.policy.denied(self.around.id, Act::Power) {
+            let message = format!(
+                "{name} is held: {}. To end it: {}",
+                denied.evidence, denied.next_step
+            );
+            return refuse(Condition::Held.code(), message);
         }
         if let Err(silent) = case.power_clock() {
             return refuse(silent.condition.code(), silent.evidence);
@@ -216,6 +221,7 @@ fn second_half(case: &Case<'_>, hand: &ByHand) -> Decision {
     Decision::Propose(Proposal {
         order: make(case, PowerWanted::On, "on again", hand.clone()),
         // It ends what was admitted when the person gave the order.
+        act: Act::Finish,
         need: None,
         since: case.latest(),
     })

@@ -3,7 +3,8 @@
 use super::{Case, Decision, Need, Proposal};
 use crate::condition::{Condition, Wait};
 use crate::facts::OrderSeen;
-use rack_api::order::{Action, ByHand, Lane, Order, PowerWanted};
+use crate::hold::Act;
+use rack_api::order::{Action, ByHand, Lane, NextBoot, Order, PowerWanted};
 use schema_ids::Timestamp;
 use std::time::Duration;
 
@@ -54,12 +55,29 @@ impl<'a> Case<'a> {
             Action::Power(PowerWanted::On | PowerWanted::Off) => POWER_DEADLINE,
             Action::Boot(_) => BOOT_DEADLINE,
         };
+        let act = self.act(&action);
         let order = self.order(action, deadline, cause.into(), None);
         Decision::Propose(Proposal {
             order,
+            act,
             need,
             since: self.latest(),
         })
+    }
+
+    /// What an order does to the machine: switching it for a job that writes is writing.
+    fn act(&self, action: &Action) -> Act {
+        match action {
+            Action::Boot(NextBoot::Local) => Act::Local,
+            Action::Boot(NextBoot::Job(job)) => Act::of_job(&job.kind),
+            Action::Power(_) => {
+                let job = self.boot_order().and_then(OrderSeen::job);
+                match job.map(|job| Act::of_job(&job.kind)) {
+                    Some(Act::Write) => Act::Write,
+                    _ => Act::Power,
+                }
+            }
+        }
     }
 
     /// The next order.

@@ -70,7 +70,7 @@ pub(super) fn may_be_given(subnet: &Subnet, address: IpAddr) -> bool {
             .gateway
             .as_ref()
             .is_none_or(|gateway| gateway.value != address)
-        && !subnet.dns.contains(&address)
+        && !subnet.dns.iter().any(|server| server.value == address)
         && skip(subnet, address).is_none()
 }
 

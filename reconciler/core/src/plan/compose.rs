@@ -6,12 +6,14 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::claim::Claims;
 use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
+use crate::plan::held::KeptFree;
 use crate::plan::not_yet::NotCarriedOut;
-use crate::plan::slots::Slots;
+use crate::plan::slots::{Slot, Slots};
 use crate::plan::written::{Written, written};
 use crate::plan::{Blocked, Cause, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
 use crate::plan::{
-    cause, changes, claim, counted, digest, effect, guards, links, machines, moved, reads, release, slots,
+    cause, changes, claim, counted, digest, effect, guards, held, links, machines, moved, reads, release,
+    slots,
 };
 use rack_api::config::Ephemeral;
 use rack_api::job::Deploy;
@@ -44,14 +46,10 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
     let (parent, renamed) = moved::deployments(fleet, parent);
     let parent = parent.as_ref();
     let claims = claim::claims(fleet, observed, parent);
-    let mut addresses = Addresses::new(
-        fleet,
-        &observed.addresses_in_use,
-        machines::taken(fleet, observed, parent),
-    );
+    let taken = machines::taken(fleet, observed, parent);
+    let mut addresses = Addresses::new(fleet, &observed.addresses_in_use, taken);
     let mut machines = machines::declared(fleet, observed, parent, &claims, &mut addresses);
     let slots = slots::slots(fleet, observed, parent, &claims);
-    let same_commit = parent.commit.as_deref() == Some(desired.commit);
     let names = leaving_names(parent, &slots);
     let not_yet = NotCarriedOut::new(fleet);
     let mut filling = Filling {
@@ -59,7 +57,7 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
             fleet,
             observed,
             parent,
-            same_commit,
+            same_commit: parent.commit.as_deref() == Some(desired.commit),
             leaving_names: &names,
             not_yet: &not_yet,
         },
@@ -67,6 +65,7 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         bindings: kept_bindings(parent, &slots),
         slots,
         addresses: &mut addresses,
+        free: KeptFree::new(fleet, observed, now),
         owners: BTreeMap::new(),
         hurt: BTreeSet::new(),
     };
@@ -80,8 +79,10 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         bindings,
         hurt,
         slots,
+        free,
         ..
     } = filling;
+    let (holds, no_allocate) = free.remembered();
     machines.extend(undeclared(&context, &claims, &slots));
 
     let mut plan = Plan {
@@ -99,6 +100,8 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         ended: ended(parent, &slots),
         changes: Vec::new(),
         guards: Vec::new(),
+        holds,
+        no_allocate,
         base: None,
         reads: BTreeMap::new(),
         disks: BTreeMap::new(),
@@ -107,15 +110,15 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
     plan.notes.extend(not_yet.notes(plan.machines.values()));
     plan.changes = changes::changes(fleet, parent, &plan, observed, &slots.ending, renamed);
     plan.destroys = guards::destroyed(&slots.ending, &hurt);
-    let ground = guards::Ground {
+    plan.guards = guards::guards(&guards::Ground {
         fleet,
         observed,
         parent,
         new: &plan,
         ending: &slots.ending,
         hurt: &hurt,
-    };
-    plan.guards = guards::guards(&ground);
+    });
+    plan.guards.extend(held::report(&plan, &observed.restraints, now));
     plan.reads = reads::reads(&plan, observed, parent);
     plan.disks = effect::disks(&plan, observed);
     plan
@@ -162,6 +165,8 @@ pub(super) struct Filling<'a, 'b> {
     pub(super) claims: &'b Claims,
     pub(super) slots: Slots<'a>,
     pub(super) addresses: &'b mut Addresses<'a>,
+    /// The holds that keep free machines from being given slots.
+    pub(super) free: KeptFree,
     bindings: BTreeMap<BindingId, Binding>,
     /// Whose each disk is.
     owners: BTreeMap<DiskId, BindingId>,
@@ -190,6 +195,8 @@ impl<'a> Filling<'a, '_> {
             leaving.and_then(|binding| release::decide(&self.context, id, &machine.name, *binding, false))
         {
             decided
+        } else if let Some(blocked) = slot.and_then(|slot| self.kept_free(slot, machine)) {
+            plain(Intent::IDLE, Some(blocked))
         } else if let Some(slot) = slot {
             let (name, number) = (slot.name, slot.number);
             let decided = decide(&self.context, id, machine, slot, self.addresses);
@@ -200,6 +207,14 @@ impl<'a> Filling<'a, '_> {
             plain(Intent::IDLE, None)
         };
         self.settle(id, machine, decided);
+    }
+
+    /// Why a machine is not given the slot for which it is named.
+    fn kept_free(&self, slot: &Slot<'_>, machine: &MachinePlan) -> Option<Blocked> {
+        match self.bindings.contains_key(&slot.binding) {
+            true => None,
+            false => self.free.blocked(machine, slot.name),
+        }
     }
 
     /// Writes what was decided into the machine's plan.

@@ -187,6 +187,9 @@ fn verdict(
     if released(deployment, &machine.name).is_some() {
         return Verdict::Refused("released here".to_owned());
     }
+    if let Some(hold) = filling.free.kept(machine, name) {
+        return Verdict::Refused(format!("kept free by {}", hold.id));
+    }
     let seen = filling.context.observed.machines.get(&id);
     let inventory = seen.and_then(|seen| seen.inventory.as_ref());
     let unmet = require

@@ -1,6 +1,6 @@
 //! Names made of what they name: plans, machines, bindings and everything with a UUID on a disk.
 
-use crate::plan::{Plan, WipeSet};
+use crate::plan::{Plan, WipeSet, held};
 use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, ContentId, Digest, Incarnation, MachineId, Name, Timestamp, Uuid};
 use serde::Serialize;
@@ -28,17 +28,24 @@ fn short(prefix: char, digest: Digest) -> String {
     format!("{prefix}-{}", &digest.hex()[..12])
 }
 
-/// The id of a plan: over everything else in it but when it was made. Who plans again in the same world
-/// finds the same plan, and whoever was shown it need not look again.
-pub(super) fn plan_id(plan: &Plan) -> String {
-    short(
-        'p',
-        of_value(&Plan {
+impl Plan {
+    /// Everything in it but its id and what belongs to the moment: when it was made, and what was said then of holds.
+    #[must_use]
+    pub fn without_moment(&self) -> Self {
+        let guards = self.guards.iter().filter(|said| said.guard != held::GUARD);
+        Self {
             id: String::new(),
             made: Timestamp::from_unix_ms(0),
-            ..plan.clone()
-        }),
-    )
+            guards: guards.cloned().collect(),
+            ..self.clone()
+        }
+    }
+}
+
+/// The id of a plan, without its moment: who plans again in the same world finds the same plan, and whoever was
+/// shown it need not look again.
+pub(super) fn plan_id(plan: &Plan) -> String {
+    short('p', of_value(&plan.without_moment()))
 }
 
 /// The name of a wipe-set's entries.

@@ -13,8 +13,8 @@ use schema_fleet::{Fleet, RangeUse, Span};
 use schema_ids::Name;
 use std::fmt::Display;
 
-/// Fields that only say which machine it is: where that is certain, nothing follows from them.
-const LABELS: [&str; 2] = ["serial", "uuid"];
+/// Fields that only say which machine it is, or among which it counts: nothing happens to it by them.
+const LABELS: [&str; 5] = ["serial", "uuid", "zone", "pool", "tags"];
 
 fn at(span: &Span) -> Origin {
     Origin {
@@ -127,7 +127,15 @@ pub(super) fn of_machine(before: &MachinePlan, now: &MachinePlan) -> Vec<FieldCh
     let rack = |machine: &MachinePlan| machine.rack.as_ref().map(Name::to_string);
     let mut pairs = nics(&before.nics, &now.nics);
     pairs.extend(bmc(before.bmc.as_ref(), now.bmc.as_ref()));
-    let simple: [(&str, [Option<String>; 2]); 10] = [
+    let name = |name: &Option<Name>| name.as_ref().map(Name::to_string);
+    let tags = |machine: &MachinePlan| {
+        let tags: Vec<&str> = machine.tags.iter().map(Name::as_str).collect();
+        (!tags.is_empty()).then(|| tags.join(", "))
+    };
+    let simple: [(&str, [Option<String>; 2]); 13] = [
+        ("zone", [before, now].map(|machine| name(&machine.zone))),
+        ("pool", [before, now].map(|machine| name(&machine.pool))),
+        ("tags", [before, now].map(tags)),
         ("bmc agents", [before, now].map(agents)),
         (
             "boot.mode",

@@ -405,7 +405,7 @@ fn nameable(name: &Name) -> Result<(), String> {
 /// How a bond works; what this version does not set up is refused.
 fn mode(bond: &Bond) -> Result<BondMode, String> {
     let later = |word: &str| format!("{word} is not carried out by this version");
-    let hash = match bond.hash {
+    let hash = match bond.hash.value {
         schema_fleet::BondHash::Layer2 => BondHash::Layer2,
         schema_fleet::BondHash::Layer23 => BondHash::Layer23,
         schema_fleet::BondHash::Layer34 => BondHash::Layer34,
@@ -413,11 +413,11 @@ fn mode(bond: &Bond) -> Result<BondMode, String> {
         | schema_fleet::BondHash::Encap34
         | schema_fleet::BondHash::VlanSrcMac) => return Err(later(hash.as_str())),
     };
-    let rate = match bond.lacp_rate {
+    let rate = match bond.lacp_rate.value {
         schema_fleet::LacpRate::Slow => LacpRate::Slow,
         schema_fleet::LacpRate::Fast => LacpRate::Fast,
     };
-    match bond.mode {
+    match bond.mode.value {
         schema_fleet::BondMode::ActiveBackup => Ok(BondMode::ActiveBackup),
         schema_fleet::BondMode::Lacp => Ok(BondMode::Lacp { rate, hash }),
         schema_fleet::BondMode::BalanceXor => Ok(BondMode::BalanceXor { hash }),

@@ -66,7 +66,7 @@ fn subnets(fleet: &Fleet, link: &VlanRef) -> Vec<Subnet> {
                 network: subnet.cidr.network(),
                 prefix: subnet.cidr.prefix_len(),
                 gateway: subnet.gateway.as_ref().map(|gateway| gateway.value),
-                dns: subnet.dns.clone(),
+                dns: subnet.dns.iter().map(|server| server.value).collect(),
                 dynamic: dynamic
                     .map(|range| AddressRange {
                         from: range.from.value,

@@ -70,6 +70,11 @@ pub(super) fn declared<'a>(
             protect: machine.protect.map(Protect::of),
             declared: true,
             rack: rack.cloned(),
+            zone: rack
+                .and_then(|rack| fleet.racks.get(rack)?.zone.as_ref())
+                .map(|zone| zone.name.clone()),
+            pool: machine.pool.as_ref().map(|pool| pool.name.clone()),
+            tags: machine.tags.iter().map(|tag| tag.value.clone()).collect(),
             inspected: observed.machines.get(&id).and_then(|seen| seen.inspected),
             blocked: None,
             outdated: BTreeSet::new(),
@@ -171,7 +176,7 @@ fn bmc(bmc: &schema_fleet::Bmc) -> Option<BmcPlan> {
 }
 
 impl Origin {
-    pub(super) fn of(origin: &schema_fleet::Origin) -> Self {
+    pub(crate) fn of(origin: &schema_fleet::Origin) -> Self {
         match origin.span() {
             Some(span) => Self {
                 file: span.file.to_string(),

@@ -175,8 +175,8 @@ impl<'a> Resolving<'_, 'a, '_> {
         let settings = self.settings_of(name)?;
         settings.addresses.push(address);
         for server in subnet.iter().flat_map(|subnet| &subnet.dns) {
-            if !settings.dns.contains(server) {
-                settings.dns.push(*server);
+            if !settings.dns.contains(&server.value) {
+                settings.dns.push(server.value);
             }
         }
         settings.routes.extend(gateway.map(|via| Route {

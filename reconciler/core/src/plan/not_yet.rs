@@ -1,11 +1,12 @@
 //! What git says and this version does not carry out: the machines that it concerns are left as they are.
 //!
-//! Leaving out a layer of encryption, a limit or a hold and doing the rest would be another wish than the one that
+//! Leaving out a layer of encryption or a limit and doing the rest would be another wish than the one that
 //! was reviewed. So whoever is concerned gets nothing new until git no longer says it, or a version carries it out.
 
 use crate::condition::Condition;
+use crate::hold::place_in_git;
 use crate::plan::{Blocked, MachinePlan, Note, Origin};
-use schema_fleet::{Fleet, Machine, NotYet, Selector, SelectorOf};
+use schema_fleet::{Fleet, Machine, NotYet, Selector};
 use schema_ids::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +34,7 @@ impl<'a> NotCarriedOut<'a> {
         for one in &fleet.not_yet {
             let (kind, name) = parts(&one.object);
             by_object.entry((kind, name)).or_insert(one);
-            if matches!(kind, "fleet" | "role" | "hold" | "budget" | "tag" | "subnet") {
+            if matches!(kind, "fleet" | "role" | "budget" | "tag" | "subnet") {
                 wide.push(one);
             }
         }
@@ -151,11 +152,6 @@ impl<'a> NotCarriedOut<'a> {
                 let pool = machine.pool.as_ref();
                 role.pools.is_empty() || pool.is_some_and(|pool| role.pools.contains(pool))
             }),
-            "hold" => fleet.holds.get(name).is_none_or(|hold| {
-                hold.targets
-                    .iter()
-                    .any(|target| self.selects(target, concerned, machine))
-            }),
             "budget" => fleet.budgets.get(name).is_none_or(|budget| {
                 budget
                     .targets
@@ -169,7 +165,7 @@ impl<'a> NotCarriedOut<'a> {
                     deployment.require.as_ref().is_some_and(|require| {
                         [&require.tags, &require.any_tags, &require.without_tags]
                             .into_iter()
-                            .any(|tags| tags.contains(name))
+                            .any(|tags| tags.iter().any(|tag| tag.as_str() == name))
                     })
                 }),
             "subnet" => fleet.subnets.get(name).is_some_and(|subnet| {
@@ -181,22 +177,9 @@ impl<'a> NotCarriedOut<'a> {
     }
 
     fn selects(&self, selector: &Selector, concerned: Concerned<'_>, machine: &Machine) -> bool {
-        let is = |name: &Name| selector.name.matches(name.as_str());
-        let rack = machine.rack.as_ref().map(|rack| &rack.name);
-        match selector.of {
-            SelectorOf::Machine => is(concerned.name),
-            SelectorOf::Rack => rack.is_some_and(is),
-            SelectorOf::Zone => rack
-                .and_then(|rack| self.fleet.racks.get(rack)?.zone.as_ref())
-                .is_some_and(|zone| is(&zone.name)),
-            SelectorOf::Pool => machine.pool.as_ref().is_some_and(|pool| is(&pool.name)),
-            SelectorOf::Tag => machine.tags.iter().any(is),
-            SelectorOf::Deployment => {
-                let named = self.named_by.get(concerned.name).into_iter().flatten().copied();
-                concerned.deployment.into_iter().chain(named).any(is)
-            }
-            SelectorOf::Fleet => is(&self.fleet.name),
-        }
+        let named = self.named_by.get(concerned.name).into_iter().flatten().copied();
+        let deployments = concerned.deployment.into_iter().chain(named);
+        selector.selects(&place_in_git(self.fleet, concerned.name, machine, deployments))
     }
 }
 

@@ -174,7 +174,7 @@ pub(super) fn decide(
         observed: context.observed,
         parent: context.parent,
         id,
-        machine: context.fleet.machines.get(name),
+        machine: context.fleet.machines.get(name).map(|machine| &**machine),
         binding,
         written: &written(context, id, binding),
     };

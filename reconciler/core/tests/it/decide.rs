@@ -7,6 +7,7 @@
 mod bmc;
 mod by_hand;
 mod firmware;
+mod hold;
 mod in_git;
 mod job;
 mod script;
@@ -19,6 +20,7 @@ use rack_api::order::{Lane, OrderRef};
 use reconciler_core::admit::{Permits, Policy};
 use reconciler_core::condition::Wait;
 use reconciler_core::facts::{AgentSeen, Fenced, IssuedOrder, MachineFacts, StoredFact, WriteStart};
+use reconciler_core::hold::Restraints;
 use reconciler_core::next::Decision;
 use reconciler_core::phase::phase;
 use reconciler_core::tick::{Effect, Tick, World, tick};
@@ -51,7 +53,7 @@ pub(crate) struct Case {
     keep_on: bool,
     /// Its `boot.timeout`, where git says one.
     boot_timeout: Option<String>,
-    /// Held from the beginning, with the reason.
+    /// Held from the beginning: `[EFFECT] [for TIME] REASON`.
     hold: Option<String>,
     /// What is on its disk when it is inspected; `blank` if nothing is said.
     #[serde(default = "blank")]
@@ -83,7 +85,7 @@ pub(crate) struct Stage {
     orders: Vec<IssuedOrder>,
     starts: Vec<WriteStart>,
     permits: Permits,
-    policy: Policy,
+    pub(crate) restraints: Restraints,
     /// A person's word that it is gone, and for which generation.
     fenced: Option<(Generation, Fenced)>,
     holds: String,
@@ -132,7 +134,7 @@ impl Stage {
             orders: Vec::new(),
             starts: Vec::new(),
             permits: Permits::default(),
-            policy: Policy::default(),
+            restraints: Restraints::default(),
             fenced: None,
             holds: case.holds.clone(),
             stopped: None,
@@ -141,7 +143,7 @@ impl Stage {
             text: String::new(),
         };
         if let Some(reason) = &case.hold {
-            stage.policy.holds.insert(id, reason.clone());
+            stage.hold(reason);
         }
         if case.inspected {
             stage.inventory();
@@ -183,6 +185,11 @@ impl Stage {
         });
     }
 
+    fn policy(&self) -> Policy {
+        let facts = BTreeMap::from([(self.id, self.folded())]);
+        Policy::under(&self.planning.parent, &facts, &self.restraints, self.now)
+    }
+
     fn tick(&self) -> Tick {
         let facts = BTreeMap::from([(self.id, self.folded())]);
         let agents = BTreeMap::from([(name("rackd-1"), self.agent.clone())]);
@@ -192,7 +199,7 @@ impl Stage {
             facts: &facts,
             agents: &agents,
             permits: &self.permits,
-            policy: &self.policy,
+            policy: &self.policy(),
             restored: None,
             stopped: self.stopped.as_ref(),
         };
@@ -254,6 +261,7 @@ impl Stage {
         known.erased = facts.erased;
         known.gone_in = gone_in;
         self.planning.observed.at = self.now;
+        self.planning.observed.restraints = self.restraints.clone();
         let new = self.planning.plan(&self.case_fleet);
         self.planning.adopt(&self.case_fleet, new);
         writeln!(self.text, "    planned again: generation {}", self.generation()).unwrap();
@@ -266,7 +274,9 @@ impl Stage {
 
     /// What a person would be told if this were decided.
     pub(crate) fn why_of(&self, decision: &Decision) -> String {
-        reconciler_core::status::why(&self.planning.parent, self.id, &self.folded(), decision)
+        let policy = self.policy();
+        let denials = policy.of(self.id);
+        reconciler_core::status::why(&self.planning.parent, self.id, &self.folded(), decision, denials)
     }
 
     fn write_down(&mut self, step: &Tick) {

@@ -35,6 +35,7 @@ fn adopted() -> (Plan, Fleet) {
         addresses_in_use: BTreeMap::new(),
         restored: None,
         destroyed: BTreeMap::new(),
+        restraints: reconciler_core::hold::Restraints::default(),
     };
     let desired = Desired {
         fleet: &fleet,
@@ -99,7 +100,7 @@ fn declared(found: &Discovered) -> Result<(String, Machine), TestCaseError> {
         .into_iter()
         .find(|(name, _)| !fleet.machines.contains_key(name));
     let (_, machine) = new.expect("there are two");
-    Ok((lines, machine))
+    Ok((lines, Machine::clone(&machine)))
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn a_machine_of_doubtful_identity_is_refused_with_the_reason() {
             written: &Default::default(),
             secrets: &Default::default(),
             bmc_times: reconciler_core::roles::BmcTimes::DEFAULT,
+            stopped: &Default::default(),
             token_key: "",
         };
         let served = rack::desired(&inputs, &"rackd-1".parse().unwrap())

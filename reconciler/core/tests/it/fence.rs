@@ -202,7 +202,8 @@ fn judged(id: MachineId, machine: &MachinePlan, orders: Vec<OrderSeen>, disks: V
         machine,
         facts: &facts,
         incarnation,
-        held: None,
+        restored: None,
+        denials: &[],
     };
     judge(&ground, &request)
 }

@@ -9,6 +9,8 @@ mod discovered;
 mod doubted;
 mod examples;
 mod fence;
+mod holds;
+mod limits;
 mod network;
 mod pages;
 mod planning;

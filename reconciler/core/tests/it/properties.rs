@@ -10,6 +10,7 @@ use rack_api::order::{Action, Order, PowerWanted};
 use rack_api::volume::Device;
 use reconciler_core::admit::{Admission, Permits, Policy, admit};
 use reconciler_core::facts::{MachineFacts, StoredFact};
+use reconciler_core::hold::Act;
 use reconciler_core::intent::Intent;
 use reconciler_core::next::{Need, Proposal};
 use reconciler_core::plan::Plan;
@@ -390,6 +391,7 @@ fn proposal((machine, rack, deployment, _): (u8, u8, u8, bool)) -> Proposal {
             by_hand: None,
             action: Action::Power(PowerWanted::On),
         },
+        act: Act::Power,
         need: Some(Need {
             rack: Some(format!("r{rack}").parse().unwrap()),
             erases: (deployment > 0).then(|| format!("d{deployment}").parse().unwrap()),

@@ -19,6 +19,7 @@ fn config(plan: &Plan, written: &BTreeSet<MachineId>, agent: &str) -> RackConfig
         written,
         secrets: &Default::default(),
         bmc_times: reconciler_core::roles::BmcTimes::DEFAULT,
+        stopped: &Default::default(),
         token_key: "",
     };
     rack::desired(&inputs, &agent.parse().unwrap()).config

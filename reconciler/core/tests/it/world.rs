@@ -31,6 +31,7 @@ impl World {
             addresses_in_use: BTreeMap::new(),
             restored: None,
             destroyed: BTreeMap::new(),
+            restraints: reconciler_core::hold::Restraints::default(),
         };
         Self {
             observed,

@@ -26,7 +26,7 @@ fn whole() -> String {
 }
 
 /// The machine was inspected.
-async fn tell(bed: &Bed, machine: MachineId, sequence: u64, holds: &str) {
+pub(crate) async fn tell(bed: &Bed, machine: MachineId, sequence: u64, holds: &str) {
     let inventory = Inventory {
         uuid: None,
         serial: Some("LAB-0001".to_owned()),

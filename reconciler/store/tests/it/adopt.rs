@@ -130,8 +130,8 @@ async fn a_plan_that_does_not_know_of_a_go_is_not_adopted() {
         refused: Some(("HELD".to_owned(), "held".to_owned())),
         ..go(1, 2, 1)
     };
-    bed.record_start("p-1", 0, &refusal).await.unwrap();
-    bed.record_start("p-1", 0, &go(1, 2, 2)).await.unwrap();
+    bed.record_start("p-1", 0, 0, &refusal).await.unwrap();
+    bed.record_start("p-1", 0, 0, &go(1, 2, 2)).await.unwrap();
     for plan in [&change, &drop] {
         assert_eq!(bed.adopt(plan, before, &by()).await.unwrap(), begun);
         assert_eq!(bed.plan(&plan.id).await.unwrap(), None, "nothing is left behind");
@@ -147,7 +147,7 @@ async fn a_plan_that_does_not_know_of_a_go_is_not_adopted() {
         parent: &change,
         observed: &observed,
     };
-    bed.record_start("p-5", 0, &go(1, 3, 3)).await.unwrap();
+    bed.record_start("p-5", 0, 0, &go(1, 3, 3)).await.unwrap();
     let change = plan("p-6", Some("p-5"), &[(1, 4), (2, 2)]);
     assert_eq!(
         bed.adopt(&change, before, &by()).await.unwrap(),
@@ -176,7 +176,7 @@ async fn a_go_and_an_adoption_do_not_pass_each_other() {
         lock.execute(&mut *gate).await.unwrap();
         let started = async {
             bed.waiting(if go_is_first { 0 } else { 1 }).await;
-            bed.record_start("p-1", 0, &start).await.unwrap()
+            bed.record_start("p-1", 0, 0, &start).await.unwrap()
         };
         let adopted = async {
             bed.waiting(if go_is_first { 1 } else { 0 }).await;
@@ -413,4 +413,42 @@ async fn approvals_are_kept_once_each() {
     assert_eq!(wipe_sets, ["w-1", "w-2"]);
     assert_eq!(approvals[0].by, by());
     assert!(bed.approve("p-unknown", "w-1", &by()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_a_plan_destroys_counts_for_a_day() {
+    let bed = Bed::new().await;
+    let mut destroying = plan("p-1", None, &[(1, 1), (2, 1)]);
+    destroying.destroys.insert(machine(2));
+    adopt(&bed, &destroying).await;
+    let known = bed.observed().await.unwrap().destroyed;
+    assert_eq!(known.keys().copied().collect::<Vec<_>>(), [machine(2)]);
+    bed.sql("UPDATE destroyed SET at_ms = at_ms - 24 * 3600 * 1000")
+        .await;
+    assert!(bed.observed().await.unwrap().destroyed.is_empty());
+}
+
+#[tokio::test]
+async fn a_guard_is_opened_by_each_person_once() {
+    let bed = Bed::new().await;
+    bed.save_plan(&plan("p-1", None, &[(1, 1)])).await.unwrap();
+    let say = |why: &str| reconciler_store::By {
+        why: why.to_owned(),
+        ..by()
+    };
+    bed.open_guard("p-1", "limits", &say("first")).await.unwrap();
+    bed.open_guard("p-1", "limits", &say("second")).await.unwrap();
+    bed.open_guard("p-1", "empty", &say("another")).await.unwrap();
+    let opened = bed.opened("p-1").await.unwrap();
+    let said: Vec<_> = opened
+        .iter()
+        .map(|one| (one.guard.as_str(), one.why.as_str()))
+        .collect();
+    assert_eq!(said, [("limits", "second"), ("empty", "another")]);
+    assert_eq!(
+        bed.number("SELECT count(*) FROM audit WHERE what = 'guard-opened'")
+            .await,
+        3
+    );
+    assert!(bed.open_guard("p-2", "limits", &say("of no plan")).await.is_err());
 }

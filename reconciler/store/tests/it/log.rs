@@ -82,6 +82,7 @@ async fn order(bed: &Bed) {
     let issue = Issue {
         plan: "p-1",
         permits_epoch: 0,
+        restraints_epoch: 0,
         orders: &orders,
         goes: None,
         who: "musterd",
@@ -120,7 +121,7 @@ async fn every_source_is_told_in_order() {
         ),
     ];
     bed.append_facts(&sync("r1", facts)).await.unwrap();
-    bed.record_start("p-1", 1, &start(1)).await.unwrap();
+    bed.record_start("p-1", 1, 0, &start(1)).await.unwrap();
     bed.append_facts(&sync("r2", vec![(1, power(2))])).await.unwrap();
     // Written in one millisecond or in ten: each a little later.
     bed.sql(
@@ -172,7 +173,7 @@ async fn a_reader_misses_nothing_while_more_is_written() {
         bed.append_facts(&sync("r1", facts)).await.unwrap();
     }
     for nonce in 0..=255 {
-        bed.record_start("p-1", 0, &start(nonce)).await.unwrap();
+        bed.record_start("p-1", 0, 0, &start(nonce)).await.unwrap();
     }
     // All in one millisecond: pages end at keys, not at times.
     bed.sql("UPDATE fact SET received_ms = 5; UPDATE write_start SET at_ms = 5; UPDATE audit SET at_ms = 5")

@@ -17,6 +17,7 @@ mod observed;
 mod old_rows;
 mod orders;
 mod reader;
+mod restraint;
 mod schema;
 mod start;
 mod wake;

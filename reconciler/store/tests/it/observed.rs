@@ -88,11 +88,11 @@ async fn a_machine_was_written_once_a_go_is_on_record() {
         at: Timestamp::from_unix_ms(0),
         refused: Some(("HELD".to_owned(), "held".to_owned())),
     };
-    bed.record_start("p-1", 0, &start).await.unwrap();
+    bed.record_start("p-1", 0, 0, &start).await.unwrap();
     assert!(!written().await);
     start.nonce = uuid(3);
     start.refused = None;
-    bed.record_start("p-1", 0, &start).await.unwrap();
+    bed.record_start("p-1", 0, 0, &start).await.unwrap();
     assert!(written().await);
 }
 
@@ -190,7 +190,7 @@ async fn the_latest_generation_that_may_write_is_known() {
             at: Timestamp::from_unix_ms(0),
             refused: None,
         };
-        bed.record_start("p-1", 0, &start).await.unwrap();
+        bed.record_start("p-1", 0, 0, &start).await.unwrap();
         assert_eq!(written().await, Some(schema_ids::Generation(3)));
     }
 }

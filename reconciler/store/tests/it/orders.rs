@@ -34,6 +34,7 @@ async fn issue(store: &Store, plan: &str, permits_epoch: u64, orders: &[Intended
         .issue(&Issue {
             plan,
             permits_epoch,
+            restraints_epoch: 0,
             orders,
             goes: None,
             who: "musterd",
@@ -70,6 +71,7 @@ async fn power_by_hand_and_a_go_do_not_pass_each_other() {
         let issue = Issue {
             plan: "p-1",
             permits_epoch: 0,
+            restraints_epoch: 0,
             orders: &orders,
             goes: Some(0),
             who: "ada",
@@ -87,7 +89,7 @@ async fn power_by_hand_and_a_go_do_not_pass_each_other() {
         lock.execute(&mut *gate).await.unwrap();
         let started = async {
             bed.waiting(if go_is_first { 0 } else { 1 }).await;
-            bed.record_start("p-1", 0, &start).await.unwrap()
+            bed.record_start("p-1", 0, 0, &start).await.unwrap()
         };
         let ordered = async {
             bed.waiting(if go_is_first { 1 } else { 0 }).await;
@@ -111,7 +113,7 @@ async fn power_by_hand_and_a_go_do_not_pass_each_other() {
         } else {
             assert!(matches!(ordered, Issuance::Written { .. }), "{ordered:?}");
             assert_eq!(started, StartRecord::Superseded);
-            let knowing = bed.record_start("p-1", 1, &start).await.unwrap();
+            let knowing = bed.record_start("p-1", 1, 0, &start).await.unwrap();
             assert!(matches!(knowing, StartRecord::Recorded(_)), "{knowing:?}");
         }
     }
@@ -246,7 +248,7 @@ async fn an_order_that_is_not_written_takes_no_grant() {
         issue(&bed, "p-1", epoch, &again).await,
         Issuance::Written {
             orders: vec![],
-            permits_epoch: epoch
+            permits_epoch: epoch,
         }
     );
     assert!(bed.permits().await.unwrap().permits.grants.is_empty());

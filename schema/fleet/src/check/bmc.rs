@@ -15,11 +15,11 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let mut seen: BTreeMap<(IpAddr, Option<u16>), (&Name, &Span)> = BTreeMap::new();
     for (name, machine) in &subject.draft.machines {
         let Some(bmc) = &machine.bmc else { continue };
-        let object = format!("machine.{name}");
+        let object = || format!("machine.{name}");
         found.extend(
             incomplete(name, bmc)
                 .into_iter()
-                .map(|diagnostic| diagnostic.in_object(&object)),
+                .map(|diagnostic| diagnostic.in_object(object())),
         );
         let Some(address) = &bmc.address else { continue };
         if let Some((other, first)) = seen.get(&(address.value, bmc.port)) {
@@ -30,7 +30,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
                     &address.span,
                     format!("BMC of {name}"),
                 )
-                .in_object(&object)
+                .in_object(object())
                 .also(first, format!("BMC of {other}"))
                 .help("an order to switch one off would switch the other"),
             );

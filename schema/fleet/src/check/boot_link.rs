@@ -16,12 +16,11 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         deployed.extend(deployment.machines.iter().map(|machine| (&machine.name, name)));
     }
     for (name, machine) in &subject.draft.machines {
-        let object = format!("machine.{name}");
         let told = unknowable(name, machine)
             .or_else(|| cannot_boot(subject, name, machine, deployed.get(name).copied()))
             .into_iter()
             .chain(in_another_zone(subject, name, machine));
-        found.extend(told.map(|one| one.in_object(&object)));
+        found.extend(told.map(|one| one.in_object(format!("machine.{name}"))));
     }
 }
 

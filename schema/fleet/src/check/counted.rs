@@ -5,7 +5,7 @@ use crate::{
     code::Code,
     count::count,
     diagnostic::Diagnostic,
-    kinds::{deployment::Deployment, machine::Machine, require::Require},
+    kinds::{deployment::Deployment, require::Require},
     span::Span,
 };
 use schema_ids::Name;
@@ -138,19 +138,9 @@ fn too_few(subject: &Subject<'_>, name: &Name, deployment: &Deployment) -> Optio
     if !deployment.require.as_ref().is_none_or(is_known) {
         return None;
     }
-    let fits = |machine: &&Machine| {
-        deployment.require.as_ref().is_none_or(|require| {
-            let rack = machine.rack.as_ref().and_then(|rack| draft.racks.get(&rack.name));
-            let zone = rack.and_then(|rack| rack.zone.as_ref()).map(|zone| &zone.name);
-            require.unmet_by_git(machine, zone).is_none()
-        })
-    };
-    let candidates = subject.candidates(deployment.require.as_ref());
-    let able = candidates
-        .iter()
-        .map(|(_, machine)| *machine)
-        .filter(fits)
-        .count();
+    let require = deployment.require.as_ref();
+    let candidates = subject.candidates(require).iter();
+    let able = candidates.filter(|one| one.meets(require)).count();
     let lacking = wanted.value as usize > able;
     lacking.then(|| {
         let title = format!(

@@ -3,21 +3,32 @@
 use crate::{code::Code, decode::Decoder, diagnostic::Diagnostic, objects::Object, span::Span};
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
-/// Reports objects that are written twice. Gives those that count, the first of each, and the places of the others.
-pub(crate) fn report<'o>(
-    objects: impl Iterator<Item = &'o Object>,
-    decoder: &mut Decoder,
-) -> (Vec<&'o Object>, BTreeSet<&'o Span>) {
-    let mut seen: BTreeMap<(&'static str, &str), &Span> = BTreeMap::new();
-    let (mut kept, mut dropped) = (Vec::new(), BTreeSet::new());
+/// The places of objects, by kind and name.
+pub(crate) type Declared<'o> = BTreeMap<&'static str, BTreeMap<&'o str, &'o Span>>;
+
+/// What is written, with each object once.
+#[derive(Default)]
+pub(crate) struct Once<'o> {
+    /// The objects that count: the first of each name.
+    pub(crate) objects: Vec<&'o Object>,
+    /// Where they stand.
+    pub(crate) declared: Declared<'o>,
+    /// Where the others stand.
+    pub(crate) dropped: BTreeSet<&'o Span>,
+}
+
+/// Reports objects that are written twice.
+pub(crate) fn report<'o>(objects: impl Iterator<Item = &'o Object>, decoder: &mut Decoder) -> Once<'o> {
+    let mut once = Once::default();
     for object in objects {
-        match seen.entry((object.kind.name, &object.name.text)) {
+        let of_kind = once.declared.entry(object.kind.name).or_default();
+        match of_kind.entry(&object.name.text) {
             btree_map::Entry::Vacant(place) => {
                 place.insert(&object.name.span);
-                kept.push(object);
+                once.objects.push(object);
             }
             btree_map::Entry::Occupied(first) => {
-                dropped.insert(&object.name.span);
+                once.dropped.insert(&object.name.span);
                 decoder.object = object.to_string();
                 decoder.report(
                     Diagnostic::error(
@@ -32,5 +43,5 @@ pub(crate) fn report<'o>(
             }
         }
     }
-    (kept, dropped)
+    once
 }

@@ -1,4 +1,4 @@
-//! VLANs of a fabric: M0210, M0209, and relays that lead somewhere.
+//! VLANs of a fabric: M0209, M0210, M0216, and relays that lead somewhere.
 
 use super::{Subject, place};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     span::Span,
 };
 use schema_ids::Name;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// The largest VLAN id (IEEE 802.1Q §9.6; 4095 is reserved).
 const VID_MAX: u16 = 4094;
@@ -20,6 +20,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         let mut diagnostics = ids(name, fabric);
         for (vlan_name, vlan) in &fabric.vlan {
             diagnostics.extend(relay(vlan_name, vlan));
+            diagnostics.extend(relay_elsewhere(subject, name, vlan_name, vlan));
             diagnostics.extend(leads_nowhere(subject, vlan_name, vlan));
             diagnostics.extend(nothing_to_give(subject, name, vlan_name, vlan));
         }
@@ -75,6 +76,25 @@ fn relay(name: &Name, vlan: &Vlan) -> Option<Diagnostic> {
         ),
         (Some(_), true) | (None, false) => None,
     }
+}
+
+/// A relay's address that is in no subnet of its VLAN: by it the subnet is chosen (RFC 2131 §4.3.1).
+fn relay_elsewhere(subject: &Subject<'_>, fabric: &Name, name: &Name, vlan: &Vlan) -> Option<Diagnostic> {
+    let subnets = subject.subnets_on(fabric, name);
+    let is_in = |address: &IpAddr| subnets.iter().any(|(_, subnet)| subnet.cidr.contains(address));
+    let wrong = vlan.giaddr.iter().find(|address| !is_in(&address.value))?;
+    let (other, subnet) = subnets.first()?;
+    let title = format!("the relay {wrong} is in no subnet of VLAN \"{fabric}/{name}\"");
+    Some(
+        Diagnostic::error(
+            Code::M0216,
+            title,
+            &wrong.span,
+            "its requests would be answered with nothing",
+        )
+        .also(&subnet.cidr.span, format!("subnet \"{other}\" of the VLAN"))
+        .help("it is the relay's own address on this VLAN"),
+    )
 }
 
 /// A relay to a VLAN on which nobody of ours listens.

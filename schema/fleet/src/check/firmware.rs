@@ -27,14 +27,14 @@ const JUNK: [&str; 12] = [
 /// Looks at every machine.
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     for (name, machine) in &subject.draft.machines {
-        let object = format!("machine.{name}");
         let told = [
             secure_without_uefi(name, machine),
             tls_without_redfish(machine),
             junk(machine),
             fewer_than_named(machine),
         ];
-        found.extend(told.into_iter().flatten().map(|one| one.in_object(&object)));
+        let told = told.into_iter().flatten();
+        found.extend(told.map(|one| one.in_object(format!("machine.{name}"))));
     }
 }
 
@@ -67,8 +67,8 @@ fn tls_without_redfish(machine: &Machine) -> Option<Diagnostic> {
 
 fn junk(machine: &Machine) -> Option<Diagnostic> {
     let serial = machine.serial.as_ref()?;
-    let text = serial.trim().to_lowercase();
-    JUNK.contains(&text.as_str()).then(|| {
+    let text = serial.trim();
+    JUNK.iter().any(|junk| junk.eq_ignore_ascii_case(text)).then(|| {
         let title = format!("\"{}\" is no serial number of a machine", serial.value);
         Diagnostic::warning(
             Code::M0314,

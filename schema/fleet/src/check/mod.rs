@@ -4,6 +4,7 @@
 //! A check looks at what could be decoded and says nothing about what could not: that is told already.
 
 pub(crate) mod address;
+pub(crate) mod address_fit;
 pub(crate) mod authority;
 pub(crate) mod bmc;
 pub(crate) mod bond;
@@ -15,8 +16,10 @@ pub(crate) mod deployment;
 pub(crate) mod device;
 pub(crate) mod dns;
 pub(crate) mod duplicate;
+pub(crate) mod enslaved;
 pub(crate) mod fabric;
 pub(crate) mod firmware;
+pub(crate) mod given_twice;
 pub(crate) mod hostname;
 pub(crate) mod identity;
 pub(crate) mod image;
@@ -40,11 +43,15 @@ pub(crate) mod spread;
 pub(crate) mod storage;
 pub(crate) mod subnet;
 pub(crate) mod tag;
+pub(crate) mod tag_slip;
 pub(crate) mod tombstone;
 pub(crate) mod unprotected;
+pub(crate) mod unread;
 pub(crate) mod user_data;
 pub(crate) mod user_data_text;
 pub(crate) mod vanished;
+pub(crate) mod vlan_interface;
+pub(crate) mod wrong_vlan;
 
 use crate::{
     decode::Reference,
@@ -53,15 +60,15 @@ use crate::{
     intake::Refused,
     kinds::{machine::Machine, require::Require, subnet::Subnet},
     limit::KEPT_MAX,
-    objects::Object,
     parallel,
     parse::Observed,
     read::Broken,
     span::Span,
     value::path::RepositoryPath,
 };
+use duplicate::Declared;
 use schema_ids::Name;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The subnets on each VLAN of a fabric.
 type ByVlan<'s> = BTreeMap<&'s str, Vec<(&'s Name, &'s Subnet)>>;
@@ -77,9 +84,9 @@ pub(crate) struct Subject<'s> {
     /// What could be decoded.
     pub(crate) draft: &'s Draft,
     /// References that were met.
-    pub(crate) references: &'s [Reference],
+    pub(crate) references: &'s [Arc<Vec<Reference>>],
     /// Every object that is written anywhere, decoded or not: by kind and name.
-    pub(crate) declared: BTreeMap<&'s str, BTreeMap<&'s str, &'s Span>>,
+    pub(crate) declared: &'s Declared<'s>,
     /// The subnets of each VLAN, by the names of its fabric and its own.
     subnets: BTreeMap<&'s str, ByVlan<'s>>,
     /// What inspections found.
@@ -91,27 +98,48 @@ pub(crate) struct Subject<'s> {
 /// Machines by what a requirement may name, so that a deployment does not look at each of a large fleet.
 #[derive(Default)]
 struct Machines<'s> {
-    all: Vec<(&'s Name, &'s Machine)>,
-    by_pool: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
-    by_rack: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
-    by_zone: BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>,
+    all: Vec<Candidate<'s>>,
+    by_pool: BTreeMap<&'s str, Vec<Candidate<'s>>>,
+    by_rack: BTreeMap<&'s str, Vec<Candidate<'s>>>,
+    by_zone: BTreeMap<&'s str, Vec<Candidate<'s>>>,
+}
+
+/// A machine that a deployment may choose.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate<'s> {
+    pub(crate) name: &'s Name,
+    pub(crate) machine: &'s Machine,
+    /// Where its rack stands.
+    zone: Option<&'s Name>,
+}
+
+impl Candidate<'_> {
+    /// Whether git says nothing against it.
+    pub(crate) fn meets(&self, require: Option<&Require>) -> bool {
+        require.is_none_or(|require| require.unmet_by_git(self.machine, self.zone).is_none())
+    }
 }
 
 impl<'s> Machines<'s> {
     fn of(draft: &'s Draft) -> Self {
         let mut machines = Self::default();
-        for machine in &draft.machines {
-            machines.all.push(machine);
-            let rack = machine.1.rack.as_ref();
+        for (name, machine) in &draft.machines {
+            let rack = machine.rack.as_ref();
             let zone = rack.and_then(|rack| draft.racks.get(&rack.name)?.zone.as_ref());
-            if let Some(pool) = &machine.1.pool {
-                machines.by_pool.entry(pool.as_str()).or_default().push(machine);
+            let candidate = Candidate {
+                name,
+                machine,
+                zone: zone.map(|zone| &zone.name),
+            };
+            machines.all.push(candidate);
+            if let Some(pool) = &machine.pool {
+                machines.by_pool.entry(pool.as_str()).or_default().push(candidate);
             }
             if let Some(rack) = rack {
-                machines.by_rack.entry(rack.as_str()).or_default().push(machine);
+                machines.by_rack.entry(rack.as_str()).or_default().push(candidate);
             }
             if let Some(zone) = zone {
-                machines.by_zone.entry(zone.as_str()).or_default().push(machine);
+                machines.by_zone.entry(zone.as_str()).or_default().push(candidate);
             }
         }
         machines
@@ -124,16 +152,11 @@ impl<'s> Subject<'s> {
         files: &'s BTreeMap<&'s str, &'s [u8]>,
         refused: &'s Refused,
         broken: &'s [Broken<'s>],
-        objects: &[&'s Object],
+        declared: &'s Declared<'s>,
         draft: &'s Draft,
-        references: &'s [Reference],
+        references: &'s [Arc<Vec<Reference>>],
         observed: &'s Observed,
     ) -> Self {
-        let mut declared: BTreeMap<&str, BTreeMap<&str, &Span>> = BTreeMap::new();
-        for object in objects {
-            let of_kind = declared.entry(object.kind.name).or_default();
-            of_kind.insert(&object.name.text, &object.name.span);
-        }
         let mut subnets: BTreeMap<&str, ByVlan<'_>> = BTreeMap::new();
         for (name, subnet) in &draft.subnets {
             let of_fabric = subnets.entry(subnet.vlan.fabric.as_str()).or_default();
@@ -163,9 +186,9 @@ impl<'s> Subject<'s> {
     }
 
     /// Machines among which all are that meet a requirement by what git says; the others of them may not.
-    pub(crate) fn candidates(&self, require: Option<&Require>) -> &[(&'s Name, &'s Machine)] {
+    pub(crate) fn candidates(&self, require: Option<&Require>) -> &[Candidate<'s>] {
         let machines = &self.machines;
-        let of = |by: &'_ BTreeMap<&'s str, Vec<(&'s Name, &'s Machine)>>, name: Option<&Name>| {
+        let of = |by: &'_ BTreeMap<&'s str, Vec<Candidate<'s>>>, name: Option<&Name>| {
             name.map(|name| by.get(name.as_str()).map_or(0, Vec::len))
         };
         let pool = require
@@ -211,7 +234,7 @@ pub(crate) struct Found {
 
 /// Runs all checks.
 pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
-    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 36] = [
+    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 43] = [
         reference::check,
         settings::check,
         secret::check,
@@ -248,6 +271,13 @@ pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
         authority::check,
         user_data_text::check,
         provisioning::check,
+        vlan_interface::check,
+        enslaved::check,
+        wrong_vlan::check,
+        tag_slip::check,
+        unread::check,
+        address_fit::check,
+        given_twice::check,
     ];
     let found = parallel::map(&checks, is_large, |check| {
         let mut found = Vec::new();

@@ -49,7 +49,7 @@ fn machines_of<'s>(
     used.flat_map(move |deployment| {
         deployment.machines.iter().filter_map(move |machine| {
             let (name, machine) = draft.machines.get_key_value(&machine.name)?;
-            Some((deployment, name, machine))
+            Some((deployment, name, &**machine))
         })
     })
 }
@@ -58,11 +58,13 @@ fn bonds(network: &Network) -> Vec<Diagnostic> {
     let thin = network.bond.iter().filter(|(_, bond)| bond.members.len() < 2);
     let tell = |(name, bond): (&Name, &crate::kinds::network::Bond)| {
         let title = format!("bond \"{name}\" has {}", count(bond.members.len(), "member"));
-        Diagnostic::error(
-            Code::M0221,
-            title,
-            &place(&bond.origin),
-            "a bond joins two or more interfaces",
+        let bond_itself = place(&bond.origin);
+        let (span, label) = match bond.members.first() {
+            Some(only) => (&only.span, "the only one"),
+            None => (&bond_itself, "`members` is missing or empty"),
+        };
+        Diagnostic::error(Code::M0221, title, span, label).help(
+            "a bond joins two or more interfaces; with one, leave the bond out and use the interface itself",
         )
     };
     thin.map(tell).collect()
@@ -156,15 +158,8 @@ fn unfillable(
         .iter()
         .position(|one| one.name == *name)
         .unwrap_or_default();
-    let placeholders = Placeholders {
-        slot: u32::try_from(slot + 1).unwrap_or(u32::MAX),
-        name: name.as_str(),
-        rack: machine.rack.as_ref().map(|rack| rack.as_str()),
-        position: machine
-            .position
-            .as_ref()
-            .map(|position| u32::from(position.value)),
-    };
+    let slot = u32::try_from(slot + 1).unwrap_or(u32::MAX);
+    let placeholders = Placeholders::of(slot, name, machine);
     cidr.fill(&placeholders).is_none().then(|| {
         let title = format!("\"{}\" cannot be filled in for {name}", cidr.value);
         Diagnostic::error(

@@ -41,11 +41,12 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
 /// Whether the layout leads to where machines boot, or may: of an address that is asked for or filled in nobody knows
 /// the network here.
 fn may_reach(subject: &Subject<'_>, deployment: &Deployment, network: &Network) -> bool {
-    let has_default = network.route.iter().any(|route| route.to.prefix_len() == 0);
+    if network.route.iter().any(|route| route.to.prefix_len() == 0) {
+        return true;
+    }
     let draft = subject.draft;
     let links = boot_links(subject, deployment);
-    has_default
-        || links.is_empty()
+    links.is_empty()
         || network.address.iter().any(|address| match address.mode.value {
             AddressMode::Dhcp | AddressMode::Static => true,
             AddressMode::LinkUp => false,
@@ -65,12 +66,12 @@ fn boot_links<'d>(subject: &Subject<'d>, deployment: &Deployment) -> BTreeSet<&'
     let named = deployment
         .machines
         .iter()
-        .filter_map(|machine| draft.machines.get(&machine.name));
+        .filter_map(|machine| Some(&**draft.machines.get(&machine.name)?));
     let counted = match deployment.count {
         Some(_) => subject.candidates(deployment.require.as_ref()),
         None => &[],
     };
-    let machines = named.chain(counted.iter().map(|(_, machine)| *machine));
+    let machines = named.chain(counted.iter().map(|one| one.machine));
     let links = machines.flat_map(|machine| machine.nic.values().filter_map(|nic| nic.link.as_ref()));
     let serves = |link: &&VlanRef| {
         let vlan = draft

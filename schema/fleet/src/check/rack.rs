@@ -54,6 +54,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         in_one_rack(rack, units, standing, found);
     }
     without_agents(subject, found);
+    without_rack(subject, found);
 }
 
 fn in_one_rack(
@@ -103,6 +104,36 @@ fn in_one_rack(
             filled.entry(unit).or_insert(one);
         }
     }
+}
+
+/// Machines in no rack, whose BMCs nobody speaks to.
+fn without_rack(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    let machines = subject.draft.machines.iter();
+    let mut alone = machines.filter_map(|(name, machine)| {
+        let bmc = machine
+            .bmc
+            .as_ref()
+            .filter(|bmc| bmc.driver != BmcDriver::Manual)?;
+        machine.rack.is_none().then_some((name, machine, bmc))
+    });
+    let Some((name, machine, bmc)) = alone.next() else {
+        return;
+    };
+    let title = match alone.count() {
+        0 => format!("machine \"{name}\" is in no rack"),
+        more => format!("machine \"{name}\" and {more} more are in no rack"),
+    };
+    let told = Diagnostic::warning(
+        Code::M0316,
+        title,
+        &place(&machine.origin),
+        "nobody speaks to its BMC",
+    );
+    let told = told.also(&place(&bmc.origin), "the agents of a rack would");
+    found.push(
+        told.help("say where it stands:  rack = \"...\"")
+            .in_object(format!("machine.{name}")),
+    );
 }
 
 /// A machine whose BMC nobody speaks to.

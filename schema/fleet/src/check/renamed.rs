@@ -37,6 +37,12 @@ fn of_kind(subject: &Subject<'_>, kind: &str, moves: &Moves<'_>, found: &mut Vec
         if !known && subject.broken.is_empty() {
             let title = format!("{kind} \"{old}\" is moved to \"{}\", which is nowhere", to.value);
             tell(Code::M0101, title, format!("no {kind}.* object has this name"));
+            if let Some(last) = found.pop() {
+                let help = format!(
+                    "declare it, or name what \"{old}\" is called now; one that is gone is  [removed.{kind}.{old}]"
+                );
+                found.push(last.help(help));
+            }
         } else if let Some(circle) = known_ways.circle(moves, old) {
             let title = format!("{kind} \"{old}\" is moved in a circle");
             tell(Code::M0108, title, circle);
@@ -58,12 +64,12 @@ const SHOWN_MAX: usize = 10;
 struct Ways<'a> {
     /// They lead to an end.
     end: BTreeSet<&'a Name>,
-    /// They lead into a circle that is too long to be shown for each.
+    /// They lead into a circle that is told.
     turn: BTreeSet<&'a Name>,
 }
 
 impl<'a> Ways<'a> {
-    /// The names that a rename leads through, if it comes back to one of them.
+    /// The names that a rename leads through, if it comes back to one of them and nobody was told of it.
     fn circle(&mut self, moves: &Moves<'a>, start: &'a Name) -> Option<String> {
         let mut seen = BTreeSet::from([start]);
         let mut path = vec![start.as_str()];
@@ -71,7 +77,7 @@ impl<'a> Ways<'a> {
         loop {
             if self.turn.contains(at) {
                 self.turn.extend(seen);
-                return Some("it leads into the same circle".to_owned());
+                return None;
             }
             let to = moves.get(at).filter(|_| !self.end.contains(at));
             let Some(to) = to else {
@@ -84,10 +90,10 @@ impl<'a> Ways<'a> {
                 break;
             }
         }
+        self.turn.extend(seen);
         if path.len() <= SHOWN_MAX {
             return Some(path.join(" -> "));
         }
-        self.turn.extend(seen);
         Some(format!("{} -> … -> {at}", path[..SHOWN_MAX].join(" -> ")))
     }
 }

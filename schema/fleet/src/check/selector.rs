@@ -4,7 +4,6 @@ use super::Subject;
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
-    fleet::Draft,
     span::Spanned,
     suggest::nearest,
     value::selector::{Selector, SelectorOf},
@@ -28,42 +27,41 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             );
         }
         for target in targets {
-            if subject.broken.is_empty() && !selects(draft, &target.value) {
-                found.push(nothing(draft, target).in_object(&object));
+            if subject.broken.is_empty() && !selects(subject, &target.value) {
+                found.push(nothing(subject, target).in_object(&object));
             }
         }
     }
 }
 
-fn names(draft: &Draft, of: SelectorOf) -> Vec<&str> {
-    match of {
-        SelectorOf::Machine => draft.machines.keys().map(|name| name.as_str()).collect(),
-        SelectorOf::Rack => draft.racks.keys().map(|name| name.as_str()).collect(),
-        SelectorOf::Zone => draft.zones.keys().map(|name| name.as_str()).collect(),
-        SelectorOf::Pool => draft.pools.keys().map(|name| name.as_str()).collect(),
-        SelectorOf::Tag => {
-            let given = draft.machines.values().flat_map(|machine| &machine.tags);
-            given.chain(draft.tags.keys()).map(|tag| tag.as_str()).collect()
-        }
-        SelectorOf::Deployment => draft.deployments.keys().map(|name| name.as_str()).collect(),
-        SelectorOf::Fleet => draft.settings.iter().map(|(name, _)| name.as_str()).collect(),
+/// Names that there are: of objects that are written, whether they could be read or not.
+fn names<'s>(subject: &Subject<'s>, of: SelectorOf) -> Vec<&'s str> {
+    let kind = of.as_str();
+    let declared = subject.declared.get(kind).into_iter().flatten();
+    let mut names: Vec<&str> = declared.map(|(name, _)| *name).collect();
+    if of == SelectorOf::Tag {
+        let given = subject.draft.machines.values().flat_map(|machine| &machine.tags);
+        names.extend(given.map(|tag| tag.as_str()));
     }
+    names
 }
 
-fn selects(draft: &Draft, selector: &Selector) -> bool {
-    names(draft, selector.of)
+fn selects(subject: &Subject<'_>, selector: &Selector) -> bool {
+    names(subject, selector.of)
         .into_iter()
         .any(|name| selector.name.matches(name))
 }
 
-fn nothing(draft: &Draft, target: &Spanned<Selector>) -> Diagnostic {
+fn nothing(subject: &Subject<'_>, target: &Spanned<Selector>) -> Diagnostic {
     let title = format!("\"{}\" selects nothing", target.value);
     let of = target.of.as_str();
     let label = format!("no {of} has such a name");
     let diagnostic = Diagnostic::error(Code::M0801, title, &target.span, label);
     let wanted = target.name.to_string();
-    match nearest(&wanted, names(draft, target.of).into_iter()) {
+    match nearest(&wanted, names(subject, target.of).into_iter()) {
         Some(near) => diagnostic.help(format!("did you mean \"{of}:{near}\"?")),
-        None => diagnostic,
+        None => diagnostic.help(format!(
+            "names of a {of} may end in *; the whole fleet is  \"fleet:NAME\""
+        )),
     }
 }

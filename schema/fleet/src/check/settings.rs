@@ -6,7 +6,8 @@ use crate::{
     decode::Kind,
     diagnostic::Diagnostic,
     kinds::{fleet::FleetSettings, image::ImageFormat},
-    marker::{SCHEMA, unknown_schema},
+    marker::{PATHS, SCHEMA, unknown_schema},
+    parse::fleet_files as fleet_files_of,
     span::Span,
     tree::Syntax,
 };
@@ -64,14 +65,29 @@ fn missing(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     if !subject.broken.is_empty() {
         return;
     }
-    let first = subject.files.keys().find(|path| Syntax::of(path).is_some());
-    let title = if first.is_some() {
-        "there is no `fleet` object"
-    } else {
-        "there are no fleet files"
+    let mut fleet_files = subject.files.keys().filter(|path| Syntax::of(path).is_some());
+    let marker = PATHS.iter().find(|path| subject.files.contains_key(**path));
+    let Some(first) = fleet_files.next() else {
+        found.push(
+            Diagnostic::error(Code::M0106, "there are no fleet files", &Span::start_of("."), "")
+                .help("`muster init` begins a fleet"),
+        );
+        return;
     };
-    found.push(
-        Diagnostic::error(Code::M0106, title, &Span::start_of(*first.unwrap_or(&".")), "")
-            .help("one is wanted:  [fleet.NAME]  schema = 1  ephemeral = \"IMAGE\""),
-    );
+    let place = Span::start_of(*marker.unwrap_or(first));
+    let label = "neither this file nor any other has one";
+    let mut told = Diagnostic::error(Code::M0106, "there is no `fleet` object", &place, label)
+        .help("one is wanted:  [fleet.NAME]  schema = 1  ephemeral = \"IMAGE\"");
+    let read = fleet_files_of(subject.files).count();
+    let all = subject
+        .files
+        .keys()
+        .filter(|path| Syntax::of(path).is_some())
+        .count();
+    if read < all {
+        told.primary.text = "`include` leaves files out".to_owned();
+        told.notes
+            .push(format!("fleet files that are read: {read} of {all}"));
+    }
+    found.push(told);
 }

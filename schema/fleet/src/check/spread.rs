@@ -1,6 +1,6 @@
 //! A deployment can be spread as it says: M0607.
 
-use super::{Subject, place};
+use super::{Candidate, Subject, place};
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
@@ -45,7 +45,7 @@ fn impossible(subject: &Subject<'_>, name: &Name, deployment: &Deployment) -> Op
     }
     // How many may stand in each place.
     let mut places: BTreeMap<String, u32> = BTreeMap::new();
-    for (_, machine) in subject.candidates(deployment.require.as_ref()) {
+    for Candidate { machine, .. } in subject.candidates(deployment.require.as_ref()) {
         let rack = machine
             .rack
             .as_ref()

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
     let draft = subject.draft;
     let given = draft.machines.values().flat_map(|machine| &machine.tags);
+    let given = given.map(|tag| &tag.value);
     let known: BTreeSet<&str> = given.chain(draft.tags.keys()).map(|tag| tag.as_str()).collect();
     for (name, deployment) in &draft.deployments {
         let Some(require) = &deployment.require else {
@@ -20,7 +21,7 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             }
             let title = format!("no machine has the tag \"{tag}\"");
             let label = "and no tag.* object declares it";
-            let diagnostic = Diagnostic::warning(Code::M0109, title, &super::place(&require.origin), label);
+            let diagnostic = Diagnostic::warning(Code::M0109, title, &tag.span, label);
             let help = match nearest(tag.as_str(), known.iter().copied()) {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("if it is to come, declare it:  [tag.{tag}]  description = \"…\""),

@@ -8,7 +8,7 @@ use crate::{
     span::Span,
     suggest::{is_certain, nearest},
     tree::{Node, Syntax, Value},
-    value::BadValue,
+    value::{BadValue, slip},
 };
 use ipnet::IpNet;
 use schema_ids::{ContentId, Digest, DiskId, Mac, Name, ParseError, Timestamp, Uuid};
@@ -37,13 +37,13 @@ impl Why for BadValue {
 
 impl Why for AddrParseError {
     fn why(&self) -> &str {
-        "an address of four numbers, or of IPv6, is wanted"
+        "an address of four numbers from 0 to 255 without zeros before them, or of IPv6, is wanted"
     }
 }
 
 impl Why for ipnet::AddrParseError {
     fn why(&self) -> &str {
-        "an address and the length of its prefix are wanted"
+        "an address, a slash and the length of its prefix are wanted"
     }
 }
 
@@ -73,7 +73,7 @@ impl Decoder {
             Value::Null | Value::Text(_) | Value::List(_) | Value::Table(_) => None,
         };
         if let Value::Date(text) = &node.value {
-            let title = format!("{what} is written as a string");
+            let title = format!("{what} stands in quotes");
             let diagnostic = Diagnostic::error(Code::M0003, title, &node.span, "the quotes are missing");
             self.report(diagnostic.fix(
                 Applicability::Safe,
@@ -104,18 +104,27 @@ impl Decoder {
         None
     }
 
+    /// Shows one that is right, if nothing nearer was said of the last mistake.
+    pub(crate) fn for_example(&mut self, example: &str) {
+        if let Some(last) = self.diagnostics.last_mut().filter(|last| last.fixes.is_empty()) {
+            let help = || format!("for example \"{example}\"");
+            last.help.get_or_insert_with(help);
+        }
+    }
+
     /// One of the words of a shape; anything else is reported with the nearest word.
     pub(crate) fn word(&mut self, node: &Node, shape: &'static Shape) -> Option<&'static str> {
         let Shape::Words(words) = shape else { return None };
         let known = |text: &str| words.iter().any(|word| word.word == text);
-        let text = self.text_that(node, "a word", known)?;
+        let all: Vec<_> = words.iter().map(|word| word.word).collect();
+        let text = self.text_that(node, &format!("one of {}", all.join(", ")), known)?;
         if let Some(word) = words.iter().find(|word| word.word == text) {
             if !word.carried_out {
                 self.not_yet(format!("\"{}\"", word.word), &node.span);
             }
             return Some(word.word);
         }
-        let known: Vec<_> = words.iter().map(|word| word.word).collect();
+        let known = all;
         let mut diagnostic = Diagnostic::error(
             Code::M0009,
             format!("\"{text}\" is none of {}", known.join(", ")),
@@ -130,13 +139,24 @@ impl Decoder {
                 format!("\"{near}\""),
             );
         }
+        if diagnostic.help.is_none()
+            && let Some(word) = words.iter().find(|word| says(word.doc, text))
+        {
+            diagnostic = diagnostic.help(format!("\"{}\" is:{}", word.word, word.doc));
+        }
         self.report(diagnostic);
         None
     }
 
     /// A name, given as text: of an object or of a key.
     pub(crate) fn name(&mut self, text: &str, span: &Span) -> Option<Name> {
-        self.parsed(text, span, Code::M0009, "a name", None)
+        let name = self.parsed(text, span, Code::M0009, "a name", None);
+        let better = name_for(text).filter(|_| name.is_none());
+        if let Some((better, told)) = better.zip(self.diagnostics.last_mut()) {
+            let help = format!("call it {better}, and so wherever it is named");
+            *told = told.clone().help(help);
+        }
+        name
     }
 
     /// A text that is read by its type's `FromStr`.
@@ -154,7 +174,19 @@ impl Decoder {
                 let why = error.why();
                 let shown: String = text.chars().take(80).collect();
                 let mut diagnostic = Diagnostic::error(code, format!("\"{shown}\" is not {what}"), span, why);
-                if let Some(example) = example {
+                let slips = (code == Code::M0004).then(|| slip::meant(text));
+                let mut meant = slips
+                    .into_iter()
+                    .flatten()
+                    .filter(|meant| meant.parse::<T>().is_ok());
+                if let Some(meant) = meant.next() {
+                    diagnostic = diagnostic.help(format!("did you mean \"{meant}\"?")).fix(
+                        Applicability::Maybe,
+                        format!("replace with \"{meant}\""),
+                        span,
+                        format!("\"{meant}\""),
+                    );
+                } else if let Some(example) = example {
                     diagnostic = diagnostic.help(format!("for example \"{example}\""));
                 }
                 self.report(diagnostic);
@@ -162,6 +194,18 @@ impl Decoder {
             }
         }
     }
+}
+
+/// What a text that is no name could be called.
+pub(crate) fn name_for(text: &str) -> Option<String> {
+    let small = text.trim().to_lowercase().replace(' ', "-");
+    small.parse::<Name>().is_ok().then_some(small)
+}
+
+/// Whether a word of the documentation is this one: what others call `802.3ad` is LACP there.
+fn says(doc: &str, text: &str) -> bool {
+    let mut words = doc.split(|c: char| !c.is_ascii_alphanumeric());
+    text.len() > 2 && words.any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// Types whose `FromStr` reads them from a string.
@@ -175,7 +219,10 @@ macro_rules! text_value {
             };
 
             fn decode(node: &crate::tree::Node, decoder: &mut crate::decode::Decoder) -> Option<Self> {
-                let text = decoder.text_that(node, $what, |text| text.parse::<Self>().is_ok())?;
+                let Some(text) = decoder.text_that(node, $what, |text| text.parse::<Self>().is_ok()) else {
+                    decoder.for_example($example);
+                    return None;
+                };
                 let code = crate::code::Code::$code;
                 decoder.parsed(text, &node.span, code, $what, Some($example))
             }
@@ -267,7 +314,10 @@ impl Decode for bool {
         if let Value::Bool(value) = node.value {
             return Some(value);
         }
-        let mut diagnostic = wrong_type(node, "true or false (#true or #false in KDL)");
+        let mut diagnostic = wrong_type(node, "true or false");
+        if Syntax::of(&node.span.file) == Some(Syntax::Kdl) {
+            diagnostic = diagnostic.help("they are written #true and #false");
+        }
         if let Value::Text(text) = &node.value
             && matches!(text.as_str(), "true" | "false")
         {

@@ -54,6 +54,11 @@ impl Printer {
     fn node(&mut self, words: &str, piece: &Piece, free: bool) {
         let free = free || matches!(piece.body, Body::Free(_));
         match piece.body.known() {
+            // Single values by name are properties, as those of a table are.
+            Body::Map(members) if let Some(line) = self.pairs(words, members, piece) => {
+                self.out.above(piece);
+                self.out.line(&line, &piece.trivia.tail);
+            }
             Body::Map(members) if !members.is_empty() => {
                 for member in members {
                     self.node(&format!("{words} {}", kdl_text(&member.key)), member, free);
@@ -156,6 +161,13 @@ impl Printer {
         }
         let brace = if children { " {" } else { "" };
         self.fits(&format!("{line}{brace}")).then_some(line)
+    }
+
+    /// A map of single values on one line, if nothing is said about any of them.
+    fn pairs(&mut self, words: &str, members: &[Piece], piece: &Piece) -> Option<String> {
+        let single = |member: &Piece| matches!(member.body.known(), Body::Scalar(_));
+        let fits = !members.is_empty() && members.iter().all(single) && piece.trivia.closing.is_empty();
+        fits.then(|| self.properties(words, members)).flatten()
     }
 
     fn fits(&self, line: &str) -> bool {

@@ -23,6 +23,7 @@ use crate::{
     tree::Syntax,
 };
 use piece::Document;
+pub(crate) use quote::kdl_text;
 
 /// The columns of a line that is written; only what cannot be broken goes beyond.
 const WIDTH: usize = 100;

@@ -65,7 +65,7 @@ pub(super) fn kdl_scalar(scalar: &Scalar) -> Option<String> {
 }
 
 /// A word of KDL: a name, a key or a text, bare where that cannot be mistaken.
-pub(super) fn kdl_text(text: &str) -> String {
+pub(crate) fn kdl_text(text: &str) -> String {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let begins = |c: char| c.is_ascii_alphabetic() || c == '_';
     let keyword = matches!(text, "true" | "false" | "null" | "inf" | "nan");
@@ -78,13 +78,15 @@ pub(super) fn kdl_text(text: &str) -> String {
         return format!("#\"{text}\"#");
     }
     let mut out = "\"".to_owned();
-    kdl_escaped(&mut out, text, Lines::One);
+    escaped(&mut out, text, Syntax::Kdl, Lines::One);
     out.push('"');
     out
 }
 
-fn kdl_escaped(out: &mut String, text: &str, lines: Lines) {
+/// What stands between quotes.
+fn escaped(out: &mut String, text: &str, syntax: Syntax, lines: Lines) {
     for c in text.chars() {
+        let code = u32::from(c);
         match c {
             // Three in a row would end it.
             '"' if lines == Lines::Several && !out.ends_with("\"\"") => out.push('"'),
@@ -93,8 +95,13 @@ fn kdl_escaped(out: &mut String, text: &str, lines: Lines) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if kdl_must_escape(c) => write!(out, "\\u{{{:x}}}", u32::from(c)).expect("a String takes all"),
-            c => out.push(c),
+            c => match syntax {
+                Syntax::Kdl if kdl_must_escape(c) => {
+                    write!(out, "\\u{{{code:x}}}").expect("a String takes all")
+                }
+                Syntax::Toml if c.is_control() => write!(out, "\\u{code:04x}").expect("a String takes all"),
+                Syntax::Kdl | Syntax::Toml => out.push(c),
+            },
         }
     }
 }
@@ -129,7 +136,7 @@ pub(super) fn kdl_lines(text: &str, indent: usize) -> String {
                     None => {}
                 }
             }
-            kdl_escaped(&mut out, rest, Lines::Several);
+            escaped(&mut out, rest, Syntax::Kdl, Lines::Several);
         }
         out.push('\n');
     }
@@ -145,25 +152,9 @@ pub(super) fn toml_text(text: &str) -> String {
         return format!("'{text}'");
     }
     let mut out = "\"".to_owned();
-    toml_escaped(&mut out, text, Lines::One);
+    escaped(&mut out, text, Syntax::Toml, Lines::One);
     out.push('"');
     out
-}
-
-fn toml_escaped(out: &mut String, text: &str, lines: Lines) {
-    for c in text.chars() {
-        match c {
-            // Three in a row would end it.
-            '"' if lines == Lines::Several && !out.ends_with("\"\"") => out.push('"'),
-            '\t' if lines == Lines::Several => out.push('\t'),
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c)).expect("a String takes all"),
-            c => out.push(c),
-        }
-    }
 }
 
 /// A text of several lines in TOML.
@@ -173,7 +164,7 @@ pub(super) fn toml_lines(text: &str) -> String {
         if number > 0 {
             out.push('\n');
         }
-        toml_escaped(&mut out, line, Lines::Several);
+        escaped(&mut out, line, Syntax::Toml, Lines::Several);
     }
     out.push_str("\"\"\"");
     out

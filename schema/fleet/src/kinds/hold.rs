@@ -1,4 +1,7 @@
 //! Holds: what is left alone for now.
+//!
+//! What each effect stops of the orders that there are, and what becomes of a hold whose time is over, is decided in
+//! `reconciler-core` (`hold`); holds that people make in haste are the same thing, kept by the daemon.
 
 use crate::{
     kind::{kind, words},
@@ -9,7 +12,7 @@ use schema_ids::Timestamp;
 
 kind! {
     /// Machines that are left alone until a time, whatever else is wanted of them.
-    "hold" in holds (later): Hold {
+    "hold" in holds: Hold {
         /// Which: `rack:ams1-r07`, `machine:web-*`, `fleet:acme`.
         live targets: Vec<Spanned<Selector>>,
         /// What is not done to them.
@@ -24,13 +27,16 @@ kind! {
 }
 
 words! {
-    /// What is not done to machines that are held.
+    /// What is not done to machines that are held; what keeps something from them stands however many other holds
+    /// there are.
     HoldEffect {
-        /// Nothing that takes them out of service: no installation, erasure, restart.
+        /// No free machine is given a slot.
+        NoAllocate = "no-allocate",
+        /// No disk is written: no installation, no erasure.
+        NoDestructive = "no-destructive",
+        /// Nothing takes them out of service: no disk is written, and they are not switched or started anew.
         NoDisruption = "no-disruption",
-        /// No order at all, power included.
-        NoOrders = "no-orders",
-        /// No new slot is given to them.
-        NoAllocation = "no-allocation",
+        /// No order at all is given. They are still served and read.
+        Freeze = "freeze",
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     decode::Ref,
     kind::{kind, table, words},
     kinds::subnet::Subnet,
-    span::Spanned,
+    span::{Given, Spanned},
     value::{template::Template, vlan_ref::VlanRef},
 };
 use ipnet::IpNet;
@@ -50,11 +50,11 @@ table! {
         /// Its interfaces.
         next_deploy members: Vec<Spanned<Name>>,
         /// How they share the work.
-        next_deploy mode: BondMode,
+        next_deploy mode: Spanned<BondMode>,
         /// For `802.3ad`: how often to speak to the switch.
-        next_deploy lacp_rate: LacpRate = LacpRate::Slow,
+        next_deploy lacp_rate: Given<LacpRate> = Given::by_default(LacpRate::Slow),
         /// Which interface carries a packet.
-        next_deploy hash: BondHash = BondHash::Layer2,
+        next_deploy hash: Given<BondHash> = Given::by_default(BondHash::Layer2),
         /// Largest payload of a frame, in bytes.
         next_deploy mtu: Option<Spanned<u16>>,
     }
@@ -68,7 +68,7 @@ table! {
         /// How long a link must have been down before it is given up, in milliseconds.
         next_deploy down_delay: u32 = 0,
         /// For `802.3ad`: how many members must work for the bond to be up.
-        next_deploy min_links: u32 = 0,
+        next_deploy min_links: Given<u32> = Given::by_default(0),
         /// How often the addresses in `arp-targets` are asked for, in milliseconds, instead of `miimon`.
         next_deploy arp_interval: Option<Spanned<u32>>,
         /// Addresses that answer while a link works.
@@ -81,7 +81,7 @@ words! {
     BondMode {
         /// One works, the others wait.
         ActiveBackup = "active-backup",
-        /// Link aggregation (IEEE 802.1AX, once 802.3ad).
+        /// Link aggregation by LACP (IEEE 802.1AX, once 802.3ad).
         Lacp = "802.3ad",
         /// By a hash of each packet.
         BalanceXor = "balance-xor",

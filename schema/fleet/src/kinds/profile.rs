@@ -55,7 +55,7 @@ kind! {
 }
 
 /// A set of tags.
-pub type Tags = BTreeSet<Name>;
+pub type Tags = BTreeSet<Spanned<Name>>;
 
 impl Decode for Tags {
     const SHAPE: &'static Shape = &Shape::List(Name::SHAPE);
@@ -63,7 +63,7 @@ impl Decode for Tags {
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         decoder
-            .value::<Vec<Name>>(node)
+            .value::<Vec<Spanned<Name>>>(node)
             .map(|tags| tags.into_iter().collect())
     }
 

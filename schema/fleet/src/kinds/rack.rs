@@ -12,8 +12,8 @@ kind! {
         live zone: Option<Ref<Zone>>,
         /// Its height in units.
         live units: Option<Spanned<u8>>,
-        /// The power feeds it has, for people.
-        live power_feeds: Vec<Name>,
+        /// The power feeds it has, as they are marked: `A`, `B`. Deployments may be spread over the first of them.
+        live power_feeds: Vec<String>,
         /// The rack agents that serve it, by the names they enrolled with.
         live agents: Vec<Spanned<Name>>,
     }

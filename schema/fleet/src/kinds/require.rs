@@ -111,7 +111,7 @@ impl Require {
             return Some(format!("without the tag {lacking}"));
         }
         if !self.any_tags.is_empty() && self.any_tags.is_disjoint(&machine.tags) {
-            let tags: Vec<&str> = self.any_tags.iter().map(Name::as_str).collect();
+            let tags: Vec<&str> = self.any_tags.iter().map(|tag| tag.as_str()).collect();
             return Some(format!("without any tag of {}", tags.join(", ")));
         }
         let unwanted = self.without_tags.intersection(&machine.tags).next();

@@ -21,7 +21,7 @@ kind! {
         /// The router.
         live gateway: Option<Spanned<IpAddr>>,
         /// Name servers.
-        live dns: Vec<IpAddr>,
+        live dns: Vec<Spanned<IpAddr>>,
         /// Parts of it that serve a purpose; all else is given out to interfaces with `mode = "auto"`.
         live range: Vec<Range>,
     }

@@ -70,7 +70,8 @@ impl<'f> Sources<'f> {
         let named: BTreeSet<&str> = labels.map(|label| &*label.span.file).collect();
         let wanted = files.iter().filter(|file| named.contains(file.path.as_str()));
         let texts = wanted.filter_map(|file| {
-            let text = std::str::from_utf8(&file.bytes).ok()?;
+            // Of a file that is no text, what is before the place where it stops being one.
+            let text = file.bytes.utf8_chunks().next()?.valid();
             Some((file.path.as_str(), Text::new(&file.path, text)))
         });
         Self {

@@ -8,6 +8,8 @@ use super::{Entry, Key, Node, Value, is_free, kdl_syntax, toml::too_deep};
 use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
+    fold::is_syntax,
+    format::kdl_text,
     kind::{FieldRow, KindRow, Shape},
     kinds::{kinds, marker::Marker},
     limit::{DEPTH_MAX, KDL_ENTRIES_MAX},
@@ -19,10 +21,13 @@ use kdl::{KdlEntry, KdlNode, KdlValue};
 /// Reads a file; what cannot be read is reported and left out.
 pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
     let mut root = Vec::new();
-    for (base, document) in kdl_syntax::documents(text, diagnostics) {
+    let documents = kdl_syntax::documents(text, diagnostics);
+    let is_broken = diagnostics.iter().any(|one| is_syntax(one.code));
+    for (base, document) in documents {
         let mut reader = Reader {
             text,
             base,
+            is_broken,
             diagnostics,
         };
         document
@@ -40,6 +45,8 @@ pub(super) struct Reader<'t, 'd> {
     text: &'t Text<'t>,
     /// Where the piece begins: the parser counts from there.
     base: usize,
+    /// Something of the file could not be read: what stood in a block may seem to be an object.
+    is_broken: bool,
     pub(super) diagnostics: &'d mut Vec<Diagnostic>,
 }
 
@@ -62,6 +69,9 @@ impl Reader<'_, '_> {
             return;
         }
         let first = rest.arguments.first().and_then(|entry| entry.value().as_string());
+        if self.is_astray(&kind) || self.is_dotted(&kind) {
+            return;
+        }
         let nested = first.and_then(|first| find_kind(&format!("{}.{first}", kind.text)));
         let plain = find_kind(&kind.text);
         let defaults = first.filter(|_| kind.text == "defaults").map(find_kind);
@@ -83,21 +93,58 @@ impl Reader<'_, '_> {
         place(root, path, node);
     }
 
+    /// Whether a node that is indented and of no kind fell out of a block that could not be read.
+    fn is_astray(&self, kind: &Key) -> bool {
+        let is_field = |row: &&KindRow| row.fields.iter().any(|field| field.key == kind.text);
+        self.is_broken && kind.span.start.column > 1 && kinds().iter().any(is_field)
+    }
+
+    /// `zone.z1`, as TOML has it in its headers.
+    fn is_dotted(&mut self, kind: &Key) -> bool {
+        let Some((word, name)) = kind.text.split_once('.') else {
+            return false;
+        };
+        let is_kind = find_kind(word).is_some()
+            || kinds()
+                .iter()
+                .any(|row| row.name.starts_with(&format!("{word}.")));
+        if !is_kind || name.is_empty() {
+            return false;
+        }
+        let written = format!("{word} {}", name.replace('.', " "));
+        let title = format!("`{}` is how TOML writes it", kind.text);
+        self.diagnostics.push(
+            Diagnostic::error(
+                Code::M0006,
+                title,
+                &kind.span,
+                "the name stands behind the kind in KDL",
+            )
+            .fix(
+                Applicability::Safe,
+                format!("replace with {written}"),
+                &kind.span,
+                written,
+            ),
+        );
+        true
+    }
+
     /// Takes the next argument as a name.
     fn take_name(&mut self, rest: &mut Rest<'_>) -> Option<Key> {
         if rest.arguments.is_empty() {
-            self.diagnostics.push(
-                Diagnostic::error(
-                    Code::M0003,
-                    format!("`{}` has no name", rest.node.name().value()),
-                    &rest.head,
-                    "a name is wanted behind this",
-                )
-                .help(format!(
-                    "for example  {} example {{ … }}",
-                    rest.node.name().value()
-                )),
-            );
+            let word = rest.node.name().value();
+            let inner = rest.node.iter_children().next();
+            let inner = inner.filter(|inner| !inner.entries().is_empty() || inner.children().is_some());
+            let help = match inner.map(|inner| inner.name().value()) {
+                Some(name) => {
+                    format!("one node for each name, without a block around them:  {word} {name} …")
+                }
+                None => format!("for example  {word} example …"),
+            };
+            let title = format!("`{word}` has no name");
+            let told = Diagnostic::error(Code::M0003, title, &rest.head, "a name is wanted behind this");
+            self.diagnostics.push(told.help(help));
             return None;
         }
         let entry = rest.arguments.remove(0);
@@ -175,7 +222,10 @@ impl Reader<'_, '_> {
                 text: name.value().to_owned(),
                 span,
             };
-            let node = self.scalar(entry);
+            let node = match is_free(&key.text) {
+                true => self.scalar(entry),
+                false => self.value(entry),
+            };
             self.add(&mut entries, key, node, Repeat::Never);
         }
         for child in rest.node.iter_children() {
@@ -203,6 +253,10 @@ impl Reader<'_, '_> {
     ) {
         let mut rest = self.rest(node);
         match shape {
+            Some(Shape::Map(inner)) if rest.arguments.is_empty() && inner.is_single() => {
+                let pairs = self.table(rest, &[], depth);
+                self.add(entries, key, pairs, Repeat::Extends);
+            }
             Some(Shape::Map(inner)) => {
                 let Some(name) = self.take_name(&mut rest) else {
                     return;
@@ -232,6 +286,12 @@ impl Reader<'_, '_> {
                 let node = self.shaped(rest, shape, depth);
                 self.add(entries, key, node, Repeat::Never);
             }
+            None if let Some((table, field)) = key.text.split_once('.').filter(|_| !is_free(&key.text)) => {
+                let title = format!("`{}` is how TOML writes it", key.text);
+                let help = format!("a table is a node with properties in KDL:  {table} {field}=…");
+                let told = Diagnostic::error(Code::M0006, title, &key.span, "a key of KDL has no dots");
+                self.diagnostics.push(told.help(help));
+            }
             None => {
                 let node = self.free(&rest, depth);
                 self.add(entries, key, node, Repeat::Never);
@@ -250,7 +310,7 @@ impl Reader<'_, '_> {
         match (shape, rest.arguments.as_slice()) {
             (Shape::Table(_), []) => self.table(rest, fields, depth),
             (Shape::List(_), items) if !table => {
-                let items: Vec<_> = items.iter().map(|entry| self.scalar(entry)).collect();
+                let items: Vec<_> = items.iter().map(|entry| self.value(entry)).collect();
                 let span = match (items.first(), items.last()) {
                     (Some(first), Some(last)) => first.span.to(&last.span),
                     _ => rest.head,
@@ -265,7 +325,7 @@ impl Reader<'_, '_> {
                 span: rest.head,
             },
             _ if table => self.table(rest, fields, depth),
-            (_, [one]) => self.scalar(one),
+            (_, [one]) => self.value(one),
             (_, []) => Node {
                 value: Value::Null,
                 span: rest.head,
@@ -297,6 +357,43 @@ impl Reader<'_, '_> {
             KdlValue::Integer(whole) => i64::try_from(*whole).map_or_else(|_| number(), Value::Integer),
         };
         Node { value, span }
+    }
+
+    /// A value that a field takes: without what was not meant to be a part of a word without quotes.
+    fn value(&mut self, entry: &KdlEntry) -> Node {
+        let mut node = self.scalar(entry);
+        if let Value::Text(text) = &node.value {
+            node.value = Value::Text(self.bare(text, entry, &node.span));
+        }
+        node
+    }
+
+    fn bare(&mut self, text: &str, entry: &KdlEntry, span: &Span) -> String {
+        let is_bare = entry.format().is_some_and(|format| format.value_repr == *text);
+        let quotes = ['“', '”', '„'];
+        let (title, label, inner) = match text {
+            _ if !is_bare => return text.to_owned(),
+            _ if text.ends_with(',') => (
+                "values stand side by side in KDL, without commas",
+                "the comma is a part of this word",
+                text.trim_end_matches(','),
+            ),
+            _ if text.starts_with(quotes) => (
+                "these are not the quotes of KDL",
+                "a word processor made them",
+                text.trim_matches(quotes),
+            ),
+            _ => return text.to_owned(),
+        };
+        let written = kdl_text(inner);
+        self.diagnostics
+            .push(Diagnostic::error(Code::M0006, title, span, label).fix(
+                Applicability::Safe,
+                format!("replace with {written}"),
+                span,
+                written,
+            ));
+        inner.to_owned()
     }
 
     /// A `(type)` is refused rather than left out in silence.

@@ -76,6 +76,140 @@ fn comment(text: &Text<'_>, range: &Range<usize>, line: &str) -> Option<Diagnost
     Some(diagnostic.fix(Applicability::Safe, "replace with //", &span, "//"))
 }
 
+/// The title of what closes more than was opened: most often the echo of an error before it.
+pub(super) const STRAY: &str = "this } closes nothing";
+
+/// Bytes behind an error in which a keyword of the wrong case is looked for.
+const KEYWORD_WITHIN: usize = 4096;
+
+/// An error that says little in the parser's words. `piece` is the object that it is in.
+pub(super) fn in_our_words(
+    text: &Text<'_>,
+    piece: &Range<usize>,
+    range: &Range<usize>,
+    message: &str,
+) -> Option<Diagnostic> {
+    let source = text.text;
+    let error = |title: &str, range: Range<usize>, label: &str| {
+        Diagnostic::error(Code::M0001, title, &text.span(range), label)
+    };
+    source.get(range.clone())?;
+    let first = source[range.start..].chars().next();
+    let line_start = source[..range.start].rfind('\n').map_or(0, |at| at + 1);
+    let before = &source[line_start..range.start];
+    if first == Some('=') {
+        return assignment(text, line_start, range.start);
+    }
+    let comma = range.end + (source[range.end..].len() - source[range.end..].trim_start_matches(' ').len());
+    let within = source[range.clone()].trim_end().strip_suffix(',').map(str::len);
+    let at = [range.start, comma]
+        .into_iter()
+        .find(|at| source[*at..].starts_with(','));
+    if let Some(at) = within.map(|length| range.start + length).or(at) {
+        let span = text.span(at..at + 1);
+        let told = Diagnostic::error(
+            Code::M0006,
+            "values stand side by side in KDL, without commas",
+            &span,
+            "this is TOML",
+        );
+        return Some(told.fix(Applicability::Safe, "leave the comma out", &span, ""));
+    }
+    // `web-{slot}`: the braces were taken for a block.
+    let tight = before.trim_end();
+    if let Some(open) = tight.ends_with('}').then(|| tight.rfind('{')).flatten() {
+        let start = tight[..open].rfind([' ', '=', '\t']).map_or(0, |at| at + 1);
+        let from = line_start + tight.len();
+        let length = source[from..].find(|c: char| c.is_whitespace() || c == ';');
+        let end = from + length.unwrap_or(source.len() - from);
+        if start < open {
+            return Some(must_quote(text, line_start + start..end, "braces open a block"));
+        }
+    }
+    // The parser points at the beginning of the node that the keyword is in.
+    let near = source.floor_char_boundary(piece.end.min(range.start + KEYWORD_WITHIN));
+    if let Some(word) = source.get(range.start..near).and_then(keyword) {
+        let word = range.start + word.start..range.start + word.end;
+        let small = source[word.clone()].to_lowercase();
+        let span = text.span(word);
+        let told = Diagnostic::error(
+            Code::M0006,
+            format!("this keyword is written {small}"),
+            &span,
+            "small letters are wanted",
+        );
+        return Some(told.fix(Applicability::Safe, format!("replace with {small}"), &span, small));
+    }
+    if first == Some('}') {
+        let told = error(STRAY, range.start..range.start + 1, "no { is open here");
+        return Some(told.help("a block begins with { at the end of its node's line"));
+    }
+    if message.starts_with("Found child block") {
+        let told = error(
+            "a block without a node",
+            range.start..range.start + 1,
+            "this { begins a line",
+        );
+        return Some(told.help("the { stands at the end of the line of its node:  rack r1 {"));
+    }
+    if message.starts_with("No closing '}'") {
+        let told = error(
+            "this block is never closed",
+            range.start..range.start + 1,
+            "its } is missing",
+        );
+        return Some(told.help("each { has its } on a line of its own"));
+    }
+    if message.starts_with("Unexpected newline in single-line") {
+        let told = error(
+            "the quotes are never closed",
+            range.clone(),
+            "the second quote is missing on this line",
+        );
+        return Some(told.help("a text of several lines stands between \"\"\" and \"\"\""));
+    }
+    None
+}
+
+/// `key = value` on a line of its own.
+fn assignment(text: &Text<'_>, line: usize, sign: usize) -> Option<Diagnostic> {
+    let source = text.text;
+    let key = source[line..sign].trim();
+    let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let blanks = source[sign + 1..].len() - source[sign + 1..].trim_start_matches(' ').len();
+    let value = &source[sign + 1 + blanks..];
+    if !is_key || value.starts_with(['[', '{']) {
+        return None;
+    }
+    let span = text.span(sign..sign + 1);
+    let told = Diagnostic::error(
+        Code::M0006,
+        "a field between braces has no =",
+        &span,
+        "this is TOML",
+    );
+    let first = value.split_whitespace().next().unwrap_or("value");
+    let told = told.help(format!("the value stands behind its key:  {key} {first}"));
+    let begins = sign - (source[..sign].len() - source[..sign].trim_end().len());
+    let all = text.span(begins..sign + 1 + blanks);
+    Some(told.fix(Applicability::Safe, "leave the = out", &all, " "))
+}
+
+/// A keyword that is right but for its case.
+fn keyword(piece: &str) -> Option<Range<usize>> {
+    piece.match_indices('#').find_map(|(at, _)| {
+        let rest = &piece[at + 1..];
+        let length = rest
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(rest.len());
+        let word = &rest[..length];
+        let small = word.to_ascii_lowercase();
+        let is_known = matches!(small.as_str(), "true" | "false") && small != word;
+        let stands_alone = piece[..at].ends_with(['=', ' ', '\t']);
+        (is_known && stands_alone).then_some(at..at + 1 + length)
+    })
+}
+
 fn told(text: &Text<'_>, range: &Range<usize>, title: &str, label: &str, help: &str) -> Diagnostic {
     Diagnostic::error(Code::M0006, title, &text.span(range.clone()), label).help(help)
 }

@@ -9,8 +9,8 @@ use crate::{
     code::Code,
     diagnostic::{Applicability, Diagnostic},
     limit::{
-        KDL_BROKEN_MAX, KDL_OBJECT_BYTES_MAX, KDL_OBJECTS_MAX, KDL_OPENINGS_MAX, KDL_STACK_FOR_OPENINGS,
-        KDL_STACK_PER_BYTE,
+        KDL_BROKEN_MAX, KDL_OBJECT_BYTES_MAX, KDL_OPENINGS_MAX, KDL_STACK_FOR_OPENINGS, KDL_STACK_PER_BYTE,
+        OBJECTS_MAX,
     },
     source::Text,
     span::Span,
@@ -22,8 +22,8 @@ use std::ops::Range;
 /// parser counts from there.
 pub(super) fn documents(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<(usize, KdlDocument)> {
     let pieces = kdl_objects::split(text.text);
-    if pieces.len() > KDL_OBJECTS_MAX {
-        let title = format!("more than {KDL_OBJECTS_MAX} objects in one file");
+    if pieces.len() > OBJECTS_MAX {
+        let title = format!("more than {OBJECTS_MAX} objects in one file");
         let start = Span::start_of(text.path.clone());
         diagnostics.push(Diagnostic::error(Code::M0008, title, &start, "split this file"));
         return Vec::new();
@@ -57,9 +57,17 @@ pub(super) fn documents(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> V
         match result {
             Ok(document) => documents.push((piece.start, document)),
             Err(error) => {
-                let told = error.diagnostics.iter();
-                let mut told: Vec<_> = told.map(|one| syntax_error(text, piece.start, one)).collect();
+                let told = error.diagnostics.iter().take(KDL_ERRORS_MAX);
+                let mut told: Vec<_> = told.map(|one| syntax_error(text, piece, one)).collect();
                 told.sort_by_key(|one| one.primary.span.start);
+                // What was recognised explains the rest; what is said of the end is an echo of what was before it.
+                if told.iter().any(|one| one.code == Code::M0006) {
+                    told.retain(|one| one.code == Code::M0006);
+                }
+                let is_echo = |one: &Diagnostic| one.title == kdl_habits::STRAY;
+                if told.iter().chain(&errors).any(|one| !is_echo(one)) {
+                    told.retain(|one| !is_echo(one));
+                }
                 errors.extend(first_of_lines(told.into_iter()));
             }
         }
@@ -109,24 +117,27 @@ fn parse(text: &str, pieces: &[Range<usize>]) -> Option<Vec<Result<KdlDocument, 
     })
 }
 
+/// Errors of one object that are put into our words: more are echoes, and the parser finds one for each byte.
+const KDL_ERRORS_MAX: usize = 200;
+
 /// What people write who know KDL v1, or who forget quotes; the parser's own words for these say
 /// little.
-fn syntax_error(text: &Text<'_>, base: usize, error: &KdlDiagnostic) -> Diagnostic {
-    let range = range(error.span, base);
+fn syntax_error(text: &Text<'_>, piece: &Range<usize>, error: &KdlDiagnostic) -> Diagnostic {
+    let range = range(error.span, piece.start);
     let source = text.text.get(range.clone()).unwrap_or_default();
     if let Some(keyword) = ["true", "false", "null"].into_iter().find(|word| *word == source) {
-        return Diagnostic::error(
-            Code::M0006,
-            format!("{keyword} is written #{keyword} in KDL v2"),
-            &text.span(range.clone()),
-            "this is KDL v1",
-        )
-        .fix(
-            Applicability::Safe,
-            format!("replace with #{keyword}"),
-            &text.span(range),
-            format!("#{keyword}"),
-        );
+        let span = text.span(range.clone());
+        let title = format!("{keyword} is written #{keyword} in KDL v2");
+        let told = Diagnostic::error(Code::M0006, title, &span, "this is KDL v1");
+        return match keyword {
+            "null" => told.help("no field takes it: leave the field out"),
+            _ => told.fix(
+                Applicability::Safe,
+                format!("replace with #{keyword}"),
+                &span,
+                format!("#{keyword}"),
+            ),
+        };
     }
     if source.starts_with("r\"") || source.starts_with("r#") {
         let diagnostic = Diagnostic::error(
@@ -163,10 +174,11 @@ fn syntax_error(text: &Text<'_>, base: usize, error: &KdlDiagnostic) -> Diagnost
     if let Some(recognised) = kdl_habits::recognise(text, &range) {
         return recognised;
     }
-    let title = error
-        .message
-        .clone()
-        .unwrap_or_else(|| "this cannot be read".to_owned());
+    let message = error.message.as_deref().unwrap_or("this cannot be read");
+    if let Some(told) = kdl_habits::in_our_words(text, piece, &range, message) {
+        return told;
+    }
+    let title = message.to_owned();
     let mut diagnostic = Diagnostic::error(Code::M0001, title, &text.span(range), "this is not KDL");
     diagnostic.help.clone_from(&error.help);
     diagnostic

@@ -5,14 +5,21 @@
 //! and checks no value.
 
 pub(crate) mod comments;
+mod conflict;
 mod kdl;
 pub(crate) mod kdl_free;
 mod kdl_habits;
 mod kdl_objects;
 mod kdl_syntax;
 mod toml;
+mod toml_habits;
 
-use crate::{diagnostic::Diagnostic, limit::SYNTAX_ERRORS_MAX, source::Text, span::Span};
+use crate::{
+    diagnostic::Diagnostic,
+    limit::{SYNTAX_ERRORS_MAX, TEXT_PER_VALUE},
+    source::Text,
+    span::Span,
+};
 
 /// A value and where it stands. A table's span is its head, not its body.
 #[derive(Debug, Clone)]
@@ -80,6 +87,13 @@ impl Syntax {
 
     /// Reads a file into a table of kinds, of names, of objects.
     pub(crate) fn read(self, text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
+        if let Some(conflict) = conflict::find(text) {
+            diagnostics.push(conflict);
+            return Node {
+                value: Value::Table(Vec::new()),
+                span: text.span(0..0),
+            };
+        }
         match self {
             Self::Toml => toml::read(text, diagnostics),
             Self::Kdl => kdl::read(text, diagnostics),
@@ -113,6 +127,27 @@ impl Node {
         match &self.value {
             Value::Table(entries) => entries,
             _ => &[],
+        }
+    }
+
+    /// The same, taken out of it.
+    pub(crate) fn into_entries(self) -> Vec<Entry> {
+        match self.value {
+            Value::Table(entries) => entries,
+            _ => Vec::new(),
+        }
+    }
+
+    /// How many values there are, long texts counting as several.
+    pub(crate) fn weight(&self) -> usize {
+        1 + match &self.value {
+            Value::Table(entries) => entries
+                .iter()
+                .map(|entry| entry.key.text.len() / TEXT_PER_VALUE + entry.node.weight())
+                .sum(),
+            Value::List(items) => items.iter().map(Self::weight).sum(),
+            Value::Text(text) | Value::Number(text) => text.len() / TEXT_PER_VALUE,
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Date(_) => 0,
         }
     }
 

@@ -3,9 +3,9 @@
 use crate::{
     code::Code,
     diagnostic::Diagnostic,
-    limit::{DEPTH_MAX, TOML_CONTROLS_MAX, TOML_LINES_MAX, TOML_OPENINGS_MAX},
+    limit::{DEPTH_MAX, TOML_CONTROLS_MAX, TOML_LINES_MAX, TOML_OPENINGS_MAX, TOML_TABLES_MAX},
     source::Text,
-    tree::{Entry, Key, Node, Value, first_of_lines},
+    tree::{Entry, Key, Node, Value, toml_habits},
 };
 use toml::{
     Spanned,
@@ -23,12 +23,16 @@ pub(crate) fn read(text: &Text<'_>, diagnostics: &mut Vec<Diagnostic>) -> Node {
     }
     let (table, mut errors) = DeTable::parse_recoverable(text.text);
     errors.sort_by_key(|error| error.span().map(|span| span.start));
-    let errors = errors.iter().map(|error| {
-        let span = text.span(error.span().unwrap_or_default());
-        Diagnostic::error(Code::M0001, error.message(), &span, "this is not TOML")
-    });
-    diagnostics.extend(first_of_lines(errors));
-    let mut reader = Reader { text, diagnostics };
+    let errors = errors
+        .iter()
+        .map(|error| (error.message(), error.span().unwrap_or_default()));
+    let (told, end) = toml_habits::told(text, errors);
+    diagnostics.extend(told);
+    let mut reader = Reader {
+        text,
+        end,
+        diagnostics,
+    };
     Node {
         value: reader.table(table.get_ref(), 0),
         span: text.span(0..0),
@@ -46,6 +50,9 @@ fn too_much(text: &Text<'_>) -> Option<Diagnostic> {
     if count(|byte| byte == b'\n') > TOML_LINES_MAX {
         return Some(limit(format!("more than {TOML_LINES_MAX} lines in one file")));
     }
+    if text.text.lines().map(tables).sum::<usize>() > TOML_TABLES_MAX {
+        return Some(limit(format!("more than {TOML_TABLES_MAX} tables in one file")));
+    }
     let is_control = |at: &usize| {
         let is_end = bytes[*at] == b'\r' && bytes.get(at + 1) == Some(&b'\n');
         (bytes[*at] < b' ' || bytes[*at] == 0x7f) && !matches!(bytes[*at], b'\n' | b'\t') && !is_end
@@ -56,15 +63,31 @@ fn too_much(text: &Text<'_>) -> Option<Diagnostic> {
     Some(Diagnostic::error(Code::M0001, title, &span, "this is not TOML"))
 }
 
+/// How many tables a line may begin.
+fn tables(line: &str) -> usize {
+    let count = |text: &str, what: u8| text.bytes().filter(|byte| *byte == what).count();
+    let of_key = match line.split_once('=') {
+        _ if line.trim_start().starts_with('[') => 1 + count(line, b'.'),
+        Some((key, _)) => count(key, b'.'),
+        None => count(line.split(['"', '\'']).next().unwrap_or_default(), b'.'),
+    };
+    of_key + count(line, b'{')
+}
+
 struct Reader<'t, 'd> {
     text: &'t Text<'t>,
+    /// Behind it nothing is what it seems.
+    end: usize,
     diagnostics: &'d mut Vec<Diagnostic>,
 }
 
 impl Reader<'_, '_> {
     /// Entries in the order of writing: the parser gives them sorted by key.
     fn table(&mut self, table: &DeTable<'_>, depth: usize) -> Value {
-        let mut sorted: Vec<_> = table.iter().collect();
+        let mut sorted: Vec<_> = table
+            .iter()
+            .filter(|(key, _)| key.span().start < self.end)
+            .collect();
         sorted.sort_by_key(|(key, _)| key.span().start);
         let entries = sorted.into_iter().map(|(key, value)| Entry {
             key: Key {
@@ -92,7 +115,9 @@ impl Reader<'_, '_> {
             DeValue::Boolean(value) => Value::Bool(*value),
             DeValue::Datetime(time) => Value::Date(time.to_string()),
             DeValue::Array(items) => {
-                Value::List(items.iter().map(|item| self.node(item, depth + 1)).collect())
+                let items = items.iter().filter(|item| item.span().start < self.end);
+                let items: Vec<_> = items.collect();
+                Value::List(items.into_iter().map(|item| self.node(item, depth + 1)).collect())
             }
             DeValue::Table(table) => self.table(table, depth),
         };

@@ -26,7 +26,7 @@ impl FromStr for Interval {
     fn from_str(text: &str) -> Result<Self, BadValue> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
-        if number.is_empty() {
+        if number.is_empty() || unit.starts_with('.') {
             return Err(BadValue("a duration is a whole number with its unit"));
         }
         let factor = UNITS

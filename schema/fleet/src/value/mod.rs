@@ -17,6 +17,7 @@ pub(crate) mod scalar;
 pub(crate) mod selector;
 pub(crate) mod share;
 pub(crate) mod size;
+pub(crate) mod slip;
 pub(crate) mod source_url;
 pub(crate) mod ssh_key;
 pub(crate) mod template;

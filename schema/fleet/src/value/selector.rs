@@ -4,6 +4,7 @@ use crate::{
     decode::scalar::text_value,
     value::{BadValue, pattern::Pattern},
 };
+use schema_ids::Name;
 use std::{fmt, str::FromStr};
 
 /// `rack:ams1-r07`, `deployment:k8s-*`: machines by their own name, or by that of something they belong to. All
@@ -57,6 +58,42 @@ impl SelectorOf {
             Self::Tag => "tag",
             Self::Deployment => "deployment",
             Self::Fleet => "fleet",
+        }
+    }
+}
+
+/// What a machine can be selected by: its own name, and the names of what it belongs to.
+#[derive(Debug, Clone, Default)]
+pub struct Place<'a> {
+    /// The machine's.
+    pub machine: Option<&'a Name>,
+    /// Its rack's.
+    pub rack: Option<&'a Name>,
+    /// Its rack's zone's.
+    pub zone: Option<&'a Name>,
+    /// Its pool's.
+    pub pool: Option<&'a Name>,
+    /// Its tags.
+    pub tags: Vec<&'a Name>,
+    /// The deployments in which it has a slot, or shall have one.
+    pub deployments: Vec<&'a Name>,
+    /// The fleet's.
+    pub fleet: Option<&'a Name>,
+}
+
+impl Selector {
+    /// Whether it selects the machine of this place.
+    pub fn selects(&self, place: &Place<'_>) -> bool {
+        let is = |name: &Name| self.name.matches(name.as_str());
+        let any = |names: &[&Name]| names.iter().copied().any(is);
+        match self.of {
+            SelectorOf::Machine => place.machine.is_some_and(is),
+            SelectorOf::Rack => place.rack.is_some_and(is),
+            SelectorOf::Zone => place.zone.is_some_and(is),
+            SelectorOf::Pool => place.pool.is_some_and(is),
+            SelectorOf::Tag => any(&place.tags),
+            SelectorOf::Deployment => any(&place.deployments),
+            SelectorOf::Fleet => place.fleet.is_some_and(is),
         }
     }
 }

@@ -44,7 +44,7 @@ impl fmt::Display for Share {
 }
 
 impl Decode for Share {
-    const SHAPE: &'static Shape = &Shape::Scalar;
+    const SHAPE: &'static Shape = &Shape::Share(MACHINES_MAX);
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         if let Value::Text(text) = &node.value {

@@ -33,8 +33,14 @@ impl Size {
     pub fn about(self) -> String {
         let exact = self.to_string();
         if exact.len() <= SHORT {
-            return exact;
+            exact
+        } else {
+            self.binary()
         }
+    }
+
+    /// To one decimal of a binary unit: what is sold as 240GB has 223.5GiB.
+    pub(crate) fn binary(self) -> String {
         let unit = UNITS[..4].iter().find(|(_, factor)| self.0 >= *factor);
         let (unit, factor) = unit.copied().unwrap_or(("B", 1));
         let tenths = u128::from(self.0) * 10 / u128::from(factor);
@@ -48,7 +54,7 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, BadValue> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
-        if number.is_empty() {
+        if number.is_empty() || unit.starts_with('.') {
             return Err(BadValue("a size is a whole number with its unit"));
         }
         let factor = UNITS

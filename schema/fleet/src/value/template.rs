@@ -1,6 +1,7 @@
 //! Texts with placeholders: the one expression the language has in its fields.
 
-use crate::{decode::scalar::text_value, value::BadValue};
+use crate::{decode::scalar::text_value, kinds::machine::Machine, value::BadValue};
+use schema_ids::Name;
 use std::{fmt, str::FromStr};
 
 /// A text in which `{slot}`, `{position}`, `{name}` and `{rack}` stand for what is known of a machine.
@@ -19,6 +20,19 @@ pub struct Placeholders<'a> {
     pub rack: Option<&'a str>,
     /// The machine's place in its rack.
     pub position: Option<u32>,
+}
+
+impl<'a> Placeholders<'a> {
+    /// Those of a machine in a slot.
+    pub(crate) fn of(slot: u32, name: &'a Name, machine: &'a Machine) -> Self {
+        let position = machine.position.as_ref();
+        Self {
+            slot,
+            name: name.as_str(),
+            rack: machine.rack.as_ref().map(|rack| rack.as_str()),
+            position: position.map(|position| u32::from(position.value)),
+        }
+    }
 }
 
 /// The names that may stand in braces.

@@ -50,7 +50,8 @@ impl Decode for VlanRef {
     };
 
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
-        let text = decoder.text(node, "a VLAN as fabric/vlan")?;
+        let fits = |text: &str| text.parse::<Self>().is_ok();
+        let text = decoder.text_that(node, "a VLAN as fabric/vlan", fits)?;
         let value: Self = decoder.parsed(
             text,
             &node.span,

@@ -49,6 +49,7 @@ fn shape(shape: &Shape) -> String {
         Shape::Table(_) => "table".to_owned(),
         Shape::Map(inner) => format!("names with {}", self::shape(inner)),
         Shape::Scalar => "true or false, number or string".to_owned(),
+        Shape::Share(max) => format!("0 to {max}, or a share"),
     }
 }
 

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad;
+mod both_syntaxes;
 mod cache;
 mod changed;
+mod dice;
 mod drawn;
 mod examples;
 mod fix;

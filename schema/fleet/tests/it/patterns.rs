@@ -23,7 +23,12 @@ fn texts() -> BTreeMap<&'static str, (&'static str, Option<&'static str>)> {
             }
             Shape::List(inner) | Shape::Map(inner) => collect(inner, texts),
             Shape::Table(fields) => fields.iter().for_each(|field| collect(field.shape, texts)),
-            Shape::Bool | Shape::Integer { .. } | Shape::Words(_) | Shape::Reference(_) | Shape::Scalar => {}
+            Shape::Bool
+            | Shape::Integer { .. }
+            | Shape::Words(_)
+            | Shape::Reference(_)
+            | Shape::Scalar
+            | Shape::Share(_) => {}
         }
     }
     let mut texts = BTreeMap::new();

@@ -56,6 +56,7 @@ fn look(shape: &Shape) -> String {
             _ => format!("by name, each {}", look(inner)),
         },
         Shape::Scalar => "`true` or `false`, a whole number, or a text".to_owned(),
+        Shape::Share(max) => format!("a whole number, 0 to {max}, or a share such as `10%`"),
     }
 }
 

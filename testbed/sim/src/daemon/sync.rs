@@ -4,6 +4,7 @@ use crate::store;
 use crate::world::{Event, World};
 use rack_api::config::Desired;
 use rack_api::sync::{NumbersTaken, SyncRequest, SyncResponse};
+use reconciler_core::hold;
 use reconciler_core::rack::Inputs;
 use schema_ids::{Digest, Name};
 use std::collections::BTreeMap;
@@ -111,8 +112,10 @@ impl World<'_> {
             .map(|issued| issued.order.clone())
             .collect();
         let secret = ("bmc".parse().expect("a name"), "sealed".to_owned());
+        let stopped = hold::stopped(&self.store.plan, &self.store.restraints);
         let inputs = Inputs {
             plan: &self.store.plan,
+            stopped: &stopped,
             incarnation: self.store.incarnation,
             orders: &orders,
             written: &store::written(&self.store).into_keys().collect(),

@@ -272,8 +272,18 @@ impl Code for Restless {
     }
 }
 
+/// Whoever asks whether it may write is told so, whatever is stopped.
+struct DeafToStops;
+
+impl Code for DeafToStops {
+    fn may_write(&self, ground: &Ground<'_>, request: &GoRequest) -> Verdict {
+        let denials = &[];
+        fence::judge(&Ground { denials, ..*ground }, request)
+    }
+}
+
 /// Each bug with the invariant that must find it.
-const BUGS: [(&str, &(dyn Code + Sync), Invariant); 19] = [
+const BUGS: [(&str, &(dyn Code + Sync), Invariant); 20] = [
     ("shared disk", &SharedDisk, Invariant::OneBinding),
     ("no parent", &NoParent, Invariant::PlanStands),
     ("ends early", &EndsEarly, Invariant::ReleasedErased),
@@ -291,6 +301,7 @@ const BUGS: [(&str, &(dyn Code + Sync), Invariant); 19] = [
         &ForgottenInstallation,
         Invariant::InstalledOnce,
     ),
+    ("deaf to stops", &DeafToStops, Invariant::Stopped),
     ("ignored permits", &IgnoredPermits, Invariant::Limits),
     ("lost facts", &LostFacts, Invariant::FactsKept),
     ("lost spool", &LostSpool, Invariant::FactsKept),

@@ -13,6 +13,7 @@ const TUTORIAL: &str = "reconciler/cli/tests/it/tutorial.rs";
 const DAEMON: &str = "reconciler/daemon/tests/it/muster.rs";
 const SIGNED: &str = "reconciler/daemon/tests/it/signed.rs";
 const APPROVALS: &str = "reconciler/daemon/tests/it/approvals.rs";
+const HOLDS: &str = "reconciler/daemon/tests/it/holds.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
 /// The longest row that fits counts.
@@ -57,6 +58,18 @@ const RUN: &[Row] = &[
     ("muster show", STEPS, "&[\"show\", KNOWN]"),
     ("muster why", STEPS, "&[\"why\", FOUND]"),
     ("muster log", STEPS, "&[\"log\", FOUND"),
+    ("muster hold add", HOLDS, "muster.says(&words, 0)"),
+    ("muster hold add --as-patch", GUIDE, "\"hold add --as-patch\""),
+    ("muster hold ls", HOLDS, "&[\"hold\", \"ls\"]"),
+    ("muster hold ls --expiring", HOLDS, "\"--expiring\", \"3h\""),
+    ("muster hold ls --as-patch", HOLDS, "\"hold\", \"ls\", \"--as-patch\""),
+    ("muster hold rm", HOLDS, "\"hold\", \"rm\", \"h-1\""),
+    ("muster stop --scope fleet", HOLDS, "\"stop\", \"--scope\", \"fleet\""),
+    ("muster resume --scope fleet", HOLDS, "\"resume\", \"--scope\", \"fleet\""),
+    ("musterd stop", HOLDS, "musterd(&bed, &[\"stop\""),
+    ("musterd resume", HOLDS, "musterd(&bed, &[\"resume\"])"),
+    ("muster-rackd stop", "rack/agent/tests/it/stop.rs", "&[\"stop\", \"--reason\""),
+    ("muster-rackd resume", "rack/agent/tests/it/stop.rs", "&[\"resume\"]"),
     ("ipmitool -I lanplus", "testbed/vrack/src/demo/look.rs", "Command::new(\"ipmitool\")"),
 ];
 

@@ -45,7 +45,7 @@ impl Stage {
             facts: &facts,
             around: &around,
             decision: &step.decisions[&self.id],
-            policy: &self.policy,
+            policy: &self.policy(),
             power,
             who: "ada",
             why,

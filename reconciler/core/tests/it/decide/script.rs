@@ -82,12 +82,10 @@ impl Stage {
             "erased" => self.erased(rest),
             "home" => self.home(rest),
             "fenced" => self.fenced(rest),
-            "hold" => {
-                self.policy.holds.insert(machine, rest.to_owned());
-            }
-            "release" => {
-                self.policy.holds.clear();
-            }
+            "hold" => self.hold(rest),
+            "release" => self.restraints.holds.clear(),
+            "stop" => self.stop(rest),
+            "resume" => self.restraints.stops.clear(),
             "unplannable" => {
                 let (code, reason) = rest.split_once(' ').unwrap();
                 self.stopped = Some(Wait::of_stop(code, reason, self.now));
@@ -114,7 +112,7 @@ impl Stage {
     }
 }
 
-fn seconds(text: &str) -> u64 {
+pub(super) fn seconds(text: &str) -> u64 {
     let (number, unit) = text.split_at(text.len() - 1);
     let factor = match unit {
         "s" => 1,

@@ -43,11 +43,7 @@ pub(super) fn describe(plan: &Plan, step: &Step) -> String {
     let mut entries: Vec<String> = entries.collect();
     entries.sort();
     text.push_str(&entries.concat());
-    for guard in &plan.guards {
-        if let Some((code, why)) = &guard.blocked {
-            writeln!(text, "  BLOCKED by {}: {code}: {why}", guard.guard).unwrap();
-        }
-    }
+    describe_guards(plan, &mut text);
     let mut notes: Vec<_> = plan.notes.iter().collect();
     notes.sort_by_key(|note| &note.object);
     for note in notes {
@@ -173,4 +169,14 @@ pub(super) fn brief(text: &str) -> String {
         words.push(parts.join(":"));
     }
     words.join(" ")
+}
+
+fn describe_guards(plan: &Plan, text: &mut String) {
+    for guard in &plan.guards {
+        if let Some((code, why)) = &guard.blocked {
+            writeln!(text, "  BLOCKED by {}: {code}: {why}", guard.guard).unwrap();
+        } else if guard.guard == "holds" {
+            writeln!(text, "  holds: {}", guard.detail).unwrap();
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::{
     value::size::Size,
 };
 use schema_ids::Name;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Machines that are named in a note; the others are counted.
 const NAMED_MAX: usize = 3;
@@ -22,8 +22,11 @@ struct Misfits<'s> {
 }
 
 /// Solves each deployment's layout on each of its machines whose disks are declared.
-pub(super) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(subject: &Subject<'_>, wrong: &BTreeSet<&Name>, found: &mut Vec<Diagnostic>) {
     for (name, deployment) in &subject.draft.deployments {
+        if wrong.contains(&deployment.storage.name) {
+            continue;
+        }
         found.extend(
             of_deployment(subject, deployment).map(|one| one.in_object(format!("deployment.{name}"))),
         );
@@ -92,12 +95,11 @@ fn of_deployment(subject: &Subject<'_>, deployment: &Deployment) -> Option<Diagn
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        diagnostic.notes.push(format!(
-            "{}{more}: {}, {}",
-            named.join(", "),
-            one.misfit.wanted,
-            one.misfit.found
-        ));
+        let named = named.join(", ");
+        diagnostic.notes.push(match misfits.len() {
+            1 => format!("{named}{more}"),
+            _ => format!("{named}{more}: {}, {}", one.misfit.wanted, one.misfit.found),
+        });
     }
     Some(diagnostic.help("take another layout for them, a smaller size, or correct `expect.disk`"))
 }
@@ -109,22 +111,14 @@ fn machines<'s>(subject: &Subject<'s>, deployment: &'s Deployment) -> Vec<(&'s N
         let named = deployment.machines.iter();
         return named
             .filter_map(|one| draft.machines.get_key_value(&one.name))
+            .map(|(name, machine)| (name, &**machine))
             .collect();
     }
-    let may = |machine: &Machine| {
-        let rack = machine.rack.as_ref().and_then(|rack| draft.racks.get(&rack.name));
-        let zone = rack.and_then(|rack| rack.zone.as_ref()).map(|zone| &zone.name);
-        machine.reserve.is_none()
-            && deployment
-                .require
-                .as_ref()
-                .is_none_or(|require| require.unmet_by_git(machine, zone).is_none())
-    };
-    let candidates = subject.candidates(deployment.require.as_ref());
+    let require = deployment.require.as_ref();
+    let candidates = subject.candidates(require).iter();
     candidates
-        .iter()
-        .copied()
-        .filter(|(_, machine)| may(machine))
+        .filter(|one| one.machine.reserve.is_none() && one.meets(require))
+        .map(|one| (one.name, one.machine))
         .collect()
 }
 

@@ -39,7 +39,7 @@ impl Layout<'_> {
                 .map(|member| self.disks(member.as_str()))
                 .fold(0, u32::saturating_add);
             if count < least {
-                self.too_few(&wish, name, count, least, &span, members);
+                self.too_few(&wish, name, (count, least), &span, members, "");
             }
         }
     }
@@ -74,7 +74,19 @@ impl Layout<'_> {
                     0 => format!("RAID {}", level.number()),
                     spares => format!("RAID {} with {spares} spare", level.number()),
                 };
-                self.too_few(&wish, name, count, least, &raid.level.span, &raid.members);
+                let fits = |other: &RaidLevel| other.members_min().saturating_add(raid.spares) <= count;
+                let weaker = [RaidLevel::Five, RaidLevel::Mirror].into_iter().find(fits);
+                let help =
+                    weaker.map(|other| format!("level {} works with {count}; otherwise ", other.number()));
+                let help = help.unwrap_or_default();
+                self.too_few(
+                    &wish,
+                    name,
+                    (count, least),
+                    &raid.level.span,
+                    &raid.members,
+                    &help,
+                );
             }
             if level == RaidLevel::Stripe {
                 continue;
@@ -98,10 +110,10 @@ impl Layout<'_> {
         &mut self,
         wish: &str,
         name: &Name,
-        count: u32,
-        least: u32,
+        (count, least): (u32, u32),
         span: &Span,
         members: &[Spanned<Name>],
+        instead: &str,
     ) {
         let title = format!("{wish} needs at least {least} members, \"{name}\" has {count}");
         let mut diagnostic = Diagnostic::error(Code::M0411, title, span, format!("wants {least} members"));
@@ -113,7 +125,9 @@ impl Layout<'_> {
             };
             diagnostic = diagnostic.also(&first.span.to(&last.span), text);
         }
-        self.found
-            .push(diagnostic.help("a member counts once for each disk its selector takes"));
+        self.found.push(diagnostic.help(match members {
+            [] => "name them:  members = [\"...\"]".to_owned(),
+            _ => format!("{instead}let its selectors take more disks: a member counts once for each"),
+        }));
     }
 }

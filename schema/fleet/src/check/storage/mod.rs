@@ -13,14 +13,17 @@ mod uses;
 use super::{Subject, place};
 use crate::{
     code::Code,
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Severity},
     kinds::storage::{Partition, Storage},
     span::Span,
 };
 use schema_ids::Name;
+use std::collections::BTreeSet;
 
 /// Looks at every storage layout, alone and on the machines that it is used on.
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    // What is wrong in itself is solved on no disks.
+    let mut wrong = BTreeSet::new();
     for (name, storage) in &subject.draft.storages {
         let mut layout = Layout {
             name,
@@ -32,14 +35,19 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         layout.uses();
         layout.rest();
         layout.containers();
-        layout.members();
+        if !layout.is_misspelt() {
+            layout.members();
+        }
         layout.mounts();
         layout.formats();
+        if layout.found.iter().any(|one| one.severity == Severity::Error) {
+            wrong.insert(name);
+        }
         let object = format!("storage.{name}");
         let diagnostics = layout.found.into_iter();
         found.extend(diagnostics.map(|diagnostic| diagnostic.in_object(&object)));
     }
-    fit::check(subject, found);
+    fit::check(subject, &wrong, found);
 }
 
 /// A layout that is looked at, and what was found.

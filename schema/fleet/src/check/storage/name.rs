@@ -16,6 +16,7 @@ type Names = BTreeSet<String>;
 impl Layout<'_> {
     pub(super) fn names(&mut self) {
         self.each_once();
+        self.each_label_once();
         self.each_there();
     }
 
@@ -39,6 +40,23 @@ impl Layout<'_> {
                     .push(Diagnostic::error(Code::M0410, title, &span, "second").also(first, "first"));
             } else {
                 seen.insert(name, span);
+            }
+        }
+    }
+
+    /// A label finds one filesystem.
+    fn each_label_once(&mut self) {
+        let mut seen: BTreeMap<&str, &Span> = BTreeMap::new();
+        for label in self
+            .storage
+            .filesystem
+            .iter()
+            .filter_map(|one| one.label.as_ref())
+        {
+            if let Some(first) = seen.insert(label.as_str(), &label.span) {
+                let title = format!("\"{label}\" is the label of two filesystems");
+                self.found
+                    .push(Diagnostic::error(Code::M0410, title, &label.span, "second").also(first, "first"));
             }
         }
     }

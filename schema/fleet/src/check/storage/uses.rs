@@ -1,7 +1,7 @@
 //! Nothing is used for two things, stands on itself, or is made for nothing: M0416, M0417, M0419.
 
 use super::Layout;
-use crate::{code::Code, diagnostic::Diagnostic, span::Span};
+use crate::{code::Code, diagnostic::Diagnostic, kinds::storage::PartitionType, span::Span};
 use schema_ids::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,6 +69,35 @@ impl Layout<'_> {
         }
     }
 
+    /// Partitions and volumes that hold nothing. A boot loader has its own without a filesystem, and a group of which
+    /// nothing is used is told as one.
+    fn empty_parts(&mut self, used: &BTreeMap<&str, &Span>) {
+        let storage = self.storage;
+        let partitions = storage.partition.iter();
+        let partitions = partitions
+            .filter(|one| one.partition_type != PartitionType::Bios && !used.contains_key(one.id.as_str()))
+            .map(|one| (format!("the partition \"{}\"", one.id), &one.id.span));
+        let volumes = storage.lvm.iter().flat_map(|(group, lvm)| {
+            let name = move |volume: &str| format!("{group}/{volume}");
+            let is_used = move |volume: &str| used.contains_key(name(volume).as_str());
+            let volumes = || lvm.volume.iter().map(|(volume, _)| volume);
+            let some_used = volumes().any(|volume| is_used(volume.as_str()));
+            volumes()
+                .filter(move |volume| some_used && !is_used(volume.as_str()))
+                .map(move |volume| (format!("the volume \"{}\"", name(volume.as_str())), &volume.span))
+        });
+        let told = partitions.chain(volumes).map(|(what, span)| {
+            Diagnostic::warning(
+                Code::M0419,
+                format!("{what} holds nothing"),
+                span,
+                "made, and never used",
+            )
+            .help("put a filesystem on it, or leave it out")
+        });
+        self.found.extend(told);
+    }
+
     /// Arrays, groups and the like that hold nothing.
     fn made_for_nothing(&mut self, used: &BTreeMap<&str, &Span>) {
         let storage = self.storage;
@@ -86,6 +115,7 @@ impl Layout<'_> {
             .filter(|(name, _)| !used.contains_key(name.as_str()))
             .chain(groups.filter(|(name, _)| !is_volume_used(name)))
             .collect();
+        self.empty_parts(used);
         let places: BTreeMap<&Name, Span> = self.made().into_iter().collect();
         for (name, what) in idle {
             let Some(span) = places.get(name) else { continue };

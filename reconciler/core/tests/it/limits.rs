@@ -1,0 +1,91 @@
+//! Limits hold over any sequence of plans, not only within each.
+
+use crate::seen::SeenMachine;
+use crate::world::{World, fleet};
+use proptest::prelude::*;
+use reconciler_core::plan::adoption::adoptable;
+use schema_ids::{MachineId, Timestamp};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+const MACHINES: usize = 4;
+const MOST: usize = 2;
+const SETTINGS: &str = "unreviewed = \"allow\"\nlimits.max-destroyed = 2";
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Which image each machine's own deployment has.
+fn text(bumped: [bool; MACHINES]) -> String {
+    let mut text = String::new();
+    for (at, is_bumped) in bumped.into_iter().enumerate() {
+        let image = if is_bumped { "debian-b" } else { "debian-a" };
+        writeln!(
+            text,
+            "[machine.m{at}]\nrack = \"r1\"\nboot.mode = \"bios\"\n\
+             nic.p0 = {{ mac = \"52:54:00:77:00:0{at}\", link = \"lab/pxe\" }}\n\
+             [deployment.w{at}]\nmachines = [\"m{at}\"]\nhostname = \"w{at}\"\nimage = \"{image}\"\n\
+             storage = \"disk\"\nnetwork = \"auto\""
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// All machines inspected and installed.
+fn installed() -> World {
+    let mut world = World::new();
+    world.next_commit();
+    let first = fleet(SETTINGS, &text([false; MACHINES]));
+    let plan = world.plan(&first);
+    world.adopt(&first, plan);
+    for at in 0..MACHINES {
+        let (id, _) = world.parent.machine(&format!("m{at}")).unwrap();
+        let seen = format!(
+            "serial = \"S{at}\"\nmacs = [\"52:54:00:77:00:0{at}\"]\ndisks = [{{ id = \"serial:d{at}\", gb = 20 }}]"
+        );
+        let seen: SeenMachine = toml::from_str(&seen).unwrap();
+        let inventory = seen.inventory(&world.parent);
+        world.see(id, inventory);
+    }
+    let plan = world.plan(&first);
+    world.adopt(&first, plan);
+    install_all(&mut world);
+    world
+}
+
+fn install_all(world: &mut World) {
+    world.later();
+    let ids: Vec<MachineId> = world.parent.machines.keys().copied().collect();
+    for id in ids {
+        world.install(id);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_day_destroys_more_than_its_limit(
+        wishes in prop::collection::vec((prop::array::uniform4(any::<bool>()), 0_u64..20), 1..8)
+    ) {
+        let mut world = installed();
+        let mut destroyed: Vec<(Timestamp, MachineId)> = Vec::new();
+        for (bumped, hours) in wishes {
+            world.observed.at = world.observed.at.plus(Duration::from_secs(hours * 3600));
+            world.forget_old();
+            world.next_commit();
+            let wanted = fleet(SETTINGS, &text(bumped));
+            let plan = world.plan(&wanted);
+            if adoptable(&plan, &world.parent, None, &wanted.settings, &[]).is_err() {
+                continue;
+            }
+            let at = world.observed.at;
+            destroyed.extend(plan.destroys.iter().map(|id| (at, *id)));
+            world.adopt(&wanted, plan);
+            install_all(&mut world);
+            let of_day = destroyed.iter().filter(|(when, _)| at < when.plus(DAY));
+            let machines: BTreeSet<MachineId> = of_day.map(|(_, id)| *id).collect();
+            prop_assert!(machines.len() <= MOST, "{} machines within a day", machines.len());
+        }
+    }
+}
