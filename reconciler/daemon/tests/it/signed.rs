@@ -69,6 +69,7 @@ async fn only_what_is_signed_by_those_who_may_is_carried_out() {
         format!("schema = 1\ngit = {{ verify = \"signed-first-parent\", allowed-signers = \"{SIGNERS}\" }}");
     let on = off.replace("schema = 1", &verify);
     bed.start(&[]);
+    bed.until("it answers", |_| true).await;
     is_carried_out(&bed).await;
 
     // A list that nobody could sign by is not taken; the one after it is, signed or not: nothing was asked before it.
@@ -123,6 +124,7 @@ async fn the_operator_vouches_for_a_commit_when_nobody_can_sign_any_more() {
     // A first revision speaks for itself: it is signed by one whom it names.
     bed.commit(&[(SIGNERS, Some(&ada))], "unsigned");
     bed.start(&[]);
+    bed.until("it answers", |_| true).await;
     let told = bed.apply().await.revision.stopped.expect("it is stopped");
     assert_eq!(told.code, "M0820", "{}", told.message);
     sign(
@@ -142,6 +144,7 @@ async fn the_operator_vouches_for_a_commit_when_nobody_can_sign_any_more() {
     bed.ended();
     bed.words = vec!["--trust-commit".to_owned(), newest];
     bed.start(&[]);
+    bed.until("it answers", |_| true).await;
     bed.until("it answers", |status| status.adopted.is_some()).await;
     is_carried_out(&bed).await;
     bed.commit(&[("fleet.toml", Some(&fleet))], "not for what comes after it");
