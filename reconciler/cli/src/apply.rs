@@ -191,7 +191,10 @@ fn carry_out(client: &Client, wish: &Apply, json: bool, report: &mut Report) -> 
 fn stopped(stage: Stage, code: &str) -> Outcome {
     if stage < Stage::Planned {
         Outcome::Rejected
-    } else if code == Condition::PlanChangedSinceShown.code() {
+    } else if [Condition::PlanChangedSinceShown, Condition::ApprovalsMissing]
+        .iter()
+        .any(|one| one.code() == code)
+    {
         Outcome::Unapproved
     } else {
         Outcome::Blocked

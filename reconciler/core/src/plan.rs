@@ -3,6 +3,7 @@
 mod addresses;
 pub mod adoption;
 pub mod allocate;
+pub mod approvals;
 mod cause;
 pub mod change;
 mod changes;

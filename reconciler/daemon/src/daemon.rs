@@ -3,7 +3,7 @@
 use crate::host_stop;
 use crate::images::Images;
 use crate::revision::Parsed;
-use crate::source::Source;
+use crate::source::{Source, SourceError};
 use crate::trust::Trust;
 use reconciler_core::hold::Stop;
 use reconciler_core::roles::BmcTimes;
@@ -25,6 +25,8 @@ pub(crate) struct Daemon {
     pub(crate) trust: Arc<Trust>,
     /// How long agents command BMCs.
     pub(crate) bmc_times: BmcTimes,
+    /// The commit that the operator vouches for, so that it counts as signed.
+    trust_commit: Option<String>,
     /// Held while authorities change.
     pub(crate) rolling: tokio::sync::Mutex<()>,
     /// Wakes the control loop: something was heard or adopted.
@@ -52,6 +54,8 @@ pub(crate) struct Told {
     pub(crate) trust: Arc<Trust>,
     /// How long agents command BMCs.
     pub(crate) bmc_times: BmcTimes,
+    /// The commit that the operator vouches for.
+    pub(crate) trust_commit: Option<String>,
 }
 
 /// Parsed revisions kept: the adopted one, the newest, and a few that people plan.
@@ -67,6 +71,7 @@ impl Daemon {
             secrets_dir: told.secrets_dir,
             trust: told.trust,
             bmc_times: told.bmc_times,
+            trust_commit: told.trust_commit,
             rolling: tokio::sync::Mutex::new(()),
             wake: Notify::new(),
             look: Arc::new(Notify::new()),
@@ -75,6 +80,25 @@ impl Daemon {
             parsed: Mutex::new(Vec::new()),
             read: Arc::default(),
         }
+    }
+
+    /// What a commit is compared with to know whether it may be believed: the adopted commit, or the one that the
+    /// operator vouches for, where that one lies between the two.
+    pub(crate) async fn trusted_before(
+        &self,
+        commit: &str,
+        adopted: Option<&str>,
+    ) -> Result<Option<String>, SourceError> {
+        if let Some(trusted) = &self.trust_commit {
+            let is_new = match adopted {
+                Some(adopted) => self.source.descends(trusted.clone(), adopted.to_owned()).await?,
+                None => true,
+            };
+            if is_new && self.source.descends(commit.to_owned(), trusted.clone()).await? {
+                return Ok(Some(trusted.clone()));
+            }
+        }
+        Ok(adopted.map(str::to_owned))
     }
 
     /// The stop of this host, if there is one; looked for anew each time.

@@ -28,6 +28,7 @@ mod roles;
 mod seal;
 mod secrets;
 mod settings;
+mod signatures;
 mod source;
 mod trust;
 mod vouch_door;
@@ -142,6 +143,7 @@ async fn run_daemon(run: Run) -> Result<(), String> {
         Told {
             state_dir: state.clone(),
             secrets_dir: run.secrets_dir.clone(),
+            trust_commit: run.trust_commit.clone(),
             trust,
             bmc_times: BmcTimes {
                 lease: Duration::from_secs(run.bmc_lease_seconds),

@@ -7,10 +7,12 @@
 use crate::daemon::Daemon;
 use crate::failpoint;
 use crate::revision::{self, Parsed};
+use crate::signatures::{self, Disbelieved};
 use crate::source::SourceError;
 use reconciler_core::condition::Condition;
 use reconciler_core::observed::Observed;
 use reconciler_core::plan::adoption::adoptable;
+use reconciler_core::plan::approvals;
 use reconciler_core::plan::opened::{self, Opened};
 use reconciler_core::plan::{Base, Desired, Plan};
 use reconciler_git::CommitInfo;
@@ -153,23 +155,17 @@ async fn attempt(
     by: &By,
 ) -> Result<Option<Progress>, PipelineError> {
     let parent = daemon.store.adopted().await.map_err(PipelineError::Store)?;
-    if let Some(adopted) = parent.as_ref().and_then(|plan| plan.commit.clone()) {
-        let descends = daemon
-            .source
-            .descends(commit.to_owned(), adopted.clone())
-            .await
-            .map_err(PipelineError::Source)?;
-        if !descends {
-            let reason = format!(
-                "it does not descend from {adopted}, which is carried out: the branch was rewritten. Restore its \
-                 history, or merge the old head into the new one"
-            );
-            return Ok(Some(stopped(Stage::Fetched, Code::M0822.as_str(), reason)));
-        }
+    let adopted = parent.as_ref().and_then(|plan| plan.commit.as_deref());
+    if let Some(Disbelieved { code, reason }) = disbelieved(daemon, commit, adopted).await? {
+        return Ok(Some(stopped(Stage::Fetched, code.as_str(), reason)));
     }
     let parsed = revision::parse(daemon, commit)
         .await
         .map_err(PipelineError::Source)?;
+    let unusable = signatures::unusable(daemon, &parsed).await;
+    if let Some(Disbelieved { code, reason }) = unusable.map_err(PipelineError::Source)? {
+        return Ok(Some(stopped(Stage::Verified, code.as_str(), reason)));
+    }
     let base = base_of(daemon, &parsed, parent.as_ref()).await;
     let Some(made) = make_plan(daemon, &parsed, parent, base.as_deref()).await? else {
         return Ok(Some(stopped(Stage::Verified, &parsed.code, parsed.text.clone())));
@@ -203,7 +199,7 @@ async fn attempt(
             stopped: Some(blocked),
         }));
     }
-    if named.is_some() && !plan.wipe_set.entries.is_empty() {
+    if named.is_some() && !(plan.wipe_set.entries.is_empty() && plan.destroys.is_empty()) {
         let agreed = agree(daemon, plan, &parsed.tree, by).await;
         agreed.map_err(PipelineError::Store)?;
     }
@@ -214,7 +210,35 @@ async fn attempt(
             reason,
         )));
     }
+    if let Some((code, reason)) = unapproved(daemon, &parsed, &made).await? {
+        return Ok(Some(stopped(Stage::Guarded, code, reason)));
+    }
     adopt(daemon, plan, Basis { parent, observed }, by).await
+}
+
+/// Why a commit may not follow the adopted one, whatever its files say: it does not come after it, or it is not signed.
+async fn disbelieved(
+    daemon: &Daemon,
+    commit: &str,
+    adopted: Option<&str>,
+) -> Result<Option<Disbelieved>, PipelineError> {
+    if let Some(adopted) = adopted {
+        let descends = daemon
+            .source
+            .descends(commit.to_owned(), adopted.to_owned())
+            .await;
+        if !descends.map_err(PipelineError::Source)? {
+            return Ok(Some(Disbelieved {
+                code: Code::M0822,
+                reason: format!(
+                    "it does not descend from {adopted}, which is carried out: the branch was rewritten. Restore its \
+                     history, or merge the old head into the new one"
+                ),
+            }));
+        }
+    }
+    let told = signatures::disbelieved(daemon, commit, adopted).await;
+    told.map_err(PipelineError::Source)
 }
 
 /// The last stage; `None` if the world was faster.
@@ -350,4 +374,51 @@ async fn unseen(
             "{reason}. See it with `muster show {id}`, then run `muster approve {id} --wipe-set {digest}`"
         )
     }))
+}
+
+/// Who is missing among those that must agree, if anybody is: a code, and why. A plan for the commit that is carried out
+/// destroys nothing that its parent does not.
+async fn unapproved(
+    daemon: &Daemon,
+    parsed: &Parsed,
+    made: &Made,
+) -> Result<Option<(&'static str, String)>, PipelineError> {
+    let Made { plan, parent, .. } = made;
+    let machines = approvals::destroyed(plan, parent);
+    if machines.is_empty() || plan.commit == parent.commit {
+        return Ok(None);
+    }
+    let before = daemon
+        .trusted_before(&parsed.commit, parent.commit.as_deref())
+        .await
+        .map_err(PipelineError::Source)?;
+    let base = before.clone().unwrap_or_else(|| parsed.commit.clone());
+    let base = revision::parse(daemon, &base)
+        .await
+        .map_err(PipelineError::Source)?;
+    // Without one, the signatures have stopped it.
+    let Some(fleet) = &base.fleet else {
+        return Ok(None);
+    };
+    let commits = daemon.source.new_commits(parsed.commit.clone(), before).await;
+    let commits = commits.map_err(PipelineError::Source)?;
+    let wrote = commits.into_iter().filter(|commit| !commit.adds_nothing);
+    let authors = wrote
+        .flat_map(|commit| [commit.author, commit.committer])
+        .collect();
+    let agreed = daemon.store.approvers(plan, &machines).await;
+    let ground = approvals::Ground {
+        base: fleet,
+        parent,
+        authors: &authors,
+        agreed: &agreed.map_err(PipelineError::Store)?,
+    };
+    Ok(approvals::approved(plan, &ground)
+        .err()
+        .map(|(condition, reason)| {
+            let (id, digest) = (&plan.id, &plan.wipe_set.digest);
+            let how =
+                format!("See it with `muster show {id}`, then `muster approve {id} --wipe-set {digest}`");
+            (condition.code(), format!("{reason}. {how}"))
+        }))
 }

@@ -49,6 +49,10 @@ pub(crate) struct Run {
     /// The branch that is carried out.
     #[arg(long, default_value = "main")]
     pub(crate) branch: String,
+    /// Count this commit as signed, and everything before it: the way back in when nobody who may sign is left. Its own
+    /// `verify` and list of signers hold for what comes after it. 40 digits.
+    #[arg(long, value_parser = commit)]
+    pub(crate) trust_commit: Option<String>,
     /// Look for commits every so many seconds, beside hints.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) poll_seconds: u64,
@@ -79,4 +83,13 @@ pub(crate) struct Run {
     /// Logs as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,
+}
+
+/// A whole commit id: a branch's name would move.
+fn commit(text: &str) -> Result<String, String> {
+    let is_digit = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
+    match text.len() == 40 && text.bytes().all(is_digit) {
+        true => Ok(text.to_owned()),
+        false => Err("it is a commit's whole id: 40 hexadecimal digits, in lower case".to_owned()),
+    }
 }

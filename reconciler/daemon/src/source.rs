@@ -5,7 +5,7 @@
 //! and is a condition people see.
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use reconciler_git::{CommitInfo, Mirror, MirrorError, Tree};
+use reconciler_git::{CommitInfo, Mirror, MirrorError, NewCommit, Tree};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -148,6 +148,27 @@ impl Source {
     /// Whether `newer` is or descends from `older`.
     pub(crate) async fn descends(&self, newer: String, older: String) -> Result<bool, SourceError> {
         self.reading(move |mirror| mirror.descends(&newer, &older)).await
+    }
+
+    /// The commits that `head` has and `base` has not, oldest first; without a base, `head` alone.
+    pub(crate) async fn new_commits(
+        &self,
+        head: String,
+        base: Option<String>,
+    ) -> Result<Vec<NewCommit>, SourceError> {
+        self.reading(move |mirror| mirror.new_commits(&head, base.as_deref()))
+            .await
+    }
+
+    /// A file of a commit, if it has one of at most so many bytes.
+    pub(crate) async fn file(
+        &self,
+        commit: String,
+        path: String,
+        bytes_max: usize,
+    ) -> Result<Option<Vec<u8>>, SourceError> {
+        self.reading(move |mirror| mirror.file(&commit, &path, bytes_max))
+            .await
     }
 
     async fn reading<T: Send + 'static>(

@@ -24,6 +24,12 @@ pub enum MirrorError {
         #[source]
         source: git2::Error,
     },
+    /// More new commits than can be looked at.
+    #[error("more than {most} commits are new at once; push fewer of them at a time")]
+    TooManyNew {
+        /// The most.
+        most: usize,
+    },
     /// An object cannot be read.
     #[error("cannot read {what} from the mirror")]
     Read {
@@ -56,7 +62,7 @@ impl Mirror {
         &self.path
     }
 
-    fn repository(&self) -> Result<git2::Repository, MirrorError> {
+    pub(crate) fn repository(&self) -> Result<git2::Repository, MirrorError> {
         git2::Repository::open_bare(&self.path).map_err(|source| MirrorError::Open {
             path: self.path.clone(),
             source,

@@ -2,8 +2,10 @@
 
 use crate::column::{clean, time};
 use crate::{By, Store, StoreError, audit};
-use schema_ids::Timestamp;
-use sqlx::query;
+use reconciler_core::plan::Plan;
+use schema_ids::{MachineId, Timestamp};
+use sqlx::{query, query_scalar};
+use std::collections::BTreeSet;
 
 /// One approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,33 @@ impl Store {
         .await?;
         self.hint();
         Ok(())
+    }
+
+    /// People who agreed to what this plan erases and releases, by a plan with the same wipe-set that destroys no less.
+    /// What they said before one of the `machines` was last destroyed is used up.
+    pub async fn approvers(
+        &self,
+        plan: &Plan,
+        machines: &BTreeSet<MachineId>,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        self.run("reading who agreed", async {
+            let destroys: Vec<String> = plan.destroys.iter().map(ToString::to_string).collect();
+            let machines: Vec<String> = machines.iter().map(ToString::to_string).collect();
+            let who = query_scalar!(
+                "SELECT DISTINCT who FROM approval JOIN plan ON plan.id = plan_id
+                 WHERE wipe_set = $1
+                   AND coalesce(document::jsonb -> 'destroys', '[]') @> to_jsonb($2::text[])
+                   AND at_ms > coalesce((SELECT max(at_ms) FROM destroyed WHERE machine = ANY ($3)), 0)
+                 ORDER BY who",
+                plan.wipe_set.digest,
+                &destroys,
+                &machines
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            Ok(who.into_iter().collect())
+        })
+        .await
     }
 
     /// Approvals of a plan, oldest first.

@@ -304,8 +304,14 @@ codes! {
     M0806,
     /// Signatures that nobody could make.
     M0807,
+    /// A commit without a signature. Said by musterd of a revision, not of its files.
+    M0820,
+    /// A commit with a signature that does not count. Said by musterd of a revision, not of its files.
+    M0821,
     /// A branch that was rewritten. Said by musterd of a revision, not of its files.
     M0822,
+    /// A list of signers that cannot be used. Said by musterd of a revision, not of its files.
+    M0823,
     /// A plan of the past. Said by musterd.
     M0901,
 }

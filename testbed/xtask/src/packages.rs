@@ -46,7 +46,10 @@ const PACKAGES: [(&str, &str); 31] = [
     ("cpio", "packs initrds"),
     ("e2fsprogs", "puts a filesystem on a disk behind muster's back"),
     ("fdisk", "looks at the disks that machines wrote"),
-    ("openssh-client", "knocks at machines that were deployed"),
+    (
+        "openssh-client",
+        "knocks at machines that were deployed, and signs commits",
+    ),
     ("util-linux", "makes namespaces and frees loop devices"),
     ("ca-certificates", "fetches from mirrors over TLS"),
 ];

@@ -369,6 +369,13 @@ conditions! {
         limit: Limit::None,
         under_way: false,
     }
+    ApprovalsMissing APPROVALS_MISSING {
+        meaning: "The plan releases machines or erases disks that are not blank, and fewer people agreed to it than the fleet's `approvals` ask for.",
+        person: "Have as many people as are missing look at the plan and run `muster approve`. Who wrote a part of the change does not count, nor does who is not in the role.",
+        by_itself: "Goes on with the last word that was missing.",
+        limit: Limit::None,
+        under_way: false,
+    }
     LimitExceeded LIMIT_EXCEEDED {
         meaning: "The plan would release or erase more machines than the fleet's `limits` allow.",
         person: "If that was not the intention, look for the one cause that the plan names. If it was, split the change, or raise `limits` in a commit of its own.",

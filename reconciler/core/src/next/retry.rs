@@ -48,6 +48,7 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::DisksKept
         | Condition::ReinstallLowered
         | Condition::PlanChangedSinceShown
+        | Condition::ApprovalsMissing
         | Condition::LimitExceeded
         | Condition::Protected
         | Condition::FleetShrank => false,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent;
+mod approvals;
 mod bed;
 mod bmc_role;
 mod downloads;
@@ -14,6 +15,7 @@ mod muster;
 mod rack_agent;
 mod secrets;
 mod shown;
+mod signed;
 
 use bed::{Bed, example, leftovers};
 use reconciler_core::people::Stage;

@@ -481,7 +481,7 @@ fn opened(bed: &Bed, muster: &Muster, plan: &str) {
 }
 
 /// The same program run by somebody else who may reach the socket.
-fn second_person(bed: &Bed, muster: &Muster) -> Command {
+pub(crate) fn second_person(bed: &Bed, muster: &Muster) -> Command {
     for folder in ["", "run"] {
         fs::set_permissions(bed.path(folder), fs::Permissions::from_mode(0o750)).unwrap();
     }

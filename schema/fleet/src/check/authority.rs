@@ -22,6 +22,28 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
             "`mass-destructive` is less than `destructive`",
         ));
     }
+    if let Some(approvals) = &settings.approvals
+        && let Some(wanted) = &approvals.role
+        && let Some(role) = subject.draft.roles.get(&wanted.name)
+    {
+        let most = approvals.mass_destructive.max(approvals.destructive) as usize;
+        let able = role.users.iter().filter(|user| user.ends_with('>')).count();
+        if able < most {
+            let title = format!(
+                "{most} people must agree, and role \"{}\" has {able}",
+                wanted.name
+            );
+            told.push(
+                Diagnostic::error(
+                    Code::M0805,
+                    title,
+                    &place(&approvals.origin),
+                    "nobody could agree to enough",
+                )
+                .help("each of its `users` with the address of their commits:  uid 1000 <ada@example.org>"),
+            );
+        }
+    }
     let git = &settings.git;
     match (&git.allowed_signers, git.verify) {
         (None, verify) if verify != Verify::Off => {

@@ -11,11 +11,11 @@ use crate::{
 table! {
     /// How many people must agree, other than the author, before a plan is carried out.
     Approvals {
-        /// To a plan that erases or releases machines.
+        /// To a plan that releases machines, or erases disks that are not blank.
         live destructive: u32 = 0,
         /// To a plan beyond the fleet's limits.
         live mass_destructive: u32 = 0,
-        /// The role they must have. Without it, anyone who may approve.
+        /// The role they must have. Without it, that of any role which allows `approve`, and where there is none, anyone.
         live role: Option<Ref<Role>>,
     }
 }
@@ -37,8 +37,6 @@ table! {
         live ephemeral: Ref<Image>,
         /// What becomes of machines and deployments that are no longer named.
         live deletion: Deletion = Deletion::Tombstone,
-    }
-    later {
         /// Who must agree to plans that destroy something.
         live approvals: Option<Approvals>,
     }
@@ -53,8 +51,6 @@ table! {
         live poll: Interval = Interval::seconds(60),
         /// Which commits must be signed.
         live verify: Verify = Verify::Off,
-    }
-    later {
         /// For `verify`: the file of the repository with those who may sign, as of the last applied revision
         /// (ssh-keygen(1), ALLOWED SIGNERS).
         live allowed_signers: Option<Spanned<RepositoryPath>>,
@@ -80,8 +76,6 @@ words! {
     Verify {
         /// None.
         Off = "off",
-    }
-    later {
         /// Every commit of the branch itself: a merge counts for what it brings.
         SignedFirstParent = "signed-first-parent",
         /// Every commit.

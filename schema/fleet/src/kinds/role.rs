@@ -9,31 +9,36 @@ use crate::{
 
 kind! {
     /// People, and what they may do to which machines. What no role allows, only the daemon's own user may.
-    "role" in roles (later): Role {
+    "role" in roles: Role {
         /// For people.
         live description: Option<String>,
+        /// What they may do.
+        live allow: Vec<Spanned<Permission>>,
+        /// People, as musterd's socket and their commits name them: `uid 1000 <ada@example.org>`. Who has no address
+        /// here agrees to no plan: nobody could tell whether it is their own.
+        live users: Vec<String>,
+    }
+    later {
         /// The pools it is about; all if none is given.
         live pools: Vec<Ref<Pool>>,
         /// The zones it is about; all if none is given.
         live zones: Vec<Ref<Zone>>,
-        /// What they may do.
-        live allow: Vec<Spanned<Permission>>,
         /// Groups of people, as their sign-on names them.
         live groups: Vec<String>,
-        /// People, as their sign-on or their signature names them.
-        live users: Vec<String>,
     }
 }
 
 words! {
     /// What somebody may do.
     Permission {
+        /// Agree to what a plan erases.
+        Approve = "approve",
+    }
+    later {
         /// See everything.
         Read = "read",
         /// Ask for plans.
         Plan = "plan",
-        /// Agree to what a plan erases.
-        Approve = "approve",
         /// Hold machines, and let them go.
         Hold = "hold",
         /// Switch machines on and off.

@@ -11,6 +11,8 @@ const CHECK: &str = "reconciler/cli/tests/it/check.rs";
 const GUIDE: &str = "reconciler/cli/tests/it/guide.rs";
 const TUTORIAL: &str = "reconciler/cli/tests/it/tutorial.rs";
 const DAEMON: &str = "reconciler/daemon/tests/it/muster.rs";
+const SIGNED: &str = "reconciler/daemon/tests/it/signed.rs";
+const APPROVALS: &str = "reconciler/daemon/tests/it/approvals.rs";
 const HOLDS: &str = "reconciler/daemon/tests/it/holds.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
@@ -44,6 +46,11 @@ const RUN: &[Row] = &[
     ("muster machine fenced", "testbed/vrack/src/trial/release.rs", "&[\"machine\", \"fenced\", name"),
     ("muster plan --head", STEPS, "&[\"plan\", \"--head\", branch]"),
     ("muster plan --base", DAEMON, "\"--base\","),
+    ("muster approve", APPROVALS, "[\"approve\", id, \"--wipe-set\", wipe_set]"),
+    ("git config gpg.format ssh", SIGNED, "\"config\", \"gpg.format\", \"ssh\""),
+    ("git config user.signingkey", SIGNED, "\"config\", \"user.signingkey\", &key"),
+    ("git commit -S", SIGNED, "\"commit\", \"-S\""),
+    ("musterd run --trust-commit", SIGNED, "\"--trust-commit\".to_owned()"),
     ("muster override --guard", DAEMON, "\"--guard\","),
     ("muster apply", "testbed/vrack/src/programs.rs", "\"apply\""),
     ("muster status", STEPS, "&[\"status\"]"),

@@ -1,0 +1,125 @@
+//! Whether a revision is signed by those who may: M0820, M0821 and M0823.
+//!
+//! What is asked of it, and who may sign, is what the revision before it says, the one that is carried out: nobody gives
+//! the right to sign to themselves, and who turns the check off signs that. Only the first revision ever speaks for
+//! itself. A revision whose own list of signers nobody could use is not taken either, so that there always is one.
+
+use crate::daemon::Daemon;
+use crate::revision::{self, Parsed};
+use crate::source::SourceError;
+use reconciler_git::{AllowedSigners, Breadth, Fault, first_fault};
+use schema_fleet::{Code, FleetSettings, Verify};
+use schema_ids::Timestamp;
+
+/// A list of signers has a line for each of them; a mebibyte holds thousands.
+const SIGNERS_BYTES_MAX: usize = 1 << 20;
+
+/// Why a revision is not believed.
+pub(crate) struct Disbelieved {
+    pub(crate) code: Code,
+    pub(crate) reason: String,
+}
+
+/// Why this commit, which comes after the adopted one, is not believed; `None` if it is.
+pub(crate) async fn disbelieved(
+    daemon: &Daemon,
+    commit: &str,
+    adopted: Option<&str>,
+) -> Result<Option<Disbelieved>, SourceError> {
+    let before = daemon.trusted_before(commit, adopted).await?;
+    let base = before.as_deref();
+    let policy = revision::parse(daemon, base.unwrap_or(commit)).await?;
+    let Some(fleet) = &policy.fleet else {
+        // What is wrong with a first revision is told of its files.
+        return Ok(base.map(|base| Disbelieved {
+            code: Code::M0823,
+            reason: format!(
+                "who may sign it stands in {base}, which is carried out and which this version cannot read any more. \
+                 Look at the commit yourself, and start musterd once with `--trust-commit {commit}`"
+            ),
+        }));
+    };
+    let breadth = match fleet.settings.git.verify {
+        Verify::Off => return Ok(None),
+        Verify::SignedFirstParent => Breadth::FirstParent,
+        Verify::Strict => Breadth::All,
+    };
+    let signers = match signers(daemon, &policy.commit, &fleet.settings).await? {
+        Ok(signers) => signers,
+        Err(disbelieved) => return Ok(Some(disbelieved)),
+    };
+    let commits = daemon
+        .source
+        .new_commits(commit.to_owned(), before.clone())
+        .await?;
+    let not_before = match before {
+        Some(base) => daemon.source.resolve(base).await?.map(|base| base.at()),
+        None => None,
+    };
+    let not_before = not_before.unwrap_or(Timestamp::from_unix_ms(0));
+    let fault = first_fault(&commits, breadth, &[&signers], not_before);
+    Ok(fault.map(|fault| told(&fault, &policy)))
+}
+
+/// Why nobody could sign what comes after this revision; `None` if somebody could, or need not.
+pub(crate) async fn unusable(daemon: &Daemon, parsed: &Parsed) -> Result<Option<Disbelieved>, SourceError> {
+    let Some(fleet) = &parsed.fleet else {
+        return Ok(None);
+    };
+    if fleet.settings.git.verify == Verify::Off {
+        return Ok(None);
+    }
+    Ok(signers(daemon, &parsed.commit, &fleet.settings).await?.err())
+}
+
+/// Those who may sign, as this commit has them.
+async fn signers(
+    daemon: &Daemon,
+    commit: &str,
+    settings: &FleetSettings,
+) -> Result<Result<AllowedSigners, Disbelieved>, SourceError> {
+    let unusable = |reason| Disbelieved {
+        code: Code::M0823,
+        reason,
+    };
+    let Some(path) = &settings.git.allowed_signers else {
+        return Ok(Err(unusable(format!("commit {commit} has no `allowed-signers`"))));
+    };
+    let path = path.as_str();
+    let bytes = daemon
+        .source
+        .file(commit.to_owned(), path.to_owned(), SIGNERS_BYTES_MAX)
+        .await?;
+    let Some(bytes) = bytes else {
+        let reason = format!("commit {commit} has no file {path} of at most {SIGNERS_BYTES_MAX} bytes");
+        return Ok(Err(unusable(reason)));
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(AllowedSigners::parse(&text).map_err(|why| {
+        unusable(format!(
+            "{path} of commit {commit} cannot be used: {why}. Mend it: as it is, nobody could sign the next commit"
+        ))
+    }))
+}
+
+fn told(fault: &Fault<'_>, policy: &Parsed) -> Disbelieved {
+    let info = &fault.commit.info;
+    let which = format!("commit {} {:?} of {}", &info.id[..12], info.summary, info.author);
+    let who = format!("as commit {} has them", &policy.commit[..12]);
+    match &fault.why {
+        None => Disbelieved {
+            code: Code::M0820,
+            reason: format!(
+                "{which} is not signed. Push it again signed, by `git commit --amend -S` or `git rebase -S`, by one \
+                 of those who may, {who}"
+            ),
+        },
+        Some(why) => Disbelieved {
+            code: Code::M0821,
+            reason: format!(
+                "{which} does not count: {why}. Push it again signed by one of those who may, {who}; a new key \
+                 counts from the revision on after the one that brings it"
+            ),
+        },
+    }
+}

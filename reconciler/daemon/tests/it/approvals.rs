@@ -1,0 +1,71 @@
+//! What a fleet asks for before it destroys something: so many people, other than who wrote it, by the roles that hold.
+
+use crate::bed::Bed;
+use crate::muster::{Muster, fleet, is_adopted, second_person, seen, text};
+use reconciler_core::people::{Stage, Status};
+
+fn is_missing(status: &Status) -> bool {
+    let stopped = status
+        .revision
+        .as_ref()
+        .and_then(|revision| revision.stopped.as_ref());
+    stopped.is_some_and(|told| told.code == "APPROVALS_MISSING")
+}
+
+#[tokio::test]
+async fn one_who_did_not_write_it_must_agree() {
+    let (machine, deployment) = fleet();
+    let role = "[role.ops]\nallow = [\"approve\"]\nusers = [\"root <ada@example.org>\", \"uid 65534 <bob@example.org>\"]\n\n";
+    let asks = "schema = 1\napprovals = { destructive = 1, mass-destructive = 2, role = \"ops\" }";
+    let with = machine
+        .replace("schema = 1", asks)
+        .replace("[rack.r1]", &format!("{role}[rack.r1]"));
+    let mut bed = Bed::new(&with);
+    let muster = Muster::of(&bed);
+    bed.start(&[]);
+    let status = bed.until("adopted", |status| is_adopted(status, "first")).await;
+    bed.hear(1, seen(&status)).await;
+    bed.until("inspected", |now| now.adopted != status.adopted).await;
+
+    // The commit asks for nobody any more: what counts is what was asked for before it.
+    bed.git(&["checkout", "-q", "-b", "change"]);
+    bed.commit(
+        &[("deploy.toml", Some(&deployment)), ("fleet.toml", Some(&machine))],
+        "deploy",
+    );
+    bed.git(&["checkout", "-q", "main"]);
+    let plan = muster.plan("change", 3);
+    let (id, wipe_set) = (&plan["id"], &plan["wipe-set"]["digest"]);
+    let (id, wipe_set) = (id.as_str().unwrap(), wipe_set.as_str().unwrap());
+    bed.git(&["merge", "-q", "--ff-only", "change"]);
+    let stopped = bed.until("stopped", is_missing).await.revision.unwrap();
+    assert_eq!(stopped.stage, Stage::Guarded);
+    let told = stopped.stopped.unwrap().message;
+    for part in [
+        "it destroys what 1 machine holds and 1 person must agree to wipe-set w-",
+        "nobody has, 1 more must",
+        "Of role ops may: uid 65534",
+        &format!("muster approve {id} --wipe-set {wipe_set}"),
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+
+    // Ada, who is root here, wrote it.
+    muster.document(&["approve", id, "--wipe-set", wipe_set], 0);
+    let refused = muster.document(&["apply", id], 3);
+    let told = refused["stopped"]["message"].as_str().unwrap();
+    assert!(
+        told.contains("root does not count: they wrote a part of it"),
+        "{told}"
+    );
+    assert!(!is_adopted(
+        &bed.until("still stopped", is_missing).await,
+        "deploy"
+    ));
+
+    let words = ["approve", id, "--wipe-set", wipe_set];
+    let said = second_person(&bed, &muster).args(words).output();
+    let said = said.expect("setpriv starts");
+    assert!(said.status.success(), "{}", text(&said.stderr));
+    bed.until("adopted", |status| is_adopted(status, "deploy")).await;
+}
