@@ -14,6 +14,7 @@ mod deployment;
 mod digest;
 mod effect;
 mod fields;
+mod funnel;
 mod guards;
 pub mod identity;
 mod interfaces;
@@ -28,6 +29,7 @@ mod reads;
 mod release;
 mod required;
 mod slots;
+mod uneven;
 mod written;
 
 pub use change::{Cause, Change, ChangeAction, Effect, FieldChange};

@@ -50,10 +50,10 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         machines::taken(fleet, observed, parent),
     );
     let mut machines = machines::declared(fleet, observed, parent, &claims, &mut addresses);
-    let slots = slots::slots(fleet, observed, parent, &claims);
+    let not_yet = NotCarriedOut::new(fleet);
+    let slots = slots::slots(fleet, observed, parent, &claims, &not_yet);
     let same_commit = parent.commit.as_deref() == Some(desired.commit);
     let names = leaving_names(parent, &slots);
-    let not_yet = NotCarriedOut::new(fleet);
     let mut filling = Filling {
         context: Context {
             fleet,
@@ -504,6 +504,8 @@ fn notes(
                 .and_then(|binding| counted::one_too_many(fleet, binding, &machine.name))
                 .unwrap_or(text);
             note(object.clone(), Condition::Orphaned, text, origin.clone());
+        } else if let Some(text) = counted::goes_by_order(fleet, bindings, machine) {
+            note(object, Condition::DisksKept, text, origin);
         } else if matches!(machine.wanted.intent, Intent::Observe { .. }) && !machine.declared {
             note(
                 object,
