@@ -15,6 +15,7 @@ mod deployment;
 mod digest;
 mod effect;
 mod fields;
+mod funnel;
 mod guards;
 mod held;
 pub mod identity;
@@ -31,6 +32,7 @@ mod reads;
 mod release;
 mod required;
 mod slots;
+mod uneven;
 mod written;
 
 pub use change::{Cause, Change, ChangeAction, Effect, FieldChange};

@@ -125,7 +125,10 @@ pub fn deployments(plan: &Plan) -> Vec<DeploymentStatus> {
             continue;
         };
         let status = all.entry(text).or_insert_with(|| new(&name));
-        status.lacks = Some((note.code.clone(), note.text.clone()));
+        match &mut status.lacks {
+            Some((_, lacks)) => lacks.push_str(&format!("\n{}: {}", note.code, note.text)),
+            None => status.lacks = Some((note.code.clone(), note.text.clone())),
+        }
     }
     all.into_values().collect()
 }

@@ -83,7 +83,7 @@ pub use kinds::{
     release::Release,
     removed_deployment::RemovedDeployment,
     removed_machine::RemovedMachine,
-    require::{GpuVendor, Require, RequiredDisks, RequiredGpus},
+    require::{GpuVendor, Require, RequiredDisks, RequiredGpus, Unmet},
     role::{Permission, Role},
     script::{Script, ScriptPer, ScriptPhase},
     secret::{Secret, SecretKeys, SecretStore},

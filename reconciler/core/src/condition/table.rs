@@ -341,6 +341,13 @@ conditions! {
         limit: Limit::None,
         under_way: false,
     }
+    Uneven UNEVEN {
+        meaning: "A deployment's machines stand less evenly than its `spread` allows. They are left where they are.",
+        person: "Nothing, or name machines of the fullest place in the deployment's `release`: others take their slots where there are fewest.",
+        by_itself: "Nothing: spread is read when a slot is filled. New slots are filled where there are fewest.",
+        limit: Limit::None,
+        under_way: false,
+    }
     NoImageForJobs NO_IMAGE_FOR_JOBS {
         meaning: "The fleet names no ephemeral system, so that no job can run.",
         person: "Add the image with `muster image add` and name it as the fleet's `ephemeral`.",
@@ -349,8 +356,8 @@ conditions! {
         under_way: false,
     }
     DisksKept DISKS_KEPT {
-        meaning: "A `removed` entry asks for disks to be erased, and no deployment of ours stood on any disk of the machine. Only what a binding wrote is erased: they keep their contents.",
-        person: "Erase them yourself if they must be, or deploy something to the machine and remove that.",
+        meaning: "Disks keep their contents. A `removed` entry asks for them to be erased, and no deployment of ours stood on any disk of the machine: only what a binding wrote is erased. Or the machine goes by `release-order`, which says nothing of disks.",
+        person: "Erase them yourself if they must be, or deploy something to the machine and remove that. Before a machine that goes by `release-order` is off, the deployment's `release` can name it, with `disks = \"quick\"`.",
         by_itself: "Nothing.",
         limit: Limit::None,
         under_way: false,

@@ -44,6 +44,7 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::NameInUse
         | Condition::TooFewMachines
         | Condition::NoLongerFits
+        | Condition::Uneven
         | Condition::NoImageForJobs
         | Condition::DisksKept
         | Condition::ReinstallLowered

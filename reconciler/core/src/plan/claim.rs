@@ -114,6 +114,7 @@ impl<'a> Unnamed<'a> {
         let git = InGit {
             removed: true,
             named: false,
+            surplus: false,
         };
         let is_leaving = |id: &MachineId| {
             let mut bindings = parent

@@ -49,9 +49,9 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
     let taken = machines::taken(fleet, observed, parent);
     let mut addresses = Addresses::new(fleet, &observed.addresses_in_use, taken);
     let mut machines = machines::declared(fleet, observed, parent, &claims, &mut addresses);
-    let slots = slots::slots(fleet, observed, parent, &claims);
-    let names = leaving_names(parent, &slots);
     let not_yet = NotCarriedOut::new(fleet);
+    let slots = slots::slots(fleet, observed, parent, &claims, &not_yet);
+    let names = leaving_names(parent, &slots);
     let mut filling = Filling {
         context: Context {
             fleet,
@@ -222,9 +222,12 @@ impl<'a> Filling<'a, '_> {
         let before = self.context.parent.machines.get(&id);
         let slot = self.slots.by_machine.get(&id);
         let bound = self.slots.bound.get(&id).or(self.slots.leaving.get(&id));
-        if let Some(protect) = slot.and_then(|slot| slot.deployment.protect) {
-            machine.protect = machine.protect.max(Some(Protect::of(protect)));
-        }
+        let protect = match (slot, bound) {
+            (Some(slot), _) => slot.deployment.protect.map(Protect::of),
+            (None, Some(binding)) => self.protect_of(before, binding),
+            (None, None) => None,
+        };
+        machine.protect = machine.protect.max(protect);
         let intent = match decided.intent {
             Intent::Ready { .. } => Intent::Ready {
                 look: look(before, machine.inspect),
@@ -256,6 +259,16 @@ impl<'a> Filling<'a, '_> {
         let newly = before.is_none_or(|before| before.wanted.generation != machine.wanted.generation);
         if decided.hurts && newly {
             self.hurt.insert(id);
+        }
+    }
+
+    /// The protection that a machine without a slot has of its binding: that of its deployment, and of one that
+    /// git no longer names the last that was in force.
+    fn protect_of(&self, before: Option<&MachinePlan>, binding: &BindingId) -> Option<Protect> {
+        let bound = self.context.parent.bindings.get(binding)?;
+        match self.context.fleet.deployments.get(&bound.deployment) {
+            Some(deployment) => deployment.protect.map(Protect::of),
+            None => before?.protect,
         }
     }
 
@@ -519,6 +532,8 @@ fn notes(
                 .and_then(|binding| counted::one_too_many(fleet, binding, &machine.name))
                 .unwrap_or(text);
             note(object.clone(), Condition::Orphaned, text, origin.clone());
+        } else if let Some(text) = counted::goes_by_order(fleet, bindings, machine) {
+            note(object, Condition::DisksKept, text, origin);
         } else if matches!(machine.wanted.intent, Intent::Observe { .. }) && !machine.declared {
             note(
                 object,

@@ -2,19 +2,21 @@
 //!
 //! Whoever has a slot keeps it; requirements are read when a slot is filled and never afterwards. A free slot
 //! is offered to machines in the order of [`allocate`], and goes to the first on which the deployment can be
-//! installed as a whole. Slots too many end only where nothing was written; the others run on as orphans.
+//! installed as a whole. Slots too many end where nothing was written, or by `release-order`; the others run on as
+//! orphans.
 
 use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::observed::Binding;
-use crate::plan::allocate::{self, Candidate, Place, Size, Spread};
+use crate::plan::allocate::{self, Candidate, Choice, Demand, Place, Size, Spread};
 use crate::plan::compose::Filling;
 use crate::plan::deployment::decide;
+use crate::plan::funnel::{self, Funnel};
 use crate::plan::not_yet::Concerned;
-use crate::plan::required::{unmet_in_git, unmet_in_inventory, zone};
+use crate::plan::required::{domain, unmet_in_git, unmet_in_inventory, zone};
 use crate::plan::slots::Slot;
-use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan};
-use schema_fleet::{Deployment, Fleet, Release};
+use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan, uneven};
+use schema_fleet::{Deployment, Fleet, Release, ReleaseOrder, Unmet};
 use schema_ids::{BindingId, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +56,36 @@ pub(super) fn released<'a>(deployment: &'a Deployment, machine: &Name) -> Option
     deployment.release.as_ref().filter(named)
 }
 
+/// Whether machines beyond a deployment's count go without being named.
+pub(super) fn releases_surplus(fleet: &Fleet, deployment: &Name) -> bool {
+    let deployment = fleet.deployments.get(deployment);
+    deployment.is_some_and(|deployment| match deployment.release_order {
+        // What tells that a machine has failed is not observed yet.
+        Some(ReleaseOrder::UnhealthyFirst) | None => false,
+        Some(ReleaseOrder::Newest) => deployment.count.is_some(),
+    })
+}
+
+/// What is said of a machine that goes though nobody named it.
+pub(super) fn goes_by_order(
+    fleet: &Fleet,
+    bindings: &BTreeMap<BindingId, Binding>,
+    machine: &MachinePlan,
+) -> Option<String> {
+    let Intent::Released(erase) = &machine.wanted.intent else {
+        return None;
+    };
+    let Binding { deployment, slot, .. } = bindings.get(&erase.binding)?;
+    let count = fleet.deployments.get(deployment)?.count.as_ref()?.value;
+    let is_named = released(fleet.deployments.get(deployment)?, &machine.name).is_some();
+    (erase.disks.is_empty() && machine.declared && !is_named).then(|| {
+        format!(
+            "{deployment} counts {count} and {deployment}[{slot}] goes by its release-order; git says nothing of the \
+             disks, they keep their contents"
+        )
+    })
+}
+
 /// A deployment that lacks machines.
 struct Short<'a> {
     name: &'a Name,
@@ -62,6 +94,7 @@ struct Short<'a> {
     missing: u32,
     candidates: BTreeMap<MachineId, Candidate>,
     spread: Spread,
+    funnel: Funnel,
     /// Machines that are not yet inspected and may do.
     unseen: BTreeSet<Name>,
     refused: Refused,
@@ -89,11 +122,22 @@ pub(super) fn fill(
         .filter_map(|(name, deployment)| judge(filling, machines, name, deployment))
         .collect();
     short.sort_by_key(|short| (short.candidates.len(), short.name));
-    let mut notes: Vec<Note> = short
-        .into_iter()
-        .filter_map(|short| offer(filling, machines, short))
-        .collect();
+    let Choice { picks, gave_up } = allocate::choose(short.iter().map(Short::demand).collect());
+    let mut reserved: BTreeSet<MachineId> = picks.iter().flatten().copied().collect();
+    for (short, picks) in short.iter_mut().zip(picks) {
+        picks.iter().for_each(|id| {
+            reserved.remove(id);
+        });
+        offer(filling, machines, short, picks, &reserved);
+    }
+    // What was kept for somebody and could not be installed there.
+    for short in &mut short {
+        offer(filling, machines, short, Vec::new(), &BTreeSet::new());
+    }
+    let short = short.into_iter().filter(|short| short.missing > 0);
+    let mut notes: Vec<Note> = short.map(|short| short.note(filling, gave_up)).collect();
     notes.extend(no_longer_fit(filling));
+    notes.extend(uneven::notes(filling, machines));
     notes.sort_by(|a, b| a.object.cmp(&b.object));
     notes
 }
@@ -118,7 +162,8 @@ fn judge<'a>(
         filled,
         missing,
         candidates: BTreeMap::new(),
-        spread: Spread::default(),
+        spread: Spread::new(deployment.spread.as_ref().map(|spread| spread.max_skew)),
+        funnel: Funnel::new(filled as usize),
         unseen: BTreeSet::new(),
         refused: Refused::default(),
     };
@@ -132,7 +177,7 @@ fn judge<'a>(
             .get(&binding.machine)
             .or_else(|| parent.machines.get(&binding.machine));
         if let Some(machine) = machine {
-            short.spread.add(&place(fleet, machine));
+            short.spread.add(&place(fleet, deployment, machine));
         }
     }
     for (id, machine) in machines {
@@ -144,28 +189,40 @@ fn judge<'a>(
         {
             continue;
         }
+        short.funnel.look();
         match verdict(filling, *id, machine, name, deployment) {
             Verdict::Fits(candidate) => {
                 short.candidates.insert(*id, candidate);
             }
             Verdict::Unseen => {
+                short.funnel.lose(funnel::INSPECTED);
                 short.unseen.insert(machine.name.clone());
             }
-            Verdict::Refused(reason) => short.refused.add(reason, &machine.name),
+            Verdict::Refused(stage, reason) => {
+                short.funnel.lose(stage);
+                short.refused.add(reason, &machine.name);
+            }
         }
     }
     Some(short)
 }
 
-enum Verdict {
+pub(super) enum Verdict {
     Fits(Candidate),
     Unseen,
-    Refused(String),
+    /// By what of the funnel, and why.
+    Refused(&'static str, String),
+}
+
+impl From<Unmet> for Verdict {
+    fn from(unmet: Unmet) -> Self {
+        Self::Refused(unmet.field, unmet.why)
+    }
 }
 
 /// Requirements first, since what they exclude is nobody's loss; then whether the machine is free. In this order
 /// the answer is the same before a machine is given away and after.
-fn verdict(
+pub(super) fn verdict(
     filling: &Filling<'_, '_>,
     id: MachineId,
     machine: &MachinePlan,
@@ -179,16 +236,16 @@ fn verdict(
         .zip(in_git)
         .and_then(|(require, in_git)| unmet_in_git(fleet, require, in_git));
     if let Some(unmet) = unmet {
-        return Verdict::Refused(unmet);
+        return unmet.into();
     }
     if in_git.is_some_and(|in_git| in_git.reserve.is_some()) {
-        return Verdict::Refused("reserved".to_owned());
+        return Verdict::Refused(funnel::NOT_KEPT, "reserved".to_owned());
     }
     if released(deployment, &machine.name).is_some() {
-        return Verdict::Refused("released here".to_owned());
+        return Verdict::Refused(funnel::NOT_KEPT, "released here".to_owned());
     }
     if let Some(hold) = filling.free.kept(machine, name) {
-        return Verdict::Refused(format!("kept free by {}", hold.id));
+        return Verdict::Refused(funnel::NOT_KEPT, format!("kept free by {}", hold.id));
     }
     let seen = filling.context.observed.machines.get(&id);
     let inventory = seen.and_then(|seen| seen.inventory.as_ref());
@@ -196,13 +253,36 @@ fn verdict(
         .zip(inventory)
         .and_then(|(require, inventory)| unmet_in_inventory(require, inventory));
     if let Some(unmet) = unmet {
-        return Verdict::Refused(unmet);
+        return unmet.into();
     }
+    if let Some(taken) = taken(filling, id, name) {
+        return Verdict::Refused(funnel::FREE, taken);
+    }
+    let concerned = Concerned {
+        name: &machine.name,
+        deployment: Some(name),
+    };
+    if filling.context.not_yet.blocked(concerned).is_some() {
+        let why = "of which git says what is not carried out".to_owned();
+        return Verdict::Refused(funnel::CARRIED_OUT, why);
+    }
+    match inventory {
+        None => Verdict::Unseen,
+        Some(inventory) => Verdict::Fits(Candidate {
+            name: machine.name.clone(),
+            place: place(fleet, deployment, machine),
+            size: Size::of(inventory),
+        }),
+    }
+}
+
+/// Whose a machine is, if it is not free.
+fn taken(filling: &Filling<'_, '_>, id: MachineId, name: &Name) -> Option<String> {
     if let Some(slot) = filling.slots.by_machine.get(&id) {
-        return Verdict::Refused(format!("in deployment {}", slot.name));
+        return Some(format!("in deployment {}", slot.name));
     }
     if filling.slots.leaving.contains_key(&id) {
-        return Verdict::Refused("being released".to_owned());
+        return Some("being released".to_owned());
     }
     let bound = filling.slots.bound.get(&id);
     if let Some(binding) = bound.and_then(|bound| filling.context.parent.bindings.get(bound)) {
@@ -210,63 +290,56 @@ fn verdict(
             true => "this deployment".to_owned(),
             false => format!("deployment {}", binding.deployment),
         };
-        return Verdict::Refused(format!("left running for {whose}"));
+        return Some(format!("left running for {whose}"));
     }
-    if filling.claims.ambiguous.contains_key(&id) {
-        return Verdict::Refused("whose identity is not certain".to_owned());
-    }
-    let concerned = Concerned {
-        name: &machine.name,
-        deployment: Some(name),
-    };
-    if filling.context.not_yet.blocked(concerned).is_some() {
-        return Verdict::Refused("of which git says what is not carried out".to_owned());
-    }
-    match inventory {
-        None => Verdict::Unseen,
-        Some(inventory) => Verdict::Fits(Candidate {
-            name: machine.name.clone(),
-            place: place(fleet, machine),
-            size: Size::of(inventory),
-        }),
-    }
+    let doubted = filling.claims.ambiguous.contains_key(&id);
+    doubted.then(|| "whose identity is not certain".to_owned())
 }
 
-fn place(fleet: &Fleet, machine: &MachinePlan) -> Place {
+pub(super) fn place(fleet: &Fleet, deployment: &Deployment, machine: &MachinePlan) -> Place {
+    let rack = machine.rack.as_ref();
+    let by = deployment.spread.as_ref().map(|spread| spread.by.value);
     Place {
-        zone: zone(fleet, machine.rack.as_ref()).cloned(),
-        rack: machine.rack.clone(),
+        zone: zone(fleet, rack).cloned(),
+        rack: rack.cloned(),
+        domain: by.and_then(|by| domain(fleet, by, rack)),
     }
 }
 
-/// Offers the free slots of a deployment, and tells what stays empty.
+/// Offers the free slots of a deployment to the machines that were chosen for it, and where one of them cannot be
+/// installed, to whoever is next and not kept for others.
 fn offer(
     filling: &mut Filling<'_, '_>,
     machines: &mut BTreeMap<MachineId, MachinePlan>,
-    mut short: Short<'_>,
-) -> Option<Note> {
-    while short.missing > 0
-        && let Some(id) = allocate::next(&short.candidates, &short.spread)
-    {
-        let candidate = short.candidates.remove(&id)?;
-        let machine = machines.get_mut(&id)?;
-        if let Some(other) = filling.slots.by_machine.get(&id) {
-            // Another deployment chose before.
-            short
-                .refused
-                .add(format!("in deployment {}", other.name), &candidate.name);
+    short: &mut Short<'_>,
+    picks: Vec<MachineId>,
+    reserved: &BTreeSet<MachineId>,
+) {
+    let mut picks = picks.into_iter();
+    while short.missing > 0 {
+        let taken = &filling.slots.by_machine;
+        let free = short.candidates.iter();
+        let free = free.filter(|(id, _)| !taken.contains_key(id) && !reserved.contains(id));
+        let Some(id) = picks.next().or_else(|| allocate::next(free, &short.spread)) else {
+            return;
+        };
+        let (Some(candidate), Some(machine)) = (short.candidates.remove(&id), machines.get_mut(&id)) else {
             continue;
-        }
-        match take(filling, id, machine, &short) {
+        };
+        match take(filling, id, machine, short) {
             Ok(()) => {
                 short.spread.add(&candidate.place);
                 short.missing -= 1;
                 short.filled += 1;
             }
-            Err(blocked) => short.refused.add(brief(&blocked), &candidate.name),
+            Err(blocked) => {
+                short.funnel.lose(funnel::INSTALLABLE);
+                short.refused.add(brief(&blocked), &candidate.name);
+                // The others were chosen with this one in mind.
+                picks = Vec::new().into_iter();
+            }
         }
     }
-    (short.missing > 0).then(|| short.note())
 }
 
 /// Gives a machine the lowest free slot, if the deployment can be installed on it.
@@ -312,7 +385,35 @@ fn brief(blocked: &Blocked) -> String {
 }
 
 impl Short<'_> {
-    fn note(self) -> Note {
+    fn demand(&self) -> Demand<'_> {
+        Demand {
+            missing: self.missing as usize,
+            candidates: &self.candidates,
+            spread: self.spread.clone(),
+        }
+    }
+
+    /// Why candidates that are left have no slot: others have them, or spread keeps them out.
+    fn refuse_rest(&mut self, filling: &Filling<'_, '_>) {
+        let is_taken = |id: &MachineId| filling.slots.by_machine.contains_key(id);
+        let free = self.candidates.iter().filter(|(id, _)| !is_taken(id));
+        let emptiest = self.spread.emptiest(free.map(|(_, one)| one)).unwrap_or(0);
+        for (id, candidate) in std::mem::take(&mut self.candidates) {
+            let (stage, reason) = match taken(filling, id, self.name) {
+                Some(reason) => (funnel::FREE, reason),
+                None => {
+                    let domain = &candidate.place.domain;
+                    let reason = uneven::kept_out(self.deployment, &self.spread, domain, emptiest);
+                    (funnel::SPREAD, reason)
+                }
+            };
+            self.funnel.lose(stage);
+            self.refused.add(reason, &candidate.name);
+        }
+    }
+
+    fn note(mut self, filling: &Filling<'_, '_>, gave_up: bool) -> Note {
+        self.refuse_rest(filling);
         let Self {
             name,
             deployment,
@@ -320,9 +421,10 @@ impl Short<'_> {
             missing,
             unseen,
             refused,
+            funnel,
             ..
         } = self;
-        let (condition, mut text) = match unseen.is_empty() {
+        let (condition, waits) = match unseen.is_empty() {
             true => (Condition::TooFewMachines, String::new()),
             false => (
                 Condition::Commissioning,
@@ -330,7 +432,14 @@ impl Short<'_> {
             ),
         };
         let wanted = filled.saturating_add(missing);
-        text.insert_str(0, &format!("it counts {wanted} and lacks {missing}"));
+        let mut text = format!("it counts {wanted} and lacks {missing}{waits}");
+        text.push_str(&format!("\n{}", funnel.line(deployment, wanted)));
+        if gave_up {
+            text.push_str(&format!(
+                "\nthe search for another choice was given up after {} looks",
+                allocate::LOOKS_MAX
+            ));
+        }
         let mut reasons: Vec<_> = refused.0.into_iter().collect();
         reasons.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
         let left_out = reasons.len().saturating_sub(REASONS_MAX);
@@ -380,8 +489,8 @@ fn no_longer_fit(filling: &Filling<'_, '_>) -> Vec<Note> {
                 object: format!("machine.{name}"),
                 code: Condition::NoLongerFits.code().to_owned(),
                 text: format!(
-                    "it keeps {}[{}], which it would not be given today: it is a machine {unmet}",
-                    slot.name, slot.number
+                    "it keeps {}[{}], which it would not be given today: it is a machine {}",
+                    slot.name, slot.number, unmet.why
                 ),
                 origin: Some(Origin::of(&in_git.origin)),
             });

@@ -80,6 +80,8 @@ impl Ground<'_> {
     pub(super) fn turn(&self, id: &BindingId, binding: &Binding, git: InGit) -> Turn {
         let fate = self.fate(binding, git.removed);
         match (binding.state, fate) {
+            // Its deployment has room for fewer and says in which order they go. What nobody named keeps its contents.
+            (BindingState::Active, None) if git.surplus => Turn::Leaves,
             (BindingState::Active, Some(_)) if self.is_unwritten(id, binding) => Turn::Ends,
             (BindingState::Active, Some(_)) => Turn::Leaves,
             (BindingState::Active, None) => Turn::Stays,
@@ -149,10 +151,13 @@ pub(super) struct InGit {
     pub(super) removed: bool,
     /// It is named in the binding's deployment.
     pub(super) named: bool,
+    /// The deployment counts fewer, and its `release-order` says that this one goes.
+    pub(super) surplus: bool,
 }
 
 /// Decides what a machine whose binding leaves shall be: erased, disk by disk of what it was last told to
-/// run. `None` if that is not known any more. `name` is what git calls it, `removed` whether as a machine that is gone.
+/// run; or released as it is, if no word in git is on its disks. `None` if what it was told to run is not known any more.
+/// `name` is what git calls it, `removed` whether as a machine that is gone.
 pub(super) fn decide(
     context: &Context<'_>,
     id: MachineId,
@@ -165,7 +170,11 @@ pub(super) fn decide(
     let bound = context.parent.bindings.get(&binding)?;
     let fate = Fate::of(context.fleet, bound, Some(name), removed);
     // What a person has said once stands, until git says something else.
-    let retained = standing.is_some_and(|erase| erase.disks.is_empty());
+    let retained = match standing {
+        Some(erase) => erase.disks.is_empty(),
+        // It goes by `release-order`.
+        None => true,
+    };
     if fate.map_or(retained, |fate| fate.disks == DiskFate::Retain) {
         return Some(released(of_disks(context, binding, Vec::new()), None));
     }

@@ -4,7 +4,9 @@
 
 use crate::plan::layout::size_text;
 use rack_api::inventory::{Disk, DiskKind, Inventory};
-use schema_fleet::{DiskType, Expect, ExpectedDisks, Fleet, Machine, Require, RequiredDisks};
+use schema_fleet::{
+    DiskType, Expect, ExpectedDisks, Fleet, Machine, Require, RequiredDisks, SpreadBy, Unmet,
+};
 use schema_ids::Name;
 
 /// Of memory that a machine is sold with, kernel and firmware keep up to this part: a machine of 64 GiB has
@@ -17,40 +19,51 @@ pub(super) fn zone<'a>(fleet: &'a Fleet, rack: Option<&Name>) -> Option<&'a Name
     zone.map(|zone| &zone.name)
 }
 
-/// The first requirement that a machine does not meet by what git says, in words.
-pub(super) fn unmet_in_git(fleet: &Fleet, require: &Require, machine: &Machine) -> Option<String> {
+/// What a deployment's `spread` counts a machine of this rack by, as far as git says.
+pub(super) fn domain(fleet: &Fleet, by: SpreadBy, rack: Option<&Name>) -> Option<String> {
+    match by {
+        SpreadBy::Rack => rack.map(ToString::to_string),
+        SpreadBy::Zone => zone(fleet, rack).map(ToString::to_string),
+        SpreadBy::PowerFeed => fleet.racks.get(rack?)?.power_feeds.first().cloned(),
+    }
+}
+
+/// The first requirement that a machine does not meet by what git says.
+pub(super) fn unmet_in_git(fleet: &Fleet, require: &Require, machine: &Machine) -> Option<Unmet> {
     let rack = machine.rack.as_ref().map(|rack| &rack.name);
     require.unmet_by_git(machine, zone(fleet, rack))
 }
 
-/// The first requirement that a machine does not meet by what was found in it, in words.
-pub(super) fn unmet_in_inventory(require: &Require, inventory: &Inventory) -> Option<String> {
+/// The first requirement that a machine does not meet by what was found in it.
+pub(super) fn unmet_in_inventory(require: &Require, inventory: &Inventory) -> Option<Unmet> {
     let cpu = &inventory.cpu;
-    if let Some(arch) = require
+    let other = require
         .arch
         .as_ref()
-        .filter(|arch| arch.value.as_str() != cpu.arch)
-    {
-        return Some(format!("of another architecture than {}", arch.value));
+        .filter(|arch| arch.value.as_str() != cpu.arch);
+    if let Some(arch) = other {
+        let why = format!("of another architecture than {}", arch.value);
+        return Some(Unmet { field: "arch", why });
     }
-    let fewer = |least: Option<schema_fleet::LeastNumber>, has: u32, what: &str| {
+    let fewer = |field, least: Option<schema_fleet::LeastNumber>, has: u32, what: &str| {
         let least = least.filter(|least| has < least.0)?;
-        Some(format!("with fewer {what} than {}", least.0))
+        let why = format!("with fewer {what} than {}", least.0);
+        Some(Unmet { field, why })
     };
-    fewer(require.cpu_cores, cpu.cores, "cores")
-        .or_else(|| fewer(require.cpu_threads, cpu.threads, "threads"))
+    fewer("cpu-cores", require.cpu_cores, cpu.cores, "cores")
+        .or_else(|| fewer("cpu-threads", require.cpu_threads, cpu.threads, "threads"))
         .or_else(|| {
             let least = require.memory.filter(|least| {
                 let bytes = least.0.0;
                 inventory.memory_bytes < bytes - bytes / MEMORY_KEPT
             })?;
-            Some(format!("with less memory than {}", least.0))
+            let why = format!("with less memory than {}", least.0);
+            Some(Unmet { field: "memory", why })
         })
         .or_else(|| {
-            require
-                .disks
-                .iter()
-                .find_map(|disks| too_few(disks, &inventory.disks))
+            let mut disks = require.disks.iter();
+            let why = disks.find_map(|disks| too_few(disks, &inventory.disks))?;
+            Some(Unmet { field: "disks", why })
         })
 }
 

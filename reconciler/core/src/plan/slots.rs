@@ -2,7 +2,7 @@
 //!
 //! A binding is kept for as long as git names its machine in its deployment, wherever in the list, or as the
 //! deployment's count has room for it. One that was ever written to a disk ends by a `removed` or `release`
-//! entry alone; what git merely stopped naming becomes an orphan. One that is only a plan ends with git's
+//! entry alone, or by the `release-order` of a deployment that counts fewer; what git merely stopped naming becomes an orphan. One that is only a plan ends with git's
 //! wish for it.
 
 use crate::observed::{Binding, BindingState, Observed};
@@ -10,6 +10,7 @@ use crate::plan::Plan;
 use crate::plan::claim::Claims;
 use crate::plan::counted;
 use crate::plan::digest::binding_id;
+use crate::plan::not_yet::{Concerned, NotCarriedOut};
 use crate::plan::release::{self, InGit, Turn};
 use schema_fleet::{Deployment, Fleet};
 use schema_ids::{BindingId, MachineId, Name};
@@ -74,8 +75,14 @@ impl<'a> Slots<'a> {
 }
 
 /// Works out all places that are named or filled already.
-pub(super) fn slots<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
-    let mut slots = standing(fleet, observed, parent, claims);
+pub(super) fn slots<'a>(
+    fleet: &'a Fleet,
+    observed: &Observed,
+    parent: &Plan,
+    claims: &Claims,
+    not_yet: &NotCarriedOut<'_>,
+) -> Slots<'a> {
+    let mut slots = standing(fleet, observed, parent, claims, not_yet);
     let held = slots.bound.values().chain(slots.leaving.values());
     for binding in held.filter_map(|id| parent.bindings.get(id)) {
         let used = slots.used.entry(binding.deployment.clone()).or_default();
@@ -144,7 +151,13 @@ fn machines<'a>(deployment: &'a Deployment, claims: &'a Claims) -> impl Iterator
 }
 
 /// What becomes of the bindings there are; no place is filled yet.
-fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &Claims) -> Slots<'a> {
+fn standing<'a>(
+    fleet: &'a Fleet,
+    observed: &Observed,
+    parent: &Plan,
+    claims: &Claims,
+    not_yet: &NotCarriedOut<'_>,
+) -> Slots<'a> {
     let declared: BTreeSet<&MachineId> = claims.by_name.values().collect();
     let named = all_named(fleet, claims);
     let removed = |machine: &MachineId| {
@@ -164,6 +177,7 @@ fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &C
             let git = InGit {
                 removed: removed(&binding.machine),
                 named: true,
+                surplus: false,
             };
             let is_active =
                 binding.state == BindingState::Active && ground.turn(id, binding, git) == Turn::Stays;
@@ -190,12 +204,14 @@ fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &C
         let Binding {
             deployment, machine, ..
         } = binding;
+        let named = match slots.seated.get(deployment) {
+            Some(seated) => seated.contains(id),
+            None => named.contains(&(deployment, *machine)),
+        };
         let git = InGit {
             removed: removed(machine),
-            named: match slots.seated.get(deployment) {
-                Some(seated) => seated.contains(id),
-                None => named.contains(&(deployment, *machine)),
-            },
+            named,
+            surplus: !named && declared.contains(machine) && is_surplus(ground, not_yet, id, binding),
         };
         match ground.turn(id, binding, git) {
             Turn::Stays if !git.named && ground.is_unwritten(id, binding) => {
@@ -219,6 +235,25 @@ fn standing<'a>(fleet: &'a Fleet, observed: &Observed, parent: &Plan, claims: &C
         }
     }
     slots
+}
+
+/// Whether a binding that its deployment has no room for goes by `release-order`.
+fn is_surplus(
+    ground: release::Ground<'_>,
+    not_yet: &NotCarriedOut<'_>,
+    id: &BindingId,
+    binding: &Binding,
+) -> bool {
+    let Binding {
+        deployment, machine, ..
+    } = binding;
+    let concerned = ground.names.get(machine).map(|name| Concerned {
+        name,
+        deployment: Some(deployment),
+    });
+    counted::releases_surplus(ground.fleet, deployment)
+        && !ground.is_unwritten(id, binding)
+        && concerned.is_some_and(|concerned| not_yet.blocked(concerned).is_none())
 }
 
 /// Each machine that git names in a deployment, with that.

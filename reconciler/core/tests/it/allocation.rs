@@ -188,7 +188,7 @@ proptest! {
         };
         let order = |turn: u8| {
             let (mut left, mut spread, mut order) = (candidates(turn), Spread::default(), Vec::new());
-            while let Some(id) = allocate::next(&left, &spread) {
+            while let Some(id) = allocate::next(left.iter(), &spread) {
                 let one = left.remove(&id).unwrap();
                 spread.add(&one.place);
                 order.push(one);
@@ -216,7 +216,162 @@ fn candidate(number: u8, machine: &Hardware) -> Candidate {
         place: Place {
             zone: zone_of(machine.rack / 2),
             rack: Some(format!("k{}", machine.rack).parse().unwrap()),
+            domain: Some(format!("k{}", machine.rack)),
         },
         size: Size::of(&seen.inventory(&World::new().parent)),
+    }
+}
+
+/// A deployment of the search by itself: what it may have, how many it lacks, its skew, where its slots stand.
+#[derive(Debug, Clone)]
+struct Asking {
+    candidates: BTreeMap<MachineId, Candidate>,
+    missing: usize,
+    max_skew: Option<u32>,
+    standing: Vec<Place>,
+}
+
+impl Asking {
+    fn spread(&self) -> Spread {
+        let mut spread = Spread::new(self.max_skew);
+        self.standing.iter().for_each(|place| spread.add(place));
+        spread
+    }
+}
+
+fn asked(
+    machines: &[Hardware],
+    may: &[bool],
+    missing: usize,
+    max_skew: Option<u32>,
+    standing: &[usize],
+) -> Asking {
+    let numbered = machines.iter().zip(0_u8..).zip(may);
+    let candidates = numbered.filter(|(_, may)| **may).map(|((machine, number), _)| {
+        (
+            MachineId(Uuid::from_bytes([number; 16])),
+            candidate(number, machine),
+        )
+    });
+    let stands = |rack: &usize| {
+        let machine = Hardware {
+            rack: *rack,
+            pool: false,
+            memory_gib: 1,
+        };
+        candidate(99, &machine).place
+    };
+    Asking {
+        candidates: candidates.collect(),
+        missing,
+        max_skew,
+        standing: standing.iter().map(stands).collect(),
+    }
+}
+
+fn choose(all: &[Asking]) -> allocate::Choice {
+    let demands = all.iter().map(|one| allocate::Demand {
+        missing: one.missing,
+        candidates: &one.candidates,
+        spread: one.spread(),
+    });
+    allocate::choose(demands.collect())
+}
+
+/// Whether each deployment's new machines keep the skew, counted from nothing but the result.
+fn keeps(all: &[Asking], picks: &[Vec<MachineId>]) -> bool {
+    let given: BTreeSet<&MachineId> = picks.iter().flatten().collect();
+    all.iter().zip(picks).all(|(one, picks)| {
+        let Some(skew) = one.max_skew else { return true };
+        let mut counts: BTreeMap<&Option<String>, usize> = BTreeMap::new();
+        let free = one.candidates.iter().filter(|(id, _)| !given.contains(id));
+        free.for_each(|(_, free)| {
+            counts.entry(&free.place.domain).or_default();
+        });
+        let new: Vec<_> = picks.iter().map(|id| &one.candidates[id].place.domain).collect();
+        let stands = one.standing.iter().map(|place| &place.domain);
+        stands
+            .chain(new.iter().copied())
+            .for_each(|domain| *counts.entry(domain).or_default() += 1);
+        let least = counts.values().min().copied().unwrap_or(0);
+        new.iter().all(|domain| counts[domain] <= least + skew as usize)
+    })
+}
+
+/// The most slots that any assignment fills.
+fn most(all: &[Asking], machines: u8, picks: &mut Vec<Vec<MachineId>>, from: u8) -> usize {
+    if from == machines {
+        return if keeps(all, picks) {
+            picks.iter().map(Vec::len).sum()
+        } else {
+            0
+        };
+    }
+    let id = MachineId(Uuid::from_bytes([from; 16]));
+    let mut best = most(all, machines, picks, from + 1);
+    for (number, one) in all.iter().enumerate() {
+        if one.candidates.contains_key(&id) && picks[number].len() < one.missing {
+            picks[number].push(id);
+            best = best.max(most(all, machines, picks, from + 1));
+            picks[number].pop();
+        }
+    }
+    best
+}
+
+type Wanting = (Vec<bool>, usize, Option<u32>, Vec<usize>);
+
+fn wanting() -> impl Strategy<Value = Wanting> {
+    (
+        prop::collection::vec(any::<bool>(), 7),
+        0_usize..5,
+        prop::option::of(1_u32..3),
+        prop::collection::vec(0_usize..4, 0..3),
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Of one deployment with a spread, and of several without: as many slots as any choice could fill.
+    #[test]
+    fn as_many_slots_are_filled_as_can_be(
+        machines in prop::collection::vec(machine(), 1..8),
+        wishes in prop::collection::vec(wanting(), 1..4),
+    ) {
+        let count = u8::try_from(machines.len()).unwrap();
+        let of = |(may, missing, skew, standing): &Wanting, skewed: bool| {
+            asked(&machines, may, *missing, skew.filter(|_| skewed), standing)
+        };
+        let plain: Vec<Asking> = wishes.iter().map(|wish| of(wish, false)).collect();
+        for all in [plain, vec![of(&wishes[0], true)]] {
+            let choice = choose(&all);
+            prop_assert!(!choice.gave_up);
+            let filled: usize = choice.picks.iter().map(Vec::len).sum();
+            prop_assert_eq!(filled, most(&all, count, &mut vec![Vec::new(); all.len()], 0));
+        }
+    }
+
+    /// With several deployments: no new machine is further ahead than it may be, no machine is given twice, and who
+    /// still lacks one could take none of those that are left: the same plan again changes nothing.
+    #[test]
+    fn skew_is_kept_and_nothing_is_left_that_could_be_taken(
+        machines in prop::collection::vec(machine(), 1..8),
+        wishes in prop::collection::vec(wanting(), 1..4),
+    ) {
+        let all: Vec<Asking> = wishes.iter().map(|(may, missing, skew, standing)| asked(&machines, may, *missing, *skew, standing)).collect();
+        let choice = choose(&all);
+        prop_assert_eq!(&choice, &choose(&all));
+        prop_assert!(keeps(&all, &choice.picks));
+        let given: BTreeSet<MachineId> = choice.picks.iter().flatten().copied().collect();
+        prop_assert_eq!(given.len(), choice.picks.iter().map(Vec::len).sum::<usize>());
+        let again: Vec<Asking> = all.iter().zip(&choice.picks).map(|(one, picks)| {
+            let mut one = one.clone();
+            one.missing -= picks.len();
+            one.standing.extend(picks.iter().map(|id| one.candidates[id].place.clone()));
+            one.candidates.retain(|id, _| !given.contains(id));
+            one
+        }).collect();
+        prop_assert!(choose(&again).picks.iter().all(Vec::is_empty));
     }
 }

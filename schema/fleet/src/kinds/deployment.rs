@@ -29,6 +29,11 @@ kind! {
         wipe count: Option<Spanned<u32>>,
         /// With `count`: what a machine must be to be given a slot. Read when a slot is filled, not later.
         live require: Option<Require>,
+        /// With `count`: how evenly its machines are spread. Read when a slot is filled, not later.
+        live spread: Option<Spread>,
+        /// With `count`: who goes first when the count is lowered. Without it, nobody goes who is not named; who goes so
+        /// keeps what is on its disks.
+        wipe release_order: Option<ReleaseOrder>,
         /// With `count`: machines that give their slots back.
         wipe release: Option<Release>,
         /// The name each machine gives itself; `{slot}` and `{name}` stand for its own.
@@ -51,8 +56,6 @@ kind! {
         redeploy reinstall: u64 = 0,
     }
     later {
-        /// With `count`: how evenly its machines are spread.
-        live spread: Option<Spread>,
         /// How many of its machines may be out of service at once, and when.
         live budget: Option<Ref<Budget>>,
         /// What becomes of the disks of a machine that leaves, where the entry that removes it does not say.
@@ -60,8 +63,6 @@ kind! {
         /// Further changes that act on running machines under `update-policy = "rolling"`, beside those of image,
         /// storage and `reinstall`.
         live update_on: Vec<UpdateOn>,
-        /// With `count`: who goes first when the count is lowered. Without it, nobody goes who is not named.
-        live release_order: Option<ReleaseOrder>,
         /// With `count`: how long a machine may have failed before another gets its slot.
         live replace_failed: Option<ReplaceFailed>,
     }
@@ -108,6 +109,8 @@ words! {
     ReleaseOrder {
         /// The highest slots.
         Newest = "newest",
+    }
+    later {
         /// Machines that failed, then the highest slots.
         UnhealthyFirst = "unhealthy-first",
     }

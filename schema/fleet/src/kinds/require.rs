@@ -89,32 +89,40 @@ table! {
     }
 }
 
+/// A requirement that a machine does not meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmet {
+    /// The field of `require` that asks for it.
+    pub field: &'static str,
+    /// What sort of machine does not meet it, in words.
+    pub why: String,
+}
+
 impl Require {
-    /// The first requirement that a machine does not meet by what git says of it, in words; `zone` is that of
-    /// its rack. Whether a machine has what no file says, its inspection shows.
-    pub fn unmet_by_git(&self, machine: &Machine, zone: Option<&Name>) -> Option<String> {
-        let other = |asked: Option<&Name>, is: Option<&Name>| asked.is_some() && asked != is;
-        let is = |what: &str, name: Option<&Name>| name.map(|name| format!("not in {what} {name}"));
-        let pool = self.pool.as_ref().map(|pool| &pool.name);
-        if other(pool, machine.pool.as_ref().map(|pool| &pool.name)) {
-            return is("pool", pool);
-        }
-        let wanted_zone = self.zone.as_ref().map(|zone| &zone.name);
-        if other(wanted_zone, zone) {
-            return is("zone", wanted_zone);
-        }
-        let rack = self.rack.as_ref().map(|rack| &rack.name);
-        if other(rack, machine.rack.as_ref().map(|rack| &rack.name)) {
-            return is("rack", rack);
+    /// The first requirement that a machine does not meet by what git says of it; `zone` is that of its rack.
+    /// Whether a machine has what no file says, its inspection shows.
+    pub fn unmet_by_git(&self, machine: &Machine, zone: Option<&Name>) -> Option<Unmet> {
+        let unmet = |field, why| Some(Unmet { field, why });
+        let pool = machine.pool.as_ref().map(|pool| &pool.name);
+        let rack = machine.rack.as_ref().map(|rack| &rack.name);
+        let asked = [
+            ("pool", self.pool.as_ref().map(|pool| &pool.name), pool),
+            ("zone", self.zone.as_ref().map(|zone| &zone.name), zone),
+            ("rack", self.rack.as_ref().map(|rack| &rack.name), rack),
+        ];
+        for (field, asked, is) in asked {
+            if let Some(asked) = asked.filter(|asked| Some(*asked) != is) {
+                return unmet(field, format!("not in {field} {asked}"));
+            }
         }
         if let Some(lacking) = self.tags.difference(&machine.tags).next() {
-            return Some(format!("without the tag {lacking}"));
+            return unmet("tags", format!("without the tag {lacking}"));
         }
         if !self.any_tags.is_empty() && self.any_tags.is_disjoint(&machine.tags) {
             let tags: Vec<&str> = self.any_tags.iter().map(|tag| tag.as_str()).collect();
-            return Some(format!("without any tag of {}", tags.join(", ")));
+            return unmet("any-tags", format!("without any tag of {}", tags.join(", ")));
         }
-        let unwanted = self.without_tags.intersection(&machine.tags).next();
-        unwanted.map(|tag| format!("with the tag {tag}"))
+        let unwanted = self.without_tags.intersection(&machine.tags).next()?;
+        unmet("without-tags", format!("with the tag {unwanted}"))
     }
 }
