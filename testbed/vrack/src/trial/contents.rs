@@ -28,7 +28,8 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
     let before = bed.disk_digest("node")?;
     let fleet = bed.fleet().with(spec, Wanted::default());
     let shown = bed.propose(&fleet, "Deploy to the disk that was blank")?;
-    if !(shown.contains("erase") && shown.contains("(blank)")) {
+    let says_blank = |line: &str| line.trim().starts_with("erase ") && line.ends_with("   blank");
+    if !shown.lines().any(says_blank) {
         return disproved(format!("the plan does not take the disk for blank:\n{shown}"));
     }
     let refused = Goal::Waits("UNEXPECTED_CONTENTS", "consent = [");
