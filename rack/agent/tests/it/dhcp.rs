@@ -1,6 +1,7 @@
 //! DHCP on the wire, with real clients.
 
-use crate::rack::{FullDisk, Rack, desired, leased, mac};
+use crate::full_disk::FullDisk;
+use crate::rack::{Rack, desired, leased, mac};
 use rack_api::{config::Enlist, fact::FactBody};
 use std::{collections::BTreeSet, net::Ipv4Addr};
 

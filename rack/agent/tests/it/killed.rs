@@ -1,6 +1,7 @@
 //! A test that is killed while its rack stands: the next sweep leaves nothing of it.
 
-use crate::rack::{FullDisk, Rack, desired};
+use crate::full_disk::FullDisk;
+use crate::rack::{Rack, desired};
 use rack_api::config::Enlist;
 use std::{
     fs::{self, File},

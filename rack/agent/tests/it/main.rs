@@ -10,6 +10,7 @@ mod daemon;
 mod dhcp;
 mod failpoint;
 mod firmware;
+mod full_disk;
 mod greedy;
 mod group_commit;
 mod killed;

@@ -4,6 +4,7 @@
 
 use crate::{
     daemon::{Daemon, Listening, make_certificates, make_identity},
+    full_disk::FullDisk,
     strace,
 };
 use rack_api::{
@@ -48,43 +49,6 @@ pub(crate) struct Rack {
     far: &'static str,
     /// Shared by agents that stand on one link.
     client: Arc<Namespace>,
-}
-
-/// A small file system in memory that goes away.
-pub(crate) struct FullDisk(Scratch);
-
-impl FullDisk {
-    pub(crate) fn make() -> Self {
-        testbed_scratch::assert_root("a file system of its own");
-        let directory = Scratch::new();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(directory.path())
-            .status();
-        assert!(mounted.is_ok_and(|status| status.success()));
-        Self(directory)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Leaves no byte.
-    pub(crate) fn fill(&self) {
-        let full = fs::write(self.0.path().join("filler"), vec![1; 2 << 20]);
-        assert_eq!(full.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
-    }
-
-    pub(crate) fn free(&self) {
-        fs::remove_file(self.0.path().join("filler")).unwrap();
-    }
-}
-
-impl Drop for FullDisk {
-    fn drop(&mut self) {
-        let gone = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
-        assert!(gone.is_ok_and(|status| status.success()) || std::thread::panicking());
-    }
 }
 
 /// A network namespace that goes away.
@@ -145,7 +109,7 @@ impl Rack {
     /// The same with the agent's state on a disk that can be full.
     pub(crate) fn start_on(disk: &FullDisk, desired: Desired) -> Self {
         let rack = Self::without_agent();
-        std::os::unix::fs::symlink(disk.0.path(), rack.path("state")).unwrap();
+        std::os::unix::fs::symlink(disk.path(), rack.path("state")).unwrap();
         Self::run(rack, desired)
     }
 
