@@ -19,7 +19,7 @@ use std::{
     fs::{self, File},
     net::Ipv4Addr,
     os::unix::process::ExitStatusExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Output},
     sync::Arc,
     time::{Duration, Instant},
