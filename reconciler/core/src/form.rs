@@ -64,7 +64,7 @@ fn short(commit: &str) -> &str {
 }
 
 /// So many of something, in words.
-fn counted(count: usize, noun: &str) -> String {
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     let plural = match noun {
         _ if count == 1 => "",
         _ if noun.ends_with(|last: char| last.is_ascii_uppercase()) => "S",

@@ -38,6 +38,24 @@ pub struct Observed {
     pub restraints: Restraints,
 }
 
+impl Observed {
+    /// A world in which nothing was ever claimed.
+    pub fn empty(at: Timestamp, fleet_uid: Uuid, incarnation: Incarnation) -> Self {
+        Self {
+            at,
+            fleet_uid,
+            incarnation,
+            machines: BTreeMap::new(),
+            bindings: BTreeMap::new(),
+            discovered: BTreeMap::new(),
+            addresses_in_use: BTreeMap::new(),
+            restored: None,
+            destroyed: BTreeMap::new(),
+            restraints: Restraints::default(),
+        }
+    }
+}
+
 /// One claimed machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedMachine {
@@ -64,6 +82,20 @@ pub struct ObservedMachine {
 }
 
 impl ObservedMachine {
+    /// A machine of which nothing is known but its name.
+    pub fn named(name: Name) -> Self {
+        Self {
+            name,
+            inventory: None,
+            inspected: None,
+            ever_written: false,
+            installed: None,
+            written_in: None,
+            gone_in: None,
+            erased: BTreeMap::new(),
+        }
+    }
+
     /// Whether the newest installation is this one, and no later job was told that it may write over it.
     pub fn runs(&self, deploy: &Deploy) -> bool {
         self.installed.as_ref().is_some_and(|done| {

@@ -3,7 +3,7 @@
 //! Each is written, checked by the program in a process of its own, and removed. What it says matters as much as what it
 //! costs: a person must see why it is refused.
 
-use crate::Result;
+use crate::measure::{Result, measured_saying};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::fmt::Write as _;
 use std::fs;
@@ -150,7 +150,7 @@ pub(crate) fn all(muster: &Path) -> Result<()> {
         let program = muster.display().to_string();
         let place = folder.display().to_string();
         let (sample, said) =
-            crate::measured_saying(&["refused", "--", &program, "check", "--format", "plain", &place])?;
+            measured_saying(&["refused", "--", &program, "check", "--format", "plain", &place])?;
         fs::remove_dir_all(&folder)?;
         writeln!(
             table,

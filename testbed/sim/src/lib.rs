@@ -31,6 +31,7 @@ mod code;
 mod crash;
 mod daemon;
 mod dice;
+pub mod expected;
 mod fault;
 mod machine;
 mod people;

@@ -186,16 +186,10 @@ impl Store {
             (*id, machine)
         });
         Observed {
-            at: now,
-            fleet_uid: self.fleet_uid,
-            incarnation: self.incarnation,
             machines: machines.collect(),
             bindings: self.plan.bindings.clone(),
-            discovered: BTreeMap::new(),
-            addresses_in_use: BTreeMap::new(),
-            restored: None,
-            destroyed: BTreeMap::new(),
             restraints: self.restraints.clone(),
+            ..Observed::empty(now, self.fleet_uid, self.incarnation)
         }
     }
 

@@ -69,6 +69,13 @@ impl Repository {
         self.git(&["checkout", "-q", "main"])
     }
 
+    /// Takes the last merge back on a new branch, as for a pull request.
+    pub(crate) fn revert(&self, branch: &str) -> Result<()> {
+        self.git(&["checkout", "-q", "-b", branch])?;
+        self.git(&["revert", "--no-edit", "-m", "1", "HEAD"])?;
+        self.git(&["checkout", "-q", "main"])
+    }
+
     /// Commits whatever is in the folder to the branch that is checked out.
     pub(crate) fn commit_all(&self, message: &str) -> Result<()> {
         self.git(&["add", "--all", "."])?;

@@ -4,6 +4,7 @@
 //! things go wrong, and looks at what `muster` says and at what is on the disks.
 
 mod bed;
+mod change;
 mod conditions;
 mod contents;
 mod count;
@@ -47,6 +48,8 @@ enum Name {
     Power,
     /// Machines are counted, more of them and fewer, and renamed, and whoever runs is left alone.
     Count,
+    /// A pull request does what its plan says and nothing else, and a revert is told honestly.
+    Change,
     /// Released machines are erased, on record, and retired ones are left alone.
     Release,
     /// After an older database was put back nothing is ordered before `muster recover`.
@@ -64,6 +67,7 @@ impl Name {
             Self::Contents => contents::MACHINES,
             Self::Power => power::MACHINES,
             Self::Count => count::MACHINES,
+            Self::Change => change::MACHINES,
             Self::Release => release::MACHINES,
             Self::Restored => restored::MACHINES,
             Self::Renewal => renewal::MACHINES,
@@ -79,6 +83,7 @@ impl Name {
             | Self::Contents
             | Self::Restored
             | Self::Count
+            | Self::Change
             | Self::Release
             | Self::Renewal => &[],
         }
@@ -93,6 +98,7 @@ impl Name {
             | Self::Contents
             | Self::Power
             | Self::Count
+            | Self::Change
             | Self::Release
             | Self::Restored => &[],
         }
@@ -118,6 +124,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         Name::Contents => contents::run(&bed),
         Name::Power => power::run(&bed),
         Name::Count => count::run(&bed),
+        Name::Change => change::run(&bed),
         Name::Release => release::run(&bed),
         Name::Restored => restored::run(&bed),
         Name::Renewal => renewal::run(&bed),

@@ -4,7 +4,7 @@
 
 use crate::cargo::{self, cargo};
 use crate::{fleet, packages, peers, rig, sudo};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// All that is measured where nothing is named; a deployment takes machines, and minutes.
@@ -16,6 +16,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
         ["deploy", flags @ ..] => return rig::measure(flags),
         ["check", flags @ ..] => return check(flags),
         ["hostile"] => return hostile(),
+        ["plan", flags @ ..] => return plan(flags),
         _ => {}
     }
     if !sudo::is_possible() {
@@ -35,7 +36,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
 }
 
 /// The fleets that `muster check` is measured on: machines and format.
-const FLEETS: [(usize, &str); 7] = [
+const CHECKED: [(usize, &str); 7] = [
     (1_000, "toml"),
     (10_000, "toml"),
     (100_000, "toml"),
@@ -45,34 +46,52 @@ const FLEETS: [(usize, &str); 7] = [
     (100_000, "mixed"),
 ];
 
-/// Builds and calls what measures `muster check`.
-fn of_check(what: &str) -> Result<Command, String> {
+/// The fleets that planning is measured on.
+const PLANNED: [(usize, &str); 3] = [(1_000, "toml"), (5_000, "toml"), (10_000, "toml")];
+
+/// Builds what measures fleets, with the muster that it calls, and begins a call of it.
+fn of_fleets(what: &str) -> Result<Command, String> {
     let packages = ["-p", "reconciler-cli", "-p", "testbed-bench"];
     cargo::succeed(cargo(&["build", "--release"]).args(packages).args([
         "--bin",
         "muster",
         "--bin",
-        "muster-check-bench",
+        "muster-fleet-bench",
     ]))?;
-    let release = cargo::target().join("release");
-    let mut command = Command::new(release.join("muster-check-bench"));
-    command.arg(what).arg("--muster").arg(release.join("muster"));
+    let mut command = Command::new(cargo::target().join("release/muster-fleet-bench"));
+    command.arg(what);
     Ok(command)
+}
+
+/// The muster that is built beside it.
+fn muster() -> PathBuf {
+    cargo::target().join("release/muster")
 }
 
 /// Measures `muster check` on files that nobody means well with.
 fn hostile() -> Result<(), String> {
-    cargo::succeed(&mut of_check("hostile")?)
+    cargo::succeed(of_fleets("hostile")?.arg("--muster").arg(muster()))
 }
 
-/// Writes the fleets and measures `muster check` on them; needs no root. `--machines-max N` leaves larger ones out.
+/// Measures `muster check`; needs no root.
 fn check(flags: &[&str]) -> Result<(), String> {
+    let mut command = of_fleets("check")?;
+    command.arg("--muster").arg(muster());
+    over(&mut command, &CHECKED, flags)
+}
+
+/// Measures planning; needs no root.
+fn plan(flags: &[&str]) -> Result<(), String> {
+    over(&mut of_fleets("plan")?, &PLANNED, flags)
+}
+
+/// Writes fleets and has them measured. `--machines-max N` leaves larger ones out.
+fn over(command: &mut Command, fleets: &[(usize, &str)], flags: &[&str]) -> Result<(), String> {
     let (max, flags) = match flags {
         ["--machines-max", max, rest @ ..] => (max.parse().map_err(|_| "--machines-max N")?, rest),
         rest => (usize::MAX, rest),
     };
-    let mut command = of_check("all")?;
-    for (machines, format) in FLEETS.into_iter().filter(|(machines, _)| *machines <= max) {
+    for (machines, format) in fleets.iter().filter(|(machines, _)| *machines <= max) {
         let folder = cargo::target()
             .join("fleets")
             .join(format!("{machines}-{format}"));

@@ -6,7 +6,6 @@ use reconciler_core::observed::Observed;
 use reconciler_core::plan::{Desired, Plan, plan};
 use schema_fleet::SourceFile;
 use schema_ids::{Incarnation, Timestamp, Uuid};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -16,18 +15,7 @@ fn first_plan_of(files: &[SourceFile]) -> String {
     let fleet = schema_fleet::parse(files).fleet.expect("the fleet is sound");
     let at = Timestamp::from_unix_ms(1_795_000_000_000);
     let uuid = Uuid::from_bytes([7; 16]);
-    let observed = Observed {
-        at,
-        fleet_uid: uuid,
-        incarnation: Incarnation { number: 1, uuid },
-        machines: BTreeMap::new(),
-        bindings: BTreeMap::new(),
-        discovered: BTreeMap::new(),
-        addresses_in_use: BTreeMap::new(),
-        restored: None,
-        destroyed: BTreeMap::new(),
-        restraints: reconciler_core::hold::Restraints::default(),
-    };
+    let observed = Observed::empty(at, uuid, Incarnation { number: 1, uuid });
     let desired = Desired {
         fleet: &fleet,
         commit: "0123456789abcdef0123456789abcdef01234567",

@@ -126,7 +126,10 @@ impl Text<'_> {
             0 => String::new(),
             bytes => format!(" ({})", size_text(bytes)),
         };
-        writeln!(self.out, "  ERASES {disks} ON {machines}{size}.{of_them}\n")
+        writeln!(
+            self.out,
+            "  ERASES {disks} ON {machines}{size}. This cannot be undone.{of_them}\n"
+        )
     }
 
     fn section(&mut self, title: &str, blocks: &[Block<'_>]) -> fmt::Result {

@@ -11,7 +11,7 @@ use crate::plan::{
 use rack_api::config::Subnet;
 use rack_api::job::{Deploy, Erase};
 use schema_fleet::Fleet;
-use schema_ids::{BindingId, DiskId, MachineId, Timestamp};
+use schema_ids::{BindingId, DiskId, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The differences. `new` has everything but its own changes, guards and id.
@@ -175,10 +175,14 @@ impl Compared<'_> {
             false => "then it is Retired",
         };
         let method = erase.method.name();
+        let removal = self.removal(&erase.binding);
+        let goes = removal
+            .as_ref()
+            .map_or("git no longer wants it there", |removal| removal.text.as_str());
         let why = match (newly, erase.disks.is_empty()) {
-            (true, false) => format!("it is removed: erased ({method}), {then}"),
+            (true, false) => format!("{goes}: erased ({method}), {then}"),
             (false, false) => format!("what is to be erased is another: erased ({method}), {then}"),
-            (_, true) => format!("it is removed: switched off, its disks keep their contents, {then}"),
+            (_, true) => format!("{goes}: switched off, its disks keep their contents, {then}"),
         };
         let erases: Vec<_> = erased_by_release(erase).collect();
         let mut keeps = disks(self.observed, self.id);
@@ -186,7 +190,7 @@ impl Compared<'_> {
         let change = self.change(ChangeAction::Release, why);
         Change {
             object: self.slot(&erase.binding).unwrap_or_else(|| change.object.clone()),
-            origin: self.removal(&erase.binding).or(change.origin),
+            origin: removal.map(|removal| removal.origin).or(change.origin),
             erases,
             keeps,
             in_use_since: self.installed(&erase.binding),
@@ -297,24 +301,56 @@ impl Compared<'_> {
         (installed.binding == *binding).then_some(installed.at)
     }
 
-    /// Where git says that a binding ends.
-    fn removal(&self, binding: &BindingId) -> Option<Origin> {
+    /// What git says of the end of a binding, and where: a `removed` entry, the machine's name among those that give
+    /// their slots back, or a lower count.
+    fn removal(&self, binding: &BindingId) -> Option<Removal> {
         let bound = self
             .new
             .bindings
             .get(binding)
             .or_else(|| self.ending.get(binding))?;
+        let removed = |origin, reason: &str| Removal {
+            origin: Origin::of(origin),
+            text: with_reason("it is removed", reason),
+        };
         let machine = self.fleet.removed_machines.get(&self.machine.name);
         let deployment = self.fleet.removed_deployments.get(&bound.deployment);
-        let given_back = || {
-            let wish = self.fleet.deployments.get(&bound.deployment)?;
-            wish.release.as_ref().map(|_| &wish.origin)
-        };
-        let origin = machine
-            .map(|gone| &gone.origin)
-            .or(deployment.map(|gone| &gone.origin))
-            .or_else(given_back)?;
-        Some(Origin::of(origin))
+        machine
+            .map(|gone| removed(&gone.origin, &gone.reason))
+            .or_else(|| deployment.map(|gone| removed(&gone.origin, &gone.reason)))
+            .or_else(|| self.given_back(&bound.deployment))
+    }
+
+    fn given_back(&self, deployment: &Name) -> Option<Removal> {
+        let wish = self.fleet.deployments.get(deployment)?;
+        let named = wish.release.as_ref().and_then(|release| {
+            let mut machines = release.machines.iter();
+            let named = machines.find(|named| named.name == self.machine.name)?;
+            Some(Removal {
+                origin: fields::at(&named.span),
+                text: with_reason("its slot is given back", &release.reason),
+            })
+        });
+        named.or_else(|| {
+            let count = wish.count.as_ref()?;
+            Some(Removal {
+                origin: fields::at(&count.span),
+                text: format!("{deployment} counts {}", count.value),
+            })
+        })
+    }
+}
+
+/// What git says of the end of a binding.
+struct Removal {
+    origin: Origin,
+    text: String,
+}
+
+fn with_reason(text: &str, reason: &str) -> String {
+    match reason.is_empty() {
+        true => text.to_owned(),
+        false => format!("{text} ({reason})"),
     }
 }
 

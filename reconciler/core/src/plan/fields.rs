@@ -16,7 +16,8 @@ use std::fmt::Display;
 /// Fields that only say which machine it is, or among which it counts: nothing happens to it by them.
 const LABELS: [&str; 5] = ["serial", "uuid", "zone", "pool", "tags"];
 
-fn at(span: &Span) -> Origin {
+/// A place in git.
+pub(super) fn at(span: &Span) -> Origin {
     Origin {
         file: span.file.to_string(),
         line: span.start.line,

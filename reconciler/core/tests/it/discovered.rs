@@ -8,7 +8,6 @@ use reconciler_core::observed::{Discovered, Observed};
 use reconciler_core::plan::{Desired, Plan, plan};
 use schema_fleet::{Fleet, Machine, Parsed, SourceFile};
 use schema_ids::{Incarnation, Mac, Timestamp, Uuid};
-use std::collections::BTreeMap;
 
 const EXAMPLE: &str = include_str!("../../../../examples/one-machine/toml/fleet.toml");
 const MAC: &str = "52:54:00:77:00:99";
@@ -25,18 +24,7 @@ fn adopted() -> (Plan, Fleet) {
     let fleet = parse(EXAMPLE).fleet.expect("the example is sound");
     let at = Timestamp::from_unix_ms(1_795_000_000_000);
     let uuid = Uuid::from_bytes([7; 16]);
-    let observed = Observed {
-        at,
-        fleet_uid: uuid,
-        incarnation: Incarnation { number: 1, uuid },
-        machines: BTreeMap::new(),
-        bindings: BTreeMap::new(),
-        discovered: BTreeMap::new(),
-        addresses_in_use: BTreeMap::new(),
-        restored: None,
-        destroyed: BTreeMap::new(),
-        restraints: reconciler_core::hold::Restraints::default(),
-    };
+    let observed = Observed::empty(at, uuid, Incarnation { number: 1, uuid });
     let desired = Desired {
         fleet: &fleet,
         commit: "0123456789abcdef0123456789abcdef01234567",

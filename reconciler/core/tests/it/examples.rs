@@ -1,19 +1,13 @@
 //! Every example is planned: machines as it expects them are inspected, and then every slot is filled.
 
 use crate::world::World;
-use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
 use reconciler_core::observed::BindingState;
 use reconciler_core::plan::{Plan, adoption::adoptable};
-use schema_fleet::{BootMode, DiskCount, DiskType, Expect, ExpectedDisks, Fleet, Machine, Size, SourceFile};
-use schema_ids::{ContentId, MachineId, Name};
+use schema_fleet::{Fleet, SourceFile};
+use schema_ids::{MachineId, Name};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// A machine of which git expects nothing is a large one.
-const CORES: u32 = 64;
-const MEMORY_GIB: u64 = 512;
-/// What a kernel leaves of a GiB.
-const GIB_FOUND: u64 = 1_040_000_000;
+use testbed_sim::expected;
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -44,80 +38,6 @@ fn parsed(folder: &Path) -> Fleet {
         .unwrap_or_else(|| panic!("{}: {:?}", folder.display(), parsed.diagnostics))
 }
 
-/// The disks that git expects in a machine, or a small one and a large one.
-fn disks(machine: &str, expect: Option<&Expect>) -> Vec<Disk> {
-    let said = expect.map_or(&[][..], |expect| &expect.disk);
-    let usual = ["480GB", "3840GB"].map(|size| {
-        let size: Size = size.parse().unwrap();
-        (DiskType::Nvme, size, Some("SAMSUNG MZQL2 of nobody".to_owned()))
-    });
-    let one = |disk: &ExpectedDisks| {
-        let DiskCount(count) = disk.count;
-        vec![(disk.disk_type, disk.size.value, disk.model.clone()); count as usize]
-    };
-    let all = match said.is_empty() {
-        true => usual.to_vec(),
-        false => said.iter().flat_map(one).collect(),
-    };
-    let found = all.into_iter().enumerate().map(|(at, (sort, size, model))| {
-        let serial = format!("{machine}-{at}");
-        Disk {
-            id: format!("serial:{serial}").parse().ok(),
-            path: format!("/dev/disk{at}"),
-            model: model.unwrap_or_else(|| "DISK".to_owned()),
-            serial,
-            size_bytes: size.0,
-            kind: match sort {
-                DiskType::Ssd | DiskType::Any => DiskKind::Ssd,
-                DiskType::Nvme => DiskKind::Nvme,
-                DiskType::Hdd => DiskKind::Hdd,
-            },
-            local: true,
-            content: ContentId::Blank,
-            holds: String::new(),
-        }
-    });
-    found.collect()
-}
-
-/// What an inspection finds in a machine that is as git says.
-fn inventory(name: &Name, machine: &Machine) -> Inventory {
-    let expect = machine.expect.as_ref();
-    let cores = expect.and_then(|expect| expect.cpu_cores.as_ref());
-    let cores = cores.map_or(CORES, |cores| cores.value);
-    let memory = expect.and_then(|expect| expect.memory.as_ref());
-    let nics = machine.nic.iter().map(|(port, nic)| Nic {
-        name: port.to_string(),
-        mac: nic.mac.value,
-        speed_mbps: Some(25_000),
-        link: true,
-        driver: "mlx5_core".to_owned(),
-    });
-    Inventory {
-        uuid: machine.uuid.as_ref().map(|uuid| uuid.value),
-        serial: machine.serial.as_ref().map(|serial| serial.value.clone()),
-        vendor: String::new(),
-        product: String::new(),
-        firmware: Firmware {
-            kind: match machine.boot.mode {
-                BootMode::Bios => FirmwareKind::Bios,
-                BootMode::Uefi => FirmwareKind::Uefi,
-            },
-            version: String::new(),
-        },
-        cpu: Cpu {
-            arch: "amd64".to_owned(),
-            model: String::new(),
-            cores,
-            threads: 2 * cores,
-        },
-        memory_bytes: memory.map_or(MEMORY_GIB * GIB_FOUND, |memory| memory.value.0),
-        disks: disks(name.as_str(), expect),
-        nics: nics.collect(),
-        bmc: None,
-    }
-}
-
 /// From an empty world to everything installed: what is wanted of the machines when all were seen.
 fn carried_out(folder: &Path) -> Plan {
     let fleet = parsed(folder);
@@ -127,7 +47,7 @@ fn carried_out(folder: &Path) -> Plan {
     world.adopt(&fleet, first);
     for (name, machine) in &fleet.machines {
         let (id, _) = world.parent.machine(name.as_str()).unwrap();
-        world.see(id, inventory(name, machine));
+        world.see(id, expected::inventory(name, machine));
     }
     world.later();
     let plan = world.plan(&fleet);

@@ -8,7 +8,6 @@ use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::{Base, Desired, Plan, plan};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::{DiskId, Generation, Incarnation, MachineId, Timestamp};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a store would know, kept by hand.
@@ -21,18 +20,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let uuid = "00000000-0000-4000-8000-00000000f1ee".parse().unwrap();
-        let observed = Observed {
-            at: Timestamp::from_unix_ms(1_700_000_000_000),
-            fleet_uid: uuid,
-            incarnation: Incarnation { number: 1, uuid },
-            machines: BTreeMap::new(),
-            bindings: BTreeMap::new(),
-            discovered: BTreeMap::new(),
-            addresses_in_use: BTreeMap::new(),
-            restored: None,
-            destroyed: BTreeMap::new(),
-            restraints: reconciler_core::hold::Restraints::default(),
-        };
+        let at = Timestamp::from_unix_ms(1_700_000_000_000);
+        let observed = Observed::empty(at, uuid, Incarnation { number: 1, uuid });
         Self {
             observed,
             parent: Plan::empty("lab".parse().unwrap()),
@@ -82,16 +71,7 @@ impl World {
                 .observed
                 .machines
                 .entry(*id)
-                .or_insert_with(|| ObservedMachine {
-                    name: machine.name.clone(),
-                    inventory: None,
-                    inspected: None,
-                    ever_written: false,
-                    installed: None,
-                    written_in: None,
-                    gone_in: None,
-                    erased: BTreeMap::new(),
-                });
+                .or_insert_with(|| ObservedMachine::named(machine.name.clone()));
             known.name = machine.name.clone();
         }
         self.observed.bindings = new.bindings.clone();

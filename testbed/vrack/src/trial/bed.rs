@@ -195,6 +195,11 @@ impl Bed {
         child::launch(&self.rack.run, &launch).map(drop)
     }
 
+    /// An image's file, as it was handed in.
+    pub(crate) fn image(&self, image: &str) -> PathBuf {
+        self.images.folder().join(image)
+    }
+
     /// An image's file in the rack agent's cache.
     pub(crate) fn cached(&self, image: &str) -> PathBuf {
         let digest = self.images.digest(image).hex();

@@ -83,3 +83,8 @@ fn a_released_machine_is_erased_on_record_and_a_retired_one_left_alone() {
 fn an_agent_renews_its_certificate_by_itself_and_follows_a_new_authority() {
     hold("renewal");
 }
+
+#[test]
+fn a_pull_request_does_what_its_plan_says_and_guards_hold_until_people_open_them() {
+    hold("change");
+}

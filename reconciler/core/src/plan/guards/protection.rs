@@ -2,6 +2,7 @@
 
 use super::{Ground, names, report};
 use crate::condition::Condition;
+use crate::form::counted;
 use crate::plan::{GuardReport, Plan, Protect};
 use schema_ids::MachineId;
 use std::collections::BTreeSet;
@@ -30,7 +31,7 @@ pub(super) fn protection(ground: &Ground<'_>) -> GuardReport {
         .keys()
         .filter(|id| protect(id).is_some())
         .count();
-    let detail = format!("{protected} machines are protected");
+    let detail = format!("protected: {}", counted(protected, "machine"));
     let blocked = (!hit.is_empty()).then(|| {
         (
             Condition::Protected,

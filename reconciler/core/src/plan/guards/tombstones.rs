@@ -1,6 +1,7 @@
 //! Tombstones: what git no longer names goes on, and is counted.
 
 use super::{Ground, report};
+use crate::form::counted;
 use crate::plan::{ChangeAction, GuardReport, MachinePlan};
 
 pub(super) fn tombstones(ground: &Ground<'_>) -> GuardReport {
@@ -12,6 +13,9 @@ pub(super) fn tombstones(ground: &Ground<'_>) -> GuardReport {
         .iter()
         .filter(|change| change.action == ChangeAction::Orphan)
         .count();
-    let detail = format!("{orphaned} machines are no longer named and kept, {new} of them newly");
+    let detail = format!(
+        "no longer named, and kept: {}, {new} of them newly",
+        counted(orphaned, "machine")
+    );
     report("tombstones", detail, None)
 }
