@@ -351,7 +351,7 @@ impl Plan {
             disks: BTreeMap::new(),
             destroys: BTreeSet::new(),
         };
-        plan.id = digest::plan_id(&plan);
+        digest::name(&mut plan);
         plan
     }
 

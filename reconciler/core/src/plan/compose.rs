@@ -21,23 +21,36 @@ use schema_fleet::Fleet;
 use schema_ids::{BindingId, DiskId, Generation, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::panic;
+use std::thread::{self, ScopedJoinHandle};
 
 pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
-    let mut plan = compose(desired, observed, parent, now);
     // What the parent's own commit still asks for is no new commit's doing.
-    if parent.commit.as_deref() == Some(desired.commit) {
+    let is_pending = parent.commit.as_deref() == Some(desired.commit);
+    let base = desired.base.as_ref().filter(|_| !is_pending).map(|base| Desired {
+        fleet: base.fleet,
+        commit: base.commit,
+        base: None,
+    });
+    // Neither needs the other, and each takes as long.
+    let (mut plan, base) = thread::scope(|scope| {
+        let base = base
+            .as_ref()
+            .map(|base| scope.spawn(|| compose(base, observed, parent, now)));
+        let plan = compose(desired, observed, parent, now);
+        (plan, base.map(ScopedJoinHandle::join))
+    });
+    if is_pending {
         for change in &mut plan.changes {
             change.cause = Cause::Pending;
         }
-    } else if let Some(base) = &desired.base {
-        let base = Desired {
-            fleet: base.fleet,
-            commit: base.commit,
-            base: None,
-        };
-        cause::mark(&mut plan, &compose(&base, observed, parent, now));
     }
-    plan.id = digest::plan_id(&plan);
+    match base {
+        None => {}
+        Some(Ok(base)) => cause::mark(&mut plan, &base),
+        Some(Err(panicked)) => panic::resume_unwind(panicked),
+    }
+    digest::name(&mut plan);
     plan
 }
 

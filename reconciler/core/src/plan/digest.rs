@@ -5,6 +5,7 @@ use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, ContentId, Digest, Incarnation, MachineId, Name, Timestamp, Uuid};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use std::io;
 
 /// A digest over parts, each with its length before it, so that no two lists of parts look alike.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
@@ -42,10 +43,35 @@ impl Plan {
     }
 }
 
-/// The id of a plan, without its moment: who plans again in the same world finds the same plan, and whoever was
-/// shown it need not look again.
-pub(super) fn plan_id(plan: &Plan) -> String {
-    short('p', of_value(&plan.without_moment()))
+/// Gives a plan its id, which is of everything in it but its moment: who plans again in the same world finds the same
+/// plan, and whoever was shown it need not look again.
+pub(super) fn name(plan: &mut Plan) {
+    let made = std::mem::replace(&mut plan.made, Timestamp::from_unix_ms(0));
+    let moment = plan.guards.iter().position(|said| said.guard == held::GUARD);
+    let held = moment.map(|at| (at, plan.guards.remove(at)));
+    plan.id.clear();
+    // The text of ten thousand machines is tens of megabytes, and nobody needs it whole.
+    let mut hash = Hash(Sha256::new());
+    serde_json::to_writer(&mut hash, plan).expect("a plan has text for keys, and a hash takes all bytes");
+    plan.id = short('p', Digest(hash.0.finalize().into()));
+    plan.made = made;
+    if let Some((at, held)) = held {
+        plan.guards.insert(at, held);
+    }
+}
+
+/// A digest that text is written into.
+struct Hash(Sha256);
+
+impl io::Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The name of a wipe-set's entries.

@@ -31,7 +31,7 @@ impl Plan {
             .map(|machine| format!("machine.{}", machine.name))
             .collect();
         part.notes.retain(|note| names.contains(&note.object));
-        part.id = digest::plan_id(&part);
+        digest::name(&mut part);
         Some(part)
     }
 }
