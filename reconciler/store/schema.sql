@@ -108,6 +108,7 @@ TABLE destroyed
     plan_id text NOT NULL
     machine text NOT NULL
     at_ms bigint NOT NULL DEFAULT now_ms()
+    deployment text
     FOREIGN KEY (machine) REFERENCES machine(id)
     FOREIGN KEY (plan_id) REFERENCES plan(id)
     PRIMARY KEY (plan_id, machine)

@@ -30,9 +30,9 @@ pub struct Observed {
     pub addresses_in_use: BTreeMap<IpAddr, Option<Mac>>,
     /// Set when agents or markers know more than this database: nothing is ordered.
     pub restored: Option<String>,
-    /// Machines that plans adopted within the last 24 hours have released or erased, each with when that was last.
+    /// Machines that plans adopted within the last 24 hours have released or erased.
     #[serde(default)]
-    pub destroyed: BTreeMap<MachineId, Timestamp>,
+    pub destroyed: BTreeMap<MachineId, Destroyed>,
     /// The holds and stops that people made at run time.
     #[serde(default, skip_serializing_if = "Restraints::is_empty")]
     pub restraints: Restraints,
@@ -54,6 +54,15 @@ impl Observed {
             restraints: Restraints::default(),
         }
     }
+}
+
+/// That a machine was released or erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destroyed {
+    /// When that was last.
+    pub at: Timestamp,
+    /// The deployments that it was bound for then, or before within the time that counts.
+    pub deployments: BTreeSet<Name>,
 }
 
 /// One claimed machine.

@@ -93,7 +93,9 @@ impl Store {
 async fn record_destroyed(connection: &mut PgConnection, plan: &Plan) -> Result<(), Fault> {
     let machines: Vec<String> = plan.destroys.iter().map(ToString::to_string).collect();
     query!(
-        "INSERT INTO destroyed (plan_id, machine) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING",
+        "INSERT INTO destroyed (plan_id, machine, deployment)
+         SELECT $1, lost.id, (SELECT deployment FROM binding WHERE machine = lost.id AND state <> 'ended' LIMIT 1)
+         FROM unnest($2::text[]) AS lost (id) ON CONFLICT DO NOTHING",
         plan.id,
         &machines
     )

@@ -6,7 +6,9 @@ use crate::stored::{FactRow, by_machine, whole};
 use crate::{Store, StoreError, discovered, fenced, identity, restraint};
 use rack_api::fact::FactBody;
 use reconciler_core::facts::{MachineFacts, StoredFact};
-use reconciler_core::observed::{Binding, BindingState, InstalledBinding, Observed, ObservedMachine};
+use reconciler_core::observed::{
+    Binding, BindingState, Destroyed, InstalledBinding, Observed, ObservedMachine,
+};
 use schema_ids::{BindingId, Generation, Mac, MachineId, Timestamp};
 use sqlx::{PgConnection, query, query_as, query_scalar};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,16 +57,28 @@ impl Store {
 async fn destroyed(
     connection: &mut PgConnection,
     now: Timestamp,
-) -> Result<BTreeMap<MachineId, Timestamp>, Fault> {
+) -> Result<BTreeMap<MachineId, Destroyed>, Fault> {
     let rows = query!(
-        r#"SELECT machine, max(at_ms) AS "at_ms!" FROM destroyed WHERE at_ms > $1 GROUP BY machine"#,
+        r#"SELECT machine, max(at_ms) AS "at_ms!",
+                  coalesce(array_agg(DISTINCT deployment) FILTER (WHERE deployment IS NOT NULL), '{}')
+                      AS "deployments!"
+           FROM destroyed WHERE at_ms > $1 GROUP BY machine"#,
         now.minus(DESTROYED_COUNTS).unix_ms()
     )
     .fetch_all(connection)
     .await?;
-    let machines = rows.into_iter();
-    let read = machines.map(|row| Ok((read("destroyed", "machine", &row.machine)?, time(row.at_ms))));
-    read.collect()
+    let mut all = BTreeMap::new();
+    for row in rows {
+        let deployments = row.deployments.iter();
+        let destroyed = Destroyed {
+            at: time(row.at_ms),
+            deployments: deployments
+                .map(|name| read("destroyed", "deployment", name))
+                .collect::<Result<_, _>>()?,
+        };
+        all.insert(read("destroyed", "machine", &row.machine)?, destroyed);
+    }
+    Ok(all)
 }
 
 /// Machines ever claimed. Inventory and installation are folded by the core, so that their ages are

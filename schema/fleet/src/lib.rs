@@ -85,6 +85,7 @@ pub use kinds::{
     removed_machine::RemovedMachine,
     require::{GpuVendor, Require, RequiredDisks, RequiredGpus, Unmet},
     role::{Permission, Role},
+    scope_limits::ScopeLimits,
     script::{Script, ScriptPer, ScriptPhase},
     secret::{Secret, SecretKeys, SecretStore},
     storage::{

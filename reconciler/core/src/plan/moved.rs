@@ -17,7 +17,7 @@ impl<'a> Moves<'a> {
         Self(moves.map(|(old, moved)| (old, &moved.to.value)).collect())
     }
 
-    fn of_deployments(fleet: &'a Fleet) -> Self {
+    pub(super) fn of_deployments(fleet: &'a Fleet) -> Self {
         let moves = fleet.moved_deployments.iter();
         Self(moves.map(|(old, moved)| (old, &moved.to.value)).collect())
     }

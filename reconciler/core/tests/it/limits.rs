@@ -11,17 +11,20 @@ use std::time::Duration;
 
 const MACHINES: usize = 4;
 const MOST: usize = 2;
+/// The first machines, which are a pool of their own, of which fewer may go.
+const POOLED: usize = 2;
 const SETTINGS: &str = "unreviewed = \"allow\"\nlimits.max-destroyed = 2";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Which image each machine's own deployment has.
 fn text(bumped: [bool; MACHINES]) -> String {
-    let mut text = String::new();
+    let mut text = "[pool.slow]\nlimits.max-destroyed = 1\n".to_owned();
     for (at, is_bumped) in bumped.into_iter().enumerate() {
         let image = if is_bumped { "debian-b" } else { "debian-a" };
+        let pool = if at < POOLED { "pool = \"slow\"\n" } else { "" };
         writeln!(
             text,
-            "[machine.m{at}]\nrack = \"r1\"\nboot.mode = \"bios\"\n\
+            "[machine.m{at}]\nrack = \"r1\"\n{pool}boot.mode = \"bios\"\n\
              nic.p0 = {{ mac = \"52:54:00:77:00:0{at}\", link = \"lab/pxe\" }}\n\
              [deployment.w{at}]\nmachines = [\"m{at}\"]\nhostname = \"w{at}\"\nimage = \"{image}\"\n\
              storage = \"disk\"\nnetwork = \"auto\""
@@ -86,6 +89,9 @@ proptest! {
             let of_day = destroyed.iter().filter(|(when, _)| at < when.plus(DAY));
             let machines: BTreeSet<MachineId> = of_day.map(|(_, id)| *id).collect();
             prop_assert!(machines.len() <= MOST, "{} machines within a day", machines.len());
+            let pooled = (0..POOLED).filter_map(|at| Some(world.parent.machine(&format!("m{at}"))?.0));
+            let of_pool = pooled.filter(|id| machines.contains(id)).count();
+            prop_assert!(of_pool <= 1, "{of_pool} machines of the pool within a day");
         }
     }
 }

@@ -4,10 +4,11 @@ use rack_api::inventory::Inventory;
 use rack_api::job::JobRef;
 use reconciler_core::facts::{Erasure, Seen};
 use reconciler_core::intent::Intent;
-use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
+use reconciler_core::observed::{Destroyed, InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::{Base, Desired, Plan, plan};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::{DiskId, Generation, Incarnation, MachineId, Timestamp};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What a store would know, kept by hand.
@@ -38,7 +39,9 @@ impl World {
     pub(crate) fn forget_old(&mut self) {
         let at = self.observed.at;
         let day = Duration::from_secs(24 * 3600);
-        self.observed.destroyed.retain(|_, when| at < when.plus(day));
+        self.observed
+            .destroyed
+            .retain(|_, destroyed| at < destroyed.at.plus(day));
     }
 
     pub(crate) fn next_commit(&mut self) {
@@ -76,8 +79,20 @@ impl World {
         }
         self.observed.bindings = new.bindings.clone();
         let at = self.observed.at;
-        let destroyed = new.destroys.iter().map(|id| (*id, at));
-        self.observed.destroyed.extend(destroyed);
+        for id in &new.destroys {
+            let bound = self
+                .parent
+                .bindings
+                .values()
+                .filter(|binding| binding.machine == *id);
+            let before = self.observed.destroyed.remove(id);
+            let deployments = before.map_or_else(BTreeSet::new, |before| before.deployments);
+            let deployments = bound
+                .map(|binding| binding.deployment.clone())
+                .chain(deployments)
+                .collect();
+            self.observed.destroyed.insert(*id, Destroyed { at, deployments });
+        }
         self.parent = new;
         let again = self.plan(fleet);
         assert_eq!(again.changes, [], "planning again changes something");

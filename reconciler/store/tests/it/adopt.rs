@@ -418,11 +418,20 @@ async fn approvals_are_kept_once_each() {
 #[tokio::test]
 async fn what_a_plan_destroys_counts_for_a_day() {
     let bed = Bed::new().await;
-    let mut destroying = plan("p-1", None, &[(1, 1), (2, 1)]);
-    destroying.destroys.insert(machine(2));
+    let mut base = plan("p-1", None, &[(1, 1), (2, 1)]);
+    base.bindings.insert(binding_id(1), binding(1, 0, 1));
+    adopt(&bed, &base).await;
+    // With the plan that destroys it the binding ends, and what it was bound for is known all the same.
+    let mut destroying = plan("p-2", Some("p-1"), &[(1, 2), (2, 1)]);
+    destroying.ended.insert(binding_id(1));
+    destroying.destroys.insert(machine(1));
     adopt(&bed, &destroying).await;
     let known = bed.observed().await.unwrap().destroyed;
-    assert_eq!(known.keys().copied().collect::<Vec<_>>(), [machine(2)]);
+    let deployments = known.into_iter().map(|(id, gone)| (id, gone.deployments));
+    assert_eq!(
+        deployments.collect::<Vec<_>>(),
+        [(machine(1), [name("web")].into())]
+    );
     bed.sql("UPDATE destroyed SET at_ms = at_ms - 24 * 3600 * 1000")
         .await;
     assert!(bed.observed().await.unwrap().destroyed.is_empty());

@@ -11,6 +11,7 @@ use crate::{
         network::Network,
         release::Release,
         require::Require,
+        scope_limits::ScopeLimits,
         storage::Storage,
     },
     span::Spanned,
@@ -52,6 +53,8 @@ kind! {
         live update_policy: UpdatePolicy = UpdatePolicy::Rolling,
         /// What may not be done to its machines. The last value that was in force counts.
         live protect: Option<Protect>,
+        /// What may be destroyed at most of its machines.
+        live limits: Option<ScopeLimits>,
         /// A number; raising it installs every machine again.
         redeploy reinstall: u64 = 0,
     }

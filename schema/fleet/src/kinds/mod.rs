@@ -25,6 +25,7 @@ pub(crate) mod removed_deployment;
 pub(crate) mod removed_machine;
 pub(crate) mod require;
 pub(crate) mod role;
+pub(crate) mod scope_limits;
 pub(crate) mod script;
 pub(crate) mod secret;
 pub(crate) mod storage;

@@ -1,6 +1,9 @@
 //! Pools: whose machines these are.
 
-use crate::{kind::kind, kinds::fleet::Deletion};
+use crate::{
+    kind::kind,
+    kinds::{fleet::Deletion, scope_limits::ScopeLimits},
+};
 
 kind! {
     /// Machines that are given out together, and the people who answer for them.
@@ -11,5 +14,7 @@ kind! {
         live owners: Vec<String>,
         /// What becomes of its machines and their deployments when they are no longer named.
         live deletion: Deletion = Deletion::Tombstone,
+        /// What may be destroyed at most of it.
+        live limits: Option<ScopeLimits>,
     }
 }

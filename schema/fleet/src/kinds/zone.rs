@@ -1,6 +1,6 @@
 //! Zones: places that share a fate.
 
-use crate::kind::kind;
+use crate::{kind::kind, kinds::scope_limits::ScopeLimits};
 use std::net::IpAddr;
 
 kind! {
@@ -10,5 +10,7 @@ kind! {
         live description: Option<String>,
         /// Time servers for machines in it.
         live ntp: Vec<IpAddr>,
+        /// What may be destroyed at most in it.
+        live limits: Option<ScopeLimits>,
     }
 }
