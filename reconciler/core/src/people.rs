@@ -402,7 +402,13 @@ pub fn standing(status: &MachineStatus) -> Standing {
             Standing::AsWanted
         }
         Condition::Held => Standing::Held,
-        Condition::Budget => Standing::Queued,
+        Condition::Budget
+        | Condition::WindowClosed
+        | Condition::EarlierWave
+        | Condition::Soaking
+        | Condition::Canary
+        | Condition::RateLimited => Standing::Queued,
+        Condition::BudgetHalted => Standing::NeedsPerson,
         Condition::RackSilent => Standing::Unseen,
         _ if status.marks.contains(&Mark::Stalled) => Standing::NeedsPerson,
         _ => Standing::UnderWay,

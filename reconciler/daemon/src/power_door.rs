@@ -54,6 +54,7 @@ pub(crate) async fn post(
         let issue = Issue {
             plan: &loaded.plan.id,
             permits_epoch: loaded.permits_epoch,
+            decided: loaded.now,
             restraints_epoch: loaded.restraints_epoch,
             orders: &orders,
             goes: Some(facts.goes().count()),

@@ -71,7 +71,10 @@ pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, St
     };
     let facts = daemon.store.facts_of(&scopes).await?;
     let HeldRestraints { epoch, restraints } = restraints(daemon).await?;
-    let policy = Policy::under(&plan, &facts, &restraints, now);
+    let policy = Policy {
+        records: held.records,
+        ..Policy::under(&plan, &facts, &restraints, now)
+    };
     Ok(Loaded {
         facts,
         agents,

@@ -4,6 +4,7 @@
 mod allocation;
 mod budget;
 mod causes;
+mod change_control;
 mod decide;
 mod discovered;
 mod doubted;

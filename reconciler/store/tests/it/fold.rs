@@ -158,6 +158,7 @@ async fn what_is_read_folds_to_what_was_said() {
     let issue = Issue {
         plan: "p-1",
         permits_epoch: 0,
+        decided: Timestamp::from_unix_ms(i64::MAX),
         restraints_epoch: 0,
         orders: &orders,
         goes: None,
