@@ -20,4 +20,5 @@ mod rack;
 mod roles;
 mod seen;
 mod why;
+mod window;
 mod world;

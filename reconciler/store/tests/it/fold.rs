@@ -47,6 +47,7 @@ fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
         3 => FactBody::OrderRefused {
             order,
             why: format!("why {}", dice.below(9)),
+            until: None,
         },
         4 => FactBody::OrderDone { order },
         5 => FactBody::OrderFailed {
