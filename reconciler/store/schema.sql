@@ -104,6 +104,30 @@ TABLE bmc_role
     PRIMARY KEY (rack)
     CREATE UNIQUE INDEX bmc_role_pkey ON public.bmc_role USING btree (rack)
 
+TABLE budget_failure
+    number bigint NOT NULL IDENTITY
+    budget text NOT NULL
+    machine text NOT NULL
+    generation bigint NOT NULL
+    why text NOT NULL
+    at_ms bigint NOT NULL DEFAULT now_ms()
+    CHECK ((generation >= 0))
+    FOREIGN KEY (machine) REFERENCES machine(id)
+    PRIMARY KEY (number)
+    UNIQUE (budget, machine, generation)
+    CREATE UNIQUE INDEX budget_failure_budget_machine_generation_key ON public.budget_failure USING btree (budget, machine, generation)
+    CREATE UNIQUE INDEX budget_failure_pkey ON public.budget_failure USING btree (number)
+
+TABLE budget_resumed
+    failure bigint NOT NULL
+    who text NOT NULL
+    why text NOT NULL
+    at_ms bigint NOT NULL DEFAULT now_ms()
+    CHECK ((why <> ''::text))
+    FOREIGN KEY (failure) REFERENCES budget_failure(number)
+    PRIMARY KEY (failure)
+    CREATE UNIQUE INDEX budget_resumed_pkey ON public.budget_resumed USING btree (failure)
+
 TABLE destroyed
     plan_id text NOT NULL
     machine text NOT NULL
@@ -336,6 +360,16 @@ TABLE target
     FOREIGN KEY (plan_id) REFERENCES plan(id)
     PRIMARY KEY (single)
     CREATE UNIQUE INDEX target_pkey ON public.target USING btree (single)
+
+TABLE wipe_begun
+    machine text NOT NULL
+    generation bigint NOT NULL
+    at_ms bigint NOT NULL DEFAULT now_ms()
+    CHECK ((generation >= 0))
+    FOREIGN KEY (machine) REFERENCES machine(id)
+    PRIMARY KEY (machine, generation)
+    CREATE INDEX wipe_begun_at ON public.wipe_begun USING btree (at_ms)
+    CREATE UNIQUE INDEX wipe_begun_pkey ON public.wipe_begun USING btree (machine, generation)
 
 TABLE work
     kind text NOT NULL

@@ -98,6 +98,7 @@ fn refuse_without_bmc(rack: &Rack, served: &Served) {
             let refused = FactBody::OrderRefused {
                 order: order.reference(),
                 why: "this machine has no BMC that this agent knows".to_owned(),
+                until: None,
             };
             rack.tell_end(order.reference(), vec![refused]);
         }
@@ -224,7 +225,14 @@ fn is_taken(rack: &Rack, order: &Order, refused: &mut Option<OrderRef>) -> bool 
     let order = order.reference();
     if refused.replace(order) != Some(order) {
         tracing::warn!(machine = %order.machine, why, "a power order is refused");
-        rack.tell_end(order, vec![FactBody::OrderRefused { order, why }]);
+        rack.tell_end(
+            order,
+            vec![FactBody::OrderRefused {
+                order,
+                why,
+                until: None,
+            }],
+        );
     }
     false
 }

@@ -15,6 +15,9 @@ use schema_ids::Name;
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+/// A rack's machines in an hour when nothing is said: few enough that somebody sees the first ones before the last.
+const WIPES_PER_HOUR: u32 = 4;
+
 /// The rack agent of muster: DHCP, TFTP, HTTP boot and power for one rack, as its daemon says.
 #[derive(Debug, Parser)]
 #[command(name = "muster-rackd", version, args_conflicts_with_subcommands = true)]
@@ -64,6 +67,10 @@ pub(crate) struct Flags {
     /// Seconds between two readings of a machine's power while nothing is ordered of it, 1 to 3600 [default: 60].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600))]
     power_every: Option<u16>,
+    /// Machines whose disks hold data in use and that may be given over to a job which writes them within an hour, 0 to
+    /// 10000 [default: 4]. This agent counts for itself: no daemon can raise it.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    wipes_per_hour: Option<u32>,
     /// A word added to the ephemeral kernel's command line; repeatable.
     #[arg(long = "kernel-argument", value_name = "WORD")]
     kernel_arguments: Vec<String>,
@@ -80,6 +87,7 @@ pub(crate) struct Settings {
     pub(crate) agent_binary: PathBuf,
     pub(crate) ipxe_dir: PathBuf,
     pub(crate) power_every: Duration,
+    pub(crate) wipes_per_hour: u32,
     pub(crate) kernel_arguments: Vec<String>,
 }
 
@@ -147,6 +155,10 @@ impl Flags {
                 .or(file.power_every)
                 .filter(|seconds| *seconds > 0)
                 .map_or(READ_EVERY, |seconds| Duration::from_secs(seconds.into())),
+            wipes_per_hour: self
+                .wipes_per_hour
+                .or(file.wipes_per_hour)
+                .unwrap_or(WIPES_PER_HOUR),
             kernel_arguments,
         };
         Ok((settings, identity))

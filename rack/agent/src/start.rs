@@ -150,7 +150,9 @@ fn assemble(
     senders: Handle,
 ) -> Result<Agent, StartError> {
     let state = StateDir::open(&settings.state_dir).map_err(StartError::State)?;
-    let word = state.read_word().map_err(StartError::State)?;
+    let mut word = state.read_word().map_err(StartError::State)?;
+    let is_lost = word.orders.incarnation().is_none();
+    word.orders.limit(settings.wipes_per_hour, is_lost, clock::now());
     let daemon = Daemon::new(settings.daemon.clone(), identity).map_err(StartError::Client)?;
     let session = Arc::new(Mutex::new(Session::new(Kept {
         agent: settings.name.clone(),

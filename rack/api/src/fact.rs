@@ -68,6 +68,9 @@ pub enum FactBody {
         order: OrderRef,
         /// Why.
         why: String,
+        /// When it would take it, by the clock of this fact's time, if time alone ends what is in the way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// The state wanted was seen.
     OrderDone {

@@ -53,6 +53,19 @@ impl JobKind {
             Self::Erase(_) => "erase",
         }
     }
+
+    /// Whether it writes disks which hold data in use: what a deployment of ours stands on, and what a release erases.
+    /// What was there before and a person agreed to lose is not in use.
+    pub fn wipes_in_use(&self) -> bool {
+        match self {
+            Self::Inspect => false,
+            Self::Deploy(deploy) => deploy
+                .disks
+                .iter()
+                .any(|disk| matches!(disk.agreed, ContentId::Marker { .. })),
+            Self::Erase(erase) => erase.disks.iter().any(|disk| disk.agreed != ContentId::Blank),
+        }
+    }
 }
 
 /// An installation, resolved to disks and addresses.

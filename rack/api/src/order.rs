@@ -101,6 +101,11 @@ impl Order {
         }
     }
 
+    /// Whether it boots the machine into a job that writes disks which hold data in use.
+    pub fn wipes_in_use(&self) -> bool {
+        matches!(&self.action, Action::Boot(NextBoot::Job(job)) if job.kind.wipes_in_use())
+    }
+
     /// The name for facts.
     pub fn reference(&self) -> OrderRef {
         OrderRef {

@@ -14,3 +14,4 @@ pub mod router_advertisement;
 pub mod session;
 pub mod tftp;
 pub mod token;
+pub mod wipes;

@@ -5,12 +5,13 @@
 //! the reason, a repeated one is accepted silently. What is in force is the daemon's latest word: a
 //! power order that it no longer lists is withdrawn, a boot order stands until it is replaced.
 
+use crate::wipes::Wipes;
 use rack_api::{
     config::Desired,
     fact::FactBody,
     order::{Lane, Order, OrderRef},
 };
-use schema_ids::{Generation, Incarnation, MachineId};
+use schema_ids::{Generation, Incarnation, MachineId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,8 @@ pub const ORDERS_MAX: usize = 20_000;
 pub struct Orders {
     incarnation: Option<Incarnation>,
     machines: BTreeMap<MachineId, Standing>,
+    #[serde(default)]
+    wipes: Wipes,
 }
 
 /// What one machine was ordered.
@@ -74,7 +77,7 @@ impl Orders {
     ///
     /// # Errors
     /// Nothing of it is obeyed if it comes from a foreign or older incarnation.
-    pub fn accept(&mut self, desired: &Desired) -> Result<Vec<FactBody>, Foreign> {
+    pub fn accept(&mut self, desired: &Desired, now: Timestamp) -> Result<Vec<FactBody>, Foreign> {
         let theirs = desired.incarnation;
         if let Some(ours) = self.incarnation {
             if theirs.number < ours.number {
@@ -101,8 +104,13 @@ impl Orders {
         Ok(desired
             .orders
             .iter()
-            .filter_map(|order| self.accept_one(desired, order))
+            .filter_map(|order| self.accept_one(desired, order, now))
             .collect())
+    }
+
+    /// How many machines may lose data in use within an hour; see [`Wipes::limit`].
+    pub fn limit(&mut self, per_hour: u32, lost: bool, now: Timestamp) {
+        self.wipes.limit(per_hour, lost, now);
     }
 
     /// The boot order in force.
@@ -164,11 +172,12 @@ impl Orders {
         }
     }
 
-    fn accept_one(&mut self, desired: &Desired, order: &Order) -> Option<FactBody> {
+    fn accept_one(&mut self, desired: &Desired, order: &Order, now: Timestamp) -> Option<FactBody> {
         let refuse = |why: String| {
             Some(FactBody::OrderRefused {
                 order: order.reference(),
                 why,
+                until: None,
             })
         };
         if order.incarnation != desired.incarnation {
@@ -201,6 +210,12 @@ impl Orders {
             ));
         }
         let repeated = lane.highest == Some(place);
+        if !repeated
+            && order.wipes_in_use()
+            && let Err(until) = self.wipes.begin(order.machine, order.generation, now)
+        {
+            return Some(too_many(order, self.wipes.per_hour(), until));
+        }
         standing.generation = order.generation;
         lane.highest = Some(place);
         lane.order = Some(order.clone());
@@ -214,5 +229,18 @@ impl Orders {
             }),
             Lane::Power => None,
         }
+    }
+}
+
+/// The refusal of what comes too soon after the others.
+fn too_many(order: &Order, per_hour: Option<u32>, until: Timestamp) -> FactBody {
+    let most = per_hour.unwrap_or_default();
+    FactBody::OrderRefused {
+        order: order.reference(),
+        why: format!(
+            "{most} machines whose data is in use were given over within an hour, and no more may (--wipes-per-hour of \
+             this agent)"
+        ),
+        until: Some(until),
     }
 }

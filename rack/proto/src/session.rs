@@ -280,7 +280,7 @@ impl Session {
         self.spool(unnumbered.unwrap_or_default(), effects);
         let nothing_new = response.desired.is_none() && out.last.is_none();
         if let Some((digest, desired)) = response.desired {
-            match self.orders.accept(&desired) {
+            match self.orders.accept(&desired, now) {
                 Ok(bodies) => {
                     self.have = Some(digest);
                     self.spool(stamped(bodies, now), effects);

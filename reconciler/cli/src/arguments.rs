@@ -439,6 +439,9 @@ pub(crate) struct Power {
     /// Why, for whoever reads the log.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
+    /// Do it though a budget has no room for it; say why with `--reason`.
+    #[arg(long)]
+    pub(crate) beyond_budget: bool,
     /// Stay until the machine is seen as ordered; exit with 1 if the BMC does not bring it about.
     #[arg(long)]
     pub(crate) wait: bool,

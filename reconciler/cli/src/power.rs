@@ -31,6 +31,7 @@ pub(crate) fn run(client: &Client, wish: &Power, json: bool) -> Result<Exit, Fai
     let request = PowerRequest {
         power,
         reason: wish.reason.clone(),
+        beyond_budget: wish.beyond_budget,
     };
     let path = format!("{}{name}{}", people::MACHINES, people::POWER);
     let answer: PowerAnswer = client.post(&path, &request)?;

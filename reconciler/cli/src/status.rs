@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::hold;
 use crate::say::{say, say_json};
 use comfy_table::{ContentArrangement, Table, presets};
+use reconciler_core::admit::BudgetTold;
 use reconciler_core::hold::Stop;
 use reconciler_core::people::{self, Status};
 use reconciler_core::phase::Phase;
@@ -67,7 +68,41 @@ fn restraints(status: &Status) -> Vec<String> {
     };
     let holds = (!status.holds.is_empty())
         .then(|| format!("\n{}", hold::render(&status.holds, status.now).trim_end()));
-    status.stops.iter().map(stop).chain(holds).collect()
+    let halted = status.budgets.iter().filter_map(|budget| {
+        let halt = budget.halted.as_ref()?;
+        let (name, failures, end) = (&budget.name, halt.failures.join("; "), &halt.end);
+        Some(format!(
+            "\nHALTED budget {name}: {failures}\nNothing more of it is begun. {end}"
+        ))
+    });
+    let budgets = (!status.budgets.is_empty()).then(|| format!("\n{}", budgets(status).trim_end()));
+    status
+        .stops
+        .iter()
+        .map(stop)
+        .chain(halted)
+        .chain(budgets)
+        .chain(holds)
+        .collect()
+}
+
+/// A line for each budget: how many of its machines are out of service, which, and when it begins anything.
+fn budgets(status: &Status) -> String {
+    let line = |budget: &BudgetTold| {
+        let BudgetTold {
+            name,
+            machines,
+            max_unavailable,
+            out,
+            opens,
+            ..
+        } = budget;
+        let opens = opens.map_or_else(String::new, |at| format!("   window opens {at}"));
+        let out_of = format!("{} of {max_unavailable} out of service", out.len());
+        let who: String = out.iter().map(|why| format!("\n  {why}")).collect();
+        format!("budget {name}   {machines} machines   {out_of}{opens}{who}\n")
+    };
+    status.budgets.iter().map(line).collect()
 }
 
 /// The whole fleet as text.

@@ -48,7 +48,7 @@ fn with_the_other_way(failure: Failure) -> Failure {
     }
 }
 
-/// Ends a stop.
+/// Ends a stop, or lets a budget go on.
 pub(crate) fn resume(client: &Client, wish: &Resume, json: bool) -> Result<Exit, Failure> {
     let request = ResumeRequest {
         scope: wish.scope.clone(),

@@ -160,6 +160,7 @@ mod tests {
             revision: None,
             source: None,
             stops: Vec::new(),
+            budgets: Vec::new(),
             holds: Vec::new(),
             restored: None,
             machines: (1..).zip(waits).map(machine).collect(),

@@ -1,22 +1,44 @@
 //! Decides across machines: which proposals may run now.
 //!
 //! A proposal that disturbs something needs a grant: a row taken by compare-and-set, one per machine.
-//! This module only says which grants to take; it counts, and it never reorders what was granted.
+//! This module only says which grants to take; it counts, and it never reorders what was granted. Each rule has a file of
+//! its own and answers with a wait or not at all; none of them outweighs another.
+//!
+//! What was begun goes on: whoever holds a grant for an intent is asked nothing more until that intent is carried out.
+
+mod boots;
+mod budget;
+mod by_hand;
+mod canary;
+pub(crate) mod halt;
+mod rate;
+mod soak;
+mod tally;
+mod told;
+mod wave;
+mod window;
+
+pub use by_hand::{ByHand, by_hand};
+pub use canary::Kind;
+pub use halt::{BudgetFailure, Resumed};
+pub use told::{BudgetTold, HaltTold, told};
 
 use crate::condition::{Condition, Wait};
 use crate::facts::MachineFacts;
 use crate::hold::{self, Act, Denial, Denied, Restraints};
 use crate::next::{Need, Proposal};
-use crate::plan::Plan;
-use schema_ids::{Generation, MachineId, Timestamp};
+use crate::plan::{Budget, Plan};
+use crate::service::Standing;
+use schema_ids::{Generation, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use tally::{Tallies, Tally};
 
 /// How many machines of one rack may boot or be imaged at once: what one rack agent with a gigabit
 /// uplink can feed with a 500 MiB image each within minutes.
 pub const BOOTS_MAX: u32 = 8;
 
-/// How many machines of one deployment may lose data in use at once, when nothing else is said.
+/// How many machines of one deployment without a budget may lose data in use at once.
 pub const ERASES_MAX: u32 = 1;
 
 /// What may run.
@@ -24,12 +46,24 @@ pub const ERASES_MAX: u32 = 1;
 pub struct Policy {
     /// Machines of one rack that may boot or be imaged at once.
     pub boots_max: u32,
-    /// Machines of one deployment that may be erased at once, if what they lose was in use.
+    /// Machines of one deployment without a budget that may be erased at once, if what they lose was in use.
     pub erases_max: u32,
     /// What holds and stops keep from machines.
     pub denials: BTreeMap<MachineId, Vec<Denial>>,
     /// The holds that keep free machines from being given slots now, by id.
     pub no_allocate: BTreeSet<String>,
+    /// What is on record of changes that were begun before.
+    #[serde(default)]
+    pub records: Records,
+}
+
+/// What is on record of changes that were begun before.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Records {
+    /// Failures that budgets count, and those of the intents of today that people have looked at.
+    pub failures: Vec<BudgetFailure>,
+    /// Machines whose data in use began to be erased within the last hour, with the intent and since when.
+    pub wiped: Vec<(MachineId, Generation, Timestamp)>,
 }
 
 impl Default for Policy {
@@ -39,6 +73,7 @@ impl Default for Policy {
             erases_max: ERASES_MAX,
             denials: BTreeMap::new(),
             no_allocate: BTreeSet::new(),
+            records: Records::default(),
         }
     }
 }
@@ -90,6 +125,29 @@ pub struct Permits {
     pub grants: BTreeMap<MachineId, Grant>,
 }
 
+/// What admission knows beside the proposals and the grants.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// The adopted plan.
+    pub plan: &'a Plan,
+    /// What may run.
+    pub policy: &'a Policy,
+    /// How each machine of the plan stands.
+    pub standing: &'a BTreeMap<MachineId, Standing>,
+}
+
+impl Ground<'_> {
+    fn name(&self, machine: MachineId) -> String {
+        let known = self.plan.machines.get(&machine);
+        known.map_or_else(|| machine.to_string(), |machine| machine.name.to_string())
+    }
+
+    /// Why a machine counts as out of service, whoever did it.
+    fn out(&self, machine: MachineId) -> Option<String> {
+        self.standing.get(&machine)?.out()
+    }
+}
+
 /// The answer to one proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
@@ -103,70 +161,135 @@ pub enum Admission {
 }
 
 /// Answers each proposal, in their order; earlier ones come first where places are scarce.
-pub fn admit(proposals: &[Proposal], permits: &Permits, policy: &Policy, now: Timestamp) -> Vec<Admission> {
+pub fn admit(
+    proposals: &[Proposal],
+    permits: &Permits,
+    ground: &Ground<'_>,
+    now: Timestamp,
+) -> Vec<Admission> {
     let mut grants = permits.grants.clone();
-    proposals
-        .iter()
-        .map(|proposal| {
-            let admission = admit_one(proposal, &grants, policy, now);
-            if let Admission::Go { grant: Some(grant) } = &admission {
-                grants.insert(grant.machine, grant.clone());
-            }
-            admission
-        })
-        .collect()
+    let mut tallies = Tallies::new(&grants, ground, now);
+    let mut admit_next = |proposal: &Proposal| {
+        let admission = admit_one(proposal, (&grants, &tallies), ground, now);
+        if let Admission::Go { grant: Some(grant) } = &admission {
+            grants.insert(grant.machine, grant.clone());
+            tallies = Tallies::new(&grants, ground, now);
+        }
+        admission
+    };
+    proposals.iter().map(&mut admit_next).collect()
+}
+
+/// One proposal before the rules.
+struct Case<'a> {
+    machine: MachineId,
+    generation: Generation,
+    need: &'a Need,
+    since: Timestamp,
+    grants: &'a BTreeMap<MachineId, Grant>,
+    tallies: &'a Tallies,
+    ground: &'a Ground<'a>,
+    now: Timestamp,
+}
+
+/// A rule of budgets: why it says no to this machine, if it does.
+type Rule = fn(&Case<'_>, &Name, &Budget, &Tally) -> Option<Wait>;
+
+impl<'a> Case<'a> {
+    /// The grants of all others.
+    fn others(&self) -> impl Iterator<Item = &'a Grant> {
+        let machine = self.machine;
+        self.grants.values().filter(move |grant| grant.machine != machine)
+    }
+
+    fn wait(&self, condition: Condition, evidence: String) -> Wait {
+        Wait::new(condition, self.since, evidence)
+    }
+
+    /// The budgets of the plan that count it.
+    fn budgets(&self) -> impl Iterator<Item = (&'a Name, &'a Budget, &'a Tally)> {
+        let (plan, tallies, need) = (self.ground.plan, self.tallies, self.need);
+        let known = need
+            .budgets
+            .iter()
+            .filter_map(|name| plan.budgets.get_key_value(name));
+        known.filter_map(|(name, budget)| Some((name, budget, tallies.budgets.get(name)?)))
+    }
+
+    /// The first rule that says no to beginning it.
+    fn refused(&self) -> Option<Wait> {
+        let rules: [Rule; 5] = [
+            halt::check,
+            window::check,
+            wave::check,
+            soak::check,
+            budget::check,
+        ];
+        let by_budget = |rule: &Rule| {
+            self.budgets()
+                .find_map(|(name, of, tally)| rule(self, name, of, tally))
+        };
+        let refused = match self.need.budgets.is_empty() {
+            true => budget::one_at_a_time(self),
+            false => rules.iter().find_map(by_budget),
+        };
+        refused
+            .or_else(|| canary::check(self))
+            .or_else(|| rate::check(self))
+    }
 }
 
 fn admit_one(
     proposal: &Proposal,
-    grants: &BTreeMap<MachineId, Grant>,
-    policy: &Policy,
+    (grants, tallies): (&BTreeMap<MachineId, Grant>, &Tallies),
+    ground: &Ground<'_>,
     now: Timestamp,
 ) -> Admission {
     let (machine, generation) = (proposal.order.machine, proposal.order.generation);
-    if let Some(denied) = policy.denied(machine, proposal.act) {
+    if let Some(denied) = ground.policy.denied(machine, proposal.act) {
         return Admission::Wait(denied.wait(proposal.since));
     }
     let Some(need) = &proposal.need else {
         return Admission::Go { grant: None };
     };
     let standing = grants.get(&machine);
-    if standing.is_some_and(|grant| grant.generation == generation && grant.need == *need) {
+    let held = standing.filter(|grant| grant.generation == generation);
+    if held.is_some_and(|grant| grant.need.covers(need)) {
         return Admission::Go { grant: None };
     }
-    let others = || grants.values().filter(|grant| grant.machine != machine);
-    let booting = others().filter(|grant| grant.need.rack == need.rack).count();
-    if booting >= policy.boots_max as usize {
-        let rack = need
-            .rack
-            .as_ref()
-            .map_or("machines without a rack".to_owned(), |rack| {
-                format!("rack {rack}")
-            });
-        let evidence = format!(
-            "{booting} of {} places to boot are taken ({rack})",
-            policy.boots_max
-        );
-        return Admission::Wait(Wait::new(Condition::Budget, proposal.since, evidence));
+    let case = Case {
+        machine,
+        generation,
+        need,
+        since: proposal.since,
+        grants,
+        tallies,
+        ground,
+        now,
+    };
+    let is_begun = held.is_some_and(|grant| grant.need.has_begun(need));
+    let refused = boots::check(&case).or_else(|| if is_begun { None } else { case.refused() });
+    match refused {
+        Some(wait) => Admission::Wait(wait),
+        None => Admission::Go {
+            grant: Some(Grant {
+                machine,
+                generation,
+                need: need.with(held.map(|grant| &grant.need)),
+                at: now,
+            }),
+        },
     }
-    if let Some(deployment) = &need.erases {
-        let erasing = others()
-            .filter(|grant| grant.need.erases.as_ref() == Some(deployment))
-            .count();
-        if erasing >= policy.erases_max as usize {
-            let evidence = format!(
-                "{erasing} of {} machines of {deployment} are being erased",
-                policy.erases_max
-            );
-            return Admission::Wait(Wait::new(Condition::Budget, proposal.since, evidence));
-        }
-    }
-    Admission::Go {
-        grant: Some(Grant {
-            machine,
-            generation,
-            need: need.clone(),
-            at: now,
-        }),
+}
+
+/// Things named as evidence: the first few, and how many more there are.
+fn some_of(mut things: Vec<String>) -> String {
+    const NAMED_MAX: usize = 5;
+    things.sort();
+    let more = things.len().saturating_sub(NAMED_MAX);
+    things.truncate(NAMED_MAX);
+    match more {
+        0 => things.join("; "),
+        more => format!("{}; and {more} more", things.join("; ")),
     }
 }

@@ -153,6 +153,9 @@ pub struct OrderSeen {
     pub taken: BTreeMap<Name, Timestamp>,
     /// Which agents refused it, and why.
     pub refused: BTreeMap<Name, String>,
+    /// When those of them take it that time alone keeps from it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused_until: BTreeMap<Name, Timestamp>,
     /// When the state wanted was seen.
     pub done: Option<Timestamp>,
     /// When it was given up, the step and the error.

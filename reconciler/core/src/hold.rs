@@ -11,8 +11,8 @@ mod told;
 
 pub use denial::{Act, Denial, Denied, Deny, stopped};
 pub(crate) use denial::{denials, denied};
+pub(crate) use place::place;
 pub use place::places;
-pub(crate) use place::{place, place_in_git};
 pub use told::{HoldTold, selected, told};
 
 use crate::plan::{Origin, Plan};

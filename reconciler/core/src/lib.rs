@@ -30,5 +30,7 @@ pub mod rack;
 mod reading;
 pub mod refusal;
 pub mod roles;
+pub mod service;
 pub mod status;
 pub mod tick;
+pub mod window;

@@ -52,7 +52,7 @@ pub fn fact(body: &FactBody) -> String {
             format!("BMC {how}: {}", of_the_bmc(detail))
         }
         FactBody::OrderTaken { order } => format!("{} taken", place(order)),
-        FactBody::OrderRefused { order, why } => format!("{} refused: {why}", place(order)),
+        FactBody::OrderRefused { order, why, .. } => format!("{} refused: {why}", place(order)),
         FactBody::OrderDone { order } => format!("{} done", place(order)),
         FactBody::OrderFailed { order, step, error } => format!("{} failed: {step}: {error}", place(order)),
         FactBody::Enlisted { mac, link, inventory } => {

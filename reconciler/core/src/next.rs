@@ -76,12 +76,74 @@ pub struct Proposal {
 }
 
 /// What a proposal takes of what machines share.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Need {
     /// The rack whose boot limit counts it; machines without a rack share one.
     pub rack: Option<Name>,
-    /// The deployment whose budget counts it, for a machine that loses data which was in use.
+    /// The deployment that counts it where no budget does, for a machine that loses data which was in use.
     pub erases: Option<Name>,
+    /// The budgets that count it, by their names when it was granted: it is counted under them whatever a later plan
+    /// calls them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub budgets: BTreeSet<Name>,
+    /// Whether it takes one of the rack's places to boot.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub boots: bool,
+    /// Whether data in use is erased, so that the fleet's limit in an hour counts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wipes: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Need {
+    /// A place to boot in this rack, and nothing else.
+    pub fn to_boot(rack: Option<Name>) -> Self {
+        Self {
+            rack,
+            boots: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether it takes a machine out of service on which somebody counts.
+    pub fn disrupts(&self) -> bool {
+        self.erases.is_some() || !self.budgets.is_empty()
+    }
+
+    /// Whether whoever was granted this is out of service for the same reason already.
+    pub(crate) fn has_begun(&self, other: &Self) -> bool {
+        self.disrupts()
+            && (other.erases.is_none()
+                || other.erases == self.erases
+                || !other.budgets.is_disjoint(&self.budgets))
+    }
+
+    /// Whether whoever was granted this may do what takes that.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.rack == other.rack
+            && (other.erases.is_none() || self.erases == other.erases)
+            && other.budgets.is_subset(&self.budgets)
+            && self.boots >= other.boots
+            && self.wipes >= other.wipes
+    }
+
+    /// This, and what was granted for the same before.
+    #[must_use]
+    pub fn with(&self, before: Option<&Self>) -> Self {
+        let Some(before) = before else {
+            return self.clone();
+        };
+        Self {
+            rack: self.rack.clone(),
+            erases: self.erases.clone().or_else(|| before.erases.clone()),
+            budgets: self.budgets.union(&before.budgets).cloned().collect(),
+            boots: self.boots || before.boots,
+            wipes: self.wipes || before.wipes,
+        }
+    }
 }
 
 /// Decides for one machine.

@@ -5,6 +5,7 @@
 pub mod agents;
 pub mod restraints;
 
+use crate::admit::BudgetTold;
 use crate::condition::Condition;
 use crate::facts::{Erasure, Seen};
 use crate::form::Setting;
@@ -77,6 +78,9 @@ pub struct Status {
     /// What is stopped.
     #[serde(default)]
     pub stops: Vec<Stop>,
+    /// Budgets, and what takes their places.
+    #[serde(default)]
+    pub budgets: Vec<BudgetTold>,
     /// Holds, of git and of run time; of those whose time is over, the ones of which people should know.
     #[serde(default)]
     pub holds: Vec<HoldTold>,
@@ -261,6 +265,9 @@ pub struct PowerRequest {
     /// Why, for the audit.
     #[serde(default)]
     pub reason: String,
+    /// Whether it is done though a budget has no room for it; then the reason is needed.
+    #[serde(default)]
+    pub beyond_budget: bool,
 }
 
 /// The order that was given.
@@ -402,7 +409,13 @@ pub fn standing(status: &MachineStatus) -> Standing {
             Standing::AsWanted
         }
         Condition::Held => Standing::Held,
-        Condition::Budget => Standing::Queued,
+        Condition::Budget
+        | Condition::WindowClosed
+        | Condition::EarlierWave
+        | Condition::Soaking
+        | Condition::Canary
+        | Condition::RateLimited => Standing::Queued,
+        Condition::BudgetHalted => Standing::NeedsPerson,
         Condition::RackSilent => Standing::Unseen,
         _ if status.marks.contains(&Mark::Stalled) => Standing::NeedsPerson,
         _ => Standing::UnderWay,

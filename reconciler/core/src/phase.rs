@@ -149,6 +149,12 @@ fn needs_person(condition: Condition) -> bool {
         && !matches!(
             condition,
             Condition::Budget
+                | Condition::BudgetHalted
+                | Condition::WindowClosed
+                | Condition::EarlierWave
+                | Condition::Soaking
+                | Condition::Canary
+                | Condition::RateLimited
                 | Condition::Held
                 | Condition::Orphaned
                 | Condition::PowerDrift

@@ -4,12 +4,14 @@ mod addresses;
 pub mod adoption;
 pub mod allocate;
 pub mod approvals;
+mod budgets;
 mod cause;
 pub mod change;
 mod changes;
 mod claim;
 mod compose;
 mod contents;
+mod control;
 mod counted;
 mod deployment;
 mod digest;
@@ -35,7 +37,11 @@ mod slots;
 mod uneven;
 mod written;
 
+pub(crate) use budgets::length;
+pub use budgets::{Budget, Wave};
 pub use change::{Cause, Change, ChangeAction, Effect, FieldChange};
+pub(crate) use control::layout_digest;
+pub use control::{Canary, Control};
 pub(crate) use layout::size_text;
 pub use reads::Read;
 pub use written::Written;
@@ -105,6 +111,12 @@ pub struct Plan {
     /// count, now and for a day after it was adopted.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub destroys: BTreeSet<MachineId>,
+    /// How many machines may be out of service at once, by the budgets that git declares.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub budgets: BTreeMap<Name, Budget>,
+    /// What else keeps changes from being carried out all at once.
+    #[serde(default, skip_serializing_if = "Control::is_default")]
+    pub control: Control,
 }
 
 /// A disk as people know it.
@@ -350,6 +362,8 @@ impl Plan {
             reads: BTreeMap::new(),
             disks: BTreeMap::new(),
             destroys: BTreeSet::new(),
+            budgets: BTreeMap::new(),
+            control: Control::default(),
         };
         digest::name(&mut plan);
         plan

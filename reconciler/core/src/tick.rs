@@ -3,15 +3,20 @@
 //! The daemon performs the effects, each on its own, and asks again; the simulator does the same and
 //! crashes between any two. Nothing is remembered from one tick to the next.
 
-use crate::admit::{Admission, Grant, Permits, Policy, admit};
+use crate::admit::{Admission, Grant, Ground, Permits, Policy, admit, halt};
 use crate::condition::{Condition, Wait};
 use crate::facts::{AgentSeen, IssuedOrder, MachineFacts};
 use crate::intent::Intent;
 use crate::next::{Around, Decision, Proposal, next};
 use crate::plan::{MachinePlan, Plan};
+use crate::service::Standing;
 use schema_ids::{Generation, Incarnation, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// An order for power of an overtaken intent may still be carried out for so long: the longest deadline of one, ten
+/// minutes, and half as much for the agent's word.
+const OVERTAKEN_ORDER_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// Everything that a step decides on.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +56,17 @@ pub enum Effect {
         order: Box<IssuedOrder>,
         /// The grant to take; replaces one of an older generation.
         grant: Option<Grant>,
+    },
+    /// Record that a machine failed while a budget was about it; once for each intent.
+    RecordFailure {
+        /// The budget.
+        budget: Name,
+        /// Whose.
+        machine: MachineId,
+        /// At which intent.
+        generation: Generation,
+        /// The condition and the evidence.
+        why: String,
     },
     /// Give this machine's grant back, if it is still of this generation.
     ReleaseGrant {
@@ -109,8 +125,15 @@ pub fn tick(world: &World<'_>, now: Timestamp) -> Tick {
             machines: machines.into_iter().collect(),
         });
     }
-    issue(world, &mut step, now);
-    release(world, &mut step);
+    let standing = stand(world, &step.decisions);
+    let ground = Ground {
+        plan: world.plan,
+        policy: world.policy,
+        standing: &standing,
+    };
+    record_failures(&ground, &mut step);
+    issue(world, &ground, &mut step, now);
+    release(world, &ground, &mut step);
     step.next_due = next_due(world, &step, now);
     step
 }
@@ -198,8 +221,33 @@ fn standing(world: &World<'_>) -> Permits {
     permits
 }
 
+/// How each machine stands, by what is decided for it.
+pub fn stand(world: &World<'_>, decisions: &BTreeMap<MachineId, Decision>) -> BTreeMap<MachineId, Standing> {
+    let nothing = MachineFacts::default();
+    let of = |(id, decision): (&MachineId, &Decision)| {
+        let machine = world.plan.machines.get(id)?;
+        let facts = world.facts.get(id).unwrap_or(&nothing);
+        Some((*id, Standing::of(machine, facts, decision)))
+    };
+    decisions.iter().filter_map(of).collect()
+}
+
+/// A failure is on record before anything else is begun, and stays there when the machine recovers.
+fn record_failures(ground: &Ground<'_>, step: &mut Tick) {
+    for (name, budget) in &ground.plan.budgets {
+        for failure in halt::unrecorded(ground, name, budget) {
+            step.effects.push(Effect::RecordFailure {
+                budget: name.clone(),
+                machine: failure.machine,
+                generation: failure.generation,
+                why: failure.why,
+            });
+        }
+    }
+}
+
 /// Asks for admission, and turns what is not admitted into a wait. Who has waited longest comes first.
-fn issue(world: &World<'_>, step: &mut Tick, now: Timestamp) {
+fn issue(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick, now: Timestamp) {
     let mut proposals: Vec<Proposal> = step
         .decisions
         .values()
@@ -208,8 +256,15 @@ fn issue(world: &World<'_>, step: &mut Tick, now: Timestamp) {
             Decision::Wait(_) | Decision::Settled => None,
         })
         .collect();
+    let budgets = world.plan.budgets_by_machine();
+    for proposal in &mut proposals {
+        let need = proposal.need.as_mut().filter(|need| need.erases.is_some());
+        if let Some((need, budgets)) = need.zip(budgets.get(&proposal.order.machine)) {
+            need.budgets.clone_from(budgets);
+        }
+    }
     proposals.sort_by_key(|proposal| (proposal.since, proposal.order.machine));
-    let admissions = admit(&proposals, &standing(world), world.policy, now);
+    let admissions = admit(&proposals, &standing(world), ground, now);
     for (proposal, admission) in proposals.into_iter().zip(admissions) {
         match admission {
             Admission::Go { grant } => {
@@ -229,22 +284,53 @@ fn issue(world: &World<'_>, step: &mut Tick, now: Timestamp) {
 
 /// Gives back what is not used any more. A machine that was being erased and failed keeps its place in
 /// its deployment's budget: the change does not go on to the next one before someone has looked.
-fn release(world: &World<'_>, step: &mut Tick) {
+fn release(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick) {
     for grant in world.permits.grants.values() {
-        let wanted = world
-            .plan
-            .machines
-            .get(&grant.machine)
-            .map(|machine| machine.wanted.generation);
-        let keep = wanted == Some(grant.generation)
-            && match step.decisions.get(&grant.machine) {
-                Some(Decision::Propose(_)) => true,
-                Some(Decision::Wait(wait)) => wait.condition.row().under_way || grant.need.erases.is_some(),
-                Some(Decision::Settled) | None => false,
-            };
+        let (machine, generation) = (grant.machine, grant.generation);
+        let decision = step.decisions.get(&machine);
+        let keep = match grant.need.budgets.is_empty() {
+            true => is_used(world, grant, decision),
+            false => is_counted(world, ground, grant, decision),
+        };
         if !keep {
-            let (machine, generation) = (grant.machine, grant.generation);
             step.effects.push(Effect::ReleaseGrant { machine, generation });
+        }
+    }
+}
+
+/// Whether a grant that no budget counts is used still.
+fn is_used(world: &World<'_>, grant: &Grant, decision: Option<&Decision>) -> bool {
+    let machine = world.plan.machines.get(&grant.machine);
+    let wanted = machine.map(|machine| machine.wanted.generation);
+    wanted == Some(grant.generation)
+        && match decision {
+            Some(Decision::Propose(_)) => true,
+            Some(Decision::Wait(wait)) => wait.condition.row().under_way || grant.need.erases.is_some(),
+            Some(Decision::Settled) | None => false,
+        }
+}
+
+/// Whether a grant that budgets count keeps its places: until its machine is seen to run again, or leaves. An intent that
+/// was overtaken counts too, since what was ordered for it may still be carried out.
+fn is_counted(world: &World<'_>, ground: &Ground<'_>, grant: &Grant, decision: Option<&Decision>) -> bool {
+    let Some(machine) = world.plan.machines.get(&grant.machine) else {
+        return false;
+    };
+    let leaves = matches!(machine.wanted.intent, Intent::Released(_) | Intent::Retired);
+    let standing = ground.standing.get(&grant.machine);
+    let is_back = standing
+        .and_then(Standing::well_since)
+        .is_some_and(|since| since > grant.at);
+    match decision {
+        None => false,
+        Some(Decision::Propose(_)) => true,
+        Some(_) if leaves || is_back => false,
+        Some(Decision::Wait(_)) => true,
+        Some(Decision::Settled) if machine.wanted.generation == grant.generation => false,
+        Some(Decision::Settled) => {
+            let agents = world.facts.get(&grant.machine).map(|facts| &facts.agents);
+            let agent = agents.and_then(|agents| agents.get(machine.bmc_agent.as_ref()?));
+            agent.is_some_and(|agent| agent.watermark < grant.at.plus(OVERTAKEN_ORDER_MAX))
         }
     }
 }

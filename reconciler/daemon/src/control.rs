@@ -171,6 +171,23 @@ async fn perform(daemon: &Daemon, loaded: &Loaded, effect: Effect) -> Result<boo
                 .await
                 .map_err(ControlError::Store)
         }
+        Effect::RecordFailure {
+            budget,
+            machine,
+            generation,
+            why,
+        } => {
+            let by = By {
+                who: "musterd".to_owned(),
+                why,
+            };
+            let recorded = daemon.store.record_failure(&budget, machine, generation, &by);
+            let recorded = recorded.await.map_err(ControlError::Store)?;
+            if recorded {
+                tracing::warn!(%machine, generation = generation.0, %budget, why = by.why, "failed, and its budget counts it");
+            }
+            Ok(recorded)
+        }
         Effect::Replan { machines } => {
             let Some(commit) = loaded.plan.commit.clone() else {
                 return Ok(false);
@@ -209,6 +226,7 @@ async fn issue(
     let issue = Issue {
         plan: &loaded.plan.id,
         permits_epoch: loaded.permits_epoch,
+        decided: loaded.now,
         restraints_epoch: loaded.restraints_epoch,
         orders: &intended,
         goes: None,

@@ -10,12 +10,14 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use reconciler_core::hold::{self, Hold, Keeper, Scope, Stop};
 use reconciler_core::people::restraints::{
-    END, EndRequest, HOLDS, HoldRequest, HoldsAnswer, ResumeAnswer, ResumeRequest, STOPS, StopRequest,
+    END, EndRequest, HOLDS, HoldRequest, HoldsAnswer, ResumeAnswer, ResumeRequest, Resumed, STOPS,
+    StopRequest,
 };
 use reconciler_core::plan::Plan;
 use reconciler_core::refusal::RefusalCode;
 use reconciler_store::{By, NewHold};
 use schema_fleet::{Code, Selector};
+use schema_ids::Name;
 use std::sync::Arc;
 
 /// More selectors in one hold are a list that belongs into git.
@@ -165,7 +167,8 @@ async fn resume(
     };
     let stops = world::restraints(&daemon).await?.restraints.stops;
     let scope = match request.scope {
-        Some(scope) => scope,
+        Some(Resumed::Budget(budget)) => return resume_budget(&daemon, budget, &request.reason, &by).await,
+        Some(Resumed::Scope(scope)) => scope,
         None => only_one(&stops)?,
     };
     if !daemon.store.resume(&scope, &by).await? {
@@ -184,6 +187,26 @@ async fn resume(
     }
     tracing::warn!(%scope, by = %person, why = by.why, "resumed");
     daemon.announce();
+    let scope = Resumed::Scope(scope);
+    Ok(Json(ResumeAnswer { scope }))
+}
+
+/// Somebody has looked at the failures that count against a budget.
+async fn resume_budget(
+    daemon: &Daemon,
+    budget: Name,
+    reason: &str,
+    by: &By,
+) -> Result<Json<ResumeAnswer>, Refused> {
+    why(reason)?;
+    if daemon.store.resume_budget(&budget, by).await? == 0 {
+        let message = format!("no failure counts against budget {budget}");
+        let code = RefusalCode::NotFound.code();
+        return Err(refused(StatusCode::NOT_FOUND, code, message));
+    }
+    tracing::warn!(%budget, by = by.who, why = by.why, "a budget goes on");
+    daemon.announce();
+    let scope = Resumed::Budget(budget);
     Ok(Json(ResumeAnswer { scope }))
 }
 

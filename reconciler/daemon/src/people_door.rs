@@ -134,6 +134,7 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
         source: daemon.source_trouble(),
         restored: daemon.store.restored().await?,
         stops: world::restraints(&daemon).await?.restraints.stops,
+        budgets: Vec::new(),
         holds: Vec::new(),
         machines: Vec::new(),
         deployments: Vec::new(),
@@ -144,6 +145,7 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
     };
     let tick = loaded.tick();
     status.holds = loaded.told();
+    status.budgets = loaded.budgets(&tick);
     status.fleet = Some(loaded.plan.fleet.clone());
     status.adopted = Some(people::Adopted {
         plan: loaded.plan.id.clone(),

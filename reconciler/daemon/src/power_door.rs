@@ -10,11 +10,12 @@ use crate::world;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use reconciler_core::admit::{self, ByHand};
 use reconciler_core::next::{Decision, Wish};
 use reconciler_core::people::{PowerAnswer, PowerRequest};
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::tick;
-use reconciler_store::{Intended, Issuance, Issue};
+use reconciler_store::{By, Intended, Issuance, Issue};
 use std::sync::Arc;
 
 /// The control loop gives a machine a few orders in a row at most.
@@ -27,6 +28,14 @@ pub(crate) async fn post(
     Json(request): Json<PowerRequest>,
 ) -> Result<Json<PowerAnswer>, Refused> {
     let why = reason(&request.reason)?;
+    if request.beyond_budget && why.is_empty() {
+        let code = RefusalCode::BadRequest.code();
+        return Err(refused(
+            StatusCode::BAD_REQUEST,
+            code,
+            "say why it goes beyond a budget: --reason",
+        ));
+    }
     let who = person.to_string();
     for _ in 0..TRIES_MAX {
         let unknown = || no_machine(&name);
@@ -47,13 +56,24 @@ pub(crate) async fn post(
         let order = wish
             .order(loaded.now)
             .map_err(|no| refused(StatusCode::CONFLICT, no.code, no.message))?;
+        let standing = tick::stand(&loaded.world(), &tick.decisions);
+        let ByHand { grant, exceeds } =
+            admit::by_hand(&order, &loaded.permits, &loaded.ground(&standing), loaded.now);
+        if let Some(full) = exceeds.as_ref().filter(|_| !request.beyond_budget) {
+            let message = format!(
+                "{}. To do it all the same: --beyond-budget --reason ...",
+                full.evidence
+            );
+            return Err(refused(StatusCode::CONFLICT, full.condition.code(), message));
+        }
         let orders = [Intended {
             order: order.clone(),
-            grant: None,
+            grant,
         }];
         let issue = Issue {
             plan: &loaded.plan.id,
             permits_epoch: loaded.permits_epoch,
+            decided: loaded.now,
             restraints_epoch: loaded.restraints_epoch,
             orders: &orders,
             goes: Some(facts.goes().count()),
@@ -61,6 +81,16 @@ pub(crate) async fn post(
         };
         match daemon.store.issue(&issue).await? {
             Issuance::Written { orders, .. } if !orders.is_empty() => {
+                if let Some(full) = exceeds {
+                    let by = By {
+                        who: who.clone(),
+                        why: why.to_owned(),
+                    };
+                    daemon
+                        .store
+                        .record_audit("budget-exceeded", Some(id), &full.evidence, &by)
+                        .await?;
+                }
                 tracing::info!(machine = %id, generation = order.generation.0, number = order.number,
                     by = %person, cause = order.cause, "power ordered by hand");
                 daemon.announce();

@@ -1,13 +1,14 @@
 //! Loads what one step of the control loop decides on.
 
 use crate::daemon::Daemon;
-use reconciler_core::admit::{Permits, Policy};
+use reconciler_core::admit::{self, BudgetTold, Ground, Permits, Policy};
 use reconciler_core::condition::Wait;
 use reconciler_core::facts::{AgentSeen, MachineFacts};
 use reconciler_core::hold::{self, HoldTold, Restraints};
 use reconciler_core::plan::Plan;
 use reconciler_core::roles::{self, BmcRole, Due};
-use reconciler_core::tick::{Tick, World, tick};
+use reconciler_core::service::Standing;
+use reconciler_core::tick::{self, Tick, World, tick};
 use reconciler_store::{HeldRestraints, Scope, StoreError};
 use schema_ids::{Incarnation, MachineId, Name, Timestamp};
 use std::collections::BTreeMap;
@@ -71,7 +72,10 @@ pub(crate) async fn load_under(daemon: &Daemon, plan: Plan) -> Result<Loaded, St
     };
     let facts = daemon.store.facts_of(&scopes).await?;
     let HeldRestraints { epoch, restraints } = restraints(daemon).await?;
-    let policy = Policy::under(&plan, &facts, &restraints, now);
+    let policy = Policy {
+        records: held.records,
+        ..Policy::under(&plan, &facts, &restraints, now)
+    };
     Ok(Loaded {
         facts,
         agents,
@@ -104,6 +108,21 @@ impl Loaded {
     /// The holds as people are told of them.
     pub(crate) fn told(&self) -> Vec<HoldTold> {
         hold::told(&self.plan, &self.restraints, &self.policy, self.now)
+    }
+
+    /// The budgets as people are told of them, by what was decided.
+    pub(crate) fn budgets(&self, tick: &Tick) -> Vec<BudgetTold> {
+        let standing = tick::stand(&self.world(), &tick.decisions);
+        admit::told(&self.permits, &self.ground(&standing), self.now)
+    }
+
+    /// What admission knows beside proposals and grants.
+    pub(crate) fn ground<'a>(&'a self, standing: &'a BTreeMap<MachineId, Standing>) -> Ground<'a> {
+        Ground {
+            plan: &self.plan,
+            policy: &self.policy,
+            standing,
+        }
     }
 
     /// What the core makes of it.

@@ -26,7 +26,7 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// What: `plan-adopted`, `order-issued`, `grant-taken`, `grant-released`, `approval`, `guard-opened`, `recovered`,
     /// `machine-fenced`, `token-minted`, `agent-enrolled`, `agent-revoked`, `bmcs-handed-over`, `authority-changed`,
-    /// `hold-made`, `hold-ended`, `stopped`, `resumed`.
+    /// `hold-made`, `hold-ended`, `stopped`, `resumed`, `budget-failure`, `budget-resumed`, `budget-exceeded`.
     pub what: String,
     /// The machine concerned.
     pub machine: Option<MachineId>,

@@ -37,6 +37,8 @@ mod audit;
 #[cfg(feature = "queries")]
 mod bmc_role;
 #[cfg(feature = "queries")]
+mod budget;
+#[cfg(feature = "queries")]
 mod column;
 #[cfg(feature = "queries")]
 mod derived;

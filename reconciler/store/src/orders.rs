@@ -6,7 +6,12 @@ use crate::{By, Store, StoreError, audit, identity, permits, restraint, start};
 use rack_api::order::{Lane, Order, OrderRef};
 use reconciler_core::admit::Grant;
 use reconciler_core::facts::IssuedOrder;
+use schema_ids::Timestamp;
 use sqlx::{PgConnection, query, query_scalar};
+use std::time::Duration;
+
+/// A daemon takes a moment from the decision to the grant; one that was stopped in between decides anew.
+const DECIDED_MAX: Duration = Duration::from_secs(60);
 
 /// An order with the grant that it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +30,9 @@ pub struct Issue<'a> {
     pub plan: &'a str,
     /// The permits' epoch; compared only if grants are to be taken.
     pub permits_epoch: u64,
+    /// When it was decided, by the store's clock; grants that were decided more than a minute ago are not taken, since
+    /// windows and limits were judged by that time.
+    pub decided: Timestamp,
     /// The epoch of holds and stops.
     pub restraints_epoch: u64,
     /// The orders. Many at once cost one commit.
@@ -143,6 +151,9 @@ async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issua
     let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#)
         .fetch_one(&mut *connection)
         .await?;
+    if wants_grants && time(now_ms).since(issue.decided) > DECIDED_MAX {
+        return Ok(Issuance::PermitsMoved);
+    }
     let (mut orders, mut grants) = (Vec::new(), Vec::new());
     for Intended { order, grant } in issue.orders {
         if write_order(connection, order, issue.plan, now_ms).await? {

@@ -5,8 +5,8 @@
 
 use crate::column::{count, document, generation, read, read_document, time};
 use crate::store::Fault;
-use crate::{By, Store, StoreError, audit};
-use reconciler_core::admit::{Grant, Permits};
+use crate::{By, Store, StoreError, audit, budget};
+use reconciler_core::admit::{Grant, Permits, Records};
 use schema_ids::{Generation, MachineId};
 use sqlx::{PgConnection, query, query_scalar};
 
@@ -17,6 +17,8 @@ pub struct HeldPermits {
     pub epoch: u64,
     /// Held now.
     pub permits: Permits,
+    /// What is on record beside them, under the same epoch.
+    pub records: Records,
 }
 
 impl Store {
@@ -41,9 +43,11 @@ impl Store {
                 };
                 permits.grants.insert(machine, grant);
             }
+            let records = budget::records(&mut snapshot).await?;
             Ok(HeldPermits {
                 epoch: count("permit_epoch", "epoch", epoch)?,
                 permits,
+                records,
             })
         })
         .await
@@ -61,9 +65,7 @@ impl Store {
             .run("releasing a grant", async {
                 let mut transaction = self.begin().await?;
                 // The epoch's row is locked before the permit's, as in `take`.
-                query!("UPDATE permit_epoch SET epoch = epoch + 1")
-                    .execute(&mut *transaction)
-                    .await?;
+                move_on(&mut transaction).await?;
                 let id = machine.to_string();
                 let released = query!(
                     "DELETE FROM permit WHERE machine = $1 AND generation = $2",
@@ -87,6 +89,14 @@ impl Store {
         }
         Ok(released)
     }
+}
+
+/// Whatever was decided before is decided anew. The epoch's row is locked to the end of the transaction.
+pub(crate) async fn move_on(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    query!("UPDATE permit_epoch SET epoch = epoch + 1")
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Locks the permits for the rest of the caller's transaction; `None` if they have moved since `epoch`.
@@ -117,6 +127,16 @@ pub(crate) async fn take(
         )
         .execute(&mut *connection)
         .await?;
+        if grant.need.wipes {
+            query!(
+                "INSERT INTO wipe_begun (machine, generation, at_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                grant.machine.to_string(),
+                generation(grant.generation)?,
+                now_ms
+            )
+            .execute(&mut *connection)
+            .await?;
+        }
         let by = By {
             who: who.to_owned(),
             why: "admitted".to_owned(),

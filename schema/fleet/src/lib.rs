@@ -65,7 +65,7 @@ pub use kinds::{
     dns::{Dns, RecordType},
     expect::{Expect, ExpectedDisks},
     fabric::{DhcpMode, Enlist, Fabric, Vlan},
-    fleet::{Approvals, Deletion, FleetSettings, Git, Limits, Unreviewed, Verify},
+    fleet::{Approvals, Canary, Deletion, FleetSettings, Git, Limits, Unreviewed, Verify},
     hold::{Hold, HoldEffect},
     image::{Arch, Image, ImageFormat, Part, Proof, UserDataMechanism},
     kinds,

@@ -401,7 +401,7 @@ fn fact_words(body: &FactBody) -> String {
         FactBody::Power { power, .. } => format!("power {power:?}"),
         FactBody::BmcFault { fault, .. } => format!("BMC {fault:?}"),
         FactBody::OrderTaken { order: of } => format!("order taken, {}", order(of)),
-        FactBody::OrderRefused { order: of, why } => format!("order refused, {}: {why}", order(of)),
+        FactBody::OrderRefused { order: of, why, .. } => format!("order refused, {}: {why}", order(of)),
         FactBody::OrderDone { order: of } => format!("order done, {}", order(of)),
         FactBody::OrderFailed { order: of, step, .. } => format!("order failed, {}: {step}", order(of)),
         FactBody::JobStarted { job: of, .. } => format!("job started, {}", job(of)),

@@ -498,7 +498,7 @@ impl World<'_> {
                 place.is_some_and(|place| self.machines[place].harmed)
             }
             // Whoever is behind one that failed waits until a person has looked at that.
-            C::Budget => self.machines.iter().any(|machine| machine.harmed),
+            C::Budget | C::Canary => self.machines.iter().any(|machine| machine.harmed),
             _ => false,
         }
     }

@@ -10,7 +10,7 @@ use crate::report::Violation;
 use crate::store::{Store, written};
 use crate::world::{Event, World};
 use rack_api::order::{Action, NextBoot};
-use reconciler_core::admit::{Grant, Policy};
+use reconciler_core::admit::{BudgetFailure, Grant, Policy};
 use reconciler_core::facts::IssuedOrder;
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::{self, Plan};
@@ -198,10 +198,12 @@ impl World<'_> {
             plan,
             known,
             restraints,
+            records,
             ..
         } = &self.store;
         let policy = Policy {
             boots_max: BOOTS_MAX,
+            records: records.clone(),
             ..Policy::under(plan, known, restraints, self.now)
         };
         let world = tick::World {
@@ -235,6 +237,19 @@ impl World<'_> {
                     Effect::Issue { order, grant } => {
                         self.issue(daemon, &plan, permits_epoch, (*order, grant))?
                     }
+                    Effect::RecordFailure {
+                        budget,
+                        machine,
+                        generation,
+                        why,
+                    } => self.store.record_failure(BudgetFailure {
+                        budget,
+                        machine,
+                        generation,
+                        why,
+                        at: self.now,
+                        resumed: None,
+                    }),
                     Effect::ReleaseGrant { machine, generation } => self.store.release(machine, generation),
                     Effect::Replan { .. } => {
                         self.replan(daemon);

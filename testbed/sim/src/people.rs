@@ -294,7 +294,7 @@ fn fleet(wish: &Wish, machines: &[Machine]) -> Fleet {
 
 fn text(wish: &Wish, machines: &[Machine]) -> String {
     let mut text = String::from(
-        "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-destroyed = 1000\n",
+        "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-destroyed = 1000\nlimits.max-wiped-per-hour = 10000\n",
     );
     let machines_gone = wish.retired.iter().enumerate();
     let machines_gone = machines_gone.filter_map(|(at, fate)| Some((format!("machine.m{at}"), (*fate)?)));

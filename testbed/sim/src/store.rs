@@ -6,7 +6,7 @@ use crate::code::Code;
 use rack_api::fact::{Fact, FactBody};
 use rack_api::order::Order;
 use rack_api::sync::{NumbersTaken, Spooled, SyncRequest};
-use reconciler_core::admit::{Grant, Permits};
+use reconciler_core::admit::{BudgetFailure, Grant, Permits, Records};
 use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact, WriteStart};
 use reconciler_core::hold::{Restraints, Stop};
 use reconciler_core::intent::Intent;
@@ -24,6 +24,8 @@ pub(crate) struct Store {
     pub(crate) permits: Permits,
     /// Rises with each grant taken or given back.
     pub(crate) permits_epoch: u64,
+    /// Failures that budgets count, and what began to be erased within an hour.
+    pub(crate) records: Records,
     /// What people stopped.
     pub(crate) restraints: Restraints,
     /// Rises with each stop made or ended.
@@ -51,6 +53,7 @@ impl Store {
             agents: BTreeMap::new(),
             permits: Permits::default(),
             permits_epoch: 0,
+            records: Records::default(),
             restraints: Restraints::default(),
             restraints_epoch: 0,
             orders: BTreeMap::new(),
@@ -244,9 +247,31 @@ impl Store {
         place.push(issued);
         if let Some(grant) = grant {
             self.permits_epoch += 1;
+            let wiped = &mut self.records.wiped;
+            let known = |(id, of, _): &(MachineId, Generation, Timestamp)| {
+                (*id, *of) == (grant.machine, grant.generation)
+            };
+            if grant.need.wipes && !wiped.iter().any(known) {
+                wiped.push((grant.machine, grant.generation, grant.at));
+            }
             self.permits.grants.insert(grant.machine, grant);
         }
         true
+    }
+
+    /// Records a failure that a budget counts; whether it was not on record.
+    pub(crate) fn record_failure(&mut self, failure: BudgetFailure) -> bool {
+        let of = |known: &BudgetFailure| (known.budget.clone(), known.machine, known.generation);
+        let is_new = self
+            .records
+            .failures
+            .iter()
+            .all(|known| of(known) != of(&failure));
+        if is_new {
+            self.permits_epoch += 1;
+            self.records.failures.push(failure);
+        }
+        is_new
     }
 
     /// Gives a grant back; whether it was there.

@@ -343,6 +343,9 @@ fn agent_words(site: &Site, seat: &Seat<'_>, inmachine: &Path) -> Vec<OsString> 
         // A machine that someone switches is to be seen soon.
         "--power-every".into(),
         "5".into(),
+        // A trial installs the same machines over and over.
+        "--wipes-per-hour".into(),
+        "1000".into(),
     ];
     for argument in KERNEL_ARGUMENTS {
         words.extend(["--kernel-argument".into(), argument.into()]);

@@ -160,7 +160,7 @@ fn a_stopped_host_switches_nothing_and_reads_on() {
         vec![boot_order(1, 1), power(2, PowerWanted::On)],
     ));
     let why = rack.await_fact("the order is refused", |fact| match fact {
-        FactBody::OrderRefused { order, why } if order.number == 2 => Some(why.clone()),
+        FactBody::OrderRefused { order, why, .. } if order.number == 2 => Some(why.clone()),
         _ => None,
     });
     assert!(

@@ -12,3 +12,4 @@ mod session;
 mod session_properties;
 mod tftp;
 mod token_and_archive;
+mod wipes;

@@ -3,6 +3,7 @@
 use crate::hold::Until;
 use clap::{Args, Subcommand};
 use reconciler_core::hold::{Effect, Scope};
+use reconciler_core::people::restraints::Resumed;
 use schema_fleet::Interval;
 use std::path::PathBuf;
 
@@ -80,13 +81,14 @@ pub(crate) struct Stop {
     pub(crate) reason: String,
 }
 
-/// End a stop.
+/// End a stop, or let a budget go on that failures have halted.
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
-    /// What was stopped, as it was said; may be left out where one thing is stopped.
+    /// What was stopped, as it was said; may be left out where one thing is stopped. Or `budget:NAME`: you have looked at
+    /// the machines that failed, and they count no more.
     #[arg(long)]
-    pub(crate) scope: Option<Scope>,
-    /// Why, for the audit.
+    pub(crate) scope: Option<Resumed>,
+    /// Why, for the audit; needed for a budget.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
 }

@@ -300,9 +300,51 @@ conditions! {
         under_way: false,
     }
     Budget BUDGET {
-        meaning: "As many machines as may are already booting, or being erased, at once.",
-        person: "Nothing; the evidence says who is before it. A machine that failed keeps its place in a rolling change until someone looks.",
+        meaning: "As many machines as may are already booting, being erased, or out of service, at once.",
+        person: "Nothing; the evidence says who is before it. A machine that failed, or went off, keeps its place in a rolling change until someone looks.",
         by_itself: "Goes on when a place is free.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    BudgetHalted BUDGET_HALTED {
+        meaning: "A budget is halted: as many of its machines have failed as its `halt-after-failures` says. Nothing more is begun, also when those machines are well again.",
+        person: "Look at the machines that the evidence names, then say that it shall go on: `muster resume --scope budget:NAME --reason ...`. Failures of before that do not count any more.",
+        by_itself: "Nothing. What was begun goes on to its end.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    WindowClosed WINDOW_CLOSED {
+        meaning: "The window of a budget is closed: nothing may be begun at this time.",
+        person: "Wait, or change the budget's `window` in git. The evidence says when it opens.",
+        by_itself: "Begins when the window opens. What was begun before it closed goes on to its end.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    EarlierWave EARLIER_WAVE {
+        meaning: "Machines of an earlier wave of the budget do not run as wanted yet.",
+        person: "Look at the machines that the evidence names. One that cannot be repaired has to leave its slot before the change goes on.",
+        by_itself: "Begins when every machine of the earlier waves runs as wanted.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    Soaking SOAKING {
+        meaning: "The machine of the budget that was finished last has not been well for as long as the budget's `soak` says.",
+        person: "Nothing, or look at that machine: this is the time for it. `muster stop` keeps everything from going on.",
+        by_itself: "Begins when that machine has been well for so long; a boot of it begins the time anew.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    Canary CANARY {
+        meaning: "The machine is in use and is to run an image or a storage layout that no machine of the fleet has been seen to run well: another one is the first.",
+        person: "Look at the machine that the evidence names. If it failed, repair it or give it something else to run in git: then the next one is the first.",
+        by_itself: "Begins when that machine has phoned home, and has been well for as long as the fleet's `canary.soak` says.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    RateLimited RATE_LIMITED {
+        meaning: "As many machines as may lost data in use within the last hour: over the whole fleet (`limits.max-wiped-per-hour`), or by one rack agent, which counts for itself.",
+        person: "Nothing; the evidence says whose limit it is. A rack agent's own is `--wipes-per-hour` on its host.",
+        by_itself: "Begins when an hour has passed since one of them was begun.",
         limit: Limit::None,
         under_way: false,
     }

@@ -90,11 +90,22 @@ impl Folding {
                 if let Some(seen) = self.order(*order) {
                     seen.taken.entry(agent.clone()).or_insert(at);
                     seen.refused.remove(agent);
+                    seen.refused_until.remove(agent);
                 }
             }
-            FactBody::OrderRefused { order, why } => {
+            FactBody::OrderRefused { order, why, until } => {
                 if let Some(seen) = self.order(*order) {
                     seen.refused.insert(agent.clone(), why.clone());
+                    match until {
+                        // Both by the agent's clock, so that it need not agree with the store's.
+                        Some(until) => {
+                            let there = at.plus(until.since(fact.at));
+                            seen.refused_until.insert(agent.clone(), there);
+                        }
+                        None => {
+                            seen.refused_until.remove(agent);
+                        }
+                    }
                 }
             }
             FactBody::OrderDone { order } => {
@@ -234,6 +245,7 @@ impl OrderSeen {
             issued,
             taken: BTreeMap::new(),
             refused: BTreeMap::new(),
+            refused_until: BTreeMap::new(),
             done: None,
             failed: None,
         }

@@ -6,7 +6,7 @@
 use crate::form::block::Totals;
 use crate::form::{Drift, Reference, Setting};
 use crate::observed::DiskContents;
-use crate::plan::{Change, FieldChange, GuardReport, NamedDisk, Note, Plan, Read};
+use crate::plan::{Budget, Change, FieldChange, GuardReport, NamedDisk, Note, Plan, Read};
 use schema_ids::{DiskId, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +57,52 @@ pub struct Document {
     pub guards: Vec<GuardWord>,
     /// What was read of the machines that it changes.
     pub reads: BTreeMap<MachineId, Read>,
+    /// How many machines may be out of service at once, by budget; left out where there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub budgets: BTreeMap<Name, BudgetWord>,
+}
+
+/// One budget.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BudgetWord {
+    /// The most machines that may be out of service.
+    pub max_unavailable: u32,
+    /// After so many failures nothing more is begun; 0 is never.
+    pub halt_after_failures: u32,
+    /// How long a machine must have been well before the next is begun, in seconds.
+    pub soak_seconds: u64,
+    /// When something may be begun: `mon-fri 09:00-16:00 Europe/Amsterdam`; absent for always.
+    pub window: Option<String>,
+    /// Its machines in the order in which they are changed.
+    pub waves: Vec<WaveWord>,
+}
+
+/// Machines that go together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WaveWord {
+    /// Its name; absent for the rest.
+    pub name: Option<Name>,
+    /// By name, in order.
+    pub machines: Vec<Name>,
+}
+
+impl BudgetWord {
+    fn of(plan: &Plan, budget: &Budget) -> Self {
+        let machine = |id: &MachineId| Some(plan.machines.get(id)?.name.clone());
+        let waves = budget.waves.iter().map(|wave| WaveWord {
+            name: wave.name.clone(),
+            machines: wave.machines.iter().filter_map(machine).collect(),
+        });
+        Self {
+            max_unavailable: budget.max_unavailable,
+            halt_after_failures: budget.halt_after_failures,
+            soak_seconds: budget.soak_seconds,
+            window: budget.window.as_ref().map(ToString::to_string),
+            waves: waves.collect(),
+        }
+    }
 }
 
 /// When what a plan is made of was read.
@@ -273,6 +319,11 @@ pub fn document(plan: &Plan, setting: &Setting) -> Document {
             .collect(),
         guards: plan.guards.iter().map(GuardWord::of).collect(),
         reads: plan.reads.clone(),
+        budgets: plan
+            .budgets
+            .iter()
+            .map(|(name, budget)| (name.clone(), BudgetWord::of(plan, budget)))
+            .collect(),
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::form::block::{Block, Totals, blocks};
 use crate::form::text::{self, place};
 use crate::form::{Detail, Setting, counted};
-use crate::plan::{Cause, Change, Origin, Plan, size_text};
+use crate::plan::{Cause, Change, ChangeAction, Origin, Plan, size_text};
 use schema_ids::ContentId;
 use std::fmt::{self, Write as _};
 
@@ -139,13 +139,14 @@ fn row(out: &mut String, plan: &Plan, setting: &Setting, change: &Change) -> fmt
         true => "nothing".to_owned(),
         false => cells.join("<br>"),
     };
+    let order = order(plan, change);
     let why = match (&change.origin, change.cause) {
         (Some(at), cause) => format!("{}{}", link(setting, at), without(cause)),
         (None, cause) => format!("{}{}", escaped(&change.why), without(cause)),
     };
     writeln!(
         out,
-        "| `{}` {}{tag} | {} | {} | {} | {} | {why} |",
+        "| `{}` {}{tag} | {} | {} | {} | {} | {why}{order} |",
         change.action.sign(),
         change.action.word(),
         escaped(&format!("{} / {name}", slot(&change.object))),
@@ -153,6 +154,17 @@ fn row(out: &mut String, plan: &Plan, setting: &Setting, change: &Change) -> fmt
         or_nothing(erased),
         or_nothing(kept),
     )
+}
+
+/// The budgets under which a machine is installed again, each with its wave.
+fn order(plan: &Plan, change: &Change) -> String {
+    let machine = change.machine.filter(|_| change.action == ChangeAction::Redeploy);
+    let about = plan.budgets.iter().filter_map(|(name, budget)| {
+        let wave = budget.wave_of(machine?)?.name.as_ref();
+        let wave = wave.map_or_else(String::new, |wave| format!(", wave {wave}"));
+        Some(format!("<br>{}", escaped(&format!("budget {name}{wave}"))))
+    });
+    about.collect()
 }
 
 fn without(cause: Cause) -> &'static str {

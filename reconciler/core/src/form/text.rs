@@ -3,7 +3,7 @@
 
 use crate::form::block::{Block, Totals, blocks};
 use crate::form::{Detail, Setting, counted, short};
-use crate::plan::{Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text};
+use crate::plan::{Budget, Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text};
 use schema_ids::{ContentId, DiskId, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -172,6 +172,7 @@ impl Text<'_> {
             .max(6);
         self.fields(first, width)?;
         self.why(block, width)?;
+        self.order(block, width)?;
         if !first.tells.is_empty() {
             let agents: Vec<&str> = first.tells.iter().map(|agent| agent.as_str()).collect();
             writeln!(self.out, "      {:<width$}  {}", "tells", agents.join(", "))?;
@@ -234,6 +235,22 @@ impl Text<'_> {
             return Ok(());
         }
         writeln!(self.out, "      {:<width$}  {why}{gap}{places}{more}", "why")
+    }
+
+    /// The budgets that say in which order machines are installed again, how many at once, and when.
+    fn order(&mut self, block: &Block<'_>, width: usize) -> fmt::Result {
+        if block.first().action != ChangeAction::Redeploy {
+            return Ok(());
+        }
+        let plan = self.plan;
+        let machines: BTreeSet<MachineId> =
+            block.changes.iter().filter_map(|change| change.machine).collect();
+        let is_about = |budget: &Budget| budget.members().any(|id| machines.contains(&id));
+        for (name, budget) in plan.budgets.iter().filter(|(_, budget)| is_about(budget)) {
+            let words = budget.words();
+            writeln!(self.out, "      {:<width$}  budget {name}: {words}", "order")?;
+        }
+        Ok(())
     }
 
     fn machines(&mut self, block: &Block<'_>) -> fmt::Result {

@@ -1,29 +1,9 @@
-//! What a machine can be selected by: as git has it, and as a plan does.
+//! What a machine can be selected by, as a plan has it.
 
 use crate::plan::{MachinePlan, Plan};
-use schema_fleet::{Fleet, Machine, Place};
+use schema_fleet::Place;
 use schema_ids::{MachineId, Name};
 use std::collections::BTreeMap;
-
-/// A machine's place as git has it, with the deployments that it is in.
-pub(crate) fn place_in_git<'a>(
-    fleet: &'a Fleet,
-    name: &'a Name,
-    machine: &'a Machine,
-    deployments: impl Iterator<Item = &'a Name>,
-) -> Place<'a> {
-    let rack = machine.rack.as_ref().map(|rack| &rack.name);
-    let zone = rack.and_then(|rack| fleet.racks.get(rack)?.zone.as_ref());
-    Place {
-        machine: Some(name),
-        rack,
-        zone: zone.map(|zone| &zone.name),
-        pool: machine.pool.as_ref().map(|pool| &pool.name),
-        tags: machine.tags.iter().map(|tag| &tag.value).collect(),
-        deployments: deployments.collect(),
-        fleet: Some(&fleet.name),
-    }
-}
 
 /// A machine's place as a plan of this fleet has it, with the deployments that it is in.
 pub(crate) fn place<'a>(fleet: &'a Name, machine: &'a MachinePlan, deployments: Vec<&'a Name>) -> Place<'a> {

@@ -15,10 +15,7 @@ pub(super) const INSPECT_LIMIT: Duration = Duration::from_secs(600);
 
 /// `look` is the first generation whose inventory does.
 pub(super) fn ready(case: &Case<'_>, look: Generation) -> Decision {
-    let need = Need {
-        rack: case.machine.rack.clone(),
-        erases: None,
-    };
+    let need = Need::to_boot(case.machine.rack.clone());
     let wanted = Wanted {
         kind: JobKind::Inspect,
         running: Condition::Commissioning,

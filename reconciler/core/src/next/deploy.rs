@@ -38,8 +38,9 @@ fn need(case: &Case<'_>, deploy: &Deploy) -> Need {
         .iter()
         .any(|disk| matches!(disk.agreed, ContentId::Marker { .. }));
     Need {
-        rack: case.machine.rack.clone(),
         erases: case.around.deployment.filter(|_| in_use).cloned(),
+        wipes: in_use,
+        ..Need::to_boot(case.machine.rack.clone())
     }
 }
 
@@ -98,7 +99,8 @@ fn running(
         }
     }
     match proof {
-        Ok(seen) => drift::decide(case, seen, need),
+        // Switching on what went off loses nothing.
+        Ok(seen) => drift::decide(case, seen, &Need::to_boot(need.rack.clone())),
         Err(missing) => first_boot(case, installed, local, need, &missing),
     }
 }

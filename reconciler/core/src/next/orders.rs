@@ -120,13 +120,20 @@ impl<'a> Case<'a> {
             let evidence = format!("order {} not yet taken by {}", seen.number(), missing.join(", "));
             return Err(Decision::Wait(Wait::new(Condition::WaitingForRack, at, evidence)));
         };
-        let repeat = at.plus(REFUSED_REPEAT);
+        let later = missing
+            .iter()
+            .filter_map(|name| seen.refused_until.get(*name))
+            .max();
+        let (condition, repeat) = match later {
+            Some(until) => (Condition::RateLimited, *until),
+            None => (Condition::WaitingForRack, at.plus(REFUSED_REPEAT)),
+        };
         if self.now >= repeat {
             let order = &seen.issued.order;
             return Err(self.propose(order.action.clone(), order.cause.clone(), need.cloned()));
         }
         Err(Decision::Wait(
-            Wait::new(Condition::WaitingForRack, at, evidence).retry_at(repeat),
+            Wait::new(condition, at, evidence).retry_at(repeat),
         ))
     }
 

@@ -14,6 +14,7 @@ use crate::facts::OrderSeen;
 use rack_api::fact::PowerSeen;
 use rack_api::job::{Erase, JobKind};
 use rack_api::order::PowerWanted;
+use schema_ids::ContentId;
 use std::time::Duration;
 
 /// A few mebibytes are written, and a discard tells of itself between its parts: what says nothing for ten
@@ -38,7 +39,10 @@ pub(super) fn released(case: &Case<'_>, erase: &Erase) -> Decision {
 }
 
 fn run(case: &Case<'_>, erase: &Erase) -> Result<(), Decision> {
-    let need = need(case);
+    let need = Need {
+        wipes: erase.disks.iter().any(|disk| disk.agreed != ContentId::Blank),
+        ..need(case)
+    };
     let ordered = case.boot_order().and_then(OrderSeen::job);
     if ordered.is_some_and(|job| job.kind == JobKind::Inspect) {
         // It was not what the plan took it for. What is found now may change the plan; if it does not,
@@ -121,10 +125,7 @@ fn asked_to_shut_down(case: &Case<'_>, asked: &OrderSeen, need: &Need) -> Result
 
 /// A place to boot. No deployment's budget: nobody counts on what git has removed.
 fn need(case: &Case<'_>) -> Need {
-    Need {
-        rack: case.machine.rack.clone(),
-        erases: None,
-    }
+    Need::to_boot(case.machine.rack.clone())
 }
 
 /// The order is given once, whatever the machine does later: it is nobody's of ours then.

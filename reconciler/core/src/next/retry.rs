@@ -40,6 +40,12 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::IdentityChanged
         | Condition::StateRestored
         | Condition::Budget
+        | Condition::BudgetHalted
+        | Condition::WindowClosed
+        | Condition::EarlierWave
+        | Condition::Soaking
+        | Condition::Canary
+        | Condition::RateLimited
         | Condition::Orphaned
         | Condition::NameInUse
         | Condition::TooFewMachines

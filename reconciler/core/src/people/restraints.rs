@@ -1,8 +1,10 @@
 //! Holds and stops over the people's API.
 
 use crate::hold::{Effect, HoldTold, Scope};
-use schema_ids::Timestamp;
+use schema_ids::{Name, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 /// `GET` a list of [`HoldTold`]; `POST` [`HoldRequest`], answered by a [`Hold`](crate::hold::Hold). This, an id and
 /// [`END`]: `POST` [`EndRequest`], answered by an empty object.
@@ -50,17 +52,65 @@ pub struct StopRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeRequest {
     /// Whom; where none is said, the only one that is stopped.
-    pub scope: Option<Scope>,
-    /// Why; may be empty.
+    pub scope: Option<Resumed>,
+    /// Why; may be empty where a stop is ended.
     #[serde(default)]
     pub reason: String,
+}
+
+/// What goes on: what was stopped, or a budget that is halted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resumed {
+    /// What was stopped.
+    Scope(Scope),
+    /// A budget.
+    Budget(Name),
+}
+
+impl FromStr for Resumed {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("budget:") {
+            Some(name) => name
+                .parse()
+                .map(Self::Budget)
+                .map_err(|_| "budget:NAME is the name of a budget"),
+            None => text
+                .parse()
+                .map(Self::Scope)
+                .map_err(|_| "it is fleet, zone:NAME, pool:NAME or budget:NAME"),
+        }
+    }
+}
+
+impl fmt::Display for Resumed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scope(scope) => scope.fmt(f),
+            Self::Budget(name) => write!(f, "budget:{name}"),
+        }
+    }
+}
+
+impl Serialize for Resumed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Resumed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// Whom it is that goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeAnswer {
     /// The scope.
-    pub scope: Scope,
+    pub scope: Resumed,
 }
 
 /// All holds, as the daemon tells them at this time.

@@ -103,6 +103,12 @@ impl Phase {
                 meaning: "Bound to a slot, installation not begun.",
                 waits: &[
                     Condition::Budget,
+                    Condition::BudgetHalted,
+                    Condition::WindowClosed,
+                    Condition::EarlierWave,
+                    Condition::Soaking,
+                    Condition::Canary,
+                    Condition::RateLimited,
                     Condition::Held,
                     Condition::RackSilent,
                     Condition::JobRunning,
@@ -168,6 +174,7 @@ impl Phase {
                 meaning: "Leaving its slot, which it keeps with disks and addresses until they are erased: switched off, then booted for that. With `disks = \"retain\"`: until it was seen off, or a person vouches for that.",
                 waits: &[
                     Condition::Budget,
+                    Condition::RateLimited,
                     Condition::Held,
                     Condition::NoImageForJobs,
                     Condition::WaitingForRack,

@@ -10,10 +10,10 @@ use crate::plan::held::KeptFree;
 use crate::plan::not_yet::NotCarriedOut;
 use crate::plan::slots::{Slot, Slots};
 use crate::plan::written::{Written, written};
-use crate::plan::{Blocked, Cause, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
+use crate::plan::{Blocked, Cause, Control, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
 use crate::plan::{
-    cause, changes, claim, counted, digest, effect, guards, held, links, machines, moved, reads, release,
-    slots,
+    budgets, cause, changes, claim, counted, digest, effect, guards, held, links, machines, moved, reads,
+    release, slots,
 };
 use rack_api::config::Ephemeral;
 use rack_api::job::Deploy;
@@ -119,7 +119,10 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         reads: BTreeMap::new(),
         disks: BTreeMap::new(),
         destroys: BTreeSet::new(),
+        budgets: BTreeMap::new(),
+        control: Control::of(&fleet.settings),
     };
+    plan.budgets = budgets::budgets(fleet, &plan);
     plan.notes.extend(not_yet.notes(plan.machines.values()));
     plan.changes = changes::changes(fleet, parent, &plan, observed, &slots.ending, renamed);
     plan.destroys = guards::destroyed(&slots.ending, &hurt);
@@ -131,6 +134,7 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         ending: &slots.ending,
         hurt: &hurt,
     });
+    plan.guards.extend(budgets::report(&plan));
     plan.guards.extend(held::report(&plan, &observed.restraints, now));
     plan.reads = reads::reads(&plan, observed, parent);
     plan.disks = effect::disks(&plan, observed);

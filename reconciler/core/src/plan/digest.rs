@@ -19,7 +19,7 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
 
 /// A digest over a value's JSON. Structs print their fields in one order and maps are sorted, so equal
 /// values give equal digests.
-fn of_value(value: &impl Serialize) -> Digest {
+pub(super) fn of_value(value: &impl Serialize) -> Digest {
     let json =
         serde_json::to_vec(value).expect("our own types have text for keys and no failing serializers");
     Digest(digest(&[&json]))

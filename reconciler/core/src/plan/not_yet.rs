@@ -4,9 +4,8 @@
 //! was reviewed. So whoever is concerned gets nothing new until git no longer says it, or a version carries it out.
 
 use crate::condition::Condition;
-use crate::hold::place_in_git;
 use crate::plan::{Blocked, MachinePlan, Note, Origin};
-use schema_fleet::{Fleet, Machine, NotYet, Selector};
+use schema_fleet::{Fleet, Machine, NotYet};
 use schema_ids::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +15,6 @@ pub(super) struct NotCarriedOut<'a> {
     by_object: BTreeMap<(&'a str, &'a str), &'a NotYet>,
     /// Objects that concern machines by what they are, not by being named by them.
     wide: Vec<&'a NotYet>,
-    /// Deployments by the machines that they name.
-    named_by: BTreeMap<&'a Name, Vec<&'a Name>>,
 }
 
 /// What a machine is concerned by: itself, and the deployment whose slot it has or shall have.
@@ -34,21 +31,14 @@ impl<'a> NotCarriedOut<'a> {
         for one in &fleet.not_yet {
             let (kind, name) = parts(&one.object);
             by_object.entry((kind, name)).or_insert(one);
-            if matches!(kind, "fleet" | "role" | "budget" | "tag" | "subnet") {
+            if matches!(kind, "fleet" | "role" | "tag" | "subnet") {
                 wide.push(one);
-            }
-        }
-        let mut named_by: BTreeMap<&Name, Vec<&Name>> = BTreeMap::new();
-        for (deployment, wish) in &fleet.deployments {
-            for machine in &wish.machines {
-                named_by.entry(&machine.name).or_default().push(deployment);
             }
         }
         Self {
             fleet,
             by_object,
             wide,
-            named_by,
         }
     }
 
@@ -152,12 +142,6 @@ impl<'a> NotCarriedOut<'a> {
                 let pool = machine.pool.as_ref();
                 role.pools.is_empty() || pool.is_some_and(|pool| role.pools.contains(pool))
             }),
-            "budget" => fleet.budgets.get(name).is_none_or(|budget| {
-                budget
-                    .targets
-                    .iter()
-                    .any(|target| self.selects(target, concerned, machine))
-            }),
             "tag" => concerned
                 .deployment
                 .and_then(|name| fleet.deployments.get(name))
@@ -174,12 +158,6 @@ impl<'a> NotCarriedOut<'a> {
             }),
             _ => false,
         }
-    }
-
-    fn selects(&self, selector: &Selector, concerned: Concerned<'_>, machine: &Machine) -> bool {
-        let named = self.named_by.get(concerned.name).into_iter().flatten().copied();
-        let deployments = concerned.deployment.into_iter().chain(named);
-        selector.selects(&place_in_git(self.fleet, concerned.name, machine, deployments))
     }
 }
 

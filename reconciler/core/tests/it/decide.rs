@@ -243,6 +243,7 @@ impl Stage {
                 self.permits.grants.remove(&machine);
             }
             Effect::Replan { .. } => self.replan(),
+            Effect::RecordFailure { .. } => {}
         }
     }
 

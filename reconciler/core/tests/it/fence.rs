@@ -127,6 +127,7 @@ fn ordered(id: MachineId, kind: JobKind, incarnation: Incarnation) -> OrderSeen 
         },
         taken: BTreeMap::new(),
         refused: BTreeMap::new(),
+        refused_until: BTreeMap::new(),
         done: None,
         failed: None,
     }

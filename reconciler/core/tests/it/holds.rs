@@ -4,7 +4,7 @@
 use crate::world::{World, fleet};
 use proptest::prelude::*;
 use rack_api::order::{Action, Order, PowerWanted};
-use reconciler_core::admit::{Admission, Permits, Policy, admit};
+use reconciler_core::admit::{Admission, Ground, Permits, Policy, admit};
 use reconciler_core::condition::Condition;
 use reconciler_core::facts::MachineFacts;
 use reconciler_core::hold::{Act, Deny, Effect, Hold, Keeper, Restraints, Stop};
@@ -96,10 +96,7 @@ fn proposal(machine: MachineId, act: Act, number: u32) -> Proposal {
             action: Action::Power(PowerWanted::On),
         },
         act,
-        need: matches!(act, Act::Power | Act::Inspect | Act::Write).then_some(Need {
-            rack: None,
-            erases: None,
-        }),
+        need: matches!(act, Act::Power | Act::Inspect | Act::Write).then(|| Need::to_boot(None)),
         since: plan.made,
     }
 }
@@ -124,7 +121,12 @@ fn answers(plan: &Plan, restraints: &Restraints) -> Vec<(String, Act, Admission)
         })
         .collect();
     let proposals: Vec<Proposal> = asks.iter().map(|(.., proposal)| proposal.clone()).collect();
-    let admitted = admit(&proposals, &Permits::default(), &policy, now());
+    let ground = Ground {
+        plan,
+        policy: &policy,
+        standing: &BTreeMap::new(),
+    };
+    let admitted = admit(&proposals, &Permits::default(), &ground, now());
     let rows = asks.into_iter().zip(admitted);
     rows.map(|((machine, act, _), admission)| (machine, act, admission))
         .collect()

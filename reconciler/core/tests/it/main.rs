@@ -4,6 +4,7 @@
 mod allocation;
 mod budget;
 mod causes;
+mod change_control;
 mod decide;
 mod discovered;
 mod doubted;
@@ -19,4 +20,5 @@ mod rack;
 mod roles;
 mod seen;
 mod why;
+mod window;
 mod world;

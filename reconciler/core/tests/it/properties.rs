@@ -8,7 +8,7 @@ use rack_api::inventory::Inventory;
 use rack_api::job::{Deploy, JobRef, PartitionKind};
 use rack_api::order::{Action, Order, PowerWanted};
 use rack_api::volume::Device;
-use reconciler_core::admit::{Admission, Permits, Policy, admit};
+use reconciler_core::admit::{Admission, Ground, Permits, Policy, admit};
 use reconciler_core::facts::{MachineFacts, StoredFact};
 use reconciler_core::hold::Act;
 use reconciler_core::intent::Intent;
@@ -348,10 +348,12 @@ proptest! {
     #[test]
     fn no_limit_is_exceeded(asks in prop::collection::vec((0_u8..30, 0_u8..3, 0_u8..4, any::<bool>()), 1..80)) {
         let policy = Policy { boots_max: 4, erases_max: 1, ..Policy::default() };
+        let plan = Plan::empty("lab".parse().unwrap());
         let mut permits = Permits::default();
         for ask in asks.chunks(5) {
             let proposals: Vec<Proposal> = ask.iter().map(|ask| proposal(*ask)).collect();
-            let answers = admit(&proposals, &permits, &policy, Timestamp::from_unix_ms(0));
+            let ground = Ground { plan: &plan, policy: &policy, standing: &BTreeMap::new() };
+            let answers = admit(&proposals, &permits, &ground, Timestamp::from_unix_ms(0));
             prop_assert_eq!(answers.len(), proposals.len());
             for (answer, (machine, _, _, back)) in answers.into_iter().zip(ask) {
                 if let Admission::Go { grant: Some(grant) } = answer {
@@ -393,8 +395,8 @@ fn proposal((machine, rack, deployment, _): (u8, u8, u8, bool)) -> Proposal {
         },
         act: Act::Power,
         need: Some(Need {
-            rack: Some(format!("r{rack}").parse().unwrap()),
             erases: (deployment > 0).then(|| format!("d{deployment}").parse().unwrap()),
+            ..Need::to_boot(Some(format!("r{rack}").parse().unwrap()))
         }),
         since: Timestamp::from_unix_ms(0),
     }

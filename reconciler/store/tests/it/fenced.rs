@@ -36,6 +36,7 @@ async fn order(bed: &Bed, generation: u64, number: u32, wanted: PowerWanted) -> 
     let issue = Issue {
         plan: "p-2",
         permits_epoch: 0,
+        decided: schema_ids::Timestamp::from_unix_ms(i64::MAX),
         restraints_epoch: 0,
         orders: &orders,
         goes: None,

@@ -47,6 +47,7 @@ fn any(dice: &mut Dice, incarnation: Incarnation) -> FactBody {
         3 => FactBody::OrderRefused {
             order,
             why: format!("why {}", dice.below(9)),
+            until: None,
         },
         4 => FactBody::OrderDone { order },
         5 => FactBody::OrderFailed {
@@ -158,6 +159,7 @@ async fn what_is_read_folds_to_what_was_said() {
     let issue = Issue {
         plan: "p-1",
         permits_epoch: 0,
+        decided: Timestamp::from_unix_ms(i64::MAX),
         restraints_epoch: 0,
         orders: &orders,
         goes: None,

@@ -69,10 +69,7 @@ async fn order(bed: &Bed) {
     let grant = Grant {
         machine: machine(1),
         generation: Generation(2),
-        need: Need {
-            rack: None,
-            erases: None,
-        },
+        need: Need::to_boot(None),
         at: Timestamp::from_unix_ms(0),
     };
     let orders = [Intended {
@@ -82,6 +79,7 @@ async fn order(bed: &Bed) {
     let issue = Issue {
         plan: "p-1",
         permits_epoch: 0,
+        decided: Timestamp::from_unix_ms(i64::MAX),
         restraints_epoch: 0,
         orders: &orders,
         goes: None,

@@ -18,8 +18,8 @@ fn granted(order: Order) -> Intended {
         machine: order.machine,
         generation: order.generation,
         need: Need {
-            rack: None,
             erases: Some("web".parse().unwrap()),
+            ..Need::to_boot(None)
         },
         at: Timestamp::from_unix_ms(0),
     };
@@ -34,6 +34,7 @@ async fn issue(store: &Store, plan: &str, permits_epoch: u64, orders: &[Intended
         .issue(&Issue {
             plan,
             permits_epoch,
+            decided: Timestamp::from_unix_ms(i64::MAX),
             restraints_epoch: 0,
             orders,
             goes: None,
@@ -71,6 +72,7 @@ async fn power_by_hand_and_a_go_do_not_pass_each_other() {
         let issue = Issue {
             plan: "p-1",
             permits_epoch: 0,
+            decided: Timestamp::from_unix_ms(i64::MAX),
             restraints_epoch: 0,
             orders: &orders,
             goes: Some(0),

@@ -94,6 +94,7 @@ async fn what_was_decided_before_a_stop_is_not_written_after_it() {
     let issue = |restraints_epoch| Issue {
         plan: "p-1",
         permits_epoch: 0,
+        decided: Timestamp::from_unix_ms(i64::MAX),
         restraints_epoch,
         orders: &orders,
         goes: None,

@@ -12,7 +12,7 @@ use schema_ids::Name;
 
 kind! {
     /// How much may be out of service at once, in which order, and when. It holds over all plans together.
-    "budget" in budgets (later): Budget {
+    "budget" in budgets: Budget {
         /// What it is about: `deployment:web-*`, `pool:compute`.
         live targets: Vec<Spanned<Selector>>,
         /// The most that may be out of service: a number of machines, or a share such as `10%`.

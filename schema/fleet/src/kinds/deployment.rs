@@ -57,10 +57,11 @@ kind! {
         live limits: Option<ScopeLimits>,
         /// A number; raising it installs every machine again.
         redeploy reinstall: u64 = 0,
+        /// How many of its machines may be out of service at once, and when. Without one, and where no budget selects
+        /// them, one at a time.
+        live budget: Option<Ref<Budget>>,
     }
     later {
-        /// How many of its machines may be out of service at once, and when.
-        live budget: Option<Ref<Budget>>,
         /// What becomes of the disks of a machine that leaves, where the entry that removes it does not say.
         live on_release: Option<Spanned<DiskFate>>,
         /// Further changes that act on running machines under `update-policy = "rolling"`, beside those of image,

@@ -39,6 +39,8 @@ table! {
         live deletion: Deletion = Deletion::Tombstone,
         /// Who must agree to plans that destroy something.
         live approvals: Option<Approvals>,
+        /// How a new image or a new storage layout is tried on one machine first.
+        live canary: Canary,
     }
 }
 
@@ -68,6 +70,19 @@ table! {
         live min_population: u32 = 20,
         /// The share of all machines that one plan may change at all, in percent; it counts from `min-population` up.
         live max_changed_percent: Option<Percent>,
+        /// Machines whose data in use may begin to be erased within an hour, over all plans.
+        live max_wiped_per_hour: u32 = 20,
+    }
+}
+
+table! {
+    /// The first machine of the fleet that runs a new image or a new storage layout is seen to run before another one
+    /// that is in use is given over to the same.
+    Canary {
+        /// Whether it is so.
+        live enabled: bool = true,
+        /// How long it must have run; without one, that it runs is enough.
+        live soak: Option<Interval>,
     }
 }
 

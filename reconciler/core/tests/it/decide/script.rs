@@ -47,6 +47,16 @@ impl Stage {
                 self.tell(FactBody::OrderRefused {
                     order: self.reference(Lane::Boot),
                     why: rest.to_owned(),
+                    until: None,
+                });
+            }
+            // For so many minutes, since too much was begun.
+            "limited" => {
+                let minutes: u64 = rest.parse().expect("minutes");
+                self.tell(FactBody::OrderRefused {
+                    order: self.reference(Lane::Boot),
+                    why: "4 machines whose data is in use were given over within an hour".to_owned(),
+                    until: Some(self.now.plus(Duration::from_secs(60 * minutes))),
                 });
             }
             "power" | "switched" | "bmc" => self.bmc(verb, rest),

@@ -1,0 +1,72 @@
+//! Power that a person orders counts like any other disturbance: it takes a place, or there is none left.
+//!
+//! Only room is asked for. Waves, windows, soaking and halts say when the next step of a change is begun by itself; a person
+//! who switches a machine has decided that.
+
+use super::{Case, Grant, Ground, Permits, budget, tally::Tallies};
+use crate::condition::Wait;
+use crate::next::Need;
+use crate::service::Service;
+use rack_api::order::{Action, Order, PowerWanted};
+use schema_ids::{Name, Timestamp};
+use std::collections::BTreeSet;
+
+/// What a person's order takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByHand {
+    /// The grant to take with it, where budgets are about the machine.
+    pub grant: Option<Grant>,
+    /// Why there is no room for it, if there is none.
+    pub exceeds: Option<Wait>,
+}
+
+/// What it takes to switch a machine so.
+pub fn by_hand(order: &Order, permits: &Permits, ground: &Ground<'_>, now: Timestamp) -> ByHand {
+    let machine = order.machine;
+    let takes_out = match order.action {
+        Action::Power(PowerWanted::Off | PowerWanted::SoftOff) => true,
+        Action::Power(PowerWanted::On) | Action::Boot(_) => false,
+    };
+    let serves = ground
+        .standing
+        .get(&machine)
+        .is_some_and(|standing| matches!(standing.service, Service::Serves { .. }));
+    let about = ground
+        .plan
+        .budgets
+        .iter()
+        .filter(|(_, budget)| budget.wave_of(machine).is_some());
+    let budgets: BTreeSet<Name> = about.map(|(name, _)| name.clone()).collect();
+    if !takes_out || !serves || budgets.is_empty() {
+        return ByHand {
+            grant: None,
+            exceeds: None,
+        };
+    }
+    let need = Need {
+        budgets,
+        boots: false,
+        ..Need::default()
+    };
+    let case = Case {
+        machine,
+        generation: order.generation,
+        need: &need,
+        since: now,
+        grants: &permits.grants,
+        tallies: &Tallies::new(&permits.grants, ground, now),
+        ground,
+        now,
+    };
+    let exceeds = case
+        .budgets()
+        .find_map(|(name, of, tally)| budget::check(&case, name, of, tally));
+    let held = permits.grants.get(&machine).map(|grant| &grant.need);
+    let grant = (!held.is_some_and(|held| held.disrupts())).then(|| Grant {
+        machine,
+        generation: order.generation,
+        need: need.with(held),
+        at: now,
+    });
+    ByHand { grant, exceeds }
+}

@@ -1,0 +1,53 @@
+//! How many machines of the whole fleet may begin to lose data in use within an hour, counted from rows.
+
+use super::Case;
+use crate::condition::{Condition, Wait};
+use schema_ids::Timestamp;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub(super) fn check(case: &Case<'_>) -> Option<Wait> {
+    if !case.need.wipes {
+        return None;
+    }
+    let wiped = &case.ground.policy.records.wiped;
+    let mine = (case.machine, case.generation);
+    if wiped
+        .iter()
+        .any(|(machine, generation, _)| (*machine, *generation) == mine)
+    {
+        return None;
+    }
+    let recorded = wiped.iter().filter(|(.., at)| case.now.since(*at) < HOUR);
+    let mut begun: Vec<Timestamp> = recorded.map(|(.., at)| *at).collect();
+    // Taken a moment ago, and not read back yet.
+    let is_recorded = |machine, generation| {
+        wiped
+            .iter()
+            .any(|(known, of, _)| (*known, *of) == (machine, generation))
+    };
+    let just = case
+        .others()
+        .filter(|grant| grant.need.wipes && case.now.since(grant.at) < HOUR);
+    begun.extend(
+        just.filter(|grant| !is_recorded(grant.machine, grant.generation))
+            .map(|grant| grant.at),
+    );
+    begun.sort_unstable();
+    let most = case.ground.plan.control.wiped_per_hour as usize;
+    if begun.len() < most {
+        return None;
+    }
+    let evidence = format!(
+        "{} machines began to be erased within the last hour, and {most} may (limits.max-wiped-per-hour)",
+        begun.len()
+    );
+    let wait = case.wait(Condition::RateLimited, evidence);
+    // So many have to be over before there is room for one more.
+    let free = begun.get(begun.len() - most).filter(|_| most > 0);
+    Some(match free {
+        Some(at) => wait.retry_at(at.plus(HOUR)),
+        None => wait,
+    })
+}

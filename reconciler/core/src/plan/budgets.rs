@@ -1,0 +1,189 @@
+//! Budgets as planned: which machines each is about, how many of them may be out of service at once, and in which order
+//! they are changed.
+//!
+//! Resolved here, so that whoever carries a plan out counts and compares, and chooses nothing. A budget is about machines
+//! that have a slot. Its order is that of deployments and slots, so that two budgets over the same machines never want
+//! them in two orders, and neither waits for the other.
+
+use crate::hold::place;
+use crate::observed::BindingState;
+use crate::plan::{GuardReport, Plan};
+use crate::window::Window;
+use schema_fleet::{Fleet, Share};
+use schema_ids::{MachineId, Name};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The guard that tells of budgets. It lets every plan pass: budgets are kept when the plan is carried out.
+const GUARD: &str = "budgets";
+
+/// How much may be out of service at once, in which order, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// The most machines that may be out of service; at least 1.
+    pub max_unavailable: u32,
+    /// After so many failures nothing more is begun until a person says so; 0 is never.
+    pub halt_after_failures: u32,
+    /// How long a machine must have been well before the next one is begun, in seconds.
+    pub soak_seconds: u64,
+    /// When something may be begun; absent for always.
+    pub window: Option<Window>,
+    /// Its machines in the order in which they are changed; no wave is empty.
+    pub waves: Vec<Wave>,
+}
+
+/// Machines that go together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// Its name in git; absent for the rest.
+    pub name: Option<Name>,
+    /// By deployment and slot.
+    pub machines: Vec<MachineId>,
+}
+
+impl Budget {
+    /// How long a machine must have been well before the next one is begun.
+    pub fn soak(&self) -> Duration {
+        Duration::from_secs(self.soak_seconds)
+    }
+
+    /// Every machine that it is about, in order.
+    pub fn members(&self) -> impl Iterator<Item = MachineId> {
+        self.waves.iter().flat_map(|wave| wave.machines.iter().copied())
+    }
+
+    /// The wave of a machine; `None` if it is not about that one.
+    pub fn wave_of(&self, machine: MachineId) -> Option<&Wave> {
+        self.waves.iter().find(|wave| wave.machines.contains(&machine))
+    }
+
+    /// In a line: `wave canary 1, soak 15 min, then 2 at once; window mon-fri 09:00-16:00 Europe/Amsterdam`.
+    pub fn words(&self) -> String {
+        let named = self.waves.iter().filter_map(|wave| {
+            let name = wave.name.as_ref()?;
+            Some(format!("wave {name} {}", wave.machines.len()))
+        });
+        let mut parts: Vec<String> = named.collect();
+        if self.soak_seconds > 0 {
+            parts.push(format!("soak {}", length(self.soak())));
+        }
+        let then = if parts.is_empty() { "" } else { "then " };
+        parts.push(format!("{then}{} at once", self.max_unavailable));
+        let mut words = parts.join(", ");
+        if let Some(window) = &self.window {
+            write!(words, "; window {window}").expect("writing into a string does not fail");
+        }
+        words
+    }
+}
+
+/// A length of time in its largest whole unit.
+pub(crate) fn length(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let units = [("d", 86_400), ("h", 3600), ("min", 60)];
+    let whole = |factor: &u64| seconds >= *factor && seconds.is_multiple_of(*factor);
+    match units.into_iter().find(|(_, factor)| whole(factor)) {
+        Some((unit, factor)) => format!("{} {unit}", seconds / factor),
+        None => format!("{seconds} s"),
+    }
+}
+
+/// The budgets of a plan that is otherwise made.
+pub(super) fn budgets(fleet: &Fleet, plan: &Plan) -> BTreeMap<Name, Budget> {
+    if fleet.budgets.is_empty() {
+        return BTreeMap::new();
+    }
+    let active = plan.bindings.values();
+    let mut active: Vec<_> = active
+        .filter(|bound| bound.state == BindingState::Active)
+        .collect();
+    active.sort_by_key(|bound| (&bound.deployment, bound.slot));
+    let budget = |(name, budget): (&Name, &schema_fleet::Budget)| {
+        let is_about = |bound: &&&crate::observed::Binding| {
+            let Some(machine) = plan.machines.get(&bound.machine) else {
+                return false;
+            };
+            let wish = fleet.deployments.get(&bound.deployment);
+            let named = wish.and_then(|wish| wish.budget.as_ref());
+            let place = place(&plan.fleet, machine, vec![&bound.deployment]);
+            named.is_some_and(|named| named.name == *name)
+                || budget.targets.iter().any(|target| target.selects(&place))
+        };
+        let members = active.iter().filter(is_about).map(|bound| bound.machine);
+        (name.clone(), resolved(budget, members.collect()))
+    };
+    fleet.budgets.iter().map(budget).collect()
+}
+
+fn resolved(budget: &schema_fleet::Budget, members: Vec<MachineId>) -> Budget {
+    let all = u32::try_from(members.len()).unwrap_or(u32::MAX);
+    let mut left = members.into_iter();
+    let mut waves = Vec::new();
+    for wave in &budget.wave {
+        let size = match (&wave.machines, &wave.percent) {
+            (Some(machines), _) => machines.value,
+            (None, Some(percent)) => share(all, percent.value.0),
+            (None, None) => 0,
+        };
+        waves.push(Wave {
+            name: Some(wave.name.value.clone()),
+            machines: left.by_ref().take(size as usize).collect(),
+        });
+    }
+    waves.push(Wave {
+        name: None,
+        machines: left.collect(),
+    });
+    waves.retain(|wave| !wave.machines.is_empty());
+    Budget {
+        max_unavailable: match budget.max_unavailable.value {
+            // No budget of nobody passes the checks.
+            Share::Machines(machines) => machines.max(1),
+            Share::Percent(percent) => share(all, percent),
+        },
+        halt_after_failures: budget.halt_after_failures,
+        soak_seconds: budget.soak.as_ref().map_or(0, |soak| soak.value.0.as_secs()),
+        window: budget.window.as_ref().map(Window::of),
+        waves,
+    }
+}
+
+/// So many percent, never rounded below one.
+fn share(all: u32, percent: u8) -> u32 {
+    (u64::from(all) * u64::from(percent) / 100)
+        .try_into()
+        .unwrap_or(u32::MAX)
+        .max(1)
+}
+
+/// What the plan's budgets come to; nothing where there are none.
+pub(super) fn report(plan: &Plan) -> Option<GuardReport> {
+    let said: Vec<String> = plan
+        .budgets
+        .iter()
+        .map(|(name, budget)| {
+            let (most, all) = (budget.max_unavailable, budget.members().count());
+            format!("{name} {most} of {all} at once")
+        })
+        .collect();
+    (!said.is_empty()).then(|| GuardReport {
+        guard: GUARD.to_owned(),
+        blocked: None,
+        detail: said.join("; "),
+    })
+}
+
+impl Plan {
+    /// The budgets that are about each machine, by name; machines of none are left out.
+    pub fn budgets_by_machine(&self) -> BTreeMap<MachineId, BTreeSet<Name>> {
+        let mut by_machine: BTreeMap<MachineId, BTreeSet<Name>> = BTreeMap::new();
+        for (name, budget) in &self.budgets {
+            for id in budget.members() {
+                by_machine.entry(id).or_default().insert(name.clone());
+            }
+        }
+        by_machine
+    }
+}

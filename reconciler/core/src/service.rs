@@ -1,0 +1,187 @@
+//! Whether a machine does what it is there for, by the last that was heard of it.
+//!
+//! Budgets count machines that do not: whoever is changed, whoever failed, and whoever went off without anybody's order.
+//! A silent BMC or agent says nothing about the system that runs, and counts for nothing. Nothing here is stored.
+
+use crate::condition::Condition;
+use crate::facts::MachineFacts;
+use crate::intent::Intent;
+use crate::next::Decision;
+use crate::plan::MachinePlan;
+use rack_api::fact::PowerSeen;
+use rack_api::job::JobKind;
+use rack_api::order::{Lane, PowerWanted};
+use schema_ids::{BindingId, Timestamp};
+
+/// Whether a machine does what it is there for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Service {
+    /// Nothing of what its slot wants ever ran on it: nobody counts on it yet.
+    NotYet,
+    /// It runs.
+    Serves {
+        /// Whether it is what the plan wants of it now.
+        as_wanted: bool,
+        /// Since its newest word.
+        since: Timestamp,
+        /// When what it runs was installed.
+        installed: Timestamp,
+    },
+    /// It ran, and does not now.
+    Out {
+        /// Why, as the end of a sentence that begins with its name.
+        why: String,
+    },
+}
+
+/// One machine as budgets and canaries see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it serves.
+    pub service: Service,
+    /// What it was given up for, until someone looks: the condition and the evidence.
+    pub failed: Option<(Condition, String)>,
+    /// Whether the installation that its intent wants was ordered.
+    pub given_over: bool,
+}
+
+impl Standing {
+    /// How a machine stands.
+    pub fn of(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -> Self {
+        let ordered = facts.orders.iter().filter_map(|order| order.job());
+        let mut installs = ordered.filter(|job| matches!(job.kind, JobKind::Deploy(_)));
+        Self {
+            service: service(machine, facts),
+            failed: failed(machine, decision),
+            given_over: installs.next().is_some() || facts.goes().next().is_some(),
+        }
+    }
+
+    /// Why it counts as out of service, if it does.
+    pub fn out(&self) -> Option<String> {
+        match (&self.service, &self.failed) {
+            (_, Some((condition, _))) => Some(format!("failed, {condition}")),
+            (Service::Out { why }, None) => Some(why.clone()),
+            (Service::NotYet | Service::Serves { .. }, None) => None,
+        }
+    }
+
+    /// Since when it runs what the plan wants of it.
+    pub fn well_since(&self) -> Option<Timestamp> {
+        match (&self.service, &self.failed) {
+            (
+                Service::Serves {
+                    as_wanted: true,
+                    since,
+                    ..
+                },
+                None,
+            ) => Some(*since),
+            _ => None,
+        }
+    }
+}
+
+fn service(machine: &MachinePlan, facts: &MachineFacts) -> Service {
+    let out = |why: String| Service::Out { why };
+    let Some(binding) = binding(machine) else {
+        return Service::NotYet;
+    };
+    let home = facts.phoned_home.as_ref();
+    let Some(home) = home
+        .filter(|home| home.value.binding == binding)
+        .map(|home| home.since)
+    else {
+        return Service::NotYet;
+    };
+    let installed = facts
+        .installed
+        .as_ref()
+        .filter(|seen| seen.value.binding == binding);
+    let Some(installed) = installed else {
+        return out("has no system any more".to_owned());
+    };
+    if facts.written_in > Some(installed.value.job.generation) {
+        return out("is being written".to_owned());
+    }
+    if let Err(missing) = facts.proof(binding, installed) {
+        return out(missing);
+    }
+    if let Some(why) = away(facts, home) {
+        return out(why);
+    }
+    let as_wanted = match &machine.wanted.intent {
+        Intent::Deployed(deploy) => facts.installed_as(deploy).is_some(),
+        Intent::Orphaned { .. } => true,
+        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Released(_) | Intent::Retired => false,
+    };
+    Service::Serves {
+        as_wanted,
+        since: home,
+        installed: installed.since,
+    }
+}
+
+/// The binding by which somebody counts on it.
+fn binding(machine: &MachinePlan) -> Option<BindingId> {
+    match &machine.wanted.intent {
+        Intent::Deployed(deploy) => Some(deploy.binding),
+        Intent::Orphaned { binding } => Some(*binding),
+        Intent::Observe { .. } | Intent::Ready { .. } => machine.kept.as_ref().map(|deploy| deploy.binding),
+        Intent::Released(_) | Intent::Retired => None,
+    }
+}
+
+/// What was seen of it since its system last spoke and means that the system does not run.
+fn away(facts: &MachineFacts, home: Timestamp) -> Option<String> {
+    let jobs = [&facts.earlier_job, &facts.job].into_iter().flatten();
+    if let Some(job) = jobs.into_iter().find(|job| job.last > home) {
+        return Some(format!("was last heard in a job, at {}", job.last));
+    }
+    let boot = facts.boot.as_ref().filter(|boot| boot.since > home);
+    if boot.is_some_and(|boot| boot.value.answer.as_deref() == Some("job")) {
+        return Some("has booted into a job".to_owned());
+    }
+    let power = facts.power.as_ref();
+    if let Some(off) = power.filter(|power| power.value == PowerSeen::Off && power.since >= home) {
+        return Some(format!("is off since {}", off.since));
+    }
+    let order = facts
+        .newest(Lane::Power)
+        .filter(|order| order.issued.at > home && order.failed.is_none())?;
+    let is_on = |since| power.is_some_and(|power| power.value == PowerSeen::On && power.since >= since);
+    match (order.power()?, order.done) {
+        (PowerWanted::On, _) if is_on(order.issued.at) => {
+            Some("was switched on and is not heard yet".to_owned())
+        }
+        (PowerWanted::Off | PowerWanted::SoftOff, Some(done)) if !is_on(done) => {
+            Some(format!("was switched off at {done}"))
+        }
+        _ => None,
+    }
+}
+
+/// What an installation was given up for: nothing more is tried by itself.
+fn failed(machine: &MachinePlan, decision: &Decision) -> Option<(Condition, String)> {
+    let (Intent::Deployed(_), Decision::Wait(wait)) = (&machine.wanted.intent, decision) else {
+        return None;
+    };
+    let given_up = machine.blocked.is_none() && wait.retry_at.is_none() && is_failure(wait.condition);
+    given_up.then(|| (wait.condition, wait.evidence.clone()))
+}
+
+/// Whether a condition is how an installation fails.
+fn is_failure(condition: Condition) -> bool {
+    matches!(
+        condition,
+        Condition::StepFailed
+            | Condition::JobStalled
+            | Condition::UnexpectedContents
+            | Condition::DiskMissing
+            | Condition::ImageDigestMismatch
+            | Condition::ImageUnavailable
+            | Condition::LayoutDoesNotFit
+            | Condition::IdentityChanged
+            | Condition::NotSeenAfterInstall
+    )
+}

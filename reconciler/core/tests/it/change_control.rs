@@ -1,0 +1,97 @@
+//! Budgets, waves, windows, soaking, halts, the canary and the hourly limit, over random sequences of plans, several
+//! daemons with stale views, crashes between any two effects, and machines that fail.
+//!
+//! The judge keeps books of its own and asks none of the code that it judges: what was begun, what runs, what failed.
+
+mod judge;
+mod lab;
+
+use lab::{Git, Lab};
+use proptest::prelude::*;
+
+/// Something that happens.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    /// A daemon looks at the world and decides.
+    Look(u8),
+    /// It performs the next of what it decided.
+    Act(u8),
+    /// It dies; what it had left to do is lost.
+    Crash(u8),
+    /// A machine gets on with what it was told.
+    Advance(u8),
+    /// Its job fails for good.
+    Fail(u8),
+    /// It goes off by itself, or comes back.
+    Power(u8),
+    /// A person switches it off, or on again.
+    ByHand(u8),
+    /// Time passes: minutes.
+    Later(u8),
+    /// A commit: another image, another epoch, another budget.
+    Commit(u8),
+    /// A person says "go on".
+    Resume,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        8 => (0..2_u8).prop_map(Event::Look),
+        10 => (0..2_u8).prop_map(Event::Act),
+        1 => (0..2_u8).prop_map(Event::Crash),
+        16 => any::<u8>().prop_map(Event::Advance),
+        1 => any::<u8>().prop_map(Event::Fail),
+        1 => any::<u8>().prop_map(Event::Power),
+        1 => any::<u8>().prop_map(Event::ByHand),
+        3 => (0..60_u8).prop_map(Event::Later),
+        2 => any::<u8>().prop_map(Event::Commit),
+        1 => Just(Event::Resume),
+    ]
+}
+
+fn git() -> impl Strategy<Value = Git> {
+    (
+        (3..8_u8, 1..8_u8, prop::sample::select(vec!["1", "2", "\"40%\""])),
+        (0..3_u8, any::<bool>(), any::<bool>(), 0..3_u8),
+        (
+            any::<bool>(),
+            any::<bool>(),
+            0..2_u8,
+            prop::sample::select(vec![2_u32, 20]),
+        ),
+    )
+        .prop_map(
+            |((machines, second, most), (waves, soak, window, halt), (wide, other, canary, rate))| Git {
+                machines,
+                second: second.min(machines),
+                most,
+                waves,
+                soak,
+                window,
+                halt,
+                wide,
+                other,
+                canary: canary == 1,
+                rate,
+                image: 0,
+                epoch: 0,
+                named: 0,
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn no_rule_is_broken_and_the_change_comes_to_its_end(
+        git in git(),
+        events in prop::collection::vec(event(), 20..160),
+    ) {
+        let mut lab = Lab::new(git);
+        for event in events {
+            lab.happens(event).map_err(TestCaseError::fail)?;
+        }
+        lab.comes_to_its_end().map_err(TestCaseError::fail)?;
+    }
+}
