@@ -29,6 +29,7 @@ mod seal;
 mod secrets;
 mod settings;
 mod signatures;
+mod snapshot;
 mod source;
 mod trust;
 mod vouch_door;
@@ -144,6 +145,7 @@ async fn run_daemon(run: Run) -> Result<(), String> {
             state_dir: state.clone(),
             secrets_dir: run.secrets_dir.clone(),
             trust_commit: run.trust_commit.clone(),
+            snapshot_key: snapshot::key(run.snapshot_key.as_deref(), state).map_err(|error| fail(&error))?,
             trust,
             bmc_times: BmcTimes {
                 lease: Duration::from_secs(run.bmc_lease_seconds),
@@ -152,12 +154,7 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     ));
 
     let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    let poll = Duration::from_secs(run.poll_seconds);
-    tasks.spawn(pipeline::follow(Arc::clone(&daemon), poll, stop.clone()));
-    tasks.spawn(control::run(Arc::clone(&daemon), stop.clone()));
-    tasks.spawn(control::listen(Arc::clone(&daemon), stop.clone()));
-    tasks.spawn(downloads::run(Arc::clone(&daemon), stop.clone()));
+    let mut tasks = follow_everything(&daemon, &run, &stop);
     tasks.spawn(agents.run(rack_door::router(Arc::clone(&daemon)), stop.clone()));
     tasks.spawn(people.run(people_door::router(Arc::clone(&daemon)), stop.clone()));
 
@@ -176,6 +173,23 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     }
     tracing::info!("musterd is down");
     ended
+}
+
+/// What goes on by itself, until it is stopped: the branch, the control loop, downloads, snapshots.
+fn follow_everything(daemon: &Arc<Daemon>, run: &Run, stop: &CancellationToken) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let poll = Duration::from_secs(run.poll_seconds);
+    tasks.spawn(pipeline::follow(Arc::clone(daemon), poll, stop.clone()));
+    tasks.spawn(control::run(Arc::clone(daemon), stop.clone()));
+    tasks.spawn(control::listen(Arc::clone(daemon), stop.clone()));
+    tasks.spawn(downloads::run(Arc::clone(daemon), stop.clone()));
+    tasks.spawn(snapshot::publish(
+        Arc::clone(daemon),
+        run.publish_snapshot.clone(),
+        Duration::from_secs(run.publish_seconds),
+        stop.clone(),
+    ));
+    tasks
 }
 
 async fn stopped_by_signal() -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! The command line of `musterd`.
 
 use crate::host_stop::{Resume, Stop};
+use crate::snapshot::Target;
 use clap::{Args, Parser, Subcommand};
 use reconciler_core::roles::BmcTimes;
 use std::net::{IpAddr, SocketAddr};
@@ -80,6 +81,17 @@ pub(crate) struct Run {
     /// agent of the rack takes them over after half as many more.
     #[arg(long, default_value_t = BmcTimes::DEFAULT.lease.as_secs(), value_parser = clap::value_parser!(u64).range(3..=3600))]
     pub(crate) bmc_lease_seconds: u64,
+    /// Publish what planning reads, signed, for `muster plan --offline`: the absolute path of a file, or a ref of the fleet
+    /// repository below `refs/muster/`. May be given more than once.
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) publish_snapshot: Vec<Target>,
+    /// Look every so many seconds whether it changed.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=900))]
+    pub(crate) publish_seconds: u64,
+    /// The Ed25519 key that signs snapshots, in OpenSSH's form; several daemons of one fleet share one. By default
+    /// `snapshot_key` in the state folder, which is made if need be.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snapshot_key: Option<PathBuf>,
     /// Logs as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,

@@ -5,6 +5,7 @@ use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, ContentId, Digest, Incarnation, MachineId, Name, Timestamp, Uuid};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use std::net::{IpAddr, Ipv6Addr};
 
 /// A digest over parts, each with its length before it, so that no two lists of parts look alike.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
@@ -29,16 +30,23 @@ fn short(prefix: char, digest: Digest) -> String {
 }
 
 impl Plan {
-    /// Everything in it but its id and what belongs to the moment: when it was made, and what was said then of holds.
+    /// Everything in it but its id and what belongs to the moment: when it was made, and what was said then of holds. The
+    /// BMCs of machines that git no longer names are those of its parent, of which it has the id: their addresses add
+    /// nothing, and a snapshot has none.
     #[must_use]
     pub fn without_moment(&self) -> Self {
         let guards = self.guards.iter().filter(|said| said.guard != held::GUARD);
-        Self {
+        let mut bare = Self {
             id: String::new(),
             made: Timestamp::from_unix_ms(0),
             guards: guards.cloned().collect(),
             ..self.clone()
+        };
+        let gone = bare.machines.values_mut().filter(|machine| !machine.declared);
+        for bmc in gone.filter_map(|machine| machine.bmc.as_mut()) {
+            bmc.address = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         }
+        bare
     }
 }
 

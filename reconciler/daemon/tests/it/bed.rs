@@ -174,6 +174,15 @@ impl Bed {
         }
     }
 
+    /// Waits for something that no status tells.
+    pub(crate) async fn until_true(&self, what: &str, wanted: impl Fn() -> bool) {
+        let until = Instant::now() + START_MAX;
+        while !wanted() {
+            assert!(Instant::now() < until, "never: {what}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
         let response = self.client().get(url(path)).send().await.unwrap();
         response.json().await.unwrap()

@@ -12,6 +12,7 @@ mod holds;
 mod killed;
 mod log;
 mod muster;
+mod offline;
 mod rack_agent;
 mod secrets;
 mod shown;
