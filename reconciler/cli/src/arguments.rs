@@ -46,6 +46,9 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Print what planning reads, signed by musterd, for `muster plan --offline`: no secrets, no user-data, no BMCs.
     Snapshot(Snapshot),
+    /// Write the plan as the one comment on a pull request, in CI: over the one that is there. Where that is, GitHub,
+    /// GitLab, Forgejo and Gitea tell their jobs; the token is in MUSTER_FORGE_TOKEN.
+    Comment(Comment),
     /// Carry out the branch now.
     Apply(Apply),
     /// Show where every machine stands.
@@ -366,12 +369,19 @@ pub(crate) struct Plan {
 /// Print what planning reads.
 #[derive(Debug, Args)]
 pub(crate) struct Snapshot {
-    /// Write it to this file instead of standard output.
+    /// Write it to this file, whose folder is made if need be, instead of standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Print the line by which musterd's key may sign snapshots instead, for `.muster/allowed-snapshots`.
     #[arg(long)]
     pub(crate) key: bool,
+}
+
+/// Write a comment.
+#[derive(Debug, Args)]
+pub(crate) struct Comment {
+    /// What `muster plan --format md --out FILE` wrote.
+    pub(crate) file: PathBuf,
 }
 
 /// The form of a plan.

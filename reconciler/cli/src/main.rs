@@ -11,6 +11,7 @@ mod apply;
 mod arguments;
 mod check;
 mod client;
+mod comment;
 mod exit;
 mod explain;
 mod fmt;
@@ -97,6 +98,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Check(wish) => check::run(wish, json),
         Command::Fmt(wish) => fmt::run(wish, json),
         Command::Plan(wish) => plan::run(online, wish, json),
+        Command::Comment(wish) => comment::run(wish, json),
         Command::Snapshot(wish) => snapshot::run(&online()?, wish, json),
         Command::Apply(wish) => apply::run(online(), wish, json),
         Command::Status { watch: false } => status::run(&online()?, json),

@@ -16,11 +16,14 @@ pub(crate) fn run(client: &Client, wish: &Wish, json: bool) -> Result<Exit, Fail
             if !text.ends_with('\n') {
                 text.push('\n');
             }
-            std::fs::write(path, text).map_err(|source| Failure::File {
-                what: "write",
-                path: path.clone(),
-                source,
-            })?;
+            let folder = path.parent().unwrap_or(path);
+            std::fs::create_dir_all(folder)
+                .and_then(|()| std::fs::write(path, text))
+                .map_err(|source| Failure::File {
+                    what: "write",
+                    path: path.clone(),
+                    source,
+                })?;
         }
         None if json => {
             say_json(serde_json::to_value(&answer).expect("an answer is plain data and always serialises"))?;

@@ -6,8 +6,10 @@ mod agent;
 mod approvals;
 mod bed;
 mod bmc_role;
+mod ci;
 mod downloads;
 mod enrolment;
+mod forge;
 mod holds;
 mod killed;
 mod log;
@@ -17,6 +19,7 @@ mod rack_agent;
 mod secrets;
 mod shown;
 mod signed;
+mod yaml;
 
 use bed::{Bed, example, leftovers};
 use reconciler_core::people::Stage;

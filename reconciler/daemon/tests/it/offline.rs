@@ -108,6 +108,9 @@ async fn the_plan_is_the_same_without_the_daemon() {
         allowed.starts_with("musterd namespaces=\"muster-snapshot@1\" ssh-ed25519 AAAA"),
         "{allowed}"
     );
+    let file = bed.path("fleet/.muster/allowed-snapshots").display().to_string();
+    muster.says(&["snapshot", "--key", "--out", &file], 0);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), allowed);
     let ci = {
         bed.until_true("a snapshot is published", || {
             bed.path("published").exists() && has_ref(&bed)
@@ -123,7 +126,6 @@ async fn the_plan_is_the_same_without_the_daemon() {
         text(&refused.stderr)
     );
 
-    std::fs::create_dir(bed.path("fleet/.muster")).unwrap();
     bed.commit(
         &[
             (".muster/allowed-snapshots", Some(&allowed)),

@@ -48,6 +48,8 @@ const RUN: &[Row] = &[
     ("muster plan --head", STEPS, "&[\"plan\", \"--head\", branch]"),
     ("muster plan --base", DAEMON, "\"--base\","),
     ("muster plan --offline", OFFLINE, "\"plan\", \"--offline\""),
+    ("muster comment", "reconciler/daemon/tests/it/ci.rs", "self.job(\"plan\")"),
+    ("muster init --ci", "reconciler/daemon/tests/it/ci.rs", "\"--ci\", word"),
     ("muster snapshot --key", OFFLINE, "&[\"snapshot\", \"--key\"]"),
     ("musterd run --publish-snapshot", OFFLINE, "\"--publish-snapshot\", to"),
     ("git fetch origin", OFFLINE, "\"+refs/muster/snapshot:refs/muster/snapshot\""),
