@@ -19,6 +19,8 @@ mod rack_agent;
 mod secrets;
 mod shown;
 mod signed;
+mod statuses;
+mod webhook;
 mod yaml;
 
 use bed::{Bed, example, leftovers};

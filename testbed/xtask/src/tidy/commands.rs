@@ -52,6 +52,8 @@ const RUN: &[Row] = &[
     ("muster init --ci", "reconciler/daemon/tests/it/ci.rs", "\"--ci\", word"),
     ("muster snapshot --key", OFFLINE, "&[\"snapshot\", \"--key\"]"),
     ("musterd run --publish-snapshot", OFFLINE, "\"--publish-snapshot\", to"),
+    ("musterd run --webhook", "reconciler/daemon/tests/it/webhook.rs", "\"--webhook\".to_owned()"),
+    ("musterd run --forge", "reconciler/daemon/tests/it/statuses.rs", "\"--forge\","),
     ("git fetch origin", OFFLINE, "\"+refs/muster/snapshot:refs/muster/snapshot\""),
     ("muster approve", APPROVALS, "[\"approve\", id, \"--wipe-set\", wipe_set]"),
     ("git config gpg.format ssh", SIGNED, "\"config\", \"gpg.format\", \"ssh\""),
