@@ -44,6 +44,11 @@ pub(crate) enum Command {
     Fmt(Fmt),
     /// Show what a revision would do to machines and disks; changes nothing.
     Plan(Plan),
+    /// Print what planning reads, signed by musterd, for `muster plan --offline`: no secrets, no user-data, no BMCs.
+    Snapshot(Snapshot),
+    /// Write the plan as the one comment on a pull request, in CI: over the one that is there. Where that is, GitHub,
+    /// GitLab, Forgejo and Gitea tell their jobs; the token is in MUSTER_FORGE_TOKEN.
+    Comment(Comment),
     /// Carry out the branch now.
     Apply(Apply),
     /// Show where every machine stands.
@@ -328,6 +333,15 @@ pub(crate) struct Plan {
     /// Plan the commit of this stale plan anew, and say what made it stale.
     #[arg(long, value_name = "PLAN", conflicts_with = "head")]
     pub(crate) replace: Option<String>,
+    /// Make the plan here, without musterd, from a snapshot that it signed (`muster snapshot`, `musterd run
+    /// --publish-snapshot`): a file, or a ref of the repository around this folder, which the commits come from too.
+    /// By default the head is HEAD. Exits with 6 if the snapshot is older than `--max-age`, or an hour.
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "replace")]
+    pub(crate) offline: Option<String>,
+    /// With `--offline`: who may sign the snapshot, by this file outside of the work tree. By default
+    /// `.muster/allowed-snapshots` as `--base` has it.
+    #[arg(long, value_name = "FILE", requires = "offline")]
+    pub(crate) trust: Option<PathBuf>,
     /// The form: text for people, Markdown for a comment on a pull request, or the document `muster.plan/1.0`.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: PlanFormat,
@@ -350,6 +364,24 @@ pub(crate) struct Plan {
     pub(crate) exit_code: bool,
     #[command(flatten)]
     pub(crate) ci: Ci,
+}
+
+/// Print what planning reads.
+#[derive(Debug, Args)]
+pub(crate) struct Snapshot {
+    /// Write it to this file, whose folder is made if need be, instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the line by which musterd's key may sign snapshots instead, for `.muster/allowed-snapshots`.
+    #[arg(long)]
+    pub(crate) key: bool,
+}
+
+/// Write a comment.
+#[derive(Debug, Args)]
+pub(crate) struct Comment {
+    /// What `muster plan --format md --out FILE` wrote.
+    pub(crate) file: PathBuf,
 }
 
 /// The form of a plan.

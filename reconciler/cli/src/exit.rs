@@ -83,6 +83,9 @@ pub(crate) enum Failure {
     /// What is observed is too old.
     #[error("{0}")]
     Old(String),
+    /// A snapshot that cannot be used.
+    #[error("{0}")]
+    Snapshot(String),
     /// The command cannot be carried out as given.
     #[error("{0}")]
     Usage(String),
@@ -116,7 +119,7 @@ impl Failure {
                 }
                 Some(_) | None => Exit::Failed,
             },
-            Self::File { .. } | Self::Other(_) => Exit::Failed,
+            Self::File { .. } | Self::Snapshot(_) | Self::Other(_) => Exit::Failed,
             Self::Usage(_) => Exit::Usage,
         }
     }
@@ -127,6 +130,7 @@ impl Failure {
             Self::Refused(refusal) => return &refusal.code,
             Self::Unreachable { .. } => RefusalCode::Unreachable,
             Self::Old(_) => RefusalCode::Old,
+            Self::Snapshot(_) => RefusalCode::Snapshot,
             Self::File { .. } => RefusalCode::File,
             Self::Usage(_) => RefusalCode::Usage,
             Self::Other(_) => RefusalCode::Failed,

@@ -11,6 +11,7 @@ mod apply;
 mod arguments;
 mod check;
 mod client;
+mod comment;
 mod exit;
 mod explain;
 mod fmt;
@@ -24,12 +25,14 @@ mod letters;
 mod log;
 mod machine;
 mod manual;
+mod offline;
 mod plan;
 mod power;
 mod removed;
 mod say;
 mod schema;
 mod show;
+mod snapshot;
 mod status;
 mod stop;
 mod wait;
@@ -94,7 +97,9 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Init(wish) => init::run(wish, json),
         Command::Check(wish) => check::run(wish, json),
         Command::Fmt(wish) => fmt::run(wish, json),
-        Command::Plan(wish) => plan::run(online(), wish, json),
+        Command::Plan(wish) => plan::run(online, wish, json),
+        Command::Comment(wish) => comment::run(wish, json),
+        Command::Snapshot(wish) => snapshot::run(&online()?, wish, json),
         Command::Apply(wish) => apply::run(online(), wish, json),
         Command::Status { watch: false } => status::run(&online()?, json),
         Command::Status { watch: true } => watch::run(&online()?, json),

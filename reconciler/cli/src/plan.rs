@@ -4,6 +4,7 @@ use crate::arguments::{Plan as Wish, PlanDetail, PlanFormat};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::for_ci;
+use crate::offline;
 use crate::say::{say, say_json, tell};
 use reconciler_core::form::document::{Outcome, document};
 use reconciler_core::form::{Detail, Setting, markdown, text};
@@ -14,8 +15,15 @@ use reconciler_core::plan::Plan;
 use std::path::Path;
 
 /// Asks for a plan and shows it.
-pub(crate) fn run(client: Result<Client, Failure>, wish: &Wish, json: bool) -> Result<Exit, Failure> {
-    let made = client.and_then(|client| make(&client, wish));
+pub(crate) fn run(
+    online: impl FnOnce() -> Result<Client, Failure>,
+    wish: &Wish,
+    json: bool,
+) -> Result<Exit, Failure> {
+    let made = match &wish.offline {
+        Some(snapshot) => offline::make(wish, snapshot),
+        None => online().and_then(|client| make(&client, wish)),
+    };
     let (outcome, plan) = match &made {
         Ok(answer) => (Outcome::of(&answer.plan).word(), Some(&answer.plan)),
         Err(failure) => (failure.exit().word(), None),

@@ -6,7 +6,8 @@
 //! - [`admit`] decides across machines: which proposals may run now;
 //! - [`hold`] says what people keep from being done, to which all three bow;
 //! - [`tick`] joins them into one step of the control loop: a world in, effects out;
-//! - [`form`] writes a plan down for people and programs.
+//! - [`form`] writes a plan down for people and programs;
+//! - [`snapshot`] carries what planning reads to where there is no daemon.
 //!
 //! Nothing here reads a clock, a file, a socket, an environment or dice: the daemon, the command
 //! line, CI and the simulator run the same functions. Phases are derived here and stored nowhere.
@@ -18,6 +19,7 @@ pub mod discovered;
 pub mod facts;
 pub mod fence;
 pub mod form;
+pub mod ground;
 pub mod hold;
 pub mod intent;
 pub mod log;
@@ -31,6 +33,7 @@ mod reading;
 pub mod refusal;
 pub mod roles;
 pub mod service;
+pub mod snapshot;
 pub mod status;
 pub mod tick;
 pub mod window;

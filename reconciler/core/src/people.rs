@@ -35,6 +35,8 @@ pub const DISCOVERED: &str = "/v1/discovered";
 pub const PLAN: &str = "/v1/plan";
 /// `GET` a stored [`Plan`]: this and its id.
 pub const PLANS: &str = "/v1/plans/";
+/// `GET` a [`SnapshotAnswer`].
+pub const SNAPSHOT: &str = "/v1/snapshot";
 /// `POST` [`ApplyRequest`], answered by [`ApplyAnswer`].
 pub const APPLY: &str = "/v1/apply";
 /// `POST` [`ApproveRequest`], answered by an empty object.
@@ -210,6 +212,15 @@ pub struct PlanAnswer {
     pub stale: Vec<String>,
     /// What is said of the fleet that does not stop it, as text.
     pub warnings: String,
+}
+
+/// What planning reads, signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotAnswer {
+    /// The document `muster.snapshot/1.0` in one line, and its signature under it.
+    pub sealed: String,
+    /// The line that lets the daemon's key sign, for a file of allowed signers.
+    pub allowed: String,
 }
 
 /// "Carry out the branch now."

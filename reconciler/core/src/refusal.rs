@@ -90,8 +90,12 @@ refusals! {
         person: "Start it (`systemctl start musterd`), or name its socket with `--socket` or `MUSTER_SOCKET`; you must be allowed to open it.",
     }
     Old OLD {
-        meaning: "What is observed is older than you allow with `--max-age`: a rack agent that the plan names was not heard for so long, or never.",
-        person: "Look at the rack agent that the message names and at its network; the plan may be right, but nobody can tell.",
+        meaning: "What is observed is older than you allow with `--max-age`: a rack agent that the plan names was not heard for so long, or never, or a snapshot was made too long ago.",
+        person: "Look at the rack agent that the message names and at its network, or fetch a newer snapshot; the plan may be right, but nobody can tell.",
+    }
+    Snapshot SNAPSHOT {
+        meaning: "The snapshot cannot be used: nobody who may signed it, it was changed since, it is of another version, or this clone lacks what it names.",
+        person: "The message says which. Who may sign it stands in `.muster/allowed-snapshots` as `--base` has it, or in the file of `--trust`; `muster snapshot --key` prints the line. A clone needs its whole history.",
     }
     File FILE {
         meaning: "A file or folder that you named, or standard output, cannot be read or written.",

@@ -7,6 +7,7 @@ use crate::source::{Source, SourceError};
 use crate::trust::Trust;
 use reconciler_core::hold::Stop;
 use reconciler_core::roles::BmcTimes;
+use reconciler_git::SealingKey;
 use reconciler_store::Store;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,8 @@ pub(crate) struct Daemon {
     pub(crate) trust: Arc<Trust>,
     /// How long agents command BMCs.
     pub(crate) bmc_times: BmcTimes,
+    /// Signs snapshots, and nothing else.
+    pub(crate) snapshot_key: SealingKey,
     /// The commit that the operator vouches for, so that it counts as signed.
     trust_commit: Option<String>,
     /// Held while authorities change.
@@ -54,6 +57,8 @@ pub(crate) struct Told {
     pub(crate) trust: Arc<Trust>,
     /// How long agents command BMCs.
     pub(crate) bmc_times: BmcTimes,
+    /// Signs snapshots.
+    pub(crate) snapshot_key: SealingKey,
     /// The commit that the operator vouches for.
     pub(crate) trust_commit: Option<String>,
 }
@@ -71,6 +76,7 @@ impl Daemon {
             secrets_dir: told.secrets_dir,
             trust: told.trust,
             bmc_times: told.bmc_times,
+            snapshot_key: told.snapshot_key,
             trust_commit: told.trust_commit,
             rolling: tokio::sync::Mutex::new(()),
             wake: Notify::new(),

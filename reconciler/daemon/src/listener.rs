@@ -1,4 +1,5 @@
-//! Two doors into the same kind of server: mutual TLS for rack agents, a unix socket for people.
+//! Three doors into the same kind of server: mutual TLS for rack agents, a unix socket for people, plain TCP for the
+//! webhooks of forges.
 //!
 //! Each connection is its own task, joined by the listener; what is known of the caller (an agent's
 //! key, a person's user id) rides along as a request extension.
@@ -25,6 +26,10 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 const HEADERS_MAX: Duration = Duration::from_secs(30);
 /// Connections at once on one door: some hundred racks with a few agents each.
 const CONNECTIONS_MAX: usize = 4096;
+/// Webhooks at once: one forge sends few, and each may hold some mebibytes.
+const HOOKS_MAX: usize = 16;
+/// A connection of the webhooks' door is closed after so long, whatever it does: nobody holds all of them.
+const HOOK_CONNECTION_MAX: Duration = Duration::from_secs(45);
 /// After a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -105,6 +110,48 @@ impl AgentDoor {
                     return tracing::warn!(%peer, "a certificate cannot be read");
                 };
                 serve(stream, router.layer(Extension(known)), stop).await;
+            });
+        }
+        while connections.join_next().await.is_some() {}
+    }
+}
+
+/// The door of webhooks: plain TCP, for a reverse proxy on a network that one trusts.
+pub(crate) struct HookDoor {
+    listener: TcpListener,
+}
+
+impl HookDoor {
+    /// Binds `address`.
+    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, ListenError> {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| ListenError::Bind {
+                on: address.to_string(),
+                source,
+            })?;
+        Ok(Self { listener })
+    }
+
+    /// Serves until cancelled, then lets open requests end.
+    pub(crate) async fn run(self, router: Router, stop: CancellationToken) {
+        let mut connections = JoinSet::new();
+        loop {
+            while connections.try_join_next().is_some() {}
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.listener.accept(), if connections.len() < HOOKS_MAX => accepted,
+                _ = connections.join_next(), if connections.len() >= HOOKS_MAX => continue,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let served = serve(stream, router.clone(), stop.clone());
+            connections.spawn(async move {
+                if tokio::time::timeout(HOOK_CONNECTION_MAX, served).await.is_err() {
+                    tracing::debug!("a webhook's connection was held for too long");
+                }
             });
         }
         while connections.join_next().await.is_some() {}

@@ -12,6 +12,7 @@ mod daemon;
 mod downloads;
 mod enrolment;
 mod failpoint;
+mod forge;
 mod hold_door;
 mod host_stop;
 mod images;
@@ -29,18 +30,22 @@ mod seal;
 mod secrets;
 mod settings;
 mod signatures;
+mod snapshot;
 mod source;
 mod trust;
 mod vouch_door;
+mod webhook;
 mod world;
 
 use crate::certificates::Authority;
 use crate::daemon::{Daemon, Told};
+use crate::forge::Forge;
 use crate::images::Images;
-use crate::listener::{AgentDoor, PeopleDoor};
+use crate::listener::{AgentDoor, HookDoor, PeopleDoor};
 use crate::settings::{Command, Run, Settings};
 use crate::source::Source;
 use crate::trust::{Trust, TrustError};
+use crate::webhook::{Hooks, Secrets};
 use clap::Parser as _;
 use reconciler_core::roles::BmcTimes;
 use reconciler_store::{PrivateCluster, Store};
@@ -120,6 +125,7 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     let agents = AgentDoor::bind(run.listen, Arc::clone(&trust))
         .await
         .map_err(|error| fail(&error))?;
+    let outside = Outside::open(&run).await?;
 
     let mut cluster = None;
     let store = match &run.database {
@@ -144,6 +150,7 @@ async fn run_daemon(run: Run) -> Result<(), String> {
             state_dir: state.clone(),
             secrets_dir: run.secrets_dir.clone(),
             trust_commit: run.trust_commit.clone(),
+            snapshot_key: snapshot::key(run.snapshot_key.as_deref(), state).map_err(|error| fail(&error))?,
             trust,
             bmc_times: BmcTimes {
                 lease: Duration::from_secs(run.bmc_lease_seconds),
@@ -152,12 +159,7 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     ));
 
     let stop = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    let poll = Duration::from_secs(run.poll_seconds);
-    tasks.spawn(pipeline::follow(Arc::clone(&daemon), poll, stop.clone()));
-    tasks.spawn(control::run(Arc::clone(&daemon), stop.clone()));
-    tasks.spawn(control::listen(Arc::clone(&daemon), stop.clone()));
-    tasks.spawn(downloads::run(Arc::clone(&daemon), stop.clone()));
+    let mut tasks = follow_everything(&daemon, &run, outside, &stop);
     tasks.spawn(agents.run(rack_door::router(Arc::clone(&daemon)), stop.clone()));
     tasks.spawn(people.run(people_door::router(Arc::clone(&daemon)), stop.clone()));
 
@@ -176,6 +178,55 @@ async fn run_daemon(run: Run) -> Result<(), String> {
     }
     tracing::info!("musterd is down");
     ended
+}
+
+/// What hears of a forge and tells it, as far as there shall be any.
+struct Outside {
+    hooks: Option<(HookDoor, Secrets)>,
+    forge: Option<Forge>,
+}
+
+impl Outside {
+    async fn open(run: &Run) -> Result<Self, String> {
+        let mut hooks = None;
+        if let (Some(address), Some(file)) = (run.webhook, &run.webhook_secret_file) {
+            let secrets = Secrets::read(file).map_err(|error| chain(&error))?;
+            let door = HookDoor::bind(address).await.map_err(|error| chain(&error))?;
+            hooks = Some((door, secrets));
+        }
+        let forge = run.forge.forge()?;
+        Ok(Self { hooks, forge })
+    }
+}
+
+/// What goes on by itself, until it is stopped: the branch, the control loop, downloads, snapshots, forges.
+fn follow_everything(
+    daemon: &Arc<Daemon>,
+    run: &Run,
+    outside: Outside,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let poll = Duration::from_secs(run.poll_seconds);
+    tasks.spawn(pipeline::follow(Arc::clone(daemon), poll, stop.clone()));
+    tasks.spawn(control::run(Arc::clone(daemon), stop.clone()));
+    tasks.spawn(control::listen(Arc::clone(daemon), stop.clone()));
+    tasks.spawn(downloads::run(Arc::clone(daemon), stop.clone()));
+    tasks.spawn(snapshot::publish(
+        Arc::clone(daemon),
+        run.publish_snapshot.clone(),
+        Duration::from_secs(run.publish_seconds),
+        stop.clone(),
+    ));
+    if let Some(forge) = outside.forge {
+        tasks.spawn(forge::tell(Arc::clone(daemon), forge, stop.clone()));
+    }
+    if let Some((door, secrets)) = outside.hooks {
+        let hooks = Hooks::new(Arc::clone(daemon), secrets, &run.branch);
+        tasks.spawn(door.run(hooks.router(), stop.clone()));
+        tasks.spawn(hooks.pace(stop.clone()));
+    }
+    tasks
 }
 
 async fn stopped_by_signal() -> Result<(), String> {

@@ -11,6 +11,7 @@ use crate::pipeline::{self, PipelineError};
 use crate::plan_door;
 use crate::power_door;
 use crate::revision;
+use crate::snapshot;
 use crate::vouch_door;
 use crate::world;
 use axum::body::Body;
@@ -52,6 +53,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route(people::DISCOVERED, get(get_discovered))
         .route(people::PLAN, post(plan_door::post))
         .route(&format!("{}{{id}}", people::PLANS), get(plan_door::get))
+        .route(people::SNAPSHOT, get(snapshot::get))
         .route(people::APPLY, post(post_apply))
         .route(people::APPROVE, post(post_approve))
         .route(people::OVERRIDE, post(override_door::post))

@@ -10,6 +10,7 @@ use crate::revision::{self, Parsed};
 use crate::signatures::{self, Disbelieved};
 use crate::source::SourceError;
 use reconciler_core::condition::Condition;
+use reconciler_core::ground::Ground;
 use reconciler_core::observed::Observed;
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::approvals;
@@ -170,11 +171,8 @@ async fn attempt(
     let Some(made) = make_plan(daemon, &parsed, parent, base.as_deref()).await? else {
         return Ok(Some(stopped(Stage::Verified, &parsed.code, parsed.text.clone())));
     };
-    let Made {
-        plan,
-        parent,
-        observed,
-    } = &made;
+    let Made { plan, ground } = &made;
+    let Ground { parent, observed } = ground;
     if let Some(named) = named.filter(|named| !named.wants_the_same(plan)) {
         return Err(PipelineError::Stale {
             plan: named.id.clone(),
@@ -275,8 +273,7 @@ async fn adopt(
 pub(crate) struct Made {
     /// The plan.
     pub(crate) plan: Plan,
-    parent: Plan,
-    observed: Observed,
+    pub(crate) ground: Ground,
 }
 
 /// What has moved on since a plan was made, in a line.
@@ -313,9 +310,8 @@ pub(crate) async fn make_plan(
     let Some(fleet) = &parsed.fleet else {
         return Ok(None);
     };
-    let parent = parent.unwrap_or_else(|| Plan::empty(fleet.name.clone()));
-    let mut observed = daemon.store.observed().await.map_err(PipelineError::Store)?;
-    observed.restraints.stops.extend(daemon.host_stop());
+    let observed = observed(daemon).await.map_err(PipelineError::Store)?;
+    let ground = Ground::new(parent, observed, &fleet.name);
     let base = base.and_then(|base| {
         let fleet = base.fleet.as_ref()?;
         Some(Base {
@@ -328,12 +324,15 @@ pub(crate) async fn make_plan(
         commit: &parsed.commit,
         base,
     };
-    let plan = reconciler_core::plan::plan(&desired, &observed, &parent, observed.at);
-    Ok(Some(Made {
-        plan,
-        parent,
-        observed,
-    }))
+    let plan = ground.plan(&desired);
+    Ok(Some(Made { plan, ground }))
+}
+
+/// The world as planning reads it, with the stop of this host.
+pub(crate) async fn observed(daemon: &Daemon) -> Result<Observed, StoreError> {
+    let mut observed = daemon.store.observed().await?;
+    observed.restraints.stops.extend(daemon.host_stop());
+    Ok(observed)
 }
 
 /// The guard that stops a plan, those considered that people have opened: its code, why, and what opens it.
@@ -361,7 +360,7 @@ async fn unseen(
     let Some(fleet) = &parsed.fleet else {
         return Ok(None);
     };
-    let Made { plan, parent, .. } = made;
+    let (plan, parent) = (&made.plan, &made.ground.parent);
     let agreed = daemon
         .store
         .agreed_plans(&parsed.commit, &parsed.tree)
@@ -383,7 +382,7 @@ async fn unapproved(
     parsed: &Parsed,
     made: &Made,
 ) -> Result<Option<(&'static str, String)>, PipelineError> {
-    let Made { plan, parent, .. } = made;
+    let (plan, parent) = (&made.plan, &made.ground.parent);
     let machines = approvals::destroyed(plan, parent);
     if machines.is_empty() || plan.commit == parent.commit {
         return Ok(None);

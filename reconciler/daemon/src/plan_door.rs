@@ -17,7 +17,7 @@ use reconciler_core::plan::Plan;
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::status;
 use reconciler_git::CommitInfo;
-use schema_fleet::{Code, Selector};
+use reconciler_store::StoreError;
 use schema_ids::Name;
 use std::sync::Arc;
 
@@ -97,14 +97,8 @@ pub(crate) async fn stored(daemon: &Daemon, id: &str) -> Result<Plan, Refused> {
 
 /// What a plan does to the machines that a selector names.
 fn part(plan: &Plan, only: &str) -> Result<Plan, Refused> {
-    let selector: Selector = only.parse().map_err(|error| {
-        let message = format!("{only:?} selects nothing: {error}");
-        refused(StatusCode::BAD_REQUEST, RefusalCode::BadRequest.code(), message)
-    })?;
-    plan.part(&selector).ok_or_else(|| {
-        let message = format!("{only} selects no machine; an empty selection never stands for all");
-        refused(StatusCode::BAD_REQUEST, Code::M0801.as_str(), message)
-    })
+    let part = plan.part_called(only);
+    part.map_err(|refusal| refused(StatusCode::BAD_REQUEST, &refusal.code, refusal.message))
 }
 
 fn reference(name: String, commit: &CommitInfo) -> Reference {
@@ -137,7 +131,7 @@ fn unsound(parsed: &Parsed) -> Refused {
 }
 
 /// Machines that are not as the adopted plan wants them and that no plan changes, and those nobody hears of.
-async fn beside(daemon: &Daemon) -> Result<(Vec<Drift>, Vec<Name>), Refused> {
+pub(crate) async fn beside(daemon: &Daemon) -> Result<(Vec<Drift>, Vec<Name>), StoreError> {
     let Some(loaded) = world::load(daemon).await? else {
         return Ok((Vec::new(), Vec::new()));
     };

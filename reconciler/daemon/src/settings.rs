@@ -1,6 +1,8 @@
 //! The command line of `musterd`.
 
+use crate::forge::{Forge, Kind};
 use crate::host_stop::{Resume, Stop};
+use crate::snapshot::Target;
 use clap::{Args, Parser, Subcommand};
 use reconciler_core::roles::BmcTimes;
 use std::net::{IpAddr, SocketAddr};
@@ -80,9 +82,73 @@ pub(crate) struct Run {
     /// agent of the rack takes them over after half as many more.
     #[arg(long, default_value_t = BmcTimes::DEFAULT.lease.as_secs(), value_parser = clap::value_parser!(u64).range(3..=3600))]
     pub(crate) bmc_lease_seconds: u64,
+    /// Publish what planning reads, signed, for `muster plan --offline`: the absolute path of a file, or a ref of the fleet
+    /// repository below `refs/muster/`. May be given more than once.
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) publish_snapshot: Vec<Target>,
+    /// Look every so many seconds whether it changed.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=900))]
+    pub(crate) publish_seconds: u64,
+    /// The Ed25519 key that signs snapshots, in OpenSSH's form; several daemons of one fleet share one. By default
+    /// `snapshot_key` in the state folder, which is made if need be.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snapshot_key: Option<PathBuf>,
+    /// Take webhooks of GitHub, GitLab, Forgejo and Gitea here, at the path `/v1/webhook`, by plain HTTP: a push to the branch
+    /// is fetched at once.
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "webhook_secret_file")]
+    pub(crate) webhook: Option<SocketAddr>,
+    /// The secret that webhooks are signed with; several stand on a line each.
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    pub(crate) webhook_secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) forge: ForgeWords,
     /// Logs as JSON lines.
     #[arg(long)]
     pub(crate) log_json: bool,
+}
+
+/// The forge that is told how far commits have come.
+#[derive(Debug, Args)]
+pub(crate) struct ForgeWords {
+    /// Post the statuses `muster/plan` and `muster/apply` of commits to this forge.
+    #[arg(
+        long,
+        value_enum,
+        requires = "forge_repository",
+        requires = "forge_token_file"
+    )]
+    pub(crate) forge: Option<Kind>,
+    /// The root of its API: `https://gitlab.example/api/v4`, `https://forge.example/api/v1`. By default that of github.com or
+    /// gitlab.com.
+    #[arg(long, value_name = "URL", requires = "forge")]
+    pub(crate) forge_url: Option<String>,
+    /// The fleet repository there.
+    #[arg(long, value_name = "OWNER/NAME", requires = "forge")]
+    pub(crate) forge_repository: Option<String>,
+    /// A token that may set commit statuses, and should have no other right; read anew each time.
+    #[arg(long, value_name = "FILE", requires = "forge")]
+    pub(crate) forge_token_file: Option<PathBuf>,
+}
+
+impl ForgeWords {
+    /// The forge, if there shall be one.
+    ///
+    /// # Errors
+    /// What is wrong with the words.
+    pub(crate) fn forge(&self) -> Result<Option<Forge>, String> {
+        let (Some(kind), Some(repository), Some(token)) =
+            (self.forge, &self.forge_repository, &self.forge_token_file)
+        else {
+            return Ok(None);
+        };
+        let url = match (&self.forge_url, kind) {
+            (Some(url), _) => url,
+            (None, Kind::Github) => "https://api.github.com",
+            (None, Kind::Gitlab) => "https://gitlab.com/api/v4",
+            (None, Kind::Forgejo) => return Err("name the forge's API with --forge-url".to_owned()),
+        };
+        Forge::new(kind, url, repository, token.clone()).map(Some)
+    }
 }
 
 /// A whole commit id: a branch's name would move.

@@ -6,6 +6,7 @@
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use reconciler_git::{CommitInfo, Mirror, MirrorError, NewCommit, Tree};
+use schema_ids::Timestamp;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::Notify;
 
-/// A fetch that takes longer is given up and tried again: the first of a large repository over a slow
+/// A fetch or push that takes longer is given up and tried again: the first of a large repository over a slow
 /// line takes minutes.
-const FETCH_MAX: Duration = Duration::from_secs(300);
+const GIT_MAX: Duration = Duration::from_secs(300);
 
 /// What can go wrong with the source.
 #[derive(Debug, thiserror::Error)]
@@ -23,18 +24,22 @@ pub(crate) enum SourceError {
     /// `git` cannot be started.
     #[error("cannot run git; install the package git")]
     Git(#[source] std::io::Error),
-    /// `git fetch` failed.
-    #[error("git fetch from {repository} failed: {message}")]
-    Fetch {
-        /// From where.
+    /// `git fetch` or `git push` failed.
+    #[error("git {what} {repository} failed: {message}")]
+    Failed {
+        /// "fetch from" or "push to".
+        what: &'static str,
+        /// Where.
         repository: String,
         /// What git said, cut at 500 characters.
         message: String,
     },
-    /// `git fetch` did not end.
-    #[error("git fetch from {repository} did not end within {FETCH_MAX:?}")]
+    /// It did not end.
+    #[error("git {what} {repository} did not end within {GIT_MAX:?}")]
     TimedOut {
-        /// From where.
+        /// "fetch from" or "push to".
+        what: &'static str,
+        /// Where.
         repository: String,
     },
     /// The mirror cannot be read.
@@ -95,44 +100,106 @@ impl Source {
             .arg("--git-dir")
             .arg(self.mirror.path())
             .args(["fetch", "--quiet", "--prune", "--no-tags"]);
-        if let Some(path) = self.local() {
-            // The operator named this folder, so git need not ask who owns it.
-            let path = path.canonicalize().map_err(SourceError::Git)?;
-            let program = [path.join(".git"), path.clone()]
-                .iter()
-                .fold("git".to_owned(), |all, dir| {
-                    format!("{all} -c safe.directory={}", quoted(dir))
-                });
-            command.arg(format!("--upload-pack={program} upload-pack"));
+        if let Some(program) = self.served_by("upload-pack")? {
+            command.arg(format!("--upload-pack={program}"));
         }
         command.arg(&self.repository).arg("+refs/heads/*:refs/heads/*");
+        self.run(command, "fetch from").await?;
+        self.resolve(self.branch.clone())
+            .await?
+            .ok_or_else(|| SourceError::NoBranch {
+                repository: self.shown(),
+                branch: self.branch.clone(),
+            })
+    }
+
+    /// Writes a file as a commit of its own and makes a ref of the repository lead to it, whatever it led to before.
+    ///
+    /// Cancel safety: the child is ended when the future is dropped; a push that is cut leaves the ref as it was.
+    pub(crate) async fn publish(
+        &self,
+        name: &str,
+        file: &'static str,
+        text: String,
+        at: Timestamp,
+    ) -> Result<(), SourceError> {
+        let message = format!("{file} of {at}");
+        let commit = self
+            .reading(move |mirror| mirror.write_alone(file, &text, &message, at))
+            .await?;
+        let mut command = Command::new("git");
+        command
+            .arg("--git-dir")
+            .arg(self.mirror.path())
+            // Nothing of this host runs because a snapshot is published.
+            .args([
+                "-c",
+                "core.hooksPath=/dev/null",
+                "push",
+                "--quiet",
+                "--force",
+                "--no-follow-tags",
+            ]);
+        if let Some(program) = self.served_by("receive-pack")? {
+            command.arg(format!("--receive-pack={program}"));
+        }
+        command.arg(&self.repository).arg(format!("{commit}:{name}"));
+        self.run(command, "push to").await
+    }
+
+    /// What serves a repository on this host: the operator named the folder, so git need not ask who owns it.
+    fn served_by(&self, service: &str) -> Result<Option<String>, SourceError> {
+        let Some(path) = self.local() else {
+            return Ok(None);
+        };
+        let path = path.canonicalize().map_err(SourceError::Git)?;
+        let program = [path.join(".git"), path.clone()]
+            .iter()
+            .fold("git".to_owned(), |all, dir| {
+                format!("{all} -c safe.directory={}", quoted(dir))
+            });
+        Ok(Some(format!("{program} {service}")))
+    }
+
+    /// The repository for people: without the password that an address may have.
+    fn shown(&self) -> String {
+        let Some((scheme, rest)) = self.repository.split_once("://") else {
+            return self.repository.clone();
+        };
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        match host.rsplit_once('@') {
+            // Over HTTP, what stands alone there is a token.
+            Some((user, host)) if user.contains(':') || scheme.starts_with("http") => {
+                format!("{scheme}://...@{host}{path}")
+            }
+            _ => self.repository.clone(),
+        }
+    }
+
+    /// Runs git to its end; `what` it does with the repository.
+    async fn run(&self, mut command: Command, what: &'static str) -> Result<(), SourceError> {
         command
             .env("GIT_TERMINAL_PROMPT", "0")
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let output = tokio::time::timeout(FETCH_MAX, command.output())
+        let output = tokio::time::timeout(GIT_MAX, command.output())
             .await
             .map_err(|_| SourceError::TimedOut {
-                repository: self.repository.clone(),
+                what,
+                repository: self.shown(),
             })?
             .map_err(SourceError::Git)?;
-        if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr)
-                .trim()
-                .chars()
-                .take(500)
-                .collect();
-            return Err(SourceError::Fetch {
-                repository: self.repository.clone(),
-                message,
-            });
+        if output.status.success() {
+            return Ok(());
         }
-        self.resolve(self.branch.clone())
-            .await?
-            .ok_or_else(|| SourceError::NoBranch {
-                repository: self.repository.clone(),
-                branch: self.branch.clone(),
-            })
+        let said = String::from_utf8_lossy(&output.stderr);
+        // Git may print the address as it was given.
+        let said = said.replace(&self.repository, &self.shown());
+        Err(SourceError::Failed {
+            what,
+            repository: self.shown(),
+            message: said.trim().chars().take(500).collect(),
+        })
     }
 
     /// The commit that a name stands for in the mirror.
@@ -260,6 +327,25 @@ mod tests {
         let commit = source.fetch().await.unwrap();
         assert_eq!(commit.summary, "first");
         assert_eq!(source.tree(commit.id).await.unwrap().files[0].path, "fleet.toml");
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        for (given, wanted) in [
+            (
+                "https://ada:s3cret@git.example/fleet",
+                "https://...@git.example/fleet",
+            ),
+            ("https://ada:s3c@ret@git.example", "https://...@git.example"),
+            ("https://t0ken@git.example/fleet", "https://...@git.example/fleet"),
+            ("ssh://git@git.example/fleet", "ssh://git@git.example/fleet"),
+            ("git@git.example:fleet", "git@git.example:fleet"),
+            ("/srv/a:b@c", "/srv/a:b@c"),
+        ] {
+            let source = Source::open(dir.path(), given.to_owned(), "main".to_owned()).unwrap();
+            assert_eq!(source.shown(), wanted);
+        }
     }
 
     #[tokio::test]

@@ -107,6 +107,27 @@ impl Line {
             })
     }
 
+    /// What keeps this line from vouching for a document that this principal signed, at this time.
+    pub(crate) fn objection_to_document(
+        &self,
+        principal: &str,
+        namespace: &str,
+        at: Timestamp,
+    ) -> Option<String> {
+        if !matches_list(&self.principals, principal) {
+            return Some(format!("which is {:?}'s, not {principal}'s", self.principals));
+        }
+        let namespaces = self.namespaces.as_deref();
+        if let Some(other) = namespaces.filter(|list| !matches_list(list, namespace)) {
+            return Some(format!("which may sign for {other:?} only, not for {namespace}"));
+        }
+        if let Some(after) = self.valid_after.filter(|after| at < *after) {
+            return Some(format!("which counts from {after} on"));
+        }
+        let before = self.valid_before.filter(|before| at > *before);
+        before.map(|before| format!("which counted until {before}"))
+    }
+
     /// `principals [options] type key [comment]`.
     fn parse(line: &str) -> Result<Self, String> {
         let (principals, rest) = word(line)?;

@@ -7,9 +7,11 @@
 //! read is for the rules of the language to say, which hold for a person's folder as well.
 
 mod allowed_signers;
+mod checked;
 mod history;
 mod mirror;
 mod revision;
+mod sealed;
 mod signature;
 mod since;
 mod sshsig;
@@ -17,9 +19,11 @@ mod submodule;
 mod trust;
 
 pub use allowed_signers::{AllowedSigners, BadSigners};
+pub use checked::Checked;
 pub use history::NewCommit;
 pub use mirror::{Mirror, MirrorError};
 pub use revision::{CommitInfo, RevisionFile, Tree};
+pub use sealed::{BadKey, SealingKey, Unsealed, unseal};
 pub use signature::{Scheme, Signed, Signer, Untrusted, verify};
 pub use since::{Since, SinceError, since};
 pub use submodule::{SubmodulesError, submodules};

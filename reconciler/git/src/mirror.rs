@@ -1,6 +1,7 @@
 //! A bare mirror on disk.
 
 use crate::revision::{CommitInfo, Tree, read_tree};
+use schema_ids::Timestamp;
 use std::path::{Path, PathBuf};
 
 /// A bare repository that the daemon fetches into.
@@ -57,16 +58,85 @@ impl Mirror {
         })
     }
 
+    /// The repository around a folder, a person's clone or that of a CI: nothing is ever written into it.
+    pub fn around(folder: &Path) -> Result<Self, MirrorError> {
+        let found = git2::Repository::discover(folder).map_err(|source| MirrorError::Open {
+            path: folder.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: found.path().to_owned(),
+        })
+    }
+
+    /// Its work tree, if it has one.
+    pub fn work_tree(&self) -> Result<Option<PathBuf>, MirrorError> {
+        Ok(self.repository()?.workdir().map(Path::to_owned))
+    }
+
+    /// Whether it has a part of its history only.
+    pub fn is_shallow(&self) -> Result<bool, MirrorError> {
+        Ok(self.repository()?.is_shallow())
+    }
+
     /// Where it is, for the child that fetches.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     pub(crate) fn repository(&self) -> Result<git2::Repository, MirrorError> {
-        git2::Repository::open_bare(&self.path).map_err(|source| MirrorError::Open {
+        let as_it_is = git2::RepositoryOpenFlags::NO_SEARCH;
+        let nowhere: [&std::ffi::OsStr; 0] = [];
+        git2::Repository::open_ext(&self.path, as_it_is, nowhere).map_err(|source| MirrorError::Open {
             path: self.path.clone(),
             source,
         })
+    }
+
+    /// The name that git has for these bytes, whether it holds them or not.
+    pub fn blob_name(bytes: &[u8]) -> String {
+        let id = git2::Oid::hash_object(git2::ObjectType::Blob, bytes);
+        id.expect("digesting bytes in memory does not fail").to_string()
+    }
+
+    /// The bytes of this name, if the repository holds them.
+    pub fn blob(&self, name: &str) -> Result<Option<Vec<u8>>, MirrorError> {
+        let Ok(id) = git2::Oid::from_str(name) else {
+            return Ok(None);
+        };
+        match self.repository()?.find_blob(id) {
+            Ok(blob) => Ok(Some(blob.content().to_vec())),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(source) => Err(MirrorError::Read {
+                what: format!("blob {name}"),
+                source,
+            }),
+        }
+    }
+
+    /// Writes a commit of one file that has no parent and that no branch leads to; gives its id.
+    pub fn write_alone(
+        &self,
+        file: &str,
+        text: &str,
+        message: &str,
+        at: Timestamp,
+    ) -> Result<String, MirrorError> {
+        let repository = self.repository()?;
+        let write = || {
+            let blob = repository.blob(text.as_bytes())?;
+            let mut tree = repository.treebuilder(None)?;
+            tree.insert(file, blob, 0o100_644)?;
+            let tree = repository.find_tree(tree.write()?)?;
+            let time = git2::Time::new(at.unix_ms().div_euclid(1000), 0);
+            let who = git2::Signature::new("musterd", "musterd@localhost", &time)?;
+            repository.commit(None, &who, &who, message, &tree, &[])
+        };
+        let written = write().map_err(|source| MirrorError::Read {
+            what: format!("{file}, which was to be written"),
+            source,
+        })?;
+        Ok(written.to_string())
     }
 
     /// The commit that a branch, tag or (abbreviated) id names; `None` if nothing does.

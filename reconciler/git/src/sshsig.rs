@@ -10,7 +10,7 @@ use ssh_key::public::KeyData;
 use ssh_key::{Fingerprint, HashAlg, PublicKey, SshSig};
 
 /// The first line of an SSH signature (PROTOCOL.sshsig, "Armored format").
-const ARMOUR: &str = "-----BEGIN SSH SIGNATURE-----";
+pub(crate) const ARMOUR: &str = "-----BEGIN SSH SIGNATURE-----";
 
 /// Shorter RSA keys than OpenSSH makes can be forged (NIST SP 800-131A).
 const RSA_BITS_MIN: usize = 2048;

@@ -21,8 +21,9 @@ const OFFLINE: [&str; 10] = [
     "show rack",
     "hold add --as-patch",
 ];
-/// These would work for long, or for ever: their words alone are tried, by asking for help.
-const LONG: [&str; 2] = ["image build", "status --watch"];
+/// These would work for long, or for ever, or want what only a daemon or a forge gives: their words alone are tried, by
+/// asking for help.
+const LONG: [&str; 4] = ["image build", "status --watch", "plan --offline", "comment"];
 /// A command that musterd does not answer.
 const UNREACHABLE: i32 = 6;
 

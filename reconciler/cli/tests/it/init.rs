@@ -161,7 +161,8 @@ fn what_it_writes_for_forges_runs() {
                         .strip_prefix("- run: ")
                         .or(line.strip_prefix("    - "))
                 })
-                .filter(|line| line.starts_with("muster "))
+                // The plan wants a daemon's snapshot: the daemon's tests run it.
+                .filter(|line| line.starts_with("muster fmt") || line.starts_with("muster check"))
                 .collect();
             assert_eq!(lines.len(), 2, "{text}");
             for line in lines {
@@ -169,6 +170,29 @@ fn what_it_writes_for_forges_runs() {
                 assert!(output.status.success(), "{line}: {}", text_of(&output));
             }
         }
+    }
+}
+
+/// The guide shows what is written, to the letter.
+#[test]
+fn the_guide_shows_the_files_of_the_forges() {
+    let page = include_str!("../../../../docs/guide/ci.md");
+    for (file, text) in [
+        (
+            ".github/workflows/fleet.yml",
+            include_str!("../../src/init/github.yml"),
+        ),
+        (".gitlab-ci.yml", include_str!("../../src/init/gitlab.yml")),
+        (
+            ".forgejo/workflows/fleet.yml",
+            include_str!("../../src/init/forgejo.yml"),
+        ),
+    ] {
+        let block = format!("```yaml\n# {file}\n{text}```\n");
+        assert!(
+            page.contains(&block),
+            "{file} is shown otherwise than it is written"
+        );
     }
 }
 

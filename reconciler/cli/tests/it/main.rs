@@ -10,6 +10,7 @@ mod guide;
 mod hostile;
 mod init;
 mod lesson;
+mod offline;
 mod show;
 mod terminal;
 mod tutorial;

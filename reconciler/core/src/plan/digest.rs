@@ -1,11 +1,13 @@
 //! Names made of what they name: plans, machines, bindings and everything with a UUID on a disk.
 
-use crate::plan::{Plan, WipeSet, held};
+use crate::plan::{GuardReport, Plan, WipeSet, held};
 use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, ContentId, Digest, Incarnation, MachineId, Name, Timestamp, Uuid};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::io;
+use std::mem;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// A digest over parts, each with its length before it, so that no two lists of parts look alike.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
@@ -29,16 +31,50 @@ fn short(prefix: char, digest: Digest) -> String {
     format!("{prefix}-{}", &digest.hex()[..12])
 }
 
+/// What of a plan belongs to the moment.
+struct Moment {
+    made: Timestamp,
+    held: Option<(usize, GuardReport)>,
+    gone: Vec<(MachineId, IpAddr)>,
+}
+
 impl Plan {
-    /// Everything in it but its id and what belongs to the moment: when it was made, and what was said then of holds.
+    /// Everything in it but its id and what belongs to the moment: when it was made, and what was said then of holds. The
+    /// BMCs of machines that git no longer names are those of its parent, of which it has the id: their addresses add
+    /// nothing, and a snapshot has none.
     #[must_use]
     pub fn without_moment(&self) -> Self {
-        let guards = self.guards.iter().filter(|said| said.guard != held::GUARD);
-        Self {
-            id: String::new(),
-            made: Timestamp::from_unix_ms(0),
-            guards: guards.cloned().collect(),
-            ..self.clone()
+        let mut bare = self.clone();
+        bare.take_moment();
+        bare
+    }
+
+    fn take_moment(&mut self) -> Moment {
+        self.id.clear();
+        let held = self.guards.iter().position(|said| said.guard == held::GUARD);
+        let gone = self.machines.iter_mut().filter(|(_, machine)| !machine.declared);
+        let addresses = gone.filter_map(|(id, machine)| Some((*id, &mut machine.bmc.as_mut()?.address)));
+        let nowhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        Moment {
+            gone: addresses
+                .map(|(id, address)| (id, mem::replace(address, nowhere)))
+                .collect(),
+            made: mem::replace(&mut self.made, Timestamp::from_unix_ms(0)),
+            held: held.map(|at| (at, self.guards.remove(at))),
+        }
+    }
+
+    fn put_moment(&mut self, moment: Moment) {
+        let Moment { made, held, gone } = moment;
+        self.made = made;
+        if let Some((at, held)) = held {
+            self.guards.insert(at, held);
+        }
+        for (id, address) in gone {
+            let machine = self.machines.get_mut(&id);
+            if let Some(bmc) = machine.and_then(|machine| machine.bmc.as_mut()) {
+                bmc.address = address;
+            }
         }
     }
 }
@@ -46,18 +82,12 @@ impl Plan {
 /// Gives a plan its id, which is of everything in it but its moment: who plans again in the same world finds the same
 /// plan, and whoever was shown it need not look again.
 pub(super) fn name(plan: &mut Plan) {
-    let made = std::mem::replace(&mut plan.made, Timestamp::from_unix_ms(0));
-    let moment = plan.guards.iter().position(|said| said.guard == held::GUARD);
-    let held = moment.map(|at| (at, plan.guards.remove(at)));
-    plan.id.clear();
+    let moment = plan.take_moment();
     // The text of ten thousand machines is tens of megabytes, and nobody needs it whole.
     let mut hash = Hash(Sha256::new());
-    serde_json::to_writer(&mut hash, plan).expect("a plan has text for keys, and a hash takes all bytes");
+    serde_json::to_writer(&mut hash, &*plan).expect("a plan has text for keys, and a hash takes all bytes");
+    plan.put_moment(moment);
     plan.id = short('p', Digest(hash.0.finalize().into()));
-    plan.made = made;
-    if let Some((at, held)) = held {
-        plan.guards.insert(at, held);
-    }
 }
 
 /// A digest that text is written into.

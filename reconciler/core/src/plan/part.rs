@@ -1,12 +1,33 @@
 //! A part of a plan, to be looked at: what it does to some machines. Nobody can agree to it, and nothing adopts it.
 
 use crate::hold::places;
+use crate::people::Refusal;
 use crate::plan::{Plan, WipeSet, digest};
-use schema_fleet::Selector;
+use crate::refusal::RefusalCode;
+use schema_fleet::{Code, Selector};
 use schema_ids::MachineId;
 use std::collections::BTreeSet;
 
 impl Plan {
+    /// [`Self::part`] of a selector as a person wrote it.
+    ///
+    /// # Errors
+    /// It is no selector, or selects nothing.
+    pub fn part_called(&self, only: &str) -> Result<Self, Refusal> {
+        let refused = |code: &str, message| Refusal {
+            code: code.to_owned(),
+            message,
+        };
+        let selector: Selector = only.parse().map_err(|error| {
+            let message = format!("{only:?} selects nothing: {error}");
+            refused(RefusalCode::BadRequest.code(), message)
+        })?;
+        self.part(&selector).ok_or_else(|| {
+            let message = format!("{only} selects no machine; an empty selection never stands for all");
+            refused(Code::M0801.as_str(), message)
+        })
+    }
+
     /// What concerns the selected machines; `None` if none is selected, which never stands for all. Guards look at the
     /// whole plan, and stay.
     #[must_use]

@@ -145,6 +145,7 @@ fn run(case: &Case) -> Told {
         }
         world.observed.addresses_in_use = step.in_use.iter().map(|address| (*address, None)).collect();
         let new = world.plan(fleet);
+        world.assert_same_elsewhere(fleet, &new);
         writeln!(text, "== {}", step.say).unwrap();
         text.push_str(&describe(&new, step));
         forms.add(&step.say, &new);

@@ -3,12 +3,18 @@
 use rack_api::inventory::Inventory;
 use rack_api::job::JobRef;
 use reconciler_core::facts::{Erasure, Seen};
+use reconciler_core::form::Setting;
+use reconciler_core::form::document::document;
+use reconciler_core::ground::Ground;
 use reconciler_core::intent::Intent;
 use reconciler_core::observed::{Destroyed, InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::{Base, Desired, Plan, plan};
+use reconciler_core::snapshot::{self, BmcNames, Known, Snapshot};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::{DiskId, Generation, Incarnation, MachineId, Timestamp};
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What a store would know, kept by hand.
@@ -16,6 +22,8 @@ pub(crate) struct World {
     pub(crate) observed: Observed,
     pub(crate) parent: Plan,
     commits: u32,
+    /// The BMCs that the adopted commit declares.
+    bmcs: Vec<IpAddr>,
 }
 
 impl World {
@@ -27,6 +35,7 @@ impl World {
             observed,
             parent: Plan::empty("lab".parse().unwrap()),
             commits: 0,
+            bmcs: Vec::new(),
         }
     }
 
@@ -67,6 +76,62 @@ impl World {
         plan(&desired, &self.observed, &self.parent, self.observed.at)
     }
 
+    /// Proves that the same plan is made where there is only a snapshot, and the repository.
+    pub(crate) fn assert_same_elsewhere(&self, fleet: &Fleet, here: &Plan) {
+        let commit = here.commit.as_deref().unwrap();
+        let desired = Desired {
+            fleet,
+            commit,
+            base: None,
+        };
+        let there = self.elsewhere(&desired);
+        assert_eq!(there.id, here.id);
+        assert_eq!(there.made, here.made);
+        // Guards' words of the moment are not in what is compared next.
+        assert_eq!(there.guards, here.guards);
+        assert_eq!(there.without_moment(), here.without_moment());
+        let setting = Setting::default();
+        assert_eq!(document(&there, &setting), document(here, &setting));
+    }
+
+    /// The plan that is made there.
+    fn elsewhere(&self, desired: &Desired<'_>) -> Plan {
+        let bodies = RefCell::new(BTreeMap::new());
+        let known = Known {
+            adopted: Some(self.parent.clone()),
+            observed: self.observed.clone(),
+            drift: Vec::new(),
+            silent: Vec::new(),
+            agents: BTreeMap::new(),
+        };
+        let snapshot = Snapshot::of(known, "7ree", |body| {
+            let name = format!("b{}", bodies.borrow().len());
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            bodies.borrow_mut().insert(name.clone(), body);
+            name
+        });
+        let written = serde_json::to_string(&snapshot).unwrap();
+        let told = bodies.borrow().values().map(String::clone).collect::<Vec<_>>();
+        let addresses = self
+            .parent
+            .machines
+            .values()
+            .filter_map(|machine| machine.bmc.as_ref());
+        let secret = told
+            .into_iter()
+            .chain(addresses.map(|bmc| format!("\"{}\"", bmc.address)));
+        for secret in secret {
+            assert!(!written.contains(&secret), "{secret} is in {written}");
+        }
+        let read: Snapshot = serde_json::from_str(&written).unwrap();
+        let bmcs = self.bmcs.iter().copied().chain(snapshot::bmcs(desired.fleet));
+        let read = read.restored(&BmcNames::new("7ree", bmcs), |name| {
+            bodies.borrow().get(name).cloned()
+        });
+        let read = read.expect("the repository has what the snapshot names");
+        Ground::new(read.adopted, read.observed, &desired.fleet.name).plan(desired)
+    }
+
     /// Adopts a plan, and proves that planning again changes nothing.
     pub(crate) fn adopt(&mut self, fleet: &Fleet, new: Plan) {
         for (id, machine) in &new.machines {
@@ -94,6 +159,7 @@ impl World {
             self.observed.destroyed.insert(*id, Destroyed { at, deployments });
         }
         self.parent = new;
+        self.bmcs = snapshot::bmcs(fleet).collect();
         let again = self.plan(fleet);
         assert_eq!(again.changes, [], "planning again changes something");
         assert!(

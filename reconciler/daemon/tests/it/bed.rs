@@ -32,6 +32,10 @@ pub(crate) struct Bed {
     enrolled: tokio::sync::Mutex<BTreeMap<String, Enrolled>>,
     /// Further words for musterd.
     pub(crate) words: Vec<String>,
+    /// Where musterd fetches from, if not from the folder that commits are made in.
+    pub(crate) repository: Option<String>,
+    /// Between two looks at it.
+    pub(crate) poll_seconds: u32,
 }
 
 impl Bed {
@@ -51,6 +55,8 @@ impl Bed {
             musterd: None,
             enrolled: tokio::sync::Mutex::default(),
             words: Vec::new(),
+            repository: None,
+            poll_seconds: 1,
         };
         bed.git(&["init", "-q", "-b", "main"]);
         bed.commit(&[("fleet.toml", Some(fleet))], "first");
@@ -99,7 +105,9 @@ impl Bed {
             .open(self.path("log"))
             .unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_musterd"));
-        command.arg("run").arg("--repository").arg(self.path("fleet"));
+        let fleet = self.path("fleet").into_os_string();
+        let repository = self.repository.clone().map_or(fleet, Into::into);
+        command.arg("run").arg("--repository").arg(repository);
         command
             .arg("--state-dir")
             .arg(self.path("state"))
@@ -111,7 +119,7 @@ impl Bed {
             "--listen",
             &format!("127.0.0.1:{}", self.port),
             "--poll-seconds",
-            "1",
+            &self.poll_seconds.to_string(),
         ]);
         command.args(&self.words);
         command
@@ -138,6 +146,13 @@ impl Bed {
             assert!(Instant::now() < until, "musterd did not end: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Ends musterd as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        let mut musterd = self.musterd.take().expect("musterd was started");
+        musterd.kill().expect("it can be ended");
+        musterd.wait().expect("it ends");
     }
 
     pub(crate) fn log(&self) -> String {
@@ -170,6 +185,15 @@ impl Bed {
                 "never {what}; last {last:#?}\n{}",
                 self.log()
             );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits for something that no status tells.
+    pub(crate) async fn until_true(&self, what: &str, wanted: impl Fn() -> bool) {
+        let until = Instant::now() + START_MAX;
+        while !wanted() {
+            assert!(Instant::now() < until, "never: {what}\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

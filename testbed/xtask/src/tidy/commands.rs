@@ -13,6 +13,7 @@ const TUTORIAL: &str = "reconciler/cli/tests/it/tutorial.rs";
 const DAEMON: &str = "reconciler/daemon/tests/it/muster.rs";
 const SIGNED: &str = "reconciler/daemon/tests/it/signed.rs";
 const APPROVALS: &str = "reconciler/daemon/tests/it/approvals.rs";
+const OFFLINE: &str = "reconciler/daemon/tests/it/offline.rs";
 const HOLDS: &str = "reconciler/daemon/tests/it/holds.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
@@ -46,6 +47,14 @@ const RUN: &[Row] = &[
     ("muster machine fenced", "testbed/vrack/src/trial/release.rs", "&[\"machine\", \"fenced\", name"),
     ("muster plan --head", STEPS, "&[\"plan\", \"--head\", branch]"),
     ("muster plan --base", DAEMON, "\"--base\","),
+    ("muster plan --offline", OFFLINE, "\"plan\", \"--offline\""),
+    ("muster comment", "reconciler/daemon/tests/it/ci.rs", "self.job(\"plan\")"),
+    ("muster init --ci", "reconciler/daemon/tests/it/ci.rs", "\"--ci\", word"),
+    ("muster snapshot --key", OFFLINE, "&[\"snapshot\", \"--key\"]"),
+    ("musterd run --publish-snapshot", OFFLINE, "\"--publish-snapshot\", to"),
+    ("musterd run --webhook", "reconciler/daemon/tests/it/webhook.rs", "\"--webhook\".to_owned()"),
+    ("musterd run --forge", "reconciler/daemon/tests/it/statuses.rs", "\"--forge\","),
+    ("git fetch origin", OFFLINE, "\"+refs/muster/snapshot:refs/muster/snapshot\""),
     ("muster approve", APPROVALS, "[\"approve\", id, \"--wipe-set\", wipe_set]"),
     ("git config gpg.format ssh", SIGNED, "\"config\", \"gpg.format\", \"ssh\""),
     ("git config user.signingkey", SIGNED, "\"config\", \"user.signingkey\", &key"),
