@@ -10,10 +10,11 @@ use crate::for_ci;
 use reconciler_core::form::{Reference, Setting};
 use reconciler_core::ground::Ground;
 use reconciler_core::people::{PlanAnswer, Refusal};
-use reconciler_core::plan::{Base, Desired};
+use reconciler_core::plan::approvals::Agreement;
+use reconciler_core::plan::{Base, Desired, Plan};
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::snapshot::{BYTES_MAX, BmcNames, FILE, FORMAT, NAMESPACE, NotRestored, Snapshot, bmcs};
-use reconciler_git::{AllowedSigners, Checked, CommitInfo, Mirror, MirrorError, unseal};
+use reconciler_git::{AllowedSigners, Checked, CommitInfo, Mirror, MirrorError, authors, unseal};
 use schema_fleet::{Cache, Fleet};
 use schema_ids::Timestamp;
 use std::error::Error as _;
@@ -66,7 +67,9 @@ pub(crate) fn make(wish: &Wish, from: &str) -> Result<PlanAnswer, Failure> {
         commit: &parsed.commit,
         base: compared,
     };
-    let plan = Ground::new(snapshot.adopted, snapshot.observed, &fleet.name).plan(&desired);
+    let ground = Ground::new(snapshot.adopted, snapshot.observed, &fleet.name);
+    let plan = ground.plan(&desired);
+    let approvals = here.agreement(&plan, &ground.parent, adopted.as_ref(), &parsed)?;
     let plan = match &wish.only {
         None => plan,
         Some(only) => plan.part_called(only).map_err(Failure::Refused)?,
@@ -84,6 +87,7 @@ pub(crate) fn make(wish: &Wish, from: &str) -> Result<PlanAnswer, Failure> {
             only: wish.only.clone(),
             drift: snapshot.drift,
             silent: snapshot.silent,
+            approvals,
         },
         stale: Vec::new(),
         warnings: parsed.text,
@@ -267,6 +271,22 @@ impl Here {
             )));
         }
         self.checked(commit)
+    }
+
+    /// Who must agree, as the commit that is carried out has it; who has, only the daemon knows.
+    fn agreement(
+        &self,
+        plan: &Plan,
+        parent: &Plan,
+        adopted: Option<&Checked>,
+        head: &Checked,
+    ) -> Result<Option<Agreement>, Failure> {
+        let base = adopted.unwrap_or(head);
+        let before = adopted.map(|adopted| adopted.commit.as_str());
+        let commits = self.repository.new_commits(&head.commit, before);
+        let authors = authors(&commits.map_err(|error| unreadable(&error))?);
+        let fleet = base.fleet.as_ref();
+        Ok(fleet.and_then(|fleet| Agreement::of(plan, fleet, parent, &authors, None)))
     }
 
     /// The snapshot with what it leaves out, from the repository.

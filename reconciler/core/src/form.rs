@@ -8,6 +8,7 @@ pub mod document;
 pub mod markdown;
 pub mod text;
 
+use crate::plan::approvals::Agreement;
 use schema_ids::Name;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct Setting {
     pub drift: Vec<Drift>,
     /// Machines of which nothing was heard for too long.
     pub silent: Vec<Name>,
+    /// Who must agree to what is destroyed, if anybody.
+    #[serde(default)]
+    pub approvals: Option<Agreement>,
 }
 
 /// A commit under a name.

@@ -13,12 +13,13 @@ use reconciler_core::condition::Condition;
 use reconciler_core::ground::Ground;
 use reconciler_core::observed::Observed;
 use reconciler_core::plan::adoption::adoptable;
-use reconciler_core::plan::approvals;
+use reconciler_core::plan::approvals::{self, Agreement};
 use reconciler_core::plan::opened::{self, Opened};
 use reconciler_core::plan::{Base, Desired, Plan};
 use reconciler_git::CommitInfo;
 use reconciler_store::{Adoption, Basis, By, Stage, StoreError};
 use schema_fleet::Code;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -387,29 +388,16 @@ async fn unapproved(
     if machines.is_empty() || plan.commit == parent.commit {
         return Ok(None);
     }
-    let before = daemon
-        .trusted_before(&parsed.commit, parent.commit.as_deref())
-        .await
-        .map_err(PipelineError::Source)?;
-    let base = before.clone().unwrap_or_else(|| parsed.commit.clone());
-    let base = revision::parse(daemon, &base)
-        .await
-        .map_err(PipelineError::Source)?;
-    // Without one, the signatures have stopped it.
-    let Some(fleet) = &base.fleet else {
+    let asked = asked(daemon, parsed, parent.commit.as_deref()).await?;
+    // Without a fleet, the signatures have stopped it.
+    let Some(fleet) = &asked.base.fleet else {
         return Ok(None);
     };
-    let commits = daemon.source.new_commits(parsed.commit.clone(), before).await;
-    let commits = commits.map_err(PipelineError::Source)?;
-    let wrote = commits.into_iter().filter(|commit| !commit.adds_nothing);
-    let authors = wrote
-        .flat_map(|commit| [commit.author, commit.committer])
-        .collect();
     let agreed = daemon.store.approvers(plan, &machines).await;
     let ground = approvals::Ground {
         base: fleet,
         parent,
-        authors: &authors,
+        authors: &asked.authors,
         agreed: &agreed.map_err(PipelineError::Store)?,
     };
     Ok(approvals::approved(plan, &ground)
@@ -420,4 +408,45 @@ async fn unapproved(
                 format!("See it with `muster show {id}`, then `muster approve {id} --wipe-set {digest}`");
             (condition.code(), format!("{reason}. {how}"))
         }))
+}
+
+/// By what a commit's approvals are counted.
+struct Asked {
+    /// The revision that says who must agree.
+    base: Arc<Parsed>,
+    /// Who wrote what is new.
+    authors: BTreeSet<String>,
+}
+
+async fn asked(daemon: &Daemon, parsed: &Parsed, adopted: Option<&str>) -> Result<Asked, PipelineError> {
+    let before = daemon
+        .trusted_before(&parsed.commit, adopted)
+        .await
+        .map_err(PipelineError::Source)?;
+    let base = before.clone().unwrap_or_else(|| parsed.commit.clone());
+    let base = revision::parse(daemon, &base)
+        .await
+        .map_err(PipelineError::Source)?;
+    let commits = daemon.source.new_commits(parsed.commit.clone(), before).await;
+    let commits = commits.map_err(PipelineError::Source)?;
+    let authors = reconciler_git::authors(&commits);
+    Ok(Asked { base, authors })
+}
+
+/// Who must agree to what a plan destroys, and who has, for people to read.
+pub(crate) async fn agreement(
+    daemon: &Daemon,
+    parsed: &Parsed,
+    made: &Made,
+) -> Result<Option<Agreement>, PipelineError> {
+    let (plan, parent) = (&made.plan, &made.ground.parent);
+    let machines = approvals::destroyed(plan, parent);
+    if machines.is_empty() {
+        return Ok(None);
+    }
+    let asked = asked(daemon, parsed, parent.commit.as_deref()).await?;
+    let agreed = daemon.store.approvers(plan, &machines).await;
+    let agreed = agreed.map_err(PipelineError::Store)?;
+    let base = asked.base.fleet.as_ref();
+    Ok(base.and_then(|base| Agreement::of(plan, base, parent, &asked.authors, Some(&agreed))))
 }

@@ -53,9 +53,11 @@ pub(crate) async fn post(
         }
     };
     let made = pipeline::make_plan(&daemon, &parsed, parent, compared.as_deref()).await?;
-    let Some(Made { plan, .. }) = made else {
+    let Some(made) = made else {
         return Err(unsound(&parsed));
     };
+    let approvals = pipeline::agreement(&daemon, &parsed, &made).await?;
+    let Made { plan, .. } = made;
     let plan = match &request.only {
         None => {
             daemon.store.save_shown_plan(&plan, &parsed.tree).await?;
@@ -73,6 +75,7 @@ pub(crate) async fn post(
             only: request.only,
             drift,
             silent,
+            approvals,
         },
         warnings: parsed.text.clone(),
     }))

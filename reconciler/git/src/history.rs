@@ -41,6 +41,14 @@ impl NewCommit {
     }
 }
 
+/// The addresses of those who wrote or committed something of these; a merge that adds nothing is nobody's writing.
+pub fn authors(commits: &[NewCommit]) -> BTreeSet<String> {
+    let wrote = commits.iter().filter(|commit| !commit.adds_nothing);
+    wrote
+        .flat_map(|commit| [commit.author.clone(), commit.committer.clone()])
+        .collect()
+}
+
 impl CommitInfo {
     /// Its committer's time.
     pub fn at(&self) -> Timestamp {

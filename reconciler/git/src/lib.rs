@@ -20,7 +20,7 @@ mod trust;
 
 pub use allowed_signers::{AllowedSigners, BadSigners};
 pub use checked::Checked;
-pub use history::NewCommit;
+pub use history::{NewCommit, authors};
 pub use mirror::{Mirror, MirrorError};
 pub use revision::{CommitInfo, RevisionFile, Tree};
 pub use sealed::{BadKey, SealingKey, Unsealed, unseal};

@@ -6,6 +6,7 @@
 use crate::form::block::Totals;
 use crate::form::{Drift, Reference, Setting};
 use crate::observed::DiskContents;
+use crate::plan::approvals::Agreement;
 use crate::plan::{Budget, Change, FieldChange, GuardReport, NamedDisk, Note, Plan, Read};
 use schema_ids::{DiskId, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,9 @@ pub struct Document {
     pub outdated: BTreeMap<Name, BTreeSet<String>>,
     /// What each guard says.
     pub guards: Vec<GuardWord>,
+    /// Who must agree to what it destroys, if anybody.
+    #[serde(default)]
+    pub approvals: Option<Agreement>,
     /// What was read of the machines that it changes.
     pub reads: BTreeMap<MachineId, Read>,
     /// How many machines may be out of service at once, by budget; left out where there are none.
@@ -318,6 +322,7 @@ pub fn document(plan: &Plan, setting: &Setting) -> Document {
             .map(|machine| (machine.name.clone(), machine.outdated.clone()))
             .collect(),
         guards: plan.guards.iter().map(GuardWord::of).collect(),
+        approvals: setting.approvals.clone(),
         reads: plan.reads.clone(),
         budgets: plan
             .budgets

@@ -262,6 +262,14 @@ fn folded_parts(plan: &Plan, setting: &Setting) -> Vec<String> {
 }
 
 fn end_part(out: &mut String, plan: &Plan, setting: &Setting) -> fmt::Result {
+    if let Some(approvals) = &setting.approvals {
+        let word = if approvals.is_given() {
+            "Has its approvals"
+        } else {
+            "Needs approvals"
+        };
+        writeln!(out, "\n**{word}**: {}.", escaped(&approvals.line()))?;
+    }
     if plan.applicable() && Totals::of(plan, &plan.changes).disks > 0 && setting.only.is_none() {
         writeln!(
             out,

@@ -418,6 +418,10 @@ impl Text<'_> {
                 }
             }
         }
+        if let Some(approvals) = &self.setting.approvals {
+            let word = if approvals.is_given() { "ok" } else { "needs" };
+            writeln!(self.out, "    {word:<8} {:<12} {}", "approval", approvals.line())?;
+        }
         writeln!(self.out)
     }
 

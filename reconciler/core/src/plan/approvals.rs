@@ -8,6 +8,7 @@ use crate::condition::Condition;
 use crate::plan::Plan;
 use schema_fleet::{Approvals, Fleet, Permission, Role};
 use schema_ids::{ContentId, MachineId};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// What the plan is measured by.
@@ -37,6 +38,79 @@ pub fn destroyed(plan: &Plan, parent: &Plan) -> BTreeSet<MachineId> {
         }
     }
     machines
+}
+
+/// Who must agree to what a plan destroys, and who has, for people to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Agreement {
+    /// So many people.
+    pub needed: usize,
+    /// Those who have and whose word counts; absent where nobody can tell, as without the daemon.
+    pub given: Option<BTreeSet<String>>,
+    /// The roles whose users may; with none, whoever reaches musterd's socket.
+    pub eligible: BTreeSet<String>,
+    /// Whether it destroys more than the fleet's limits allow.
+    pub mass: bool,
+}
+
+impl Agreement {
+    /// What a plan needs; `None` if it destroys nothing, or its fleet asks for nobody. `agreed` is absent where nobody can
+    /// tell.
+    pub fn of(
+        plan: &Plan,
+        base: &Fleet,
+        parent: &Plan,
+        authors: &BTreeSet<String>,
+        agreed: Option<&BTreeSet<String>>,
+    ) -> Option<Self> {
+        let approvals = base.settings.approvals.as_ref()?;
+        let needed = needed(plan, destroyed(plan, parent).len(), approvals);
+        if needed == 0 || plan.commit == parent.commit {
+            return None;
+        }
+        let who = Who::of(base, approvals);
+        let counts = |person: &&String| who.objection(person, authors).is_none();
+        let eligible = match &who {
+            Who::Anyone => BTreeSet::new(),
+            Who::Users { roles, .. } => roles.split(" or ").map(str::to_owned).collect(),
+        };
+        Some(Self {
+            needed,
+            given: agreed.map(|agreed| agreed.iter().filter(counts).cloned().collect()),
+            eligible,
+            mass: is_mass(plan),
+        })
+    }
+
+    /// Whether enough have.
+    pub fn is_given(&self) -> bool {
+        self.given
+            .as_ref()
+            .is_some_and(|given| given.len() >= self.needed)
+    }
+
+    /// In a line: `1 (destructive), by team-platform, not the author; nobody has yet`.
+    pub fn line(&self) -> String {
+        let kind = if self.mass {
+            "mass-destructive"
+        } else {
+            "destructive"
+        };
+        let list = |names: &BTreeSet<String>, word: &str| {
+            names.iter().map(String::as_str).collect::<Vec<_>>().join(word)
+        };
+        let by = match self.eligible.is_empty() {
+            true => "by whoever reaches musterd's socket".to_owned(),
+            false => format!("by {}, not the author", list(&self.eligible, " or ")),
+        };
+        let so_far = match &self.given {
+            None => String::new(),
+            Some(given) if given.is_empty() => "; nobody has yet".to_owned(),
+            Some(given) => format!("; given by {}", list(given, ", ")),
+        };
+        format!("{} ({kind}), {by}{so_far}", self.needed)
+    }
 }
 
 /// Whether enough people agreed.
@@ -89,15 +163,17 @@ pub fn approved(plan: &Plan, ground: &Ground<'_>) -> Result<(), (Condition, Stri
 }
 
 fn needed(plan: &Plan, destroyed: usize, approvals: &Approvals) -> usize {
-    let is_mass = plan
-        .guards
-        .iter()
-        .any(|guard| guard.guard == "limits" && guard.blocked.is_some());
-    match (destroyed, is_mass) {
+    match (destroyed, is_mass(plan)) {
         (0, _) => 0,
         (_, false) => approvals.destructive as usize,
         (_, true) => approvals.mass_destructive.max(approvals.destructive) as usize,
     }
+}
+
+fn is_mass(plan: &Plan) -> bool {
+    plan.guards
+        .iter()
+        .any(|guard| guard.guard == "limits" && guard.blocked.is_some())
 }
 
 /// Those who may agree.

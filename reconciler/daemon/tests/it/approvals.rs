@@ -35,6 +35,12 @@ async fn one_who_did_not_write_it_must_agree() {
     );
     bed.git(&["checkout", "-q", "main"]);
     let plan = muster.plan("change", 3);
+    let asked = serde_json::json!({ "needed": 1, "given": [], "eligible": ["ops"], "mass": false });
+    assert_eq!(plan["approvals"], asked);
+    let shown = muster.says(&["plan", "--head", "change"], 0);
+    let line = "    needs    approval     1 (destructive), by ops, not the author; nobody has yet\n";
+    assert!(shown.contains(line), "{shown}");
+    without_the_daemon(&bed, &muster);
     let (id, wipe_set) = (&plan["id"], &plan["wipe-set"]["digest"]);
     let (id, wipe_set) = (id.as_str().unwrap(), wipe_set.as_str().unwrap());
     bed.git(&["merge", "-q", "--ff-only", "change"]);
@@ -63,9 +69,29 @@ async fn one_who_did_not_write_it_must_agree() {
         "deploy"
     ));
 
+    // Their word is not counted, and another's is, once it is said.
+    let given = |head: &str| muster.plan(head, 3)["approvals"]["given"].clone();
+    assert_eq!(given("main"), serde_json::json!([]));
     let words = ["approve", id, "--wipe-set", wipe_set];
     let said = second_person(&bed, &muster).args(words).output();
     let said = said.expect("setpriv starts");
     assert!(said.status.success(), "{}", text(&said.stderr));
     bed.until("adopted", |status| is_adopted(status, "deploy")).await;
+}
+
+/// A plan from a snapshot says who must agree, and nothing of who has.
+fn without_the_daemon(bed: &Bed, muster: &Muster) {
+    let file = bed.path("snapshot").display().to_string();
+    let trust = bed.path("trust").display().to_string();
+    muster.says(&["snapshot", "--out", &file], 0);
+    muster.says(&["snapshot", "--key", "--out", &trust], 0);
+    let words = ["plan", "--offline", &file, "--trust", &trust, "--head", "change"];
+    let shown = muster
+        .command(&words)
+        .current_dir(bed.path("fleet"))
+        .output()
+        .expect("muster starts");
+    let (shown, told) = (text(&shown.stdout), text(&shown.stderr));
+    let line = "    needs    approval     1 (destructive), by ops, not the author\n";
+    assert!(shown.contains(line), "{shown}{told}");
 }

@@ -4,6 +4,7 @@ use super::told::brief;
 use reconciler_core::form::document::{Document, SCHEMA, document};
 use reconciler_core::form::{Detail, Setting, markdown, text};
 use reconciler_core::plan::Plan;
+use reconciler_core::plan::approvals::Agreement;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -32,6 +33,28 @@ impl Forms {
         let shown = format!("{before}<details>{summary}…</details>\n{after}");
         writeln!(self.markdown, "== {say}\n\n{}", constant(plan, &shown)).unwrap();
         fits(&document(plan, &setting));
+        let asked = Agreement {
+            needed: 2,
+            given: Some(["uid 1000".to_owned()].into()),
+            eligible: ["ops".to_owned()].into(),
+            mass: true,
+        };
+        let line = "2 (mass-destructive), by ops, not the author; given by uid 1000";
+        let setting = Setting {
+            approvals: Some(asked),
+            ..setting
+        };
+        fits(&document(plan, &setting));
+        let shown = text::render(plan, &setting, Detail::Normal);
+        assert!(
+            shown.contains(&format!("    needs    approval     {line}\n")),
+            "{shown}"
+        );
+        let shown = markdown::render(plan, &setting).expect("it is short");
+        assert!(
+            shown.contains(&format!("**Needs approvals**: {line}.\n")),
+            "{shown}"
+        );
     }
 }
 
