@@ -140,7 +140,7 @@ pub(crate) struct Show {
 /// Print the JSON Schema of fleet files.
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
-    /// Of what: the fleet's files, or the document `muster.plan/1.0`.
+    /// Of what: the fleet's files, or the documents `muster.plan/1.0` and `muster.event/1.0`.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) of: SchemaOf,
     /// Write it into a file instead, `.muster/schema.json` where none is named: a first line
@@ -160,6 +160,8 @@ pub(crate) enum SchemaOf {
     Fleet,
     /// Plans.
     Plan,
+    /// Events of `muster apply --events`.
+    Events,
 }
 
 /// Say what a code means.
@@ -394,10 +396,20 @@ pub(crate) struct Ci {
 pub(crate) struct Apply {
     /// The plan that was shown; refused if it is stale. Without one, plans, shows and asks.
     pub(crate) plan: Option<String>,
-    /// Stay until the machines that the commit changes are as wanted, or cannot be without a person.
-    /// Ctrl-C ends the waiting only.
+    /// Stay until the machines that the commit changes are as wanted, or cannot be without a person, and show how
+    /// far they are. Ctrl-C ends the waiting only; the same command stays with it again.
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Do not stay, and say so from the beginning.
+    #[arg(long, conflicts_with_all = ["wait", "events"])]
+    pub(crate) detach: bool,
+    /// Stay, and print what becomes of it as documents `muster.event/1.0`, one on each line of standard output
+    /// (`muster schema --of events`).
+    #[arg(long)]
+    pub(crate) events: bool,
+    /// Print only events behind this number: the last `seq` that was read, by whichever run.
+    #[arg(long, value_name = "SEQ", requires = "events")]
+    pub(crate) after: Option<u64>,
     /// Do not ask; refused for a plan that erases something, which is named by its id instead.
     #[arg(long)]
     pub(crate) yes: bool,

@@ -15,6 +15,7 @@ pub mod admit;
 mod boot_order;
 pub mod condition;
 pub mod discovered;
+pub mod event;
 pub mod facts;
 pub mod fence;
 pub mod form;

@@ -3,6 +3,7 @@
 //! HTTP with JSON. An answer that is not 2xx carries a [`Refusal`].
 
 pub mod agents;
+pub mod events;
 pub mod restraints;
 
 use crate::condition::Condition;

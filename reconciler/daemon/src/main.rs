@@ -11,6 +11,7 @@ mod control;
 mod daemon;
 mod downloads;
 mod enrolment;
+mod events_door;
 mod failpoint;
 mod hold_door;
 mod host_stop;

@@ -2,6 +2,7 @@
 
 use crate::agents;
 use crate::daemon::Daemon;
+use crate::events_door;
 use crate::hold_door;
 use crate::images::ImageError;
 use crate::listener::Person;
@@ -53,6 +54,7 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route(people::PLAN, post(plan_door::post))
         .route(&format!("{}{{id}}", people::PLANS), get(plan_door::get))
         .route(people::APPLY, post(post_apply))
+        .route(people::events::EVENTS, post(events_door::post))
         .route(people::APPROVE, post(post_approve))
         .route(people::OVERRIDE, post(override_door::post))
         .route(people::RECOVER, post(post_recover))
@@ -280,15 +282,17 @@ async fn post_apply(
 }
 
 /// The plan that a person names to be carried out with this commit; `None` if it is being carried out
-/// already.
+/// already, or another one that was made of it with what was found since.
 async fn named(daemon: &Daemon, id: String, commit: &str) -> Result<Option<Plan>, Refused> {
     let plan = plan_door::stored(daemon, &id).await?;
     if plan.commit.as_deref() != Some(commit) {
         let since = format!("The branch is at {} now", &commit[..commit.len().min(12)]);
         return Err(PipelineError::Stale { plan: id, since }.into());
     }
-    let adopted = daemon.store.adopted_id().await?;
-    Ok(Some(plan).filter(|plan| adopted.as_ref() != Some(&plan.id)))
+    let adoptions = daemon.store.adoptions(commit).await?;
+    let was_adopted =
+        adoptions.superseded.is_none() && adoptions.plans.iter().any(|adopted| adopted.plan == plan.id);
+    Ok(Some(plan).filter(|_| !was_adopted))
 }
 
 async fn post_approve(

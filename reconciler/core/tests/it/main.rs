@@ -7,6 +7,7 @@ mod causes;
 mod decide;
 mod discovered;
 mod doubted;
+mod events;
 mod examples;
 mod fence;
 mod holds;

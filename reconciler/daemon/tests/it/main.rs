@@ -8,6 +8,7 @@ mod bed;
 mod bmc_role;
 mod downloads;
 mod enrolment;
+mod events;
 mod holds;
 mod killed;
 mod log;

@@ -14,6 +14,7 @@ const DAEMON: &str = "reconciler/daemon/tests/it/muster.rs";
 const SIGNED: &str = "reconciler/daemon/tests/it/signed.rs";
 const APPROVALS: &str = "reconciler/daemon/tests/it/approvals.rs";
 const HOLDS: &str = "reconciler/daemon/tests/it/holds.rs";
+const EVENTS: &str = "reconciler/daemon/tests/it/events.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
 /// The longest row that fits counts.
@@ -53,6 +54,10 @@ const RUN: &[Row] = &[
     ("musterd run --trust-commit", SIGNED, "\"--trust-commit\".to_owned()"),
     ("muster override --guard", DAEMON, "\"--guard\","),
     ("muster apply", "testbed/vrack/src/programs.rs", "\"apply\""),
+    ("muster apply --wait", DAEMON, "\"apply\", \"--yes\", \"--wait\""),
+    ("muster apply p-7b1c2d3e4f50 --wait", EVENTS, "\"apply\", &plan, \"--wait\""),
+    ("muster apply p-7b1c2d3e4f50 --detach", EVENTS, "\"apply\", &plan, \"--detach\""),
+    ("muster apply p-7b1c2d3e4f50 --events", EVENTS, "\"apply\", &plan, \"--events\", \"--after\", after"),
     ("muster status", STEPS, "&[\"status\"]"),
     ("muster status --watch", "testbed/vrack/src/programs.rs", "status --watch"),
     ("muster show", STEPS, "&[\"show\", KNOWN]"),
