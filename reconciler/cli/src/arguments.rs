@@ -1,7 +1,9 @@
 //! The command line.
 
+mod day_two;
 mod hold;
 
+pub(crate) use day_two::{Drift, Moved, Pin};
 pub(crate) use hold::{HoldAdd, HoldCommand, HoldLs, HoldRm, Resume, Stop};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -49,16 +51,29 @@ pub(crate) enum Command {
     /// Show where every machine stands.
     Status {
         /// Stay and show every change: a live table on a terminal, lines elsewhere.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "stuck")]
         watch: bool,
+        /// Only machines that need a person or exceeded a limit, worst first, each with what to do; ends with 2 if there
+        /// are any.
+        #[arg(long)]
+        stuck: bool,
     },
+    /// Show where reality is otherwise than wanted and left so; ends with 2 if it is anywhere.
+    Drift(Drift),
+    /// Have a deployment that counts name the machines that it has, as a patch for `git apply`.
+    Pin(Pin),
+    /// Have a deployment that was pinned count again, as a patch for `git apply`; needs no daemon.
+    Unpin(Pin),
     /// Show a machine or a plan (`p-...`) in full, as musterd knows it; or, by kind and name, what the fleet files
     /// of a folder say of an object, with everything that profiles, defaults and the language add.
     Show(Show),
     /// Say why a machine is where it is, and what to do about it.
     Why {
-        /// Its name or id.
+        /// Its name or id; or `deployment.NAME`: how many machines are left after each thing that it asks.
         machine: String,
+        /// Why it was chosen for this deployment, or not: each thing that is asked, with what was wanted and found.
+        #[arg(long, value_name = "deployment.NAME")]
+        against: Option<String>,
     },
     /// Show what happened, newest last: what agents saw and did, orders, answers to "may I write?", plans,
     /// approvals, commits.
@@ -79,6 +94,8 @@ pub(crate) enum Command {
     Agent(AgentCommand),
     /// Write the fleet lines that remove something on purpose, to be committed.
     Removed(Removed),
+    /// Write the fleet lines that give something another name, to be committed with the new name.
+    Moved(Moved),
     /// Operating system images.
     #[command(subcommand)]
     Image(ImageCommand),
@@ -518,12 +535,12 @@ pub(crate) struct Removed {
     pub(crate) reason: String,
 }
 
-/// What can be removed.
+/// What can be removed, or get another name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RemovedKind {
-    /// A machine leaves the fleet.
+    /// A machine.
     Machine,
-    /// A deployment ends.
+    /// A deployment.
     Deployment,
 }
 

@@ -11,6 +11,7 @@ mod apply;
 mod arguments;
 mod check;
 mod client;
+mod drift;
 mod events;
 mod exit;
 mod explain;
@@ -26,6 +27,9 @@ mod letters;
 mod log;
 mod machine;
 mod manual;
+mod moved;
+mod patch;
+mod pin;
 mod plan;
 mod power;
 mod progress;
@@ -35,6 +39,7 @@ mod schema;
 mod show;
 mod status;
 mod stop;
+mod stuck;
 mod wait;
 mod watch;
 
@@ -99,13 +104,24 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Fmt(wish) => fmt::run(wish, json),
         Command::Plan(wish) => plan::run(online(), wish, json),
         Command::Apply(wish) => apply::run(online(), wish, json),
-        Command::Status { watch: false } => status::run(&online()?, json),
-        Command::Status { watch: true } => watch::run(&online()?, json),
+        Command::Status { watch: true, .. } => watch::run(&online()?, json),
+        Command::Status { stuck: true, .. } => stuck::run(&online()?, json),
+        Command::Status { .. } => status::run(&online()?, json),
+        Command::Drift(wish) => drift::run(&online()?, wish, json),
+        Command::Pin(wish) => pin::pin(&online()?, wish, json),
+        Command::Unpin(wish) => pin::unpin(wish, json),
         Command::Show(wish) => match show::object_of(wish)? {
             Some(object) => show::run(&object, wish, json),
             None => machine::show(&online()?, &wish.words[0], json),
         },
-        Command::Why { machine } => machine::why(&online()?, machine, json),
+        Command::Why {
+            machine,
+            against: Some(deployment),
+        } => machine::against(&online()?, machine, deployment, json),
+        Command::Why {
+            machine,
+            against: None,
+        } => machine::why(&online()?, machine, json),
         Command::Log(wish) => log::run(&online()?, wish, json),
         Command::Hold(wish) => hold::run(online, wish, json),
         Command::Stop(wish) => stop::stop(online(), wish, json),
@@ -118,6 +134,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             machine::fenced(&online()?, machine, reason, json)
         }
         Command::Agent(wish) => agent::run(&online()?, wish, json),
+        Command::Moved(wish) => moved::run(wish, json),
         Command::Removed(wish) => removed::run(wish, json),
         Command::Image(ImageCommand::Build(wish)) => image_command::build(wish, json),
         Command::Image(ImageCommand::Add { files }) => image_command::add(&online()?, files, json),

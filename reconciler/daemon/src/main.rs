@@ -4,6 +4,7 @@
 //! decide, performs the effects, and answers rack agents and people. It may be stopped at any
 //! instruction; several may run on one database.
 
+mod against_door;
 mod agents;
 mod body;
 mod certificates;

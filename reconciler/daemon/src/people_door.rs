@@ -1,5 +1,6 @@
 //! What people ask of the daemon, over the unix socket. Paths and bodies: `reconciler_core::people`.
 
+use crate::against_door;
 use crate::agents;
 use crate::daemon::Daemon;
 use crate::events_door;
@@ -50,6 +51,11 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
             &format!("{}{{name}}{}", people::MACHINES, people::FENCED),
             post(vouch_door::post),
         )
+        .route(
+            &format!("{}{{machine}}{}{{deployment}}", people::MACHINES, people::AGAINST),
+            get(against_door::get),
+        )
+        .route(people::DRIFT, get(plan_door::get_drift))
         .route(people::DISCOVERED, get(get_discovered))
         .route(people::PLAN, post(plan_door::post))
         .route(&format!("{}{{id}}", people::PLANS), get(plan_door::get))

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Commands that no daemon takes part in.
-const OFFLINE: [&str; 10] = [
+const OFFLINE: [&str; 11] = [
     "init",
     "check",
     "fmt",
     "removed",
+    "moved",
     "explain",
     "completions",
     "man",
@@ -21,8 +22,8 @@ const OFFLINE: [&str; 10] = [
     "show rack",
     "hold add --as-patch",
 ];
-/// These would work for long, or for ever: their words alone are tried, by asking for help.
-const LONG: [&str; 2] = ["image build", "status --watch"];
+/// These would work for long, or for ever, or on a fleet that is not here: their words alone are tried, by asking for help.
+const LONG: [&str; 3] = ["image build", "status --watch", "unpin"];
 /// A command that musterd does not answer.
 const UNREACHABLE: i32 = 6;
 

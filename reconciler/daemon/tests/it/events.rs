@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const LINE_MAX: Duration = Duration::from_secs(60);
 
 /// The fleet without its deployment, with all that jobs boot.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let rootfs =
         "[image.ephemeral.rootfs]\nsource = \"muster:rootfs\"\nsha256 = \"".to_owned() + &"ab".repeat(32);
     fleet().0.replace(
@@ -61,7 +61,7 @@ fn step(status: &Status, step: &str, state: StepState) -> FactBody {
 }
 
 /// Obeys as a rack agent does, from this number on, until all is as wanted.
-async fn obey(bed: &Bed, status: &Status, first: u64) {
+pub(crate) async fn obey(bed: &Bed, status: &Status, first: u64) {
     let machine = status.machines[0].id;
     let mut next = first;
     let until = Instant::now() + LINE_MAX;

@@ -6,6 +6,7 @@ mod agent;
 mod approvals;
 mod bed;
 mod bmc_role;
+mod day_two;
 mod downloads;
 mod enrolment;
 mod events;
