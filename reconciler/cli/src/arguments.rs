@@ -2,9 +2,11 @@
 
 mod day_two;
 mod hold;
+mod past;
 
 pub(crate) use day_two::{Drift, Moved, Pin};
 pub(crate) use hold::{HoldAdd, HoldCommand, HoldLs, HoldRm, Resume, Stop};
+pub(crate) use past::Past;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use schema_fleet::Interval;
@@ -51,12 +53,16 @@ pub(crate) enum Command {
     /// Show where every machine stands.
     Status {
         /// Stay and show every change: a live table on a terminal, lines elsewhere.
-        #[arg(long, conflicts_with = "stuck")]
+        #[arg(long, conflicts_with_all = ["stuck", "at"])]
         watch: bool,
         /// Only machines that need a person or exceeded a limit, worst first, each with what to do; ends with 2 if there
         /// are any.
         #[arg(long)]
         stuck: bool,
+        /// As it was at this time (`2026-12-01T18:00:00Z`), or so long ago (`2h`): the plan that was carried out then, and
+        /// where its machines stood by what was known.
+        #[arg(long, value_name = "TIME")]
+        at: Option<Past>,
     },
     /// Show where reality is otherwise than wanted and left so; ends with 2 if it is anywhere.
     Drift(Drift),
@@ -251,6 +257,12 @@ pub(crate) struct Log {
     /// Stay and show what happens, until Ctrl-C.
     #[arg(long, short)]
     pub(crate) follow: bool,
+    /// Up to this time (`2026-12-01T18:00:00Z`), or up to so long ago.
+    #[arg(long, value_name = "TIME", requires = "since", conflicts_with = "follow")]
+    pub(crate) until: Option<Past>,
+    /// Show what was at this time, or so long ago, instead of what happened: as `muster status --at`.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["machine", "since", "follow"])]
+    pub(crate) at: Option<Past>,
 }
 
 /// Check the fleet files of a folder.

@@ -43,7 +43,7 @@ mod stuck;
 mod wait;
 mod watch;
 
-use crate::arguments::{Arguments, Command, ImageCommand, MachineCommand};
+use crate::arguments::{Arguments, Command, ImageCommand, Log, MachineCommand};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::say::{say, say_json, tell};
@@ -105,7 +105,12 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Plan(wish) => plan::run(online(), wish, json),
         Command::Apply(wish) => apply::run(online(), wish, json),
         Command::Status { watch: true, .. } => watch::run(&online()?, json),
-        Command::Status { stuck: true, .. } => stuck::run(&online()?, json),
+        Command::Status { stuck: true, at, .. } => stuck::run(&online()?, *at, json),
+        Command::Status {
+            at: Some(at),
+            stuck: false,
+            ..
+        } => status::then(&online()?, *at, json),
         Command::Status { .. } => status::run(&online()?, json),
         Command::Drift(wish) => drift::run(&online()?, wish, json),
         Command::Pin(wish) => pin::pin(&online()?, wish, json),
@@ -122,6 +127,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             machine,
             against: None,
         } => machine::why(&online()?, machine, json),
+        Command::Log(Log { at: Some(at), .. }) => status::then(&online()?, *at, json),
         Command::Log(wish) => log::run(&online()?, wish, json),
         Command::Hold(wish) => hold::run(online, wish, json),
         Command::Stop(wish) => stop::stop(online(), wish, json),

@@ -1,14 +1,19 @@
 //! `muster status --stuck`: the machines that need somebody, worst first.
 
+use crate::arguments::Past;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::say::{say, say_json};
+use crate::status;
 use reconciler_core::people::{self, Status};
 use reconciler_core::stuck::{Stuck, stuck};
 
 /// Shows them; ends with 2 if there are any.
-pub(crate) fn run(client: &Client, json: bool) -> Result<Exit, Failure> {
-    let status: Status = client.get(people::STATUS)?;
+pub(crate) fn run(client: &Client, at: Option<Past>, json: bool) -> Result<Exit, Failure> {
+    let status: Status = match at {
+        Some(at) => status::was(client, at)?,
+        None => client.get(people::STATUS)?,
+    };
     let stuck = stuck(&status);
     if json {
         let document =

@@ -24,6 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// `GET` [`Status`].
 pub const STATUS: &str = "/v1/status";
+/// `GET` [`Status`] as it was: this and the time, RFC 3339.
+pub const STATUS_AT: &str = "/v1/status/at/";
 /// `GET` [`MachineDetail`]: this and the machine's name or id.
 pub const MACHINES: &str = "/v1/machines/";
 /// After a machine's name: `POST` [`PowerRequest`], answered by [`PowerAnswer`].

@@ -20,6 +20,7 @@ mod images;
 mod listener;
 mod log;
 mod override_door;
+mod past_door;
 mod people_door;
 mod pipeline;
 mod plan_door;

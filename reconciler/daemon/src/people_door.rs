@@ -9,6 +9,7 @@ use crate::images::ImageError;
 use crate::listener::Person;
 use crate::log;
 use crate::override_door;
+use crate::past_door;
 use crate::pipeline::{self, PipelineError};
 use crate::plan_door;
 use crate::power_door;
@@ -42,6 +43,7 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route(people::STATUS, get(get_status))
+        .route(&format!("{}{{at}}", people::STATUS_AT), get(past_door::get))
         .route(&format!("{}{{name}}", people::MACHINES), get(get_machine))
         .route(
             &format!("{}{{name}}{}", people::MACHINES, people::POWER),
@@ -185,7 +187,10 @@ async fn newest_revision(daemon: &Daemon) -> Result<Option<people::Revision>, Re
     Ok(Some(revision_view(newest, info)))
 }
 
-fn revision_view(revision: reconciler_store::Revision, info: Option<CommitInfo>) -> people::Revision {
+pub(crate) fn revision_view(
+    revision: reconciler_store::Revision,
+    info: Option<CommitInfo>,
+) -> people::Revision {
     let (summary, author) = info.map(|info| (info.summary, info.author)).unwrap_or_default();
     people::Revision {
         commit: revision.commit,

@@ -5,7 +5,7 @@ use crate::bed::Bed;
 use crate::events::{machine, obey};
 use crate::muster::{Muster, fleet, installed, is_adopted, seen};
 use rack_api::fact::{FactBody, PowerSeen};
-use reconciler_core::people::Status;
+use reconciler_core::people::{STATUS, Status};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -37,10 +37,23 @@ async fn running(path: &str, deployment: &str) -> (Bed, Muster, Status) {
         wipe_set.as_str().unwrap(),
     ];
     muster.document(&words, 0);
-    let status = bed.until("adopted", |status| is_adopted(status, "deploy")).await;
+    bed.until("adopted", |status| is_adopted(status, "deploy")).await;
+    let status = steady(&bed).await;
     bed.hear(3, installed(&muster)).await;
     obey(&bed, &status, 5).await;
     (bed, muster, status)
+}
+
+/// A status after whose reading nothing happened before its time was taken: the next one says the same.
+async fn steady(bed: &Bed) -> Status {
+    let mut status: Status = bed.get(STATUS).await;
+    loop {
+        let next: Status = bed.get(STATUS).await;
+        if stand(&next) == stand(&status) {
+            return status;
+        }
+        status = next;
+    }
 }
 
 /// Applies a patch as a person does.
@@ -180,4 +193,65 @@ async fn who_is_stuck_is_told_with_what_to_do_and_why_a_machine_was_not_chosen()
     assert_eq!(document["format"], "muster.stuck/1.0");
     assert_eq!(document["machines"][0]["machine"], "node-01", "{status:#?}");
     assert!(document["machines"][0]["since"].is_string());
+}
+
+/// What is told of machines and deployments, of which times tell nothing.
+fn stand(status: &Status) -> String {
+    let machines = status.machines.iter().map(|machine| {
+        let (wanted, generation) = (&machine.wanted, machine.generation);
+        format!(
+            "{} {} {wanted} {generation} {:?}",
+            machine.name, machine.phase, machine.marks
+        )
+    });
+    let machines: Vec<String> = machines.collect();
+    let adopted = status.adopted.as_ref().map(|adopted| &adopted.plan);
+    format!("{adopted:?} {machines:?} {:?}", status.deployments)
+}
+
+#[tokio::test]
+async fn what_was_is_shown_as_it_was() {
+    let (bed, muster, before) = running("deploy.toml", &fleet().1).await;
+    let now = steady(&bed).await;
+    assert_ne!(stand(&before), stand(&now), "it was deployed meanwhile");
+    let at = |words: &[&str], status: &Status| -> Status {
+        let said = muster.document(&[words, &["--at", &status.now.to_string()]].concat(), 0);
+        serde_json::from_value(said).unwrap()
+    };
+    for then in [&before, &now] {
+        let was = at(&["status"], then);
+        assert_eq!(stand(&was), stand(then));
+        assert_eq!(was.now, then.now);
+        assert_eq!(
+            was.revision.map(|it| it.commit),
+            then.revision.as_ref().map(|it| it.commit.clone())
+        );
+        assert_eq!(stand(&at(&["log"], then)), stand(then));
+    }
+    let told = muster.says(&["status", "--at", &before.now.to_string()], 0);
+    assert!(told.contains("first[1] debian-12"), "{told}");
+    muster.says(&["status", "--stuck", "--at", &now.now.to_string()], 0);
+    assert_eq!(
+        muster.document(&["status", "--at", "1970-01-01T00:00:00Z"], 1)["error"]["code"],
+        "NOT_FOUND"
+    );
+    assert_eq!(
+        muster.document(&["status", "--at", "2999-01-01T00:00:00Z"], 1)["error"]["code"],
+        "BAD_REQUEST"
+    );
+    muster.says(&["status", "--at", "yesterday"], 64);
+    let until = muster.says(&["log", "--since", "1h", "--until", &before.now.to_string()], 0);
+    assert!(
+        until.contains("\"deploy\" is adopted") && !until.contains("installed on"),
+        "{until}"
+    );
+    // From the machine to the commit: what, by whom, why.
+    let log = muster.says(&["log", "node-01"], 0);
+    let adopted = log
+        .lines()
+        .find(|line| line.contains("adopted: commit") && line.contains("deploy"));
+    assert!(
+        adopted.is_some_and(|line| line.ends_with("[Ada <ada@example.org>]")),
+        "{log}"
+    );
 }
