@@ -54,8 +54,10 @@ TABLE audit
     subject text NOT NULL
     who text NOT NULL
     why text NOT NULL
+    xact bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint
     PRIMARY KEY (number)
     CREATE INDEX audit_machine ON public.audit USING btree (machine, number) WHERE (machine IS NOT NULL)
+    CREATE INDEX audit_of_plans ON public.audit USING btree (at_ms, subject) WHERE (what = ANY (ARRAY['plan-adopted'::text, 'guard-opened'::text]))
     CREATE UNIQUE INDEX audit_pkey ON public.audit USING btree (number)
 
 TABLE binding
@@ -152,12 +154,14 @@ TABLE fact
     attempt bigint
     body json NOT NULL
     inventory text
+    xact bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint
     CHECK ((sequence > 0))
     FOREIGN KEY (inventory) REFERENCES inventory(digest)
     PRIMARY KEY ("position")
     CREATE INDEX fact_at_large ON public.fact USING btree (kind, slot, "position" DESC) WHERE (machine IS NULL)
     CREATE INDEX fact_newest ON public.fact USING btree (machine, kind, "position") INCLUDE (slot) WHERE (machine IS NOT NULL)
     CREATE INDEX fact_of_job ON public.fact USING btree (machine, generation, attempt, kind, agent, slot, "position") WHERE ((machine IS NOT NULL) AND (generation IS NOT NULL))
+    CREATE INDEX fact_xact ON public.fact USING brin (xact)
     CREATE UNIQUE INDEX fact_once ON public.fact USING btree (agent, sequence)
     CREATE UNIQUE INDEX fact_pkey ON public.fact USING btree ("position")
 
@@ -250,6 +254,7 @@ TABLE order_issued
     plan_id text NOT NULL
     at_ms bigint NOT NULL
     body json NOT NULL
+    xact bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint
     CHECK ((generation >= 0))
     CHECK ((lane = ANY (ARRAY['power'::text, 'boot'::text])))
     CHECK ((number >= 0))
@@ -257,6 +262,7 @@ TABLE order_issued
     FOREIGN KEY (machine) REFERENCES machine(id)
     FOREIGN KEY (plan_id) REFERENCES plan(id)
     PRIMARY KEY (machine, incarnation, generation, number)
+    CREATE INDEX order_issued_xact ON public.order_issued USING brin (xact)
     CREATE INDEX order_newest ON public.order_issued USING btree (machine, lane, incarnation DESC, generation DESC, number DESC)
     CREATE UNIQUE INDEX order_issued_pkey ON public.order_issued USING btree (machine, incarnation, generation, number)
 
@@ -310,9 +316,11 @@ TABLE revision
     code text
     reason text
     since_ms bigint NOT NULL DEFAULT now_ms()
+    xact bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint
     CHECK (((code IS NULL) = (reason IS NULL)))
     PRIMARY KEY ("position")
     CREATE INDEX revision_commit ON public.revision USING btree (commit_id, "position" DESC)
+    CREATE INDEX revision_xact ON public.revision USING brin (xact)
     CREATE UNIQUE INDEX revision_pkey ON public.revision USING btree ("position")
 
 TABLE revision_now
@@ -392,8 +400,10 @@ TABLE write_start
     at_ms bigint NOT NULL
     code text
     reason text
+    xact bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint
     CHECK (((code IS NULL) = (reason IS NULL)))
     FOREIGN KEY (machine) REFERENCES machine(id)
     PRIMARY KEY (nonce)
     CREATE INDEX write_start_machine ON public.write_start USING btree (machine, generation)
+    CREATE INDEX write_start_xact ON public.write_start USING brin (xact)
     CREATE UNIQUE INDEX write_start_pkey ON public.write_start USING btree (nonce)

@@ -1,14 +1,17 @@
 //! `muster apply`: carry out the branch now, and stay if asked to.
 //!
-//! With `--json` it is one document on standard output, however it ends; the question and the progress
-//! go to standard error.
+//! With `--json` it is one document on standard output, however it ends; with `--events` a document for each event. The
+//! question and the progress go to standard error.
 
 use crate::arguments::Apply;
 use crate::client::Client;
+use crate::events::Events;
 use crate::exit::{Exit, Failure};
 use crate::for_ci;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
 use crate::say::{ask, say, say_json, tell};
-use crate::wait::{self, End, Waited};
+use crate::wait::{self, End, Left, Waited};
 use reconciler_core::condition::Condition;
 use reconciler_core::form::document::document;
 use reconciler_core::form::{Detail, Setting, text};
@@ -37,6 +40,8 @@ enum Outcome {
     Unseen,
     /// It is carried out, and machines need a person.
     NeedsPerson,
+    /// Another commit is carried out since.
+    Superseded,
     /// The revision has errors.
     Rejected,
     /// It could not be asked for, and ended so.
@@ -55,6 +60,7 @@ impl Outcome {
             Self::Held => "held",
             Self::Unseen => "unseen",
             Self::NeedsPerson => "needs-person",
+            Self::Superseded => "superseded",
             Self::Rejected => "rejected",
             Self::Failed(exit) => exit.word(),
         }
@@ -65,6 +71,7 @@ impl Outcome {
             Self::Converged | Self::Accepted => Exit::Done,
             Self::Declined | Self::Unapproved => Exit::Destructive,
             Self::Blocked | Self::Held => Exit::Blocked,
+            Self::Superseded => Exit::Stale,
             Self::Unseen => Exit::Unreachable,
             Self::NeedsPerson | Self::Rejected => Exit::Failed,
             Self::Failed(exit) => exit,
@@ -73,13 +80,17 @@ impl Outcome {
 }
 
 /// What is known of it by its end.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Report {
     plan: Option<Plan>,
     setting: Setting,
     revision: Option<Revision>,
     stopped: Option<Refusal>,
     waited: Option<Waited>,
+    /// Whether nobody waited to the end.
+    detached: bool,
+    /// How far its events were read.
+    events: Option<Events>,
 }
 
 impl Report {
@@ -101,8 +112,22 @@ impl Report {
 
 /// Applies.
 pub(crate) fn run(client: Result<Client, Failure>, wish: &Apply, json: bool) -> Result<Exit, Failure> {
+    if json && wish.events {
+        let message = "--events prints documents on lines, --json one in the end: choose one";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let mut report = Report::default();
-    let done = client.and_then(|client| carry_out(&client, wish, json, &mut report));
+    let interrupt = (wish.wait || wish.events).then(Interrupt::listen);
+    let asked = Asked {
+        wish,
+        json,
+        interrupt: interrupt.as_ref(),
+    };
+    let done = client.and_then(|client| {
+        let outcome = carry_out(&client, &asked, &mut report)?;
+        finish(&client, &asked, &mut report, outcome)?;
+        Ok(outcome)
+    });
     let outcome = match &done {
         Ok(outcome) => *outcome,
         Err(failure) => {
@@ -121,7 +146,27 @@ pub(crate) fn run(client: Result<Client, Failure>, wish: &Apply, json: bool) -> 
     done.map(Outcome::exit)
 }
 
-fn carry_out(client: &Client, wish: &Apply, json: bool, report: &mut Report) -> Result<Outcome, Failure> {
+/// What a person asked for, and whether that person listens.
+struct Asked<'a> {
+    wish: &'a Apply,
+    json: bool,
+    /// While it stays until the end.
+    interrupt: Option<&'a Interrupt>,
+}
+
+impl Asked<'_> {
+    /// For people: on standard output, unless that is for programs.
+    fn say(&self, text: impl std::fmt::Display) -> Result<(), Failure> {
+        if self.json || self.wish.events {
+            tell(text);
+            return Ok(());
+        }
+        say(text)
+    }
+}
+
+fn carry_out(client: &Client, asked: &Asked<'_>, report: &mut Report) -> Result<Outcome, Failure> {
+    let wish = asked.wish;
     let (plan, setting) = match &wish.plan {
         Some(id) => (client.get(&format!("{}{id}", people::PLANS))?, Setting::default()),
         None => {
@@ -133,15 +178,13 @@ fn carry_out(client: &Client, wish: &Apply, json: bool, report: &mut Report) -> 
     let plan: &Plan = report.plan.insert(plan);
     for_ci::fresh(client, &wish.ci, plan)?;
     if wish.plan.is_none() {
-        let text = text::render(plan, &report.setting, Detail::Normal);
-        if json {
-            tell(text);
-        } else {
-            say(text)?;
-        }
+        asked.say(text::render(plan, &report.setting, Detail::Normal))?;
         if let Some((code, message)) = plan.guards.iter().find_map(|guard| guard.blocked.clone()) {
             report.stopped = Some(Refusal { code, message });
             return Ok(Outcome::Blocked);
+        }
+        if wish.detach {
+            tell("Detached: once it is accepted, work goes on in musterd and nobody waits for it.");
         }
         if !agreed(plan, wish)? {
             return Ok(Outcome::Declined);
@@ -154,37 +197,92 @@ fn carry_out(client: &Client, wish: &Apply, json: bool, report: &mut Report) -> 
     let revision = report.revision.insert(answer.revision);
     if let Some(refusal) = &revision.stopped {
         report.stopped = Some(refusal.clone());
-        if !json {
-            say(format_args!("{}: {}", refusal.code, refusal.message))?;
+        if !asked.json {
+            asked.say(format_args!("{}: {}", refusal.code, refusal.message))?;
         }
         return Ok(stopped(revision.stage, &refusal.code));
     }
-    if !wish.wait {
-        if !json {
-            say("Accepted; work goes on in musterd. See `muster status`.")?;
+    let Some(interrupt) = asked.interrupt else {
+        if !asked.json {
+            say(format_args!(
+                "Accepted; work goes on in musterd. See `muster status`, or stay with it: `muster apply {} --wait`.",
+                plan.id
+            ))?;
         }
         return Ok(Outcome::Accepted);
-    }
-    let waited = wait::until_settled(client, &revision.commit, json)?;
-    let Some(waited) = waited else {
-        return Ok(Outcome::Accepted);
     };
-    let waited = report.waited.insert(waited);
+    stay(client, asked, interrupt, report)
+}
+
+/// Stays until the machines are as wanted, or cannot be without a person, or that person goes.
+fn stay(
+    client: &Client,
+    asked: &Asked<'_>,
+    interrupt: &Interrupt,
+    report: &mut Report,
+) -> Result<Outcome, Failure> {
+    let id = report.plan.as_ref().map_or("", |plan| plan.id.as_str());
+    let mut events = Events::of(id, asked.wish.after.unwrap_or(0), asked.wish.events);
+    let progress = match (asked.json, asked.wish.events) {
+        (_, true) => None,
+        (true, false) => Some(Progress::told()),
+        (false, false) => Some(Progress::shown()),
+    };
+    let left = wait::until_settled(client, &mut events, progress, interrupt)?;
+    let last = events.last();
+    report.events = Some(events);
+    let waited = match left {
+        Left::Over(waited) => report.waited.insert(waited),
+        Left::Unheard => {
+            report.detached = true;
+            return Ok(Outcome::Accepted);
+        }
+        Left::Detached => {
+            report.detached = true;
+            tell("\nDetached. Work continues; `muster status` shows it.");
+            tell(match asked.wish.events {
+                true => format!("Go on reading with `muster apply {id} --events --after {last}`."),
+                false => format!("Stay with it again with `muster apply {id} --wait`."),
+            });
+            return Ok(Outcome::Accepted);
+        }
+    };
     for machine in &waited.waiting {
         let name = &machine.name;
         tell(format_args!("{name} is not as wanted: see `muster why {name}`"));
     }
     Ok(match waited.end {
         End::Converged => {
-            if !json {
-                say("The machines that it changes are as wanted.")?;
+            if !asked.json {
+                asked.say("The machines that it changes are as wanted.")?;
             }
             Outcome::Converged
         }
         End::Held => Outcome::Held,
         End::Unseen => Outcome::Unseen,
         End::NeedsPerson => Outcome::NeedsPerson,
+        End::Superseded => {
+            tell("Another commit is carried out since; see `muster status`.");
+            Outcome::Superseded
+        }
     })
+}
+
+/// Ends the events, if they were asked for: what is stored by now, and that it is over.
+fn finish(client: &Client, asked: &Asked<'_>, report: &mut Report, outcome: Outcome) -> Result<(), Failure> {
+    let (Some(plan), Some(interrupt), false) = (&report.plan, asked.interrupt, report.detached) else {
+        return Ok(());
+    };
+    if !asked.wish.events {
+        return Ok(());
+    }
+    let after = asked.wish.after.unwrap_or(0);
+    let mut events = report
+        .events
+        .take()
+        .unwrap_or_else(|| Events::of(&plan.id, after, true));
+    let commit = plan.commit.as_deref().unwrap_or_default();
+    events.finish(client, commit, outcome.word(), report.waited.as_ref(), interrupt)
 }
 
 /// What a revision that goes no further stands for.

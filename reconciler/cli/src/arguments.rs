@@ -1,8 +1,12 @@
 //! The command line.
 
+mod day_two;
 mod hold;
+mod past;
 
+pub(crate) use day_two::{Drift, Moved, Pin};
 pub(crate) use hold::{HoldAdd, HoldCommand, HoldLs, HoldRm, Resume, Stop};
+pub(crate) use past::Past;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use schema_fleet::Interval;
@@ -54,16 +58,33 @@ pub(crate) enum Command {
     /// Show where every machine stands.
     Status {
         /// Stay and show every change: a live table on a terminal, lines elsewhere.
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["stuck", "at"])]
         watch: bool,
+        /// Only machines that need a person or exceeded a limit, worst first, each with what to do; ends with 2 if there
+        /// are any.
+        #[arg(long)]
+        stuck: bool,
+        /// As it was at this time (`2026-12-01T18:00:00Z`), or so long ago (`2h`): the plan that was carried out then, and
+        /// where its machines stood by what was known.
+        #[arg(long, value_name = "TIME")]
+        at: Option<Past>,
     },
+    /// Show where reality is otherwise than wanted and left so; ends with 2 if it is anywhere.
+    Drift(Drift),
+    /// Have a deployment that counts name the machines that it has, as a patch for `git apply`.
+    Pin(Pin),
+    /// Have a deployment that was pinned count again, as a patch for `git apply`; needs no daemon.
+    Unpin(Pin),
     /// Show a machine or a plan (`p-...`) in full, as musterd knows it; or, by kind and name, what the fleet files
     /// of a folder say of an object, with everything that profiles, defaults and the language add.
     Show(Show),
     /// Say why a machine is where it is, and what to do about it.
     Why {
-        /// Its name or id.
+        /// Its name or id; or `deployment.NAME`: how many machines are left after each thing that it asks.
         machine: String,
+        /// Why it was chosen for this deployment, or not: each thing that is asked, with what was wanted and found.
+        #[arg(long, value_name = "deployment.NAME")]
+        against: Option<String>,
     },
     /// Show what happened, newest last: what agents saw and did, orders, answers to "may I write?", plans,
     /// approvals, commits.
@@ -84,6 +105,8 @@ pub(crate) enum Command {
     Agent(AgentCommand),
     /// Write the fleet lines that remove something on purpose, to be committed.
     Removed(Removed),
+    /// Write the fleet lines that give something another name, to be committed with the new name.
+    Moved(Moved),
     /// Operating system images.
     #[command(subcommand)]
     Image(ImageCommand),
@@ -145,7 +168,7 @@ pub(crate) struct Show {
 /// Print the JSON Schema of fleet files.
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
-    /// Of what: the fleet's files, or the document `muster.plan/1.0`.
+    /// Of what: the fleet's files, or the documents `muster.plan/1.0` and `muster.event/1.0`.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) of: SchemaOf,
     /// Write it into a file instead, `.muster/schema.json` where none is named: a first line
@@ -165,6 +188,8 @@ pub(crate) enum SchemaOf {
     Fleet,
     /// Plans.
     Plan,
+    /// Events of `muster apply --events`.
+    Events,
 }
 
 /// Say what a code means.
@@ -237,6 +262,12 @@ pub(crate) struct Log {
     /// Stay and show what happens, until Ctrl-C.
     #[arg(long, short)]
     pub(crate) follow: bool,
+    /// Up to this time (`2026-12-01T18:00:00Z`), or up to so long ago.
+    #[arg(long, value_name = "TIME", requires = "since", conflicts_with = "follow")]
+    pub(crate) until: Option<Past>,
+    /// Show what was at this time, or so long ago, instead of what happened: as `muster status --at`.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["machine", "since", "follow"])]
+    pub(crate) at: Option<Past>,
 }
 
 /// Check the fleet files of a folder.
@@ -426,10 +457,20 @@ pub(crate) struct Ci {
 pub(crate) struct Apply {
     /// The plan that was shown; refused if it is stale. Without one, plans, shows and asks.
     pub(crate) plan: Option<String>,
-    /// Stay until the machines that the commit changes are as wanted, or cannot be without a person.
-    /// Ctrl-C ends the waiting only.
+    /// Stay until the machines that the commit changes are as wanted, or cannot be without a person, and show how
+    /// far they are. Ctrl-C ends the waiting only; the same command stays with it again.
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Do not stay, and say so from the beginning.
+    #[arg(long, conflicts_with_all = ["wait", "events"])]
+    pub(crate) detach: bool,
+    /// Stay, and print what becomes of it as documents `muster.event/1.0`, one on each line of standard output
+    /// (`muster schema --of events`).
+    #[arg(long)]
+    pub(crate) events: bool,
+    /// Print only events behind this number: the last `seq` that was read, by whichever run.
+    #[arg(long, value_name = "SEQ", requires = "events")]
+    pub(crate) after: Option<u64>,
     /// Do not ask; refused for a plan that erases something, which is named by its id instead.
     #[arg(long)]
     pub(crate) yes: bool,
@@ -541,12 +582,12 @@ pub(crate) struct Removed {
     pub(crate) reason: String,
 }
 
-/// What can be removed.
+/// What can be removed, or get another name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RemovedKind {
-    /// A machine leaves the fleet.
+    /// A machine.
     Machine,
-    /// A deployment ends.
+    /// A deployment.
     Deployment,
 }
 

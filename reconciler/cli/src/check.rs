@@ -10,6 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::folder::Folder;
 use crate::say::tell;
 use report::Report;
+pub(crate) use report::prefix;
 use std::io::IsTerminal as _;
 
 /// Checks and prints.

@@ -38,7 +38,11 @@ enum Back {
 /// Prints; with `--follow` until Ctrl-C.
 pub(crate) fn run(client: &Client, wish: &Log, json: bool) -> Result<Exit, Failure> {
     let back = wish.since.map_or(Back::Page, |since| Back::Past(since.0));
-    let (entries, now) = read(client, wish, back)?;
+    let (mut entries, now) = read(client, wish, back)?;
+    if let Some(until) = wish.until {
+        let until = until.at(now);
+        entries.retain(|entry| entry.at <= until);
+    }
     let mut goes_on = print(&entries, json)? && wish.follow;
     let mut shown: BTreeMap<String, Timestamp> = keys(&entries);
     let mut newest = entries.last().map_or(now, |entry| entry.at);

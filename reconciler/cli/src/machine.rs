@@ -5,11 +5,13 @@ use crate::exit::{Exit, Failure};
 use crate::plan;
 use crate::say::{say, say_json};
 use crate::status::line;
+use comfy_table::{ContentArrangement, Table, presets};
 use reconciler_core::form::{Detail, Setting, text};
 use reconciler_core::people::{
     self, DiscoveredMachine, FencedAnswer, FencedRequest, MachineDetail, RecoverAnswer, Status,
 };
 use reconciler_core::plan::Plan;
+use reconciler_core::plan::against::Against;
 use reconciler_core::status;
 use serde::Serialize;
 
@@ -89,12 +91,54 @@ pub(crate) fn why(client: &Client, name: &str, json: bool) -> Result<Exit, Failu
     if let Some(name) = name.strip_prefix("deployment.") {
         return why_deployment(client, name, json);
     }
+    let name = name.strip_prefix("machine.").unwrap_or(name);
     let detail = detail(client, name)?;
     if json {
         say_json(pretty(&detail.status))?;
     } else {
         say(format_args!("{}", detail.why.trim_end()))?;
     }
+    Ok(Exit::Done)
+}
+
+/// Why a machine has a slot of a deployment, or not.
+pub(crate) fn against(client: &Client, name: &str, deployment: &str, json: bool) -> Result<Exit, Failure> {
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['/', '?', '#', '%']);
+    let wanted = deployment
+        .strip_prefix("deployment.")
+        .filter(|wanted| is_name(wanted));
+    let Some(wanted) = wanted else {
+        let message = format!("{deployment:?} is no deployment: write deployment.NAME");
+        return Err(Failure::Usage(message));
+    };
+    let name = name.strip_prefix("machine.").unwrap_or(name);
+    if !is_name(name) {
+        return Err(Failure::Usage(format!("{name:?} is no machine's name")));
+    }
+    let told: Against = client.get(&format!("{}{name}{}{wanted}", people::MACHINES, people::AGAINST))?;
+    if json {
+        say_json(pretty(&told))?;
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["", "ASKED", "WANTED", "FOUND"]);
+    let first = told.rows.iter().position(|row| !row.met);
+    for (place, row) in told.rows.iter().enumerate() {
+        let mark = match (row.met, Some(place) == first) {
+            (true, _) => "ok",
+            (false, true) => "NO",
+            (false, false) => "no",
+        };
+        let found = row.found.as_deref().unwrap_or("not inspected yet");
+        table.add_row([mark, row.what.as_str(), row.wanted.as_str(), found]);
+    }
+    say(format_args!(
+        "machine.{} against deployment.{}: {}\n\n{table}",
+        told.machine, told.deployment, told.verdict
+    ))?;
     Ok(Exit::Done)
 }
 

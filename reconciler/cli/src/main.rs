@@ -12,6 +12,8 @@ mod arguments;
 mod check;
 mod client;
 mod comment;
+mod drift;
+mod events;
 mod exit;
 mod explain;
 mod fmt;
@@ -21,13 +23,18 @@ mod hold;
 mod image;
 mod image_command;
 mod init;
+mod interrupt;
 mod letters;
 mod log;
 mod machine;
 mod manual;
+mod moved;
 mod offline;
+mod patch;
+mod pin;
 mod plan;
 mod power;
+mod progress;
 mod removed;
 mod say;
 mod schema;
@@ -35,10 +42,11 @@ mod show;
 mod snapshot;
 mod status;
 mod stop;
+mod stuck;
 mod wait;
 mod watch;
 
-use crate::arguments::{Arguments, Command, ImageCommand, MachineCommand};
+use crate::arguments::{Arguments, Command, ImageCommand, Log, MachineCommand};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::say::{say, say_json, tell};
@@ -101,13 +109,30 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Comment(wish) => comment::run(wish, json),
         Command::Snapshot(wish) => snapshot::run(&online()?, wish, json),
         Command::Apply(wish) => apply::run(online(), wish, json),
-        Command::Status { watch: false } => status::run(&online()?, json),
-        Command::Status { watch: true } => watch::run(&online()?, json),
+        Command::Status { watch: true, .. } => watch::run(&online()?, json),
+        Command::Status { stuck: true, at, .. } => stuck::run(&online()?, *at, json),
+        Command::Status {
+            at: Some(at),
+            stuck: false,
+            ..
+        } => status::then(&online()?, *at, json),
+        Command::Status { .. } => status::run(&online()?, json),
+        Command::Drift(wish) => drift::run(&online()?, wish, json),
+        Command::Pin(wish) => pin::pin(&online()?, wish, json),
+        Command::Unpin(wish) => pin::unpin(wish, json),
         Command::Show(wish) => match show::object_of(wish)? {
             Some(object) => show::run(&object, wish, json),
             None => machine::show(&online()?, &wish.words[0], json),
         },
-        Command::Why { machine } => machine::why(&online()?, machine, json),
+        Command::Why {
+            machine,
+            against: Some(deployment),
+        } => machine::against(&online()?, machine, deployment, json),
+        Command::Why {
+            machine,
+            against: None,
+        } => machine::why(&online()?, machine, json),
+        Command::Log(Log { at: Some(at), .. }) => status::then(&online()?, *at, json),
         Command::Log(wish) => log::run(&online()?, wish, json),
         Command::Hold(wish) => hold::run(online, wish, json),
         Command::Stop(wish) => stop::stop(online(), wish, json),
@@ -120,6 +145,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             machine::fenced(&online()?, machine, reason, json)
         }
         Command::Agent(wish) => agent::run(&online()?, wish, json),
+        Command::Moved(wish) => moved::run(wish, json),
         Command::Removed(wish) => removed::run(wish, json),
         Command::Image(ImageCommand::Build(wish)) => image_command::build(wish, json),
         Command::Image(ImageCommand::Add { files }) => image_command::add(&online()?, files, json),

@@ -1,4 +1,4 @@
-//! `muster schema`: the JSON Schema of fleet files or of plans, and the language's own defaults. Needs no daemon: what
+//! `muster schema`: the JSON Schema of fleet files of plans or of events, and the language's own defaults. Needs no daemon: what
 //! is said of files is made of the table that this program decodes by.
 
 use crate::arguments::{Schema, SchemaOf};
@@ -17,8 +17,13 @@ pub(crate) fn run(wish: &Schema, json: bool) -> Result<Exit, Failure> {
     if wish.defaults {
         return defaults(json);
     }
-    if wish.of == SchemaOf::Plan {
-        say_json(reconciler_core::form::document::SCHEMA)?;
+    let of = match wish.of {
+        SchemaOf::Fleet => None,
+        SchemaOf::Plan => Some(reconciler_core::form::document::SCHEMA),
+        SchemaOf::Events => Some(reconciler_core::event::SCHEMA),
+    };
+    if let Some(schema) = of {
+        say_json(schema)?;
         return Ok(Exit::Done);
     }
     let schema = format!("{:#}\n", json_schema());

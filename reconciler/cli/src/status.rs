@@ -1,9 +1,10 @@
 //! `muster status`: where every machine stands.
 
+use crate::arguments::Past;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::hold;
-use crate::say::{say, say_json};
+use crate::say::{say, say_json, tell};
 use comfy_table::{ContentArrangement, Table, presets};
 use reconciler_core::admit::BudgetTold;
 use reconciler_core::hold::Stop;
@@ -21,6 +22,31 @@ pub(crate) fn run(client: &Client, json: bool) -> Result<Exit, Failure> {
     }
     say(render(&status))?;
     Ok(Exit::Done)
+}
+
+/// Shows it as it was.
+pub(crate) fn then(client: &Client, at: Past, json: bool) -> Result<Exit, Failure> {
+    let status = was(client, at)?;
+    if json {
+        let text = serde_json::to_string_pretty(&status).expect("views are plain data and always serialise");
+        say_json(text)?;
+        return Ok(Exit::Done);
+    }
+    say(render(&status))?;
+    tell(format_args!(
+        "\nAs it was at {}. Which agents were heard then is not kept: they count as heard.",
+        status.now
+    ));
+    Ok(Exit::Done)
+}
+
+/// The status as it was.
+pub(crate) fn was(client: &Client, at: Past) -> Result<Status, Failure> {
+    let at = match at {
+        Past::At(at) => at,
+        Past::Ago(_) => at.at(client.get::<Status>(people::STATUS)?.now),
+    };
+    client.get(&format!("{}{at}", people::STATUS_AT))
 }
 
 /// A phase in a word.

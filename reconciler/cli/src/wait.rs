@@ -2,18 +2,20 @@
 //! without a person. Machines that it does not change are only told of.
 
 use crate::client::Client;
+use crate::events::Events;
 use crate::exit::Failure;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
 use crate::say::tell;
-use crate::watch::{self, View};
+use crate::watch::FAILED_LOOKS_MAX;
 use reconciler_core::people::{self, Standing, Status, standing};
-use reconciler_core::plan::Plan;
 use reconciler_core::status::MachineStatus;
 use schema_ids::{MachineId, Name};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-/// Plans of one commit that are looked through: it is planned again with each inventory, and a fleet of
-/// thousands is inspected in batches.
-const PLANS_MAX: usize = 1000;
+/// How often it looks: progress of a step comes every two seconds.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How the waiting ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,36 +39,86 @@ pub(crate) enum End {
     Unseen,
     /// Some need a person, and nothing else is under way.
     NeedsPerson,
+    /// Another commit is carried out since.
+    Superseded,
 }
 
-/// Waits; `None` if whoever read the progress is gone.
-pub(crate) fn until_settled(client: &Client, commit: &str, json: bool) -> Result<Option<Waited>, Failure> {
-    let ours = changed(client, commit)?;
-    let view = if json { View::told() } else { View::shown() };
-    let waited = watch::until(client, view, |status| settled(status, &ours))?;
-    for name in waited.iter().flat_map(|waited| &waited.others) {
-        tell(format_args!(
-            "not of this plan: {name} waits for a person; see `muster why {name}`"
-        ));
-    }
-    Ok(waited)
+/// Why nobody waits any more.
+pub(crate) enum Left {
+    /// It is over.
+    Over(Waited),
+    /// The person went: Ctrl-C.
+    Detached,
+    /// Whoever read the progress is gone.
+    Unheard,
 }
 
-/// The machines that this commit changes, by all plans that were adopted for it.
-fn changed(client: &Client, commit: &str) -> Result<BTreeSet<MachineId>, Failure> {
-    let status: Status = client.get(people::STATUS)?;
-    let mut next = status.adopted.map(|adopted| adopted.plan);
-    let mut machines = BTreeSet::new();
-    for _ in 0..PLANS_MAX {
-        let Some(id) = next else { break };
-        let plan: Plan = client.get(&format!("{}{id}", people::PLANS))?;
-        if plan.commit.as_deref() != Some(commit) {
-            break;
+/// Waits, and shows how far the machines are, if it is to be shown beside the events.
+pub(crate) fn until_settled(
+    client: &Client,
+    events: &mut Events,
+    mut progress: Option<Progress>,
+    interrupt: &Interrupt,
+) -> Result<Left, Failure> {
+    let mut failed = 0;
+    loop {
+        match look(client, events, progress.as_mut()) {
+            Ok(Look::Unheard) => return Ok(Left::Unheard),
+            Ok(Look::Over(waited)) => {
+                for name in &waited.others {
+                    tell(format_args!(
+                        "not of this plan: {name} waits for a person; see `muster why {name}`"
+                    ));
+                }
+                return Ok(Left::Over(waited));
+            }
+            Ok(Look::GoesOn) => failed = 0,
+            // musterd may be restarting.
+            Err(failure) => {
+                failed += 1;
+                if failed == FAILED_LOOKS_MAX {
+                    return Err(failure);
+                }
+            }
         }
-        machines.extend(plan.changes.iter().filter_map(|change| change.machine));
-        next = plan.parent;
+        if interrupt.heard_within(LOOK_EVERY) {
+            return Ok(Left::Detached);
+        }
     }
-    Ok(machines)
+}
+
+/// What one look brings.
+enum Look {
+    GoesOn,
+    Over(Waited),
+    Unheard,
+}
+
+fn look(client: &Client, events: &mut Events, progress: Option<&mut Progress>) -> Result<Look, Failure> {
+    let Some(page) = events.read(client)? else {
+        return Ok(Look::Unheard);
+    };
+    let status: Status = client.get(people::STATUS)?;
+    if let Some(progress) = progress {
+        let ours = status
+            .machines
+            .iter()
+            .filter(|machine| page.machines.contains(&machine.id));
+        // A reader that is gone has seen enough.
+        if progress.show(&ours.collect::<Vec<_>>()).is_err() {
+            return Ok(Look::Unheard);
+        }
+    }
+    let waited = settled(&status, &page.machines);
+    Ok(match waited {
+        Some(waited) => Look::Over(waited),
+        None if page.superseded => Look::Over(Waited {
+            end: End::Superseded,
+            waiting: Vec::new(),
+            others: Vec::new(),
+        }),
+        None => Look::GoesOn,
+    })
 }
 
 /// Whether the waiting is over, and how.
@@ -145,6 +197,7 @@ mod tests {
             power_order: None,
             bmc_fault: None,
             percent: None,
+            steps: Vec::new(),
             addresses: Vec::new(),
             denials: Vec::new(),
             origin: "fleet.toml:1".to_owned(),

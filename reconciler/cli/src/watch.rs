@@ -21,7 +21,7 @@ const CLEAR_BELOW: &str = "\x1b[J";
 const CLEAR: &str = "\x1b[2J";
 
 /// Where and how what is seen is shown.
-pub(crate) struct View {
+struct View {
     to: Box<dyn Write>,
     form: Form,
 }
@@ -38,16 +38,7 @@ enum Form {
 
 /// Watches until Ctrl-C; musterd goes on without us.
 pub(crate) fn run(client: &Client, json: bool) -> Result<Exit, Failure> {
-    let view = if json { View::json() } else { View::shown() };
-    until(client, view, |_| None::<()>).map(|_| Exit::Done)
-}
-
-/// Watches until `end` says that it is over; `None` if the reader is gone before.
-pub(crate) fn until<T>(
-    client: &Client,
-    mut view: View,
-    end: impl Fn(&Status) -> Option<T>,
-) -> Result<Option<T>, Failure> {
+    let mut view = if json { View::json() } else { View::shown() };
     let mut failed = 0;
     loop {
         match client.get::<Status>(people::STATUS) {
@@ -55,11 +46,7 @@ pub(crate) fn until<T>(
                 failed = 0;
                 // A reader that is gone has seen enough.
                 if view.show(&status).is_err() {
-                    return Ok(None);
-                }
-                let ended = end(&status);
-                if ended.is_some() {
-                    return Ok(ended);
+                    return Ok(Exit::Done);
                 }
             }
             Err(failure) => {
@@ -75,7 +62,7 @@ pub(crate) fn until<T>(
 
 impl View {
     /// For a person, on standard output.
-    pub(crate) fn shown() -> Self {
+    fn shown() -> Self {
         let (to, form) = if letters::screen() {
             let mut to = io::stdout();
             // The first drawing meets the same end.
@@ -87,14 +74,6 @@ impl View {
         Self {
             to: Box::new(to),
             form,
-        }
-    }
-
-    /// For a person, beside an answer on standard output.
-    pub(crate) fn told() -> Self {
-        Self {
-            to: Box::new(io::stderr()),
-            form: Form::Lines(BTreeMap::new()),
         }
     }
 

@@ -188,6 +188,16 @@ pub struct StepSeen {
     pub state: StepState,
     /// Since when it is in that state, progress apart.
     pub since: Timestamp,
+    /// Its first progress, with what was done by then: rates count from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<(Timestamp, u64)>,
+    /// When it last said anything.
+    #[serde(default = "never")]
+    pub last: Timestamp,
+}
+
+fn never() -> Timestamp {
+    Timestamp::from_unix_ms(0)
 }
 
 /// A finished installation.

@@ -18,6 +18,7 @@ mod retry;
 mod vouched;
 
 pub use by_hand::{PowerWish, Refused, Wish};
+pub(crate) use power::bmc_condition;
 pub use vouched::may_vouch;
 
 use crate::condition::{Condition, Wait};

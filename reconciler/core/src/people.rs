@@ -3,10 +3,12 @@
 //! HTTP with JSON. An answer that is not 2xx carries a [`Refusal`].
 
 pub mod agents;
+pub mod events;
 pub mod restraints;
 
 use crate::admit::BudgetTold;
 use crate::condition::Condition;
+use crate::drift::Drift;
 use crate::facts::{Erasure, Seen};
 use crate::form::Setting;
 use crate::hold::{HoldTold, Stop};
@@ -23,12 +25,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// `GET` [`Status`].
 pub const STATUS: &str = "/v1/status";
+/// `GET` [`Status`] as it was: this and the time, RFC 3339.
+pub const STATUS_AT: &str = "/v1/status/at/";
 /// `GET` [`MachineDetail`]: this and the machine's name or id.
 pub const MACHINES: &str = "/v1/machines/";
 /// After a machine's name: `POST` [`PowerRequest`], answered by [`PowerAnswer`].
 pub const POWER: &str = "/power";
+/// After a machine's name: this and a deployment's name: `GET` [`Against`](crate::plan::against::Against).
+pub const AGAINST: &str = "/against/";
 /// After a machine's name: `POST` [`FencedRequest`], answered by [`FencedAnswer`].
 pub const FENCED: &str = "/fenced";
+/// `GET` [`DriftAnswer`].
+pub const DRIFT: &str = "/v1/drift";
 /// `GET` a list of [`DiscoveredMachine`].
 pub const DISCOVERED: &str = "/v1/discovered";
 /// `POST` [`PlanRequest`], answered by [`PlanAnswer`].
@@ -169,6 +177,19 @@ pub struct MachineDetail {
     pub erased: BTreeMap<DiskId, Seen<Erasure>>,
     /// Why it is where it is, as text.
     pub why: String,
+}
+
+/// Where reality is otherwise than wanted, and left so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftAnswer {
+    /// The daemon's clock.
+    pub now: Timestamp,
+    /// The commit that is carried out.
+    pub commit: Option<String>,
+    /// By machine.
+    pub drift: Vec<Drift>,
+    /// Machines of which nothing was heard for too long: nobody can tell.
+    pub silent: Vec<Name>,
 }
 
 /// A machine that no file declares.

@@ -2,6 +2,7 @@
 
 mod addresses;
 pub mod adoption;
+pub mod against;
 pub mod allocate;
 pub mod approvals;
 mod budgets;
@@ -172,6 +173,9 @@ pub struct MachinePlan {
     /// Whether git says `power = "on"`: found off while deployed, it is switched on again.
     #[serde(default)]
     pub keep_on: bool,
+    /// Whether git says `power = "off"`: found off while deployed, it is as wanted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_off: bool,
     /// The highest `inspect` that git ever said.
     #[serde(default)]
     pub inspect: u64,

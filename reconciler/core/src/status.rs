@@ -2,6 +2,10 @@
 //!
 //! Made anew for each question from plan, facts and decision; nothing here decides.
 
+mod steps;
+
+pub use steps::{StepStanding, StepStatus};
+
 use crate::boot_order;
 use crate::condition::{Condition, Wait};
 use crate::facts::{Erasure, MachineFacts, OrderSeen, Seen, StepSeen, WriteStart};
@@ -51,6 +55,9 @@ pub struct MachineStatus {
     pub bmc_fault: Option<(String, Timestamp)>,
     /// Progress of the running step, percent.
     pub percent: Option<u8>,
+    /// The steps of the newest job of this generation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepStatus>,
     /// The addresses of its installed system.
     pub addresses: Vec<IpAddr>,
     /// Where in git it stands: `file:line`.
@@ -190,6 +197,7 @@ pub fn machine_status(
             .as_ref()
             .map(|fault| (log::line(&fault.value.1), fault.since)),
         percent: percent(facts),
+        steps: steps::steps(facts),
         addresses: addresses(plan, &machine.wanted.intent),
         origin: format!("{file}:{line}"),
         denials: denials.to_vec(),

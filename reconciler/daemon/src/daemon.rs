@@ -1,5 +1,6 @@
 //! What the daemon's tasks share: handles, two wake-ups, and what was last seen of the source.
 
+use crate::events_door::ToldPlans;
 use crate::host_stop;
 use crate::images::Images;
 use crate::revision::Parsed;
@@ -43,6 +44,8 @@ pub(crate) struct Daemon {
     /// Revisions already parsed, newest last: parsing the adopted one again on every new fact would be
     /// the daemon's main cost.
     parsed: Mutex<Vec<Arc<Parsed>>>,
+    /// Adopted plans as readers of events are told of them.
+    pub(crate) told_plans: ToldPlans,
     /// The files of the last revision as they were read: most of the next one are the same.
     pub(crate) read: Arc<Mutex<schema_fleet::Cache>>,
 }
@@ -84,6 +87,7 @@ impl Daemon {
             changed: watch::Sender::new(0),
             source_trouble: Mutex::new(None),
             parsed: Mutex::new(Vec::new()),
+            told_plans: ToldPlans::default(),
             read: Arc::default(),
         }
     }

@@ -4,6 +4,7 @@
 //! decide, performs the effects, and answers rack agents and people. It may be stopped at any
 //! instruction; several may run on one database.
 
+mod against_door;
 mod agents;
 mod body;
 mod certificates;
@@ -11,6 +12,7 @@ mod control;
 mod daemon;
 mod downloads;
 mod enrolment;
+mod events_door;
 mod failpoint;
 mod forge;
 mod hold_door;
@@ -19,6 +21,7 @@ mod images;
 mod listener;
 mod log;
 mod override_door;
+mod past_door;
 mod people_door;
 mod pipeline;
 mod plan_door;

@@ -1,12 +1,15 @@
 //! What people ask of the daemon, over the unix socket. Paths and bodies: `reconciler_core::people`.
 
+use crate::against_door;
 use crate::agents;
 use crate::daemon::Daemon;
+use crate::events_door;
 use crate::hold_door;
 use crate::images::ImageError;
 use crate::listener::Person;
 use crate::log;
 use crate::override_door;
+use crate::past_door;
 use crate::pipeline::{self, PipelineError};
 use crate::plan_door;
 use crate::power_door;
@@ -41,6 +44,7 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route(people::STATUS, get(get_status))
+        .route(&format!("{}{{at}}", people::STATUS_AT), get(past_door::get))
         .route(&format!("{}{{name}}", people::MACHINES), get(get_machine))
         .route(
             &format!("{}{{name}}{}", people::MACHINES, people::POWER),
@@ -50,11 +54,17 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
             &format!("{}{{name}}{}", people::MACHINES, people::FENCED),
             post(vouch_door::post),
         )
+        .route(
+            &format!("{}{{machine}}{}{{deployment}}", people::MACHINES, people::AGAINST),
+            get(against_door::get),
+        )
+        .route(people::DRIFT, get(plan_door::get_drift))
         .route(people::DISCOVERED, get(get_discovered))
         .route(people::PLAN, post(plan_door::post))
         .route(&format!("{}{{id}}", people::PLANS), get(plan_door::get))
         .route(people::SNAPSHOT, get(snapshot::get))
         .route(people::APPLY, post(post_apply))
+        .route(people::events::EVENTS, post(events_door::post))
         .route(people::APPROVE, post(post_approve))
         .route(people::OVERRIDE, post(override_door::post))
         .route(people::RECOVER, post(post_recover))
@@ -181,7 +191,10 @@ async fn newest_revision(daemon: &Daemon) -> Result<Option<people::Revision>, Re
     Ok(Some(revision_view(newest, info)))
 }
 
-fn revision_view(revision: reconciler_store::Revision, info: Option<CommitInfo>) -> people::Revision {
+pub(crate) fn revision_view(
+    revision: reconciler_store::Revision,
+    info: Option<CommitInfo>,
+) -> people::Revision {
     let (summary, author) = info.map(|info| (info.summary, info.author)).unwrap_or_default();
     people::Revision {
         commit: revision.commit,
@@ -284,15 +297,17 @@ async fn post_apply(
 }
 
 /// The plan that a person names to be carried out with this commit; `None` if it is being carried out
-/// already.
+/// already, or another one that was made of it with what was found since.
 async fn named(daemon: &Daemon, id: String, commit: &str) -> Result<Option<Plan>, Refused> {
     let plan = plan_door::stored(daemon, &id).await?;
     if plan.commit.as_deref() != Some(commit) {
         let since = format!("The branch is at {} now", &commit[..commit.len().min(12)]);
         return Err(PipelineError::Stale { plan: id, since }.into());
     }
-    let adopted = daemon.store.adopted_id().await?;
-    Ok(Some(plan).filter(|plan| adopted.as_ref() != Some(&plan.id)))
+    let adoptions = daemon.store.adoptions(commit).await?;
+    let was_adopted =
+        adoptions.superseded.is_none() && adoptions.plans.iter().any(|adopted| adopted.plan == plan.id);
+    Ok(Some(plan).filter(|_| !was_adopted))
 }
 
 async fn post_approve(

@@ -4,15 +4,14 @@ use crate::daemon::Daemon;
 use crate::people_door::{Refused, refused};
 use crate::pipeline::{self, Made, PipelineError};
 use crate::revision::{self, Parsed};
-use crate::world;
+use crate::world::{self, Loaded};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use reconciler_core::condition::Condition;
-use reconciler_core::form::{Drift, Reference, Setting};
+use reconciler_core::drift::{self, Drift};
+use reconciler_core::form::{self, Reference, Setting};
 use reconciler_core::next::Decision;
 use reconciler_core::people;
-use reconciler_core::phase::Mark;
 use reconciler_core::plan::Plan;
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::status;
@@ -133,32 +132,39 @@ fn unsound(parsed: &Parsed) -> Refused {
     )
 }
 
-/// Machines that are not as the adopted plan wants them and that no plan changes, and those nobody hears of.
-pub(crate) async fn beside(daemon: &Daemon) -> Result<(Vec<Drift>, Vec<Name>), StoreError> {
-    let Some(loaded) = world::load(daemon).await? else {
-        return Ok((Vec::new(), Vec::new()));
-    };
+/// What a plan and a snapshot tell of where machines are otherwise than wanted, and which are not heard of.
+pub(crate) async fn beside(daemon: &Daemon) -> Result<(Vec<form::Drift>, Vec<Name>), StoreError> {
+    let loaded = world::load(daemon).await?;
+    let (drift, silent) = loaded.as_ref().map_or_else(Default::default, otherwise);
+    Ok((drift::beside(&drift), silent))
+}
+
+/// Where machines are otherwise than the adopted plan wants them, and which are not heard of.
+fn otherwise(loaded: &Loaded) -> (Vec<Drift>, Vec<Name>) {
     let tick = loaded.tick();
-    let (mut drift, mut silent) = (Vec::new(), Vec::new());
+    let (mut found, mut machines) = (Vec::new(), Vec::new());
     for (id, facts) in &loaded.facts {
         let decision = tick.decisions.get(id).unwrap_or(&Decision::Settled);
-        let Some(status) = status::machine_status(&loaded.plan, *id, facts, decision, loaded.policy.of(*id))
-        else {
-            continue;
-        };
-        let Some(wait) = &status.wait else { continue };
-        if wait.condition == Condition::RackSilent {
-            silent.push(status.name.clone());
-        }
-        if status.marks.contains(&Mark::Drifted) || status.marks.contains(&Mark::Foreign) {
-            drift.push(Drift {
-                machine: status.name.clone(),
-                code: wait.condition.code().to_owned(),
-                evidence: wait.evidence.clone(),
-            });
-        }
+        let status = status::machine_status(&loaded.plan, *id, facts, decision, loaded.policy.of(*id));
+        let Some(status) = status else { continue };
+        found.extend(drift::of(&loaded.plan, *id, facts, &status));
+        machines.push(status);
     }
-    drift.sort_by(|a, b| a.machine.cmp(&b.machine));
-    silent.sort();
-    Ok((drift, silent))
+    machines.sort_by(|a, b| a.name.cmp(&b.name));
+    found.sort_by(|a, b| (&a.machine, a.kind).cmp(&(&b.machine, b.kind)));
+    (found, drift::silent(&machines))
+}
+
+/// Where reality is otherwise than wanted.
+pub(crate) async fn get_drift(
+    State(daemon): State<Arc<Daemon>>,
+) -> Result<Json<people::DriftAnswer>, Refused> {
+    let loaded = world::load(&daemon).await?;
+    let (drift, silent) = loaded.as_ref().map_or_else(Default::default, otherwise);
+    Ok(Json(people::DriftAnswer {
+        now: daemon.store.now().await?,
+        commit: loaded.and_then(|loaded| loaded.plan.commit),
+        drift,
+        silent,
+    }))
 }

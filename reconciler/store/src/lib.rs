@@ -15,7 +15,7 @@
 //! - `enrolment`, `bmc_role`: who rack agents are, and which of them commands a rack's BMCs;
 //! - `restraint`: holds and stops that people make;
 //! - `orders`, `permits`, `start`, `approval`, `opened`: the daemon's own records; `audit`: who did what and why;
-//! - `log`: what happened, from all of these, page by page;
+//! - `past`: what was known at a time; `log`: what happened, from all of these, page by page; `events`: the same of one commit, oldest first;
 //! - `work`, `wake`: what is to be looked at next; `derived`: what may be deleted at any time.
 //!
 //! Queries are checked at build time against the answers in `.sqlx`. `cargo xtask sqlx` refreshes them:
@@ -49,6 +49,8 @@ mod enrolment;
 #[cfg(feature = "queries")]
 mod error;
 #[cfg(feature = "queries")]
+mod events;
+#[cfg(feature = "queries")]
 mod fenced;
 #[cfg(feature = "queries")]
 mod identity;
@@ -62,6 +64,8 @@ mod observed;
 mod opened;
 #[cfg(feature = "queries")]
 mod orders;
+#[cfg(feature = "queries")]
+mod past;
 #[cfg(feature = "queries")]
 mod permits;
 #[cfg(feature = "queries")]
@@ -95,10 +99,12 @@ pub use crate::{
     derived::DERIVED_TABLES,
     enrolment::{AgentKey, EnrolledAgent, KeyOwner, NewToken, TokenFault},
     error::StoreError,
+    events::{Adoptions, Asked},
     fenced::Fencing,
     identity::Identity,
     log::{LogRecord, LogRecords, Logged},
     orders::{Intended, Issuance, Issue},
+    past::Then,
     permits::HeldPermits,
     restraint::{HeldRestraints, NewHold},
     revision::{Revision, Stage},

@@ -200,7 +200,7 @@ impl Store {
     }
 }
 
-fn id(number: i64) -> String {
+pub(crate) fn id(number: i64) -> String {
     format!("h-{number}")
 }
 
@@ -261,7 +261,7 @@ pub(crate) async fn standing(connection: &mut PgConnection) -> Result<Restraints
     Ok(Restraints { holds, stops })
 }
 
-fn selector(text: &str) -> Result<Selector, StoreError> {
+pub(crate) fn selector(text: &str) -> Result<Selector, StoreError> {
     let unreadable = |_| crate::column::unreadable("hold", "targets", &"it is no selector");
     text.parse().map_err(unreadable)
 }

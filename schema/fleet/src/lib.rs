@@ -36,6 +36,7 @@ mod part;
 mod position;
 mod read;
 pub mod render;
+pub mod revise;
 pub mod schema;
 mod source;
 mod span;

@@ -6,11 +6,11 @@
 use super::report::{Report, counted, prefix};
 use crate::arguments::{Check, CheckFormat};
 use crate::exit::{Exit, Failure};
+use crate::patch::{diff, on_screen};
 use crate::say::{say, say_json, tell};
 use schema_fleet::{Fixed, SourceFile};
-use similar::TextDiff;
 use std::fs::{self, File, Metadata};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
 
@@ -76,49 +76,6 @@ fn refused(fixed: &Fixed) {
             path.escape_debug()
         ));
     }
-}
-
-/// As `git apply` takes it, from the repository's root.
-fn diff(prefix: &str, old: &SourceFile, new: &SourceFile) -> String {
-    let (before, after) = (
-        String::from_utf8_lossy(&old.bytes),
-        String::from_utf8_lossy(&new.bytes),
-    );
-    let path = format!("{prefix}{}", old.path);
-    TextDiff::from_lines(before.as_ref(), after.as_ref())
-        .unified_diff()
-        .header(&quoted(&format!("a/{path}")), &quoted(&format!("b/{path}")))
-        .to_string()
-}
-
-/// A path as git writes it in a diff: in quotes if anything in it would end its line or mean something else.
-fn quoted(path: &str) -> String {
-    let is_odd = |c: char| c.is_control() || matches!(c, '"' | '\\');
-    if !path.contains(is_odd) {
-        return path.to_owned();
-    }
-    let mut out = String::from("\"");
-    for character in path.chars() {
-        match character {
-            '"' | '\\' => out.extend(['\\', character]),
-            odd if is_odd(odd) => {
-                for byte in odd.encode_utf8(&mut [0; 4]).bytes() {
-                    out.push_str(&format!("\\{byte:03o}"));
-                }
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// A terminal gets no control characters of a file; whoever reads on gets what the file holds.
-fn on_screen(text: String) -> String {
-    if !io::stdout().is_terminal() {
-        return text;
-    }
-    text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), "\u{fffd}")
 }
 
 /// Puts a file in the place of the one that was read.

@@ -193,7 +193,7 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
 }
 
 /// Where the folder lies in its repository, or below where we are if it is in none: forges name files from there.
-pub(super) fn prefix(folder: &Path) -> String {
+pub(crate) fn prefix(folder: &Path) -> String {
     let inside = folder.canonicalize().ok().and_then(|folder| {
         let repository = folder.ancestors().find(|above| above.join(".git").exists());
         let root = repository.map(Path::to_owned);

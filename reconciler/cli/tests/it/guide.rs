@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Commands that no daemon takes part in.
-const OFFLINE: [&str; 10] = [
+const OFFLINE: [&str; 11] = [
     "init",
     "check",
     "fmt",
     "removed",
+    "moved",
     "explain",
     "completions",
     "man",
@@ -21,9 +22,15 @@ const OFFLINE: [&str; 10] = [
     "show rack",
     "hold add --as-patch",
 ];
-/// These would work for long, or for ever, or want what only a daemon or a forge gives: their words alone are tried, by
-/// asking for help.
-const LONG: [&str; 4] = ["image build", "status --watch", "plan --offline", "comment"];
+/// These would work for long, or for ever, or want what only a daemon, a forge or a fleet gives: their words alone are
+/// tried, by asking for help.
+const LONG: [&str; 5] = [
+    "image build",
+    "status --watch",
+    "plan --offline",
+    "comment",
+    "unpin",
+];
 /// A command that musterd does not answer.
 const UNREACHABLE: i32 = 6;
 

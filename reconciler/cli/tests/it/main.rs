@@ -233,3 +233,16 @@ fn a_reader_that_is_gone_is_no_error() {
         .expect("muster starts");
     assert_eq!(status.code(), Some(64));
 }
+
+#[test]
+fn a_rename_is_printed_in_both_syntaxes() {
+    let words = ["moved", "machine", "node-01", "web-01"];
+    assert_eq!(says(&words, 0), "[moved.machine.\"node-01\"]\nto = \"web-01\"\n");
+    let kdl = says(&[&words[..], &["--format", "kdl"]].concat(), 0);
+    assert_eq!(kdl, "moved machine \"node-01\" to=\"web-01\"\n");
+    let object = document(&says(&[&["--json"], &words[..]].concat(), 0));
+    assert_eq!(object["object"], "moved.machine.node-01");
+    says(&["moved", "deployment", "web", "web"], 64);
+    let schema = document(&says(&["schema", "--of", "events"], 0));
+    assert_eq!(schema["properties"]["format"]["const"], "muster.event/1.0");
+}

@@ -132,8 +132,8 @@ conditions! {
         under_way: true,
     }
     PowerDrift POWER_DRIFT {
-        meaning: "The machine was switched by someone else: a deployed one is off, or an idle one is on. This is shown and not fought, unless git says `power = \"on\"`.",
-        person: "Switch it back (`muster machine power`), or leave it: nothing waits for it.",
+        meaning: "The machine was switched by someone else: a deployed one is off, or an idle one is on. This is shown and not fought, unless git says `power = \"on\"`; a deployed machine of which it says `power = \"off\"` may be off.",
+        person: "Switch it back (`muster machine power`), or leave it: nothing waits for it. `muster drift --accept` writes what git would say of it.",
         by_itself: "Ends when the machine is seen as wanted. One with `power = \"on\"` is switched on again, ever less often, at most five times a day.",
         limit: Limit::None,
         under_way: false,

@@ -254,20 +254,33 @@ impl OrderSeen {
 
 impl JobSeen {
     fn step(&mut self, name: &str, state: &StepState, at: Timestamp) {
-        match self.steps.iter_mut().find(|step| step.step == name) {
-            Some(step) => {
-                let progress = |state: &StepState| matches!(state, StepState::Progress { .. });
-                if !(progress(state) && progress(&step.state)) {
-                    step.since = at;
-                }
-                step.state = state.clone();
+        let seen = match self.steps.iter().position(|step| step.step == name) {
+            Some(place) => &mut self.steps[place],
+            None => {
+                self.steps.push(StepSeen {
+                    step: name.to_owned(),
+                    state: state.clone(),
+                    since: at,
+                    measured: None,
+                    last: at,
+                });
+                self.steps.last_mut().expect("one was pushed")
             }
-            None => self.steps.push(StepSeen {
-                step: name.to_owned(),
-                state: state.clone(),
-                since: at,
-            }),
+        };
+        let progress = |state: &StepState| matches!(state, StepState::Progress { .. });
+        if !(progress(state) && progress(&seen.state)) {
+            seen.since = at;
         }
+        match state {
+            // What is begun again is measured again.
+            StepState::Started => seen.measured = None,
+            StepState::Progress { done, .. } => {
+                seen.measured.get_or_insert((at, *done));
+            }
+            StepState::Done | StepState::Failed { .. } => {}
+        }
+        seen.state = state.clone();
+        seen.last = at;
     }
 }
 

@@ -1,4 +1,5 @@
-//! A deployed machine that is found off: shown, and switched on again only where git says `power = "on"`.
+//! A deployed machine that is found off: shown, switched on again only where git says `power = "on"`, and as wanted
+//! where it says `power = "off"`.
 //!
 //! Never fought without end: what keeps going off is ill, or someone wants it off.
 
@@ -22,6 +23,9 @@ pub(super) fn decide(case: &Case<'_>, seen: &Seen<PhonedHome>, need: &Need) -> R
     let Some(off) = power.filter(|power| power.value == PowerSeen::Off && power.since > seen.since) else {
         return Ok(());
     };
+    if case.machine.may_be_off {
+        return Ok(());
+    }
     if case.machine.keep_on && case.has_bmc() {
         return switch_on(case, off.since, need);
     }

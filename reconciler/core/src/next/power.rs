@@ -118,11 +118,8 @@ impl Case<'_> {
     }
 
     pub(super) fn bmc_condition(&self) -> Condition {
-        match self.facts.bmc_fault.as_ref().map(|seen| seen.value.0) {
-            Some(BmcFaultKind::Silent) => Condition::BmcSilent,
-            Some(BmcFaultKind::Credentials) => Condition::BmcCredentials,
-            Some(BmcFaultKind::Refused | BmcFaultKind::Garbled) | None => Condition::BmcRefused,
-        }
+        let fault = self.facts.bmc_fault.as_ref();
+        fault.map_or(Condition::BmcRefused, |seen| bmc_condition(seen.value.0))
     }
 
     /// How many power orders for this state failed in a row.
@@ -134,5 +131,14 @@ impl Case<'_> {
             .take_while(|seen| seen.power() == Some(wanted) && seen.failed.is_some())
             .count();
         u32::try_from(failed).unwrap_or(u32::MAX)
+    }
+}
+
+/// What a machine waits on whose BMC is like this.
+pub(crate) fn bmc_condition(fault: BmcFaultKind) -> Condition {
+    match fault {
+        BmcFaultKind::Silent => Condition::BmcSilent,
+        BmcFaultKind::Credentials => Condition::BmcCredentials,
+        BmcFaultKind::Refused | BmcFaultKind::Garbled => Condition::BmcRefused,
     }
 }

@@ -122,7 +122,6 @@ pub(super) fn of_machine(before: &MachinePlan, now: &MachinePlan) -> Vec<FieldCh
             .collect();
         (!agents.is_empty()).then(|| agents.join(", "))
     };
-    let power = |machine: &MachinePlan| machine.keep_on.then(|| "on".to_owned());
     let serial = |machine: &MachinePlan| machine.serial.clone();
     let uuid = |machine: &MachinePlan| machine.uuid.map(|uuid| uuid.to_string());
     let rack = |machine: &MachinePlan| machine.rack.as_ref().map(Name::to_string);
@@ -313,4 +312,13 @@ fn ranges(subnet: &Subnet) -> Option<String> {
 fn list(values: &[impl Display]) -> Option<String> {
     let values: Vec<String> = values.iter().map(ToString::to_string).collect();
     (!values.is_empty()).then(|| values.join(", "))
+}
+
+/// What git says of its power.
+fn power(machine: &MachinePlan) -> Option<String> {
+    match (machine.keep_on, machine.may_be_off) {
+        (true, _) => Some("on".to_owned()),
+        (false, true) => Some("off".to_owned()),
+        (false, false) => None,
+    }
 }

@@ -50,6 +50,7 @@ pub(super) fn declared<'a>(
             secure_boot: machine.boot.secure_boot,
             boot_timeout_seconds: machine.boot.timeout.duration().as_secs(),
             keep_on: machine.power == Some(Power::On),
+            may_be_off: machine.power == Some(Power::Off),
             inspect: machine.inspect.max(before.map_or(0, |before| before.inspect)),
             bmc: machine.bmc.as_ref().and_then(bmc),
             bmc_agent: rack

@@ -8,6 +8,7 @@ mod change_control;
 mod decide;
 mod discovered;
 mod doubted;
+mod events;
 mod examples;
 mod fence;
 mod holds;

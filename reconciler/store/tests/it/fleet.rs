@@ -68,6 +68,7 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         secure_boot: false,
         boot_timeout_seconds: 600,
         keep_on: false,
+        may_be_off: false,
         inspect: 0,
         protect: None,
         declared: true,

@@ -8,6 +8,7 @@ mod append;
 mod bed;
 mod cluster;
 mod enrolment;
+mod events;
 mod fenced;
 mod fleet;
 mod fold;

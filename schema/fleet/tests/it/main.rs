@@ -23,5 +23,6 @@ mod random_fleet;
 mod readme;
 mod reference;
 mod render;
+mod revise;
 mod revision;
 mod schema;

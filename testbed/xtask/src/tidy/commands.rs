@@ -15,6 +15,8 @@ const SIGNED: &str = "reconciler/daemon/tests/it/signed.rs";
 const APPROVALS: &str = "reconciler/daemon/tests/it/approvals.rs";
 const OFFLINE: &str = "reconciler/daemon/tests/it/offline.rs";
 const HOLDS: &str = "reconciler/daemon/tests/it/holds.rs";
+const EVENTS: &str = "reconciler/daemon/tests/it/events.rs";
+const DAY_TWO: &str = "reconciler/daemon/tests/it/day_two.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
 /// The longest row that fits counts.
@@ -62,8 +64,22 @@ const RUN: &[Row] = &[
     ("musterd run --trust-commit", SIGNED, "\"--trust-commit\".to_owned()"),
     ("muster override --guard", DAEMON, "\"--guard\","),
     ("muster apply", "testbed/vrack/src/programs.rs", "\"apply\""),
+    ("muster apply --wait", DAEMON, "\"apply\", \"--yes\", \"--wait\""),
+    ("muster apply p-7b1c2d3e4f50 --wait", EVENTS, "\"apply\", &plan, \"--wait\""),
+    ("muster apply p-7b1c2d3e4f50 --detach", EVENTS, "\"apply\", &plan, \"--detach\""),
+    ("muster apply p-7b1c2d3e4f50 --events", EVENTS, "\"apply\", &plan, \"--events\", \"--after\", after"),
     ("muster status", STEPS, "&[\"status\"]"),
     ("muster status --watch", "testbed/vrack/src/programs.rs", "status --watch"),
+    ("muster status --stuck", DAY_TWO, "\"status\", \"--stuck\""),
+    ("muster status --at", DAY_TWO, "\"status\", \"--at\""),
+    ("muster log --at", DAY_TWO, "at(&[\"log\"], then)"),
+    ("muster log --since 7d --until", DAY_TWO, "\"log\", \"--since\", \"1h\", \"--until\""),
+    ("muster drift", DAY_TWO, "&[\"drift\"]"),
+    ("muster drift --accept", DAY_TWO, "\"drift\", \"--accept\""),
+    ("muster pin", DAY_TWO, "\"pin\", \"deployment.first\""),
+    ("muster unpin", DAY_TWO, "\"unpin\", \"deployment.first\""),
+    ("muster moved machine", "reconciler/cli/tests/it/main.rs", "\"moved\", \"machine\""),
+    ("muster why node-01 --against", DAY_TWO, "\"why\", \"node-01\", \"--against\""),
     ("muster show", STEPS, "&[\"show\", KNOWN]"),
     ("muster why", STEPS, "&[\"why\", FOUND]"),
     ("muster log", STEPS, "&[\"log\", FOUND"),

@@ -1,0 +1,103 @@
+//! `muster drift`: where reality is otherwise than the commit that is carried out wants it, and what git can accept of it.
+
+use crate::arguments::Drift as Wish;
+use crate::client::Client;
+use crate::exit::{Exit, Failure};
+use crate::patch::Patch;
+use crate::say::{say, say_json, tell};
+use reconciler_core::drift::Drift;
+use reconciler_core::people::{self, DriftAnswer};
+use schema_fleet::revise;
+
+/// Shows it, and ends with 2 if there is any; or prints the patch by which git accepts what it can.
+pub(crate) fn run(client: &Client, wish: &Wish, json: bool) -> Result<Exit, Failure> {
+    let answer: DriftAnswer = client.get(people::DRIFT)?;
+    if wish.accept {
+        return accept(&answer, wish, json);
+    }
+    if json {
+        let document = serde_json::json!({
+            "format": "muster.drift/1.0",
+            "now": answer.now,
+            "commit": answer.commit,
+            "drift": answer.drift,
+            "silent": answer.silent,
+        });
+        say_json(format_args!("{document:#}"))?;
+    } else {
+        let mut told: Vec<String> = answer.drift.iter().map(text).collect();
+        told.extend(
+            answer
+                .silent
+                .iter()
+                .map(|name| format!("{name}  nobody hears of it: whether it drifted is not known")),
+        );
+        if told.is_empty() {
+            told.push("Nothing drifted.".to_owned());
+        }
+        say(told.join("\n"))?;
+    }
+    Ok(match answer.drift.is_empty() {
+        true => Exit::Done,
+        false => Exit::Changes,
+    })
+}
+
+fn text(drift: &Drift) -> String {
+    let kind = serde_json::json!(drift.kind);
+    let kind = kind.as_str().unwrap_or_default();
+    let since = drift
+        .since
+        .map_or(String::new(), |since| format!(", since {since}"));
+    let code = drift
+        .code
+        .as_ref()
+        .map_or(String::new(), |code| format!("  {code}"));
+    let accept = match &drift.accept {
+        Some(accept) => format!(
+            "  accept     machine.{}: {} = {:?} (`muster drift --accept`)\n",
+            drift.machine, accept.field, accept.value
+        ),
+        None => "  accept     git cannot accept it\n".to_owned(),
+    };
+    format!(
+        "{}  {kind}{code}{since}\n  evidence   {}\n{accept}  otherwise  {}\n",
+        drift.machine, drift.evidence, drift.instead
+    )
+}
+
+/// What git can accept, as a patch of the folder; the rest is told.
+fn accept(answer: &DriftAnswer, wish: &Wish, json: bool) -> Result<Exit, Failure> {
+    let mut patch = Patch::of(&wish.folder)?;
+    let mut is_whole = true;
+    for drift in &answer.drift {
+        let machine = &drift.machine;
+        let Some(accept) = &drift.accept else {
+            is_whole = false;
+            tell(format_args!(
+                "{machine}: git cannot accept that {}: {}",
+                drift.evidence, drift.instead
+            ));
+            continue;
+        };
+        let done = revise::set(
+            patch.files(),
+            "machine",
+            machine.as_str(),
+            &accept.field,
+            &accept.value,
+        );
+        match done {
+            Ok(file) => patch.take(file),
+            Err(why) => {
+                is_whole = false;
+                tell(format_args!("{machine}: {why}"));
+            }
+        }
+    }
+    patch.say(&wish.folder, json)?;
+    Ok(match is_whole {
+        true => Exit::Done,
+        false => Exit::Changes,
+    })
+}

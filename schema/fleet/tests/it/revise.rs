@@ -1,0 +1,160 @@
+//! One value changed in the text as a person wrote it: comments and the rest stay, and what is not known is not guessed.
+
+use schema_fleet::revise::{NotRevised, pin, set, unpin};
+use schema_fleet::{SourceFile, parse};
+use schema_ids::Name;
+
+const BASE: &str = include_str!("../../../../examples/one-machine/toml/fleet.toml");
+
+/// The example with its deployment written like this.
+fn fleet(path: &str, deployment: &str) -> Vec<SourceFile> {
+    let (base, _) = BASE.split_once("[deployment.").unwrap();
+    let file = |path: &str, text: &str| SourceFile {
+        path: path.to_owned(),
+        bytes: text.as_bytes().to_vec(),
+    };
+    let files = vec![file("fleet.toml", base), file(path, deployment)];
+    let parsed = parse(&files);
+    assert!(parsed.fleet.is_some(), "{deployment}: {:#?}", parsed.diagnostics);
+    files
+}
+
+fn with(files: &[SourceFile], changed: &SourceFile) -> Vec<SourceFile> {
+    let mut files = files.to_vec();
+    for file in files.iter_mut().filter(|file| file.path == changed.path) {
+        file.clone_from(changed);
+    }
+    files
+}
+
+fn text(file: &SourceFile) -> String {
+    String::from_utf8(file.bytes.clone()).unwrap()
+}
+
+const REST: &str =
+    "hostname = \"{name}\"\nimage = \"debian-12\"\nstorage = \"single-disk\"\nnetwork = \"one-port\"\n";
+const KDL_REST: &str = "image=debian-12 storage=single-disk network=one-port hostname=\"{name}\"";
+
+fn machines() -> Vec<Name> {
+    vec!["node-01".parse().unwrap()]
+}
+
+/// Pinned, it names its machines; unpinned again, it says what it said.
+fn there_and_back(path: &str, deployment: &str, is_same: bool) -> String {
+    let files = fleet(path, deployment);
+    let pinned = pin(&files, "web", &machines()).unwrap();
+    let pinned_files = with(&files, &pinned);
+    assert!(matches!(
+        pin(&pinned_files, "web", &machines()),
+        Err(NotRevised::Missing { .. })
+    ));
+    let back = unpin(&pinned_files, "web").unwrap();
+    if is_same {
+        assert_eq!(text(&back), deployment);
+    }
+    let deployments = |files: &[SourceFile]| parse(files).fleet.unwrap().deployments;
+    assert_eq!(deployments(&files), deployments(&with(&files, &back)));
+    text(&pinned)
+}
+
+#[test]
+fn a_deployment_is_pinned_and_counts_again_in_toml() {
+    let keys = format!(
+        "# The web.\n[deployment.web]\n  count = 1 # one\n{REST}\n  # Not the old ones.\n[deployment.web.require]\ncpu-cores = {{ \
+         min = 2 }} # two\n"
+    );
+    let keys = keys.replace("{ min = 2 }", "\">= 2\"");
+    insta::assert_snapshot!("pinned_toml", there_and_back("web.toml", &keys, true));
+    let dotted = format!(
+        "[deployment.web]\ncount = 1\nrequire.disks = [\n  {{ count = 2 }}, # two\n]\nspread.by = \"rack\"\n{REST}"
+    );
+    let dotted = dotted.replace("count = 2", "count = \">= 2\"");
+    insta::assert_snapshot!("pinned_toml_dotted", there_and_back("web.toml", &dotted, true));
+}
+
+#[test]
+fn a_deployment_is_pinned_and_counts_again_in_kdl() {
+    let nodes = format!(
+        "deployment web {KDL_REST} {{\n    count 1 // one\n    require {{\n        cpu-cores \">= 2\"\n    }}\n}}\n"
+    );
+    insta::assert_snapshot!("pinned_kdl", there_and_back("web.kdl", &nodes, true));
+    let head = format!("deployment web count=1 {KDL_REST} {{\n    require cpu-cores=\">= 2\" // two\n}}\n");
+    insta::assert_snapshot!("pinned_kdl_head", there_and_back("web.kdl", &head, false));
+    let bare = format!("deployment web {KDL_REST} count=1\n");
+    insta::assert_snapshot!("pinned_kdl_bare", there_and_back("web.kdl", &bare, false));
+}
+
+#[test]
+fn a_field_is_set_where_its_object_stands() {
+    let changed = |deployment: &str, path: &str, kind: &str, name: &str, field: &str, value: &str| {
+        let files = fleet(path, deployment);
+        text(&set(&files, kind, name, field, value).unwrap())
+    };
+    let deployment = format!("[deployment.web]\nmachines = [\"node-01\"]\n{REST}");
+    let machine = changed(&deployment, "web.toml", "machine", "node-01", "power", "off");
+    assert!(
+        machine.contains("[machine.node-01]\npower = \"off\"\nrack = \"r1\"\n"),
+        "{machine}"
+    );
+    let machine = changed(
+        &deployment,
+        "web.toml",
+        "machine",
+        "node-01",
+        "boot.order",
+        "disk-first",
+    );
+    assert!(
+        machine.contains("[machine.node-01]\nboot.order = \"disk-first\"\n"),
+        "{machine}"
+    );
+    let serial = changed(
+        &deployment,
+        "web.toml",
+        "machine",
+        "node-01",
+        "serial",
+        "LAB-0002",
+    );
+    assert!(
+        serial.contains("rack = \"r1\"\nserial = \"LAB-0002\"\nboot.mode"),
+        "{serial}"
+    );
+
+    let rest = "\n\n[x-rest]\n";
+    let more = format!("{deployment}\n[machine]\nm2.serial = \"S2\"\nm3 = {{ serial = \"S3\" }}{rest}");
+    let dotted = changed(&more, "web.toml", "machine", "m2", "power", "on");
+    assert!(
+        dotted.contains("m2.power = \"on\"\nm2.serial = \"S2\"\n"),
+        "{dotted}"
+    );
+    let inline = changed(&more, "web.toml", "machine", "m3", "power", "on");
+    assert!(
+        inline.contains("m3 = { power = \"on\", serial = \"S3\" }"),
+        "{inline}"
+    );
+
+    let kdl = format!(
+        "deployment web {KDL_REST} {{\n    machines node-01\n}}\n\nmachine m2 serial=S2\nmachine m3 {{\n    serial S3\n    power on // here\n}}\n"
+    );
+    let old = changed(&kdl, "web.kdl", "machine", "m3", "power", "off");
+    assert!(old.contains("    power \"off\" // here\n"), "{old}");
+    let new = changed(&kdl, "web.kdl", "machine", "m3", "boot.order", "disk-first");
+    assert!(
+        new.contains("machine m3 {\n    boot {\n        order \"disk-first\"\n    }\n"),
+        "{new}"
+    );
+
+    let files = fleet("web.kdl", &kdl);
+    let by_hand = set(&files, "machine", "m2", "power", "off").unwrap_err();
+    assert!(
+        by_hand.to_string().contains("write it by hand: power = \"off\""),
+        "{by_hand}"
+    );
+    assert_eq!(
+        set(&files, "machine", "m9", "power", "off"),
+        Err(NotRevised::Absent("machine.m9".to_owned()))
+    );
+    let wrong = set(&files, "machine", "m3", "power", "sideways").unwrap_err();
+    assert!(matches!(wrong, NotRevised::ByHand { .. }), "{wrong}");
+}
