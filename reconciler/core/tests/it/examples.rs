@@ -78,6 +78,8 @@ fn carried_out(folder: &Path) -> Plan {
     let deployed: Vec<MachineId> = plan.bindings.values().map(|binding| binding.machine).collect();
     deployed.into_iter().for_each(|id| world.install(id));
     world.later();
+    // What runs has user-data and BMCs, which a snapshot does not show.
+    world.assert_same_elsewhere(&fleet, &world.plan(&fleet));
     assert_eq!(
         world.plan(&fleet).changes,
         [],

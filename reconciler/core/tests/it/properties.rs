@@ -282,7 +282,9 @@ proptest! {
         let fleet = world::fleet("limits.max-destroyed = 100", &text(&wishes, "debian-b"));
         world.next_commit();
         let before = world.parent.clone();
-        world.adopt(&fleet, world.plan(&fleet));
+        let new = world.plan(&fleet);
+        world.assert_same_elsewhere(&fleet, &new);
+        world.adopt(&fleet, new);
         apart(&world.parent)?;
         for (id, old) in &wanted {
             let Intent::Deployed(new) = &world.parent.machines[id].wanted.intent else {

@@ -230,7 +230,7 @@ fn says_nothing_that_was_planted(bed: &Bed, published: &str) {
         git(&clone(bed, "main"), &["show", "refs/muster/snapshot:snapshot"]),
     ] {
         assert!(sealed.contains("muster.snapshot/1.0") && sealed.contains("LAB-0001"));
-        let fleet_words = ["lab-bmc.toml", "kernel-args"];
+        let fleet_words = ["lab-bmc.toml", "\"vendor\":\"Acme"];
         for planted in [IN_USER_DATA, IN_SECRET, BMC, "cloud-config"]
             .iter()
             .chain(&fleet_words)
