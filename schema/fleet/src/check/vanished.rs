@@ -43,7 +43,8 @@ pub(crate) fn check(before: &Fleet, now: &Fleet, found: &mut Vec<Diagnostic>) {
         for (name, machine) in machines {
             if let Some(other) = same(machine, before, now) {
                 diagnostic.notes.push(format!(
-                    "{other} is the same hardware: if {name} is called so now, write  [moved.machine.{name}]  to = \"{other}\""
+                    "{other} is the same hardware: if {name} is called so now, write  [moved.machine.{name}]  to = \"{other}\", as \
+                     `muster moved machine {name} {other}` prints it"
                 ));
             }
         }
