@@ -14,6 +14,7 @@ const DAEMON: &str = "reconciler/daemon/tests/it/muster.rs";
 const SIGNED: &str = "reconciler/daemon/tests/it/signed.rs";
 const APPROVALS: &str = "reconciler/daemon/tests/it/approvals.rs";
 const HOLDS: &str = "reconciler/daemon/tests/it/holds.rs";
+const BUDGETS: &str = "reconciler/daemon/tests/it/budgets.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
 /// The longest row that fits counts.
@@ -65,6 +66,9 @@ const RUN: &[Row] = &[
     ("muster hold ls --as-patch", HOLDS, "\"hold\", \"ls\", \"--as-patch\""),
     ("muster hold rm", HOLDS, "\"hold\", \"rm\", \"h-1\""),
     ("muster stop --scope fleet", HOLDS, "\"stop\", \"--scope\", \"fleet\""),
+    ("muster machine power", BUDGETS, "\"machine\", \"power\""),
+    ("muster machine power --beyond-budget", BUDGETS, "\"--beyond-budget\""),
+    ("muster resume --scope budget", BUDGETS, "\"resume\", \"--scope\", \"budget:web\""),
     ("muster resume --scope fleet", HOLDS, "\"resume\", \"--scope\", \"fleet\""),
     ("musterd stop", HOLDS, "musterd(&bed, &[\"stop\""),
     ("musterd resume", HOLDS, "musterd(&bed, &[\"resume\"])"),
