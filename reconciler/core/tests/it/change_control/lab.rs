@@ -135,7 +135,7 @@ pub(crate) struct Lab {
     pub(crate) permits: Permits,
     epoch: u64,
     pub(crate) failures: Vec<BudgetFailure>,
-    wiped: Vec<(MachineId, Generation, Timestamp)>,
+    pub(crate) wiped: Vec<(MachineId, Generation, Timestamp)>,
     sequence: u64,
     daemons: [VecDeque<Todo>; 2],
     judge: Judge,
@@ -708,7 +708,18 @@ impl Lab {
             Event::Advance(number) => {
                 self.advance(self.pick(number));
             }
-            Event::Fail(number) => self.fail(self.pick(number)),
+            Event::Fail(number) => {
+                let runs = |metal: &&Metal| matches!(metal.running, Some((_, false)));
+                let running = self
+                    .metal
+                    .iter()
+                    .filter(|(_, metal)| runs(metal))
+                    .map(|(id, _)| *id);
+                let running: Vec<MachineId> = running.collect();
+                if !running.is_empty() {
+                    self.fail(running[usize::from(number) % running.len()]);
+                }
+            }
             Event::Power(number) => self.power(self.pick(number)),
             Event::ByHand(number) => self.by_hand(self.pick(number))?,
             Event::Later(minutes) => self.later(minutes.into()),
@@ -763,6 +774,21 @@ impl Lab {
             let standing = stand(world, &step.decisions);
             format!("{:?}", standing.get(&id))
         })
+    }
+
+    /// Whether a job is at work in it.
+    pub(crate) fn runs_a_job(&self, id: MachineId) -> bool {
+        matches!(self.metal[&id].running, Some((_, false)))
+    }
+
+    /// Gives the orders that this machine needs next, and no others.
+    pub(crate) fn goes_on_with(&mut self, id: MachineId) {
+        self.look(0);
+        self.daemons[0]
+            .retain(|todo| matches!(&todo.effect, Effect::Issue { order, .. } if order.order.machine == id));
+        while !self.daemons[0].is_empty() {
+            self.act(0).unwrap();
+        }
     }
 
     /// Whether a job of this machine's intent was ordered.
