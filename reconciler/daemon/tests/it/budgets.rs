@@ -240,6 +240,16 @@ async fn power_by_hand_takes_a_place_or_says_who_has_it() {
     );
 }
 
+/// A person says "go on", with a reason and of a budget that is halted.
+fn resumes(muster: &Muster) {
+    let resume = ["resume", "--scope", "budget:web"];
+    assert_eq!(muster.document(&resume, 1)["error"]["code"], "BAD_REQUEST");
+    let unknown = ["resume", "--scope", "budget:other", "--reason", "x"];
+    assert_eq!(muster.document(&unknown, 1)["error"]["code"], "NOT_FOUND");
+    let resume = [&resume[..], &["--reason", "the mirror was stale"]].concat();
+    assert_eq!(muster.says(&resume, 0), "budget:web goes on.\n");
+}
+
 #[tokio::test]
 async fn a_failure_halts_until_a_person_says_go_on() {
     let mut stage = running().await;
@@ -315,12 +325,7 @@ async fn a_failure_halts_until_a_person_says_go_on() {
         "{said}"
     );
 
-    let resume = ["resume", "--scope", "budget:web"];
-    assert_eq!(stage.muster.document(&resume, 1)["error"]["code"], "BAD_REQUEST");
-    let unknown = ["resume", "--scope", "budget:other", "--reason", "x"];
-    assert_eq!(stage.muster.document(&unknown, 1)["error"]["code"], "NOT_FOUND");
-    let resume = [&resume[..], &["--reason", "the mirror was stale"]].concat();
-    assert_eq!(stage.muster.says(&resume, 0), "budget:web goes on.\n");
+    resumes(&stage.muster);
     let goes_on = |status: &Status| {
         let budget = &status.budgets[0];
         budget.halted.is_none() && budget.out.len() == 1
