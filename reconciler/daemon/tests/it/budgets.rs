@@ -240,6 +240,13 @@ async fn power_by_hand_takes_a_place_or_says_who_has_it() {
     );
 }
 
+/// Ends musterd between any two instructions.
+fn kill(bed: &mut Bed) {
+    let pid = rustix::process::Pid::from_raw(bed.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    bed.ended();
+}
+
 /// A person says "go on", with a reason and of a budget that is halted.
 fn resumes(muster: &Muster) {
     let resume = ["resume", "--scope", "budget:web"];
@@ -309,9 +316,7 @@ async fn a_failure_halts_until_a_person_says_go_on() {
         .bed
         .until("well again", |status| status.budgets[0].out.is_empty())
         .await;
-    let pid = rustix::process::Pid::from_raw(stage.bed.pid().cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    stage.bed.ended();
+    kill(&mut stage.bed);
     stage.bed.start(&[]);
     stage
         .bed
