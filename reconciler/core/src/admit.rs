@@ -202,6 +202,11 @@ impl<'a> Case<'a> {
         self.grants.values().filter(move |grant| grant.machine != machine)
     }
 
+    /// Whether the machine is out of service already: disturbing it takes nobody away.
+    fn is_out(&self) -> bool {
+        self.ground.out(self.machine).is_some()
+    }
+
     fn wait(&self, condition: Condition, evidence: String) -> Wait {
         Wait::new(condition, self.since, evidence)
     }

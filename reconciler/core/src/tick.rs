@@ -9,7 +9,7 @@ use crate::facts::{AgentSeen, IssuedOrder, MachineFacts};
 use crate::intent::Intent;
 use crate::next::{Around, Decision, Proposal, next};
 use crate::plan::{MachinePlan, Plan};
-use crate::service::Standing;
+use crate::service::{Service, Standing};
 use schema_ids::{Generation, Incarnation, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -321,18 +321,30 @@ fn is_counted(world: &World<'_>, ground: &Ground<'_>, grant: &Grant, decision: O
     let is_back = standing
         .and_then(Standing::well_since)
         .is_some_and(|since| since > grant.at);
+    let is_overtaken = machine.wanted.generation != grant.generation;
     match decision {
         None => false,
-        Some(Decision::Propose(_)) => true,
         Some(_) if leaves || is_back => false,
-        Some(Decision::Wait(_)) => true,
-        Some(Decision::Settled) if machine.wanted.generation == grant.generation => false,
-        Some(Decision::Settled) => {
-            let agents = world.facts.get(&grant.machine).map(|facts| &facts.agents);
-            let agent = agents.and_then(|agents| agents.get(machine.bmc_agent.as_ref()?));
-            agent.is_some_and(|agent| agent.watermark < grant.at.plus(OVERTAKEN_ORDER_MAX))
-        }
+        // What was ordered for it before, or by hand, came to nothing.
+        Some(_) if (is_overtaken || !grant.need.boots) && stays(world, ground, grant) => false,
+        Some(Decision::Propose(_) | Decision::Wait(_)) => true,
+        Some(Decision::Settled) => is_overtaken,
     }
+}
+
+/// Whether a machine serves without a change of its power since its last word, and nothing that was ordered when it was
+/// granted can be carried out any more.
+fn stays(world: &World<'_>, ground: &Ground<'_>, grant: &Grant) -> bool {
+    let Some(facts) = world.facts.get(&grant.machine) else {
+        return false;
+    };
+    let standing = ground.standing.get(&grant.machine);
+    let Some(Service::Serves { since, .. }) = standing.map(|standing| &standing.service) else {
+        return false;
+    };
+    let is_switched = facts.power.as_ref().is_some_and(|power| power.since > *since);
+    let known_to = facts.agents.values().map(|agent| agent.watermark).min();
+    !is_switched && known_to >= Some(grant.at.plus(OVERTAKEN_ORDER_MAX))
 }
 
 /// The next moment at which a wait may end by time alone, or an agent fall silent.

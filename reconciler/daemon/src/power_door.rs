@@ -6,16 +6,19 @@
 use crate::daemon::Daemon;
 use crate::listener::Person;
 use crate::people_door::{Refused, find, no_machine, reason, refused};
-use crate::world;
+use crate::world::{self, Loaded};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use rack_api::order::Order;
 use reconciler_core::admit::{self, ByHand};
+use reconciler_core::condition::Wait;
 use reconciler_core::next::{Decision, Wish};
 use reconciler_core::people::{PowerAnswer, PowerRequest};
 use reconciler_core::refusal::RefusalCode;
-use reconciler_core::tick;
+use reconciler_core::tick::{self, Tick};
 use reconciler_store::{By, Intended, Issuance, Issue};
+use schema_ids::MachineId;
 use std::sync::Arc;
 
 /// The control loop gives a machine a few orders in a row at most.
@@ -56,16 +59,7 @@ pub(crate) async fn post(
         let order = wish
             .order(loaded.now)
             .map_err(|no| refused(StatusCode::CONFLICT, no.code, no.message))?;
-        let standing = tick::stand(&loaded.world(), &tick.decisions);
-        let ByHand { grant, exceeds } =
-            admit::by_hand(&order, &loaded.permits, &loaded.ground(&standing), loaded.now);
-        if let Some(full) = exceeds.as_ref().filter(|_| !request.beyond_budget) {
-            let message = format!(
-                "{}. To do it all the same: --beyond-budget --reason ...",
-                full.evidence
-            );
-            return Err(refused(StatusCode::CONFLICT, full.condition.code(), message));
-        }
+        let ByHand { grant, exceeds } = room(&loaded, &tick, &order, request.beyond_budget)?;
         let orders = [Intended {
             order: order.clone(),
             grant,
@@ -82,14 +76,7 @@ pub(crate) async fn post(
         match daemon.store.issue(&issue).await? {
             Issuance::Written { orders, .. } if !orders.is_empty() => {
                 if let Some(full) = exceeds {
-                    let by = By {
-                        who: who.clone(),
-                        why: why.to_owned(),
-                    };
-                    daemon
-                        .store
-                        .record_audit("budget-exceeded", Some(id), &full.evidence, &by)
-                        .await?;
+                    record_beyond(&daemon, id, &full, (&who, why)).await?;
                 }
                 tracing::info!(machine = %id, generation = order.generation.0, number = order.number,
                     by = %person, cause = order.cause, "power ordered by hand");
@@ -114,4 +101,38 @@ pub(crate) async fn post(
         RefusalCode::Contended.code(),
         "the machine was given other orders, or began to write, all the while",
     ))
+}
+
+/// What it takes of the machine's budgets; refused where they have no room, unless the person goes beyond them.
+fn room(loaded: &Loaded, tick: &Tick, order: &Order, beyond: bool) -> Result<ByHand, Refused> {
+    let standing = tick::stand(&loaded.world(), &tick.decisions);
+    let taken = admit::by_hand(order, &loaded.permits, &loaded.ground(&standing), loaded.now);
+    match taken.exceeds.as_ref().filter(|_| !beyond) {
+        None => Ok(taken),
+        Some(full) => {
+            let message = format!(
+                "{}. To do it all the same: --beyond-budget --reason ...",
+                full.evidence
+            );
+            Err(refused(StatusCode::CONFLICT, full.condition.code(), message))
+        }
+    }
+}
+
+/// That a person went beyond a budget, and why.
+async fn record_beyond(
+    daemon: &Daemon,
+    id: MachineId,
+    full: &Wait,
+    (who, why): (&str, &str),
+) -> Result<(), Refused> {
+    let by = By {
+        who: who.to_owned(),
+        why: why.to_owned(),
+    };
+    daemon
+        .store
+        .record_audit("budget-exceeded", Some(id), &full.evidence, &by)
+        .await?;
+    Ok(())
 }

@@ -37,12 +37,13 @@ pub(super) fn words(ground: &Ground<'_>, takers: &BTreeMap<MachineId, String>) -
 
 pub(super) fn check(case: &Case<'_>, name: &Name, budget: &Budget, tally: &Tally) -> Option<Wait> {
     let (takers, most) = (&tally.takers, budget.max_unavailable);
-    if takers.contains_key(&case.machine) || takers.len() < most as usize {
+    let others = takers.keys().filter(|id| **id != case.machine).count();
+    if case.is_out() || others < most as usize {
         return None;
     }
     let evidence = format!(
         "budget {name}: {} of {most} machines are out of service: {}",
-        takers.len(),
+        others,
         some_of(words(case.ground, takers))
     );
     Some(case.wait(Condition::Budget, evidence))

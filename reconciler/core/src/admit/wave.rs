@@ -44,7 +44,7 @@ pub(super) fn unfinished(
 }
 
 pub(super) fn check(case: &Case<'_>, name: &Name, _: &Budget, tally: &Tally) -> Option<Wait> {
-    if tally.takers.contains_key(&case.machine) {
+    if case.is_out() {
         return None;
     }
     let unfinished = tally.unfinished.as_ref()?;

@@ -134,8 +134,14 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         ending: &slots.ending,
         hurt: &hurt,
     });
+    told(plan, observed, parent)
+}
+
+/// With what is said of it that follows from the rest.
+fn told(mut plan: Plan, observed: &Observed, parent: &Plan) -> Plan {
     plan.guards.extend(budgets::report(&plan));
-    plan.guards.extend(held::report(&plan, &observed.restraints, now));
+    plan.guards
+        .extend(held::report(&plan, &observed.restraints, plan.made));
     plan.reads = reads::reads(&plan, observed, parent);
     plan.disks = effect::disks(&plan, observed);
     plan

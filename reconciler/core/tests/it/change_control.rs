@@ -39,8 +39,8 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (0..2_u8).prop_map(Event::Look),
         10 => (0..2_u8).prop_map(Event::Act),
         1 => (0..2_u8).prop_map(Event::Crash),
-        16 => any::<u8>().prop_map(Event::Advance),
-        1 => any::<u8>().prop_map(Event::Fail),
+        24 => any::<u8>().prop_map(Event::Advance),
+        4 => any::<u8>().prop_map(Event::Fail),
         1 => any::<u8>().prop_map(Event::Power),
         1 => any::<u8>().prop_map(Event::ByHand),
         3 => (0..60_u8).prop_map(Event::Later),
@@ -86,7 +86,7 @@ proptest! {
     #[test]
     fn no_rule_is_broken_and_the_change_comes_to_its_end(
         git in git(),
-        events in prop::collection::vec(event(), 20..160),
+        events in prop::collection::vec(event(), 40..240),
     ) {
         let mut lab = Lab::new(git);
         for event in events {
@@ -94,4 +94,53 @@ proptest! {
         }
         lab.comes_to_its_end().map_err(TestCaseError::fail)?;
     }
+}
+
+/// There is room for a second machine, and the first has failed: nothing more is begun until a person says so.
+#[test]
+fn a_failure_halts_what_there_is_room_for() {
+    let git = Git {
+        machines: 4,
+        second: 2,
+        most: "2",
+        waves: 0,
+        soak: false,
+        window: false,
+        halt: 1,
+        wide: true,
+        other: false,
+        canary: false,
+        rate: 20,
+        image: 0,
+        epoch: 0,
+        named: 0,
+    };
+    let mut lab = Lab::new(git);
+    let step = [Event::Look(0), Event::Act(0)];
+    let rounds = |lab: &mut Lab, events: &[Event], times: usize| {
+        for event in events.iter().cycle().take(events.len() * times) {
+            lab.happens(*event).unwrap();
+        }
+    };
+    rounds(&mut lab, &[Event::Commit(2)], 1);
+    rounds(&mut lab, &step, 1);
+    assert_eq!(lab.wiped.len(), 1, "one is begun");
+    let on = [
+        Event::Advance(0),
+        Event::Advance(1),
+        Event::Advance(2),
+        Event::Advance(3),
+    ];
+    let begun = lab.wiped[0].0;
+    while lab.metal[&begun].up || !lab.runs_a_job(begun) {
+        // Only what was begun gets on: nobody else is looked at meanwhile.
+        rounds(&mut lab, &on, 1);
+        lab.goes_on_with(begun);
+    }
+    rounds(&mut lab, &[Event::Fail(0)], 1);
+    rounds(&mut lab, &step, 9);
+    assert_eq!((lab.failures.len(), lab.wiped.len()), (1, 1), "halted");
+    rounds(&mut lab, &[Event::Resume], 1);
+    rounds(&mut lab, &step, 9);
+    assert_eq!(lab.wiped.len(), 2, "it goes on");
 }

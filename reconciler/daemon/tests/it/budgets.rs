@@ -240,6 +240,23 @@ async fn power_by_hand_takes_a_place_or_says_who_has_it() {
     );
 }
 
+/// Ends musterd between any two instructions.
+fn kill(bed: &mut Bed) {
+    let pid = rustix::process::Pid::from_raw(bed.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    bed.ended();
+}
+
+/// A person says "go on", with a reason and of a budget that is halted.
+fn resumes(muster: &Muster) {
+    let resume = ["resume", "--scope", "budget:web"];
+    assert_eq!(muster.document(&resume, 1)["error"]["code"], "BAD_REQUEST");
+    let unknown = ["resume", "--scope", "budget:other", "--reason", "x"];
+    assert_eq!(muster.document(&unknown, 1)["error"]["code"], "NOT_FOUND");
+    let resume = [&resume[..], &["--reason", "the mirror was stale"]].concat();
+    assert_eq!(muster.says(&resume, 0), "budget:web goes on.\n");
+}
+
 #[tokio::test]
 async fn a_failure_halts_until_a_person_says_go_on() {
     let mut stage = running().await;
@@ -299,9 +316,7 @@ async fn a_failure_halts_until_a_person_says_go_on() {
         .bed
         .until("well again", |status| status.budgets[0].out.is_empty())
         .await;
-    let pid = rustix::process::Pid::from_raw(stage.bed.pid().cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    stage.bed.ended();
+    kill(&mut stage.bed);
     stage.bed.start(&[]);
     stage
         .bed
@@ -315,12 +330,7 @@ async fn a_failure_halts_until_a_person_says_go_on() {
         "{said}"
     );
 
-    let resume = ["resume", "--scope", "budget:web"];
-    assert_eq!(stage.muster.document(&resume, 1)["error"]["code"], "BAD_REQUEST");
-    let unknown = ["resume", "--scope", "budget:other", "--reason", "x"];
-    assert_eq!(stage.muster.document(&unknown, 1)["error"]["code"], "NOT_FOUND");
-    let resume = [&resume[..], &["--reason", "the mirror was stale"]].concat();
-    assert_eq!(stage.muster.says(&resume, 0), "budget:web goes on.\n");
+    resumes(&stage.muster);
     let goes_on = |status: &Status| {
         let budget = &status.budgets[0];
         budget.halted.is_none() && budget.out.len() == 1

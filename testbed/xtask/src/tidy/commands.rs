@@ -17,6 +17,7 @@ const OFFLINE: &str = "reconciler/daemon/tests/it/offline.rs";
 const HOLDS: &str = "reconciler/daemon/tests/it/holds.rs";
 const EVENTS: &str = "reconciler/daemon/tests/it/events.rs";
 const DAY_TWO: &str = "reconciler/daemon/tests/it/day_two.rs";
+const BUDGETS: &str = "reconciler/daemon/tests/it/budgets.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
 /// The longest row that fits counts.
@@ -90,6 +91,8 @@ const RUN: &[Row] = &[
     ("muster hold ls --as-patch", HOLDS, "\"hold\", \"ls\", \"--as-patch\""),
     ("muster hold rm", HOLDS, "\"hold\", \"rm\", \"h-1\""),
     ("muster stop --scope fleet", HOLDS, "\"stop\", \"--scope\", \"fleet\""),
+    ("muster machine power", BUDGETS, "\"machine\", \"power\""),
+    ("muster resume --scope budget:web", BUDGETS, "\"resume\", \"--scope\", \"budget:web\""),
     ("muster resume --scope fleet", HOLDS, "\"resume\", \"--scope\", \"fleet\""),
     ("musterd stop", HOLDS, "musterd(&bed, &[\"stop\""),
     ("musterd resume", HOLDS, "musterd(&bed, &[\"resume\"])"),

@@ -85,7 +85,13 @@ impl Judge {
                     .any(|other| is_bad(other) || !lab.is_well(*other) && lab.metal[other].up)
             });
             if unfinished && !is_out {
-                return Err(format!("{name}: begun before an earlier wave was over"));
+                return Err(format!(
+                    "{name}: {id} is begun before an earlier wave was over: {:?}; changed {:?}, down {down:?}; it {:?} {:?}",
+                    budget.waves,
+                    self.changed,
+                    lab.metal[&id],
+                    lab.decision(id)
+                ));
             }
         }
         self.changed.insert(id);
@@ -104,7 +110,14 @@ impl Judge {
                 .filter(|other| self.changed.contains(other) || down.contains(other))
                 .collect();
             if budget.wave_of(id).is_some() && out.len() >= budget.max_unavailable as usize {
-                return Err(format!("{name}: {id} is disturbed while {out:?} are out"));
+                let out: Vec<String> = out
+                    .iter()
+                    .map(|id| format!("{id} {} {:?}", lab.decision(*id), lab.permits.grants.get(id)))
+                    .collect();
+                return Err(format!(
+                    "{name}: {id} is disturbed while {out:?} are out; changed {:?} down {down:?}",
+                    self.changed
+                ));
             }
         }
         Ok(())

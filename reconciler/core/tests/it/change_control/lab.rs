@@ -135,7 +135,7 @@ pub(crate) struct Lab {
     pub(crate) permits: Permits,
     epoch: u64,
     pub(crate) failures: Vec<BudgetFailure>,
-    wiped: Vec<(MachineId, Generation, Timestamp)>,
+    pub(crate) wiped: Vec<(MachineId, Generation, Timestamp)>,
     sequence: u64,
     daemons: [VecDeque<Todo>; 2],
     judge: Judge,
@@ -185,6 +185,7 @@ impl Lab {
             self.world.see(id, inventory);
         }
         self.world.adopt(&self.fleet, self.world.plan(&self.fleet));
+        self.world.later();
         let ids: Vec<MachineId> = self.world.parent.machines.keys().copied().collect();
         for id in ids {
             let power = PowerSeen::On;
@@ -432,10 +433,12 @@ impl Lab {
         }
         match boot.and_then(|boot| boot.job().cloned()) {
             Some(job) if job.job.generation == generation => self.on_with_job(id, &job.job, &job.kind),
-            _ => {
+            // What was begun to be written starts no more.
+            _ if is_whole(&facts) => {
                 self.home(id);
                 true
             }
+            _ => false,
         }
     }
 
@@ -577,11 +580,7 @@ impl Lab {
             .power
             .as_ref()
             .is_some_and(|power| power.value == PowerSeen::Off);
-        let is_whole = facts
-            .installed
-            .as_ref()
-            .is_some_and(|seen| facts.written_in <= Some(seen.value.job.generation));
-        if is_off && is_whole && facts.newest(Lane::Boot).is_none_or(|order| order.job().is_none()) {
+        if is_off && is_whole(&facts) && facts.newest(Lane::Boot).is_none_or(|order| order.job().is_none()) {
             let power = PowerSeen::On;
             self.tell(id, FactBody::Power { machine: id, power });
             self.home(id);
@@ -648,7 +647,15 @@ impl Lab {
     fn adopt(&mut self) {
         self.fleet = self.git.fleet();
         self.world.next_commit();
+        let before = self.world.parent.clone();
         self.world.adopt(&self.fleet, self.world.plan(&self.fleet));
+        // What was ordered and not carried out is withdrawn: who runs was not disturbed.
+        for (id, machine) in &self.world.parent.machines {
+            let is_new = before.machines[id].wanted.generation != machine.wanted.generation;
+            if is_new && self.metal[id].up {
+                self.judge.finished(*id);
+            }
+        }
     }
 
     fn resume(&mut self) {
@@ -701,7 +708,18 @@ impl Lab {
             Event::Advance(number) => {
                 self.advance(self.pick(number));
             }
-            Event::Fail(number) => self.fail(self.pick(number)),
+            Event::Fail(number) => {
+                let runs = |metal: &&Metal| matches!(metal.running, Some((_, false)));
+                let running = self
+                    .metal
+                    .iter()
+                    .filter(|(_, metal)| runs(metal))
+                    .map(|(id, _)| *id);
+                let running: Vec<MachineId> = running.collect();
+                if !running.is_empty() {
+                    self.fail(running[usize::from(number) % running.len()]);
+                }
+            }
             Event::Power(number) => self.power(self.pick(number)),
             Event::ByHand(number) => self.by_hand(self.pick(number))?,
             Event::Later(minutes) => self.later(minutes.into()),
@@ -749,6 +767,30 @@ impl Lab {
         ))
     }
 
+    /// What is decided for a machine, and how it stands.
+    pub(crate) fn decision(&self, id: MachineId) -> String {
+        self.with_world(|world, now| {
+            let step = tick(world, now);
+            let standing = stand(world, &step.decisions);
+            format!("{:?}", standing.get(&id))
+        })
+    }
+
+    /// Whether a job is at work in it.
+    pub(crate) fn runs_a_job(&self, id: MachineId) -> bool {
+        matches!(self.metal[&id].running, Some((_, false)))
+    }
+
+    /// Gives the orders that this machine needs next, and no others.
+    pub(crate) fn goes_on_with(&mut self, id: MachineId) {
+        self.look(0);
+        self.daemons[0]
+            .retain(|todo| matches!(&todo.effect, Effect::Issue { order, .. } if order.order.machine == id));
+        while !self.daemons[0].is_empty() {
+            self.act(0).unwrap();
+        }
+    }
+
     /// Whether a job of this machine's intent was ordered.
     pub(crate) fn given_over(&self, id: MachineId) -> bool {
         let generation = self.generation(id);
@@ -758,4 +800,10 @@ impl Lab {
                 && matches!(&issued.order.action, Action::Boot(NextBoot::Job(job)) if matches!(job.kind, JobKind::Deploy(_)))
         })
     }
+}
+
+/// Whether what is installed was not begun to be written over.
+fn is_whole(facts: &MachineFacts) -> bool {
+    let installed = facts.installed.as_ref();
+    installed.is_some_and(|seen| facts.written_in <= Some(seen.value.job.generation))
 }
