@@ -5,6 +5,7 @@
 
 mod judge;
 mod lab;
+mod places;
 
 use lab::{Git, Lab};
 use proptest::prelude::*;
@@ -76,6 +77,7 @@ fn git() -> impl Strategy<Value = Git> {
                 image: 0,
                 epoch: 0,
                 named: 0,
+                moved: false,
             },
         )
 }
@@ -99,23 +101,10 @@ proptest! {
 /// There is room for a second machine, and the first has failed: nothing more is begun until a person says so.
 #[test]
 fn a_failure_halts_what_there_is_room_for() {
-    let git = Git {
-        machines: 4,
+    let mut lab = Lab::new(Git {
         second: 2,
-        most: "2",
-        waves: 0,
-        soak: false,
-        window: false,
-        halt: 1,
-        wide: true,
-        other: false,
-        canary: false,
-        rate: 20,
-        image: 0,
-        epoch: 0,
-        named: 0,
-    };
-    let mut lab = Lab::new(git);
+        ..Git::plain(4, "2")
+    });
     let step = [Event::Look(0), Event::Act(0)];
     let rounds = |lab: &mut Lab, events: &[Event], times: usize| {
         for event in events.iter().cycle().take(events.len() * times) {

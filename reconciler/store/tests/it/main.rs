@@ -6,6 +6,7 @@
 mod adopt;
 mod append;
 mod bed;
+mod budget;
 mod cluster;
 mod enrolment;
 mod events;

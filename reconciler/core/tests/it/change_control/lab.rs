@@ -8,9 +8,11 @@ use rack_api::fact::{Fact, FactBody, PowerSeen, StepState};
 use rack_api::job::{JobKind, JobRef};
 use rack_api::order::{Action, Lane, NextBoot, Order, PowerWanted};
 use reconciler_core::admit::{self, BudgetFailure, Grant, Ground, Permits, Policy, Records, Resumed};
+use reconciler_core::condition::Wait;
 use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact, WriteStart};
 use reconciler_core::hold::Restraints;
 use reconciler_core::intent::Intent;
+use reconciler_core::next::Decision;
 use reconciler_core::tick::{self, Effect, Tick, stand, tick};
 use schema_fleet::Fleet;
 use schema_ids::{Digest, Generation, MachineId, Timestamp, Uuid};
@@ -39,9 +41,32 @@ pub(crate) struct Git {
     pub(crate) epoch: u8,
     /// What the budget is called now.
     pub(crate) named: u8,
+    /// Whether the first deployment is called `site` now.
+    pub(crate) moved: bool,
 }
 
 impl Git {
+    /// One deployment, and a budget over the fleet that halts at the first failure and asks for nothing else.
+    pub(crate) fn plain(machines: u8, most: &'static str) -> Self {
+        Self {
+            machines,
+            second: machines,
+            most,
+            waves: 0,
+            soak: false,
+            window: false,
+            halt: 1,
+            wide: true,
+            other: false,
+            canary: false,
+            rate: 20,
+            image: 0,
+            epoch: 0,
+            named: 0,
+            moved: false,
+        }
+    }
+
     fn fleet(&self) -> Fleet {
         let mut text = String::new();
         for number in 1..=self.machines {
@@ -56,21 +81,29 @@ impl Git {
         let image = ["debian-a", "debian-b"][usize::from(self.image % 2)];
         let (first, second): (Vec<u8>, Vec<u8>) =
             (1..=self.machines).partition(|number| *number <= self.second);
-        for (name, machines) in [("web", first), ("db", second)] {
+        let web = if self.moved { "site" } else { "web" };
+        // Hosts keep their names: a new one would be another intent.
+        for (name, host, machines) in [(web, "web", first), ("db", "db", second)] {
             if machines.is_empty() {
                 continue;
             }
             let list: Vec<String> = machines.iter().map(|number| format!("\"m{number}\"")).collect();
             writeln!(
                 text,
-                "[deployment.{name}]\nmachines = [{}]\nhostname = \"{name}-{{slot}}\"\nimage = \"{image}\"\n\
+                "[deployment.{name}]\nmachines = [{}]\nhostname = \"{host}-{{slot}}\"\nimage = \"{image}\"\n\
                  storage = \"disk\"\nnetwork = \"auto\"\nreinstall = {}",
                 list.join(", "),
                 self.epoch
             )
             .unwrap();
         }
-        let targets = if self.wide { "fleet:lab" } else { "deployment:web" };
+        if self.moved {
+            text.push_str("[moved.deployment.web]\nto = \"site\"\n");
+        }
+        let targets = match self.wide {
+            true => "fleet:lab".to_owned(),
+            false => format!("deployment:{web}"),
+        };
         let soak = if self.soak { "soak = \"20m\"\n" } else { "" };
         let window = match self.window {
             true => "window = { hours = \"08:00-16:00\", tz = \"UTC\" }\n",
@@ -644,6 +677,12 @@ impl Lab {
         self.adopt();
     }
 
+    /// A commit that says this.
+    pub(crate) fn now_says(&mut self, change: impl FnOnce(&mut Git)) {
+        change(&mut self.git);
+        self.adopt();
+    }
+
     fn adopt(&mut self) {
         self.fleet = self.git.fleet();
         self.world.next_commit();
@@ -774,6 +813,26 @@ impl Lab {
             let standing = stand(world, &step.decisions);
             format!("{:?}", standing.get(&id))
         })
+    }
+
+    /// Why it is not begun, if it waits.
+    pub(crate) fn wait(&self, id: MachineId) -> Option<Wait> {
+        match self.tick().decisions.remove(&id)? {
+            Decision::Wait(wait) => Some(wait),
+            Decision::Propose(_) | Decision::Settled => None,
+        }
+    }
+
+    /// A daemon looks and performs what it decided, until it decides nothing more: each grant makes it decide anew.
+    pub(crate) fn round(&mut self) {
+        let mut acted = true;
+        while acted {
+            acted = false;
+            self.happens(Event::Look(0)).unwrap();
+            while !self.daemons[0].is_empty() {
+                acted |= self.act(0).unwrap();
+            }
+        }
     }
 
     /// Whether a job is at work in it.

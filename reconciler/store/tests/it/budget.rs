@@ -1,0 +1,263 @@
+//! Failures that budgets count, people's "go on", and what was begun within the hour: written once, and known to whoever
+//! decides next.
+
+use crate::bed::Bed;
+use crate::fleet::{adopt, boot_order, by, machine, name, plan};
+use reconciler_core::admit::Grant;
+use reconciler_core::next::Need;
+use reconciler_store::{By, Intended, Issuance, Issue, Store};
+use schema_ids::{Generation, Incarnation, Timestamp};
+use std::time::Duration;
+
+/// Machines 1 and 2, each wanted at generation 2.
+async fn begin(bed: &Bed) -> Incarnation {
+    adopt(bed, &plan("p-1", None, &[(1, 2), (2, 2)])).await;
+    bed.identity().await.unwrap().incarnation
+}
+
+fn failed(why: &str) -> By {
+    By {
+        who: "musterd".to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+/// An order for machine `n` with a grant to erase what is in use there.
+fn wiping(life: Incarnation, n: u8, number: u32) -> Intended {
+    let order = boot_order(life, n, 2, number);
+    let grant = Grant {
+        machine: order.machine,
+        generation: order.generation,
+        need: Need {
+            erases: Some(name("web")),
+            budgets: [name("canary")].into(),
+            wipes: true,
+            ..Need::to_boot(None)
+        },
+        at: Timestamp::from_unix_ms(0),
+    };
+    Intended {
+        order,
+        grant: Some(grant),
+    }
+}
+
+async fn issue(store: &Store, plan: &str, epoch: u64, decided: Timestamp, order: Intended) -> Issuance {
+    let issue = Issue {
+        plan,
+        permits_epoch: epoch,
+        decided,
+        restraints_epoch: 0,
+        orders: &[order],
+        goes: None,
+        who: "musterd",
+    };
+    store.issue(&issue).await.unwrap()
+}
+
+/// Decided just now.
+fn just_now() -> Timestamp {
+    Timestamp::from_unix_ms(i64::MAX)
+}
+
+#[tokio::test]
+async fn a_failure_is_on_record_once_for_each_budget_machine_and_intent() {
+    let bed = Bed::new().await;
+    begin(&bed).await;
+    let (canary, all, first) = (name("canary"), name("all"), failed("STEP_FAILED: \0 unpack"));
+    let (one, two) = (Generation(2), Generation(3));
+    assert!(
+        bed.record_failure(&canary, machine(1), one, &first)
+            .await
+            .unwrap()
+    );
+    let recorded = bed.permits().await.unwrap();
+    let rival = bed.another().await;
+    let again = failed("another word for it");
+    assert!(
+        !rival
+            .record_failure(&canary, machine(1), one, &again)
+            .await
+            .unwrap()
+    );
+    assert_eq!(bed.permits().await.unwrap(), recorded, "nothing moved");
+    let [failure] = &recorded.records.failures[..] else {
+        panic!("{recorded:?}")
+    };
+    assert_eq!(
+        (&failure.budget, failure.machine, failure.generation),
+        (&canary, machine(1), one)
+    );
+    assert!(
+        failure.why.starts_with("STEP_FAILED: ") && failure.resumed.is_none(),
+        "{failure:?}"
+    );
+    assert!(failure.at > Timestamp::from_unix_ms(0), "dated by the database");
+
+    for (budget, of, generation) in [(&all, 1, one), (&canary, 2, one), (&canary, 1, two)] {
+        assert!(
+            bed.record_failure(budget, machine(of), generation, &again)
+                .await
+                .unwrap()
+        );
+    }
+    assert_eq!(bed.permits().await.unwrap().records.failures.len(), 4);
+    let audit = bed.audit(None).await.unwrap();
+    let told = audit.iter().filter(|entry| entry.what == "budget-failure");
+    assert_eq!(told.count(), 4);
+}
+
+#[tokio::test]
+async fn what_was_decided_before_a_failure_or_a_go_on_is_decided_anew() {
+    let bed = Bed::new().await;
+    let life = begin(&bed).await;
+    let canary = name("canary");
+    let before = bed.permits().await.unwrap().epoch;
+    bed.record_failure(&canary, machine(1), Generation(2), &failed("x"))
+        .await
+        .unwrap();
+    let stale = issue(&bed, "p-1", before, just_now(), wiping(life, 2, 1)).await;
+    assert_eq!(stale, Issuance::PermitsMoved);
+    let knowing = bed.permits().await.unwrap().epoch;
+    bed.resume_budget(&canary, &by()).await.unwrap();
+    let stale = issue(&bed, "p-1", knowing, just_now(), wiping(life, 2, 1)).await;
+    assert_eq!(stale, Issuance::PermitsMoved);
+    let nothing = bed.permits().await.unwrap();
+    assert!(nothing.permits.grants.is_empty() && nothing.records.wiped.is_empty());
+    assert_eq!(bed.current_orders().await.unwrap(), []);
+    // Who has read both decides for itself.
+    let written = issue(&bed, "p-1", nothing.epoch, just_now(), wiping(life, 2, 1)).await;
+    assert!(matches!(written, Issuance::Written { orders, .. } if orders.len() == 1));
+}
+
+#[tokio::test]
+async fn a_go_on_is_for_every_failure_of_its_budget_and_for_no_other() {
+    let bed = Bed::new().await;
+    begin(&bed).await;
+    let (canary, all) = (name("canary"), name("all"));
+    // One of an intent that is over, two of today's.
+    for (of, generation) in [(1, 1), (1, 2), (2, 2)] {
+        let recorded = bed.record_failure(&canary, machine(of), Generation(generation), &failed("x"));
+        assert!(recorded.await.unwrap());
+    }
+    bed.record_failure(&all, machine(1), Generation(2), &failed("x"))
+        .await
+        .unwrap();
+    assert_eq!(bed.resume_budget(&canary, &by()).await.unwrap(), 3);
+    let resumed = bed.permits().await.unwrap();
+    assert_eq!(bed.resume_budget(&canary, &failed("again")).await.unwrap(), 0);
+    assert_eq!(bed.resume_budget(&name("nobody"), &by()).await.unwrap(), 0);
+    assert_eq!(bed.permits().await.unwrap(), resumed, "nothing moved");
+
+    let told: Vec<_> = resumed
+        .records
+        .failures
+        .iter()
+        .map(|failure| {
+            let who = failure.resumed.as_ref().map(|resumed| resumed.who.as_str());
+            (
+                failure.budget.as_str(),
+                failure.machine,
+                failure.generation.0,
+                who,
+            )
+        })
+        .collect();
+    // Those of today's intents are told, so that nobody records them again; the old one is only history.
+    assert_eq!(
+        told,
+        [
+            ("canary", machine(1), 2, Some("ada")),
+            ("canary", machine(2), 2, Some("ada")),
+            ("all", machine(1), 2, None)
+        ]
+    );
+    let again = bed.record_failure(&canary, machine(1), Generation(2), &failed("y"));
+    assert!(!again.await.unwrap(), "looked at is looked at");
+    let newer = bed.record_failure(&canary, machine(1), Generation(3), &failed("y"));
+    assert!(newer.await.unwrap(), "another intent fails anew");
+    assert_eq!(bed.resume_budget(&canary, &by()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_wipe_is_on_record_with_its_grant_once_for_each_intent_and_counts_for_an_hour() {
+    let bed = Bed::new().await;
+    let life = begin(&bed).await;
+    let first = issue(&bed, "p-1", 0, just_now(), wiping(life, 1, 1)).await;
+    let Issuance::Written { permits_epoch, .. } = first else {
+        panic!("{first:?}")
+    };
+    let begun = bed.permits().await.unwrap();
+    let at = begun.permits.grants[&machine(1)].at;
+    assert_eq!(begun.records.wiped, [(machine(1), Generation(2), at)]);
+
+    // Half an hour ago, and its grant is taken again for the same intent.
+    bed.sql("UPDATE wipe_begun SET at_ms = at_ms - 1800000").await;
+    let half = bed.permits().await.unwrap().records.wiped;
+    let again = issue(&bed, "p-1", permits_epoch, just_now(), wiping(life, 1, 2)).await;
+    assert!(
+        matches!(&again, Issuance::Written { orders, .. } if orders.len() == 1),
+        "{again:?}"
+    );
+    assert_eq!(bed.permits().await.unwrap().records.wiped, half, "begun once");
+
+    bed.sql("UPDATE wipe_begun SET at_ms = now_ms() - 3300000").await;
+    assert_eq!(
+        bed.permits().await.unwrap().records.wiped.len(),
+        1,
+        "within the hour"
+    );
+    bed.sql("UPDATE wipe_begun SET at_ms = now_ms() - 3600000").await;
+    let over = bed.permits().await.unwrap();
+    assert!(over.records.wiped.is_empty());
+    assert!(over.permits.grants.contains_key(&machine(1)), "its grant stands");
+    assert_eq!(
+        bed.number("SELECT count(*) FROM wipe_begun").await,
+        1,
+        "and so does the row"
+    );
+    // The next intent counts anew.
+    adopt(&bed, &plan("p-2", Some("p-1"), &[(1, 3), (2, 2)])).await;
+    let mut next = wiping(life, 1, 1);
+    next.order.generation = Generation(3);
+    next.grant.as_mut().unwrap().generation = Generation(3);
+    issue(&bed, "p-2", over.epoch, just_now(), next).await;
+    let wiped = bed.permits().await.unwrap().records.wiped;
+    assert!(matches!(wiped[..], [(_, Generation(3), _)]), "{wiped:?}");
+}
+
+#[tokio::test]
+async fn a_grant_that_wipes_nothing_is_not_counted_as_a_wipe() {
+    let bed = Bed::new().await;
+    let life = begin(&bed).await;
+    let mut gentle = wiping(life, 1, 1);
+    gentle.grant.as_mut().unwrap().need.wipes = false;
+    issue(&bed, "p-1", 0, just_now(), gentle).await;
+    let held = bed.permits().await.unwrap();
+    assert_eq!((held.permits.grants.len(), held.records.wiped.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_grant_that_was_decided_over_a_minute_ago_is_not_taken() {
+    let bed = Bed::new().await;
+    let life = begin(&bed).await;
+    let now = Timestamp::from_unix_ms(bed.number("SELECT now_ms()").await);
+    let ago = |seconds: i64| Timestamp::from_unix_ms(now.unix_ms() - 1000 * seconds);
+    let late = issue(&bed, "p-1", 0, ago(61), wiping(life, 1, 1)).await;
+    assert_eq!(late, Issuance::PermitsMoved);
+    let held = bed.permits().await.unwrap();
+    assert!(held.permits.grants.is_empty() && held.records.wiped.is_empty() && held.epoch == 0);
+    assert_eq!(bed.current_orders().await.unwrap(), []);
+    // One that needs no grant disturbs nobody, however old.
+    let mut harmless = wiping(life, 2, 1);
+    harmless.grant = None;
+    let written = issue(&bed, "p-1", 0, ago(3600), harmless).await;
+    assert!(matches!(written, Issuance::Written { orders, .. } if orders.len() == 1));
+    let ahead = now.plus(Duration::from_secs(3600));
+    for decided in [now, ahead] {
+        let epoch = bed.permits().await.unwrap().epoch;
+        let number = u32::try_from(epoch).unwrap() + 1;
+        let written = issue(&bed, "p-1", epoch, decided, wiping(life, 1, number)).await;
+        assert!(matches!(written, Issuance::Written { orders, .. } if orders.len() == 1));
+    }
+}
