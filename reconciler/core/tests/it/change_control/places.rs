@@ -112,13 +112,16 @@ fn who_is_out_needs_no_place() {
     );
 }
 
-/// One is out where two may be: it is counted once when it is begun, so that one more is, and no third.
+/// One is out and begun: it is counted once, so that where two may be out one more is begun, and no third.
 #[test]
 fn who_is_out_takes_no_further_place_and_who_serves_takes_one() {
-    let mut lab = Lab::new(Git::plain(4, "2"));
+    let mut lab = Lab::new(Git::plain(4, "1"));
     let out = lab.machines()["m1"];
     lab.goes_off(out);
     lab.now_says(|git| git.epoch = 1);
+    lab.round();
+    assert_eq!(lab.begun(), [out]);
+    lab.now_says(|git| git.most = "2");
     lab.round();
     let begun = lab.begun();
     assert!(begun.len() == 2 && begun.contains(&out), "{begun:?}");
