@@ -134,13 +134,17 @@ async fn what_was_decided_before_a_failure_or_a_go_on_is_decided_anew() {
 async fn a_go_on_is_for_every_failure_of_its_budget_and_for_no_other() {
     let bed = Bed::new().await;
     begin(&bed).await;
-    let (canary, all) = (name("canary"), name("all"));
+    let (canary, all, why) = (name("canary"), name("all"), failed("x"));
     // One of an intent that is over, two of today's.
     for (of, generation) in [(1, 1), (1, 2), (2, 2)] {
-        let recorded = bed.record_failure(&canary, machine(of), Generation(generation), &failed("x"));
-        assert!(recorded.await.unwrap());
+        let generation = Generation(generation);
+        assert!(
+            bed.record_failure(&canary, machine(of), generation, &why)
+                .await
+                .unwrap()
+        );
     }
-    bed.record_failure(&all, machine(1), Generation(2), &failed("x"))
+    bed.record_failure(&all, machine(1), Generation(2), &why)
         .await
         .unwrap();
     assert_eq!(bed.resume_budget(&canary, &by()).await.unwrap(), 3);
@@ -172,9 +176,9 @@ async fn a_go_on_is_for_every_failure_of_its_budget_and_for_no_other() {
             ("all", machine(1), 2, None)
         ]
     );
-    let again = bed.record_failure(&canary, machine(1), Generation(2), &failed("y"));
+    let again = bed.record_failure(&canary, machine(1), Generation(2), &why);
     assert!(!again.await.unwrap(), "looked at is looked at");
-    let newer = bed.record_failure(&canary, machine(1), Generation(3), &failed("y"));
+    let newer = bed.record_failure(&canary, machine(1), Generation(3), &why);
     assert!(newer.await.unwrap(), "another intent fails anew");
     assert_eq!(bed.resume_budget(&canary, &by()).await.unwrap(), 1);
 }
