@@ -53,6 +53,9 @@ impl World<'_> {
         let Some(wanted) = wanted else { return Ok(()) };
         self.machines[machine].bmc.ordered = Some(wanted);
         if !self.during(self.machines[machine].bmc.deaf_until) {
+            if wanted != PowerWanted::On {
+                self.switched_off_by_us(machine);
+            }
             self.switch(machine, wanted == PowerWanted::On);
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! that ran, and compares what happens with them; it asks none of the code that it checks.
 
 use crate::agent::Agent;
+use crate::budget::Out;
 use crate::daemon::{BOOTS_MAX, Daemon};
 use crate::report::Violation;
 use crate::store::deploy_of;
@@ -50,6 +51,8 @@ pub enum Invariant {
     Stopped,
     /// No more machines boot, or are erased, at once than may.
     Limits,
+    /// Of machines that nothing else struck, none is taken out of service while a budget's number is, by our doing.
+    Budget,
     /// What an agent once had on disk is stored, as it was, before the agent forgets it.
     FactsKept,
     /// What is said to run was seen to run.
@@ -62,7 +65,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::OneBinding,
         Self::OneIntent,
         Self::PlanStands,
@@ -75,6 +78,7 @@ impl Invariant {
         Self::ReleasedErased,
         Self::Stopped,
         Self::Limits,
+        Self::Budget,
         Self::FactsKept,
         Self::HonestStatus,
         Self::Convergence,
@@ -99,6 +103,7 @@ impl fmt::Display for Invariant {
             }
             Self::Stopped => "nothing is ordered or allowed while everything is stopped",
             Self::Limits => "no more machines boot or are erased at once than may",
+            Self::Budget => "no more machines are out of service by our doing than a budget lets",
             Self::FactsKept => "no fact is forgotten before it is stored",
             Self::HonestStatus => "what is said to run was seen to run",
             Self::Convergence => "when faults stop, the fleet converges",
@@ -125,10 +130,13 @@ pub(crate) struct Checker {
     erased: BTreeSet<(BindingId, DiskId)>,
     /// Facts on agents' disks that the agents have not forgotten.
     spooled: BTreeMap<(Name, u64), Fact>,
+    /// Who is out of service by our doing.
+    pub(crate) out: Out,
 }
 
 impl Checker {
     pub(crate) fn ran(&mut self, machine: usize, deploy: &Deploy) {
+        self.out.back(machine);
         self.ran.insert((machine, deploy.binding, deploy.spec));
     }
 
@@ -387,7 +395,9 @@ impl World<'_> {
             .values()
             .filter(|grant| grant.need.erases.is_some())
             .count();
-        if grants.len() <= BOOTS_MAX as usize && erasing <= 1 {
+        // Whoever is out already is erased beside those that a budget lets.
+        let few = self.settings.budget.is_some() || erasing <= 1;
+        if grants.len() <= BOOTS_MAX as usize && few {
             return Ok(());
         }
         let name = self.name_of(machine);

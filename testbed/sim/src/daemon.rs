@@ -328,6 +328,7 @@ impl World<'_> {
         permits_epoch: u64,
         (order, grant): (IssuedOrder, Option<Grant>),
     ) -> Result<bool, Violation> {
+        let begins = self.begins(grant.as_ref());
         let issued = self.code.is_current(plan, &self.store.plan.id)
             && self.store.issue(permits_epoch, order.clone(), grant);
         if !issued {
@@ -352,6 +353,9 @@ impl World<'_> {
         }
         self.check_stopped(|| format!("an order was issued for {name}"))?;
         self.check_grants(order.machine)?;
+        if begins {
+            self.check_budget(order.machine)?;
+        }
         Ok(true)
     }
 

@@ -12,13 +12,14 @@
 //!
 //! # Running it
 //!
-//! `cargo test -p testbed-sim` runs 20 seeds, a crash at each effect of a small fleet, and planted bugs
-//! that the invariants must find. These environment variables ask for more, or for one run again:
+//! `cargo test -p testbed-sim` runs 20 seeds, 10 of a fleet under a budget, a crash at each effect of a
+//! small fleet, and planted bugs that the invariants must find. These environment variables ask for more,
+//! or for one run again:
 //!
 //! | variable | what it does |
 //! |---|---|
-//! | `SIM_RUNS=1000` | `seeds_hold` hunts over so many seeds, from 0 |
-//! | `SIM_SEED=17` | `seeds_hold` runs that seed alone and prints what it did |
+//! | `SIM_RUNS=1000` | `seeds_hold` and `budgets_hold` hunt over so many seeds, from 0 |
+//! | `SIM_SEED=17` | they run that seed alone and print what it did |
 //! | `SIM_CRASH=230` | the crash sweeps run that crash alone |
 //!
 //! For example `SIM_SEED=17 cargo test -p testbed-sim seeds_hold -- --nocapture`. A violation says which
@@ -26,6 +27,7 @@
 
 mod agent;
 mod bmc;
+mod budget;
 mod check;
 mod code;
 mod crash;

@@ -44,6 +44,8 @@ struct Wish {
     counted: bool,
     /// The deployment's names, the newest last.
     names: Vec<String>,
+    /// The most machines that may be out of service at once, where there is a budget.
+    budget: Option<u32>,
 }
 
 /// What a commit changes.
@@ -90,6 +92,7 @@ impl People {
             consent: Vec::new(),
             counted: dice.chance(300),
             names: vec!["web".to_owned()],
+            budget: None,
         };
         Self {
             wish,
@@ -110,6 +113,19 @@ impl World<'_> {
             Commits::NewImage(after) => {
                 self.people.wish.deployed.fill(true);
                 self.commit_later(after, Change::Image);
+            }
+            Commits::Rolling => {
+                self.people.wish.deployed.fill(true);
+                self.people.wish.budget = self.settings.budget;
+                for _ in 0..self.dice.between(3, 6) {
+                    let at = self.seconds(60, self.settings.faults_for.as_secs());
+                    let change = match self.dice.between(0, 4) {
+                        0 | 1 => Change::Image,
+                        2 => Change::Reinstall,
+                        _ => Change::Hostname,
+                    };
+                    self.commit_later(at, change);
+                }
             }
             Commits::Drawn => {
                 self.people.awkward = self.dice.between(2, 5);
@@ -296,6 +312,13 @@ fn text(wish: &Wish, machines: &[Machine]) -> String {
     let mut text = String::from(
         "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-destroyed = 1000\nlimits.max-wiped-per-hour = 10000\n",
     );
+    if let Some(most) = wish.budget {
+        writeln!(
+            text,
+            "[budget.all]\ntargets = [\"fleet:lab\"]\nmax-unavailable = {most}\nhalt-after-failures = 0"
+        )
+        .expect("writing into a String never fails");
+    }
     let machines_gone = wish.retired.iter().enumerate();
     let machines_gone = machines_gone.filter_map(|(at, fate)| Some((format!("machine.m{at}"), (*fate)?)));
     let deployment_gone = wish.removed.map(|fate| ("deployment.web".to_owned(), fate));

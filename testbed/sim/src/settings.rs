@@ -12,6 +12,8 @@ pub struct Settings {
     pub daemons: usize,
     /// What people commit after the first commit.
     pub commits: Commits,
+    /// How many machines a budget over the fleet lets out of service at once; `None` where there is no budget.
+    pub budget: Option<u32>,
     /// For how long things fail.
     pub faults_for: Duration,
     /// One crash at a place of its own, beside the faults.
@@ -30,6 +32,8 @@ pub enum Commits {
     Drawn,
     /// One, after so long: every deployed machine gets another image.
     NewImage(Duration),
+    /// A few, each of which reinstalls every machine; all of them stay deployed.
+    Rolling,
 }
 
 impl Default for Settings {
@@ -39,6 +43,7 @@ impl Default for Settings {
             machines: 6,
             daemons: 2,
             commits: Commits::Drawn,
+            budget: None,
             faults_for: Duration::from_secs(5 * 3600),
             crash: None,
             converges_within: Duration::from_secs(12 * 3600),
@@ -55,10 +60,20 @@ impl Settings {
             machines: 2,
             daemons: 1,
             commits: Commits::NewImage(Duration::from_secs(1200)),
+            budget: None,
             faults_for: Duration::ZERO,
             crash: None,
             converges_within: Duration::from_secs(4 * 3600),
             quiet_for: Duration::from_secs(600),
+        }
+    }
+
+    /// A fleet that is reinstalled a few times, two machines at once, while everything fails.
+    pub fn rolling() -> Self {
+        Self {
+            commits: Commits::Rolling,
+            budget: Some(2),
+            ..Self::default()
         }
     }
 }

@@ -283,7 +283,7 @@ impl Code for DeafToStops {
 }
 
 /// Each bug with the invariant that must find it.
-const BUGS: [(&str, &(dyn Code + Sync), Invariant); 20] = [
+const BUGS: [(&str, &(dyn Code + Sync), Invariant); 21] = [
     ("shared disk", &SharedDisk, Invariant::OneBinding),
     ("no parent", &NoParent, Invariant::PlanStands),
     ("ends early", &EndsEarly, Invariant::ReleasedErased),
@@ -303,6 +303,7 @@ const BUGS: [(&str, &(dyn Code + Sync), Invariant); 20] = [
     ),
     ("deaf to stops", &DeafToStops, Invariant::Stopped),
     ("ignored permits", &IgnoredPermits, Invariant::Limits),
+    ("ignored permits of a budget", &IgnoredPermits, Invariant::Budget),
     ("lost facts", &LostFacts, Invariant::FactsKept),
     ("lost spool", &LostSpool, Invariant::FactsKept),
     ("early settled", &EarlySettled, Invariant::HonestStatus),
@@ -314,7 +315,10 @@ const BUGS: [(&str, &(dyn Code + Sync), Invariant); 20] = [
 fn found(code: &dyn Code, invariant: Invariant) -> Option<Violation> {
     // First where nothing else goes wrong: amid faults a machine may end badly for reasons of its own.
     let calm = run(0, &Settings::small(), code).err();
-    let settings = Settings::default();
+    let settings = match invariant {
+        Invariant::Budget => Settings::rolling(),
+        _ => Settings::default(),
+    };
     let broken = (0..SEEDS_MAX).filter_map(|seed| run(seed, &settings, code).err());
     calm.into_iter()
         .chain(broken)

@@ -9,15 +9,30 @@ const RUNS: u64 = 20;
 
 #[test]
 fn seeds_hold() {
-    let settings = Settings::default();
+    let (seeds, writes) = held("seeds_hold", &Settings::default(), RUNS);
+    // One run may have nothing to install; many that install little prove little.
+    let few = 4 * seeds;
+    assert!(few < 10 || writes > few, "only {writes} installations");
+}
+
+/// A fleet is reinstalled a few times under a budget.
+#[test]
+fn budgets_hold() {
+    let (seeds, writes) = held("budgets_hold", &Settings::rolling(), RUNS / 2);
+    // Up to six machines are installed, and most of them again.
+    assert!(seeds < 3 || writes > 9 * seeds, "only {writes} installations");
+}
+
+/// How many seeds were run, none of which was broken, and the installations of all.
+fn held(test: &str, settings: &Settings, runs: u64) -> (usize, usize) {
     let seeds = match number("SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("SIM_RUNS").unwrap_or(RUNS),
+        None => 0..number("SIM_RUNS").unwrap_or(runs),
     };
     let (mut writes, mut broken) = (0, Vec::new());
     for seed in seeds.clone() {
-        let again = format!("  again: SIM_SEED={seed} cargo test -p testbed-sim seeds_hold -- --nocapture\n");
-        match catch_unwind(|| run(seed, &settings, &Shipped)) {
+        let again = format!("  again: SIM_SEED={seed} cargo test -p testbed-sim {test} -- --nocapture\n");
+        match catch_unwind(|| run(seed, settings, &Shipped)) {
             Ok(Ok(report)) => {
                 println!("seed {seed}: {report:#?}");
                 writes += report.writes;
@@ -27,9 +42,7 @@ fn seeds_hold() {
         }
     }
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
-    // One run may have nothing to install; many that install little prove little.
-    let few = 4 * seeds.count();
-    assert!(few < 10 || writes > few, "only {writes} installations");
+    (seeds.count(), writes)
 }
 
 #[test]
