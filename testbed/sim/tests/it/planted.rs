@@ -193,6 +193,25 @@ impl Code for IgnoredPermits {
     }
 }
 
+/// A budget lets one more out of service than its number.
+struct MiscountedBudget;
+
+impl Code for MiscountedBudget {
+    fn tick(&self, world: &tick::World<'_>, now: Timestamp) -> Tick {
+        let mut plan = world.plan.clone();
+        for budget in plan.budgets.values_mut() {
+            budget.max_unavailable += 1;
+        }
+        tick::tick(
+            &tick::World {
+                plan: &plan,
+                ..*world
+            },
+            now,
+        )
+    }
+}
+
 /// Now and then facts are acknowledged and not stored.
 struct LostFacts;
 
@@ -303,7 +322,7 @@ const BUGS: [(&str, &(dyn Code + Sync), Invariant); 21] = [
     ),
     ("deaf to stops", &DeafToStops, Invariant::Stopped),
     ("ignored permits", &IgnoredPermits, Invariant::Limits),
-    ("ignored permits of a budget", &IgnoredPermits, Invariant::Budget),
+    ("miscounted budget", &MiscountedBudget, Invariant::Budget),
     ("lost facts", &LostFacts, Invariant::FactsKept),
     ("lost spool", &LostSpool, Invariant::FactsKept),
     ("early settled", &EarlySettled, Invariant::HonestStatus),
