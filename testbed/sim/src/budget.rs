@@ -37,34 +37,29 @@ impl World<'_> {
         })
     }
 
-    /// After a machine was begun.
+    /// The number of a machine of the plan.
+    fn number_of(&self, id: MachineId) -> Option<usize> {
+        let nic = self.store.plan.machines.get(&id)?.nics.first()?;
+        self.place_of(nic.mac)
+    }
+
+    /// After a machine was begun: who is about to be switched off counts like who was.
     pub(crate) fn check_budget(&self, machine: MachineId) -> Result<(), Violation> {
-        let nic = self
-            .store
-            .plan
-            .machines
-            .get(&machine)
-            .and_then(|machine| machine.nics.first());
-        let place = nic.and_then(|nic| self.place_of(nic.mac));
-        let (Some(most), Some(place)) = (self.settings.budget, place) else {
+        let (Some(most), Some(place)) = (self.settings.budget, self.number_of(machine)) else {
             return Ok(());
         };
-        let begun = &self.machines[place];
-        let others: Vec<String> = self
-            .check
-            .out
-            .0
-            .iter()
-            .filter(|other| **other != place)
-            .map(|other| format!("m{other}"))
-            .collect();
-        if begun.harmed || begun.runs.is_none() || others.len() < most as usize {
+        let grants = self.store.permits.grants.values();
+        let begun = grants.filter(|grant| grant.need.disrupts());
+        let mut others: BTreeSet<usize> = begun.filter_map(|grant| self.number_of(grant.machine)).collect();
+        others.extend(&self.check.out.0);
+        others.remove(&place);
+        let it = &self.machines[place];
+        if it.harmed || it.runs.is_none() || others.len() < most as usize {
             return Ok(());
         }
-        let what = format!(
-            "m{place} runs and is begun while {} are out, {most} may be",
-            others.join(", ")
-        );
+        let others: Vec<String> = others.iter().map(|other| format!("m{other}")).collect();
+        let others = others.join(", ");
+        let what = format!("m{place} runs and is begun while {others} are out or begun, {most} may be");
         Err(self.violation(Invariant::Budget, what))
     }
 }
