@@ -210,6 +210,12 @@ impl Orders {
             ));
         }
         let repeated = lane.highest == Some(place);
+        if repeated && lane.order.as_ref().is_some_and(|known| known != order) {
+            return refuse(format!(
+                "number {} of generation {} is another order's",
+                order.number, order.generation
+            ));
+        }
         if !repeated
             && order.wipes_in_use()
             && let Err(until) = self.wipes.begin(order.machine, order.generation, now)

@@ -173,7 +173,11 @@ pub fn admit(
         let admission = admit_one(proposal, (&grants, &tallies), ground, now);
         if let Admission::Go { grant: Some(grant) } = &admission {
             grants.insert(grant.machine, grant.clone());
-            tallies = Tallies::new(&grants, ground, now);
+            match grant.need.disrupts() {
+                true => tallies = Tallies::new(&grants, ground, now),
+                // It takes no place of a budget, and is one more that a kind is tried on.
+                false => tallies.forget_kinds(),
+            }
         }
         admission
     };

@@ -116,7 +116,10 @@ impl Need {
 
     /// Whether whoever was granted this is out of service for the same reason already.
     pub(crate) fn has_begun(&self, other: &Self) -> bool {
+        // Power by hand is no leave to erase.
+        let as_much = (other.erases.is_none() || self.erases.is_some()) && self.wipes >= other.wipes;
         self.disrupts()
+            && as_much
             && (other.erases.is_none()
                 || other.erases == self.erases
                 || !other.budgets.is_disjoint(&self.budgets))

@@ -105,6 +105,12 @@ impl ObservedMachine {
         }
     }
 
+    /// Whether what was last installed is of this binding, and no later job was told that it may write over it.
+    pub fn serves(&self, binding: BindingId) -> bool {
+        let done = self.installed.as_ref();
+        done.is_some_and(|done| done.binding == binding && self.written_in <= Some(done.generation))
+    }
+
     /// Whether the newest installation is this one, and no later job was told that it may write over it.
     pub fn runs(&self, deploy: &Deploy) -> bool {
         self.installed.as_ref().is_some_and(|done| {

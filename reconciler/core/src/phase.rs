@@ -79,6 +79,13 @@ pub enum Mark {
     Stalled,
 }
 
+/// Whether a machine that is only observed runs what its slot has had installed.
+fn still_runs(machine: &MachinePlan, facts: &MachineFacts) -> bool {
+    let bound = machine.kept.as_ref().map(|deploy| deploy.binding);
+    let installed = facts.installed.as_ref().map(|seen| seen.value.binding);
+    bound.is_some() && bound == installed
+}
+
 /// Where the machine stands, and what is to be said beside it.
 pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -> (Phase, BTreeSet<Mark>) {
     // What is tried again by itself needs nobody.
@@ -94,6 +101,7 @@ pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -
         });
     let phase = match &machine.wanted.intent {
         Intent::Observe { .. } if facts.inventory.is_none() => Phase::New,
+        Intent::Observe { .. } if still_runs(machine, facts) => Phase::Deployed,
         Intent::Observe { .. } => Phase::Ready,
         Intent::Orphaned { .. } => Phase::Deployed,
         Intent::Retired => Phase::Retired,

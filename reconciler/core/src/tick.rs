@@ -288,9 +288,9 @@ fn release(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick) {
     for grant in world.permits.grants.values() {
         let (machine, generation) = (grant.machine, grant.generation);
         let decision = step.decisions.get(&machine);
-        let keep = match grant.need.budgets.is_empty() {
-            true => is_used(world, grant, decision),
-            false => is_counted(world, ground, grant, decision),
+        let keep = match grant.need.disrupts() {
+            true => is_counted(world, ground, grant, decision),
+            false => is_used(world, grant, decision),
         };
         if !keep {
             step.effects.push(Effect::ReleaseGrant { machine, generation });
@@ -298,19 +298,19 @@ fn release(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick) {
     }
 }
 
-/// Whether a grant that no budget counts is used still.
+/// Whether a grant that takes nobody away is used still.
 fn is_used(world: &World<'_>, grant: &Grant, decision: Option<&Decision>) -> bool {
     let machine = world.plan.machines.get(&grant.machine);
     let wanted = machine.map(|machine| machine.wanted.generation);
     wanted == Some(grant.generation)
         && match decision {
             Some(Decision::Propose(_)) => true,
-            Some(Decision::Wait(wait)) => wait.condition.row().under_way || grant.need.erases.is_some(),
+            Some(Decision::Wait(wait)) => wait.condition.row().under_way,
             Some(Decision::Settled) | None => false,
         }
 }
 
-/// Whether a grant that budgets count keeps its places: until its machine is seen to run again, or leaves. An intent that
+/// Whether a grant that takes a machine out of service keeps its places: until its machine is seen to run again, or leaves. An intent that
 /// was overtaken counts too, since what was ordered for it may still be carried out.
 fn is_counted(world: &World<'_>, ground: &Ground<'_>, grant: &Grant, decision: Option<&Decision>) -> bool {
     let Some(machine) = world.plan.machines.get(&grant.machine) else {
@@ -318,13 +318,23 @@ fn is_counted(world: &World<'_>, ground: &Ground<'_>, grant: &Grant, decision: O
     };
     let leaves = matches!(machine.wanted.intent, Intent::Released(_) | Intent::Retired);
     let standing = ground.standing.get(&grant.machine);
-    let is_back = standing
-        .and_then(Standing::well_since)
-        .is_some_and(|since| since > grant.at);
+    let serves_since = standing.and_then(|standing| match standing.service {
+        Service::Serves { since, .. } => Some(since),
+        Service::NotYet | Service::Out { .. } => None,
+    });
+    // Who was switched by hand need not run what is wanted of it by now.
+    let back_since = match grant.need.boots {
+        true => standing.and_then(Standing::well_since),
+        false => serves_since,
+    };
+    let is_back = back_since.is_some_and(|since| since > grant.at);
+    // Its agent has not begun, and says when it may: whoever comes first by then is let in by the rules of then.
+    let is_refused =
+        matches!(decision, Some(Decision::Wait(wait)) if wait.condition == Condition::RateLimited);
     let is_overtaken = machine.wanted.generation != grant.generation;
     match decision {
         None => false,
-        Some(_) if leaves || is_back => false,
+        Some(_) if leaves || is_back || is_refused && serves_since.is_some() => false,
         // What was ordered for it before, or by hand, came to nothing.
         Some(_) if (is_overtaken || !grant.need.boots) && stays(world, ground, grant) => false,
         Some(Decision::Propose(_) | Decision::Wait(_)) => true,

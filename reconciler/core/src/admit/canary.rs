@@ -58,9 +58,9 @@ pub(super) fn tried(grants: &BTreeMap<MachineId, Grant>, ground: &Ground<'_>) ->
     for (id, machine) in &ground.plan.machines {
         let Some(deploy) = deploy(machine) else { continue };
         let standing = ground.standing.get(id);
-        let is_granted = grants
-            .get(id)
-            .is_some_and(|grant| grant.need.boots && grant.generation == machine.wanted.generation);
+        let is_granted = grants.get(id).is_some_and(|grant| {
+            grant.need.boots && (grant.need.disrupts() || grant.generation == machine.wanted.generation)
+        });
         let well = standing
             .and_then(|standing| standing.well_since())
             .filter(|_| !is_granted);

@@ -33,6 +33,10 @@ pub(super) fn soaks(
 }
 
 pub(super) fn check(case: &Case<'_>, name: &Name, budget: &Budget, tally: &Tally) -> Option<Wait> {
+    // Bringing back what is out already takes nobody away.
+    if case.is_out() {
+        return None;
+    }
     let (until, since, last) = tally.soaks?;
     let evidence = format!(
         "budget {name}: {} runs since {since}, and is to be well for {} before the next is begun: until {until}",

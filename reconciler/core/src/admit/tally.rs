@@ -38,6 +38,11 @@ impl Tallies {
         }
     }
 
+    /// Has the pairs of image and layout looked at again when they are next asked for.
+    pub(super) fn forget_kinds(&mut self) {
+        self.kinds = OnceCell::new();
+    }
+
     /// How far each pair of image and layout was tried.
     pub(super) fn kinds(
         &self,

@@ -6,6 +6,10 @@ use crate::plan::Budget;
 use schema_ids::Name;
 
 pub(super) fn check(case: &Case<'_>, name: &Name, budget: &Budget, _: &Tally) -> Option<Wait> {
+    // Bringing back what is out already takes nobody away.
+    if case.is_out() {
+        return None;
+    }
     let window = budget
         .window
         .as_ref()

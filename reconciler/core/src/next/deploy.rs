@@ -31,14 +31,17 @@ pub(super) fn deployed(case: &Case<'_>, deploy: &Deploy) -> Decision {
     }
 }
 
-/// What it takes: a place to boot, and the deployment's budget where an installed system is erased.
+/// What it takes: a place to boot, and the deployment's budget where an installed system is erased or put out of service.
 fn need(case: &Case<'_>, deploy: &Deploy) -> Need {
     let in_use = deploy
         .disks
         .iter()
         .any(|disk| matches!(disk.agreed, ContentId::Marker { .. }));
+    // Onto other disks nothing is lost, and whoever counts on the machine is without it all the same.
+    let home = case.facts.phoned_home.as_ref();
+    let serves = home.is_some_and(|home| home.value.binding == deploy.binding);
     Need {
-        erases: case.around.deployment.filter(|_| in_use).cloned(),
+        erases: case.around.deployment.filter(|_| in_use || serves).cloned(),
         wipes: in_use,
         ..Need::to_boot(case.machine.rack.clone())
     }

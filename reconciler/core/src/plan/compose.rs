@@ -307,8 +307,16 @@ impl<'a> Filling<'a, '_> {
         let other = owners.find(|owner| **owner != deploy.binding);
         if let Some(other) = other.and_then(|owner| self.bindings.get(owner)) {
             let evidence = format!("a disk of it is also in {}[{}]", other.deployment, other.slot);
+            // Whoever runs something is not switched off for it.
+            let seen = self.context.observed.machines.get(&id);
+            let intent = match seen.is_some_and(|seen| seen.serves(deploy.binding)) {
+                true => Intent::Observe {
+                    why: evidence.clone(),
+                },
+                false => Intent::IDLE,
+            };
             return plain(
-                Intent::IDLE,
+                intent,
                 Some(Blocked {
                     condition: Condition::IdentityAmbiguous,
                     evidence,

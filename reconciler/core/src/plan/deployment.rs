@@ -5,7 +5,7 @@
 
 use crate::condition::Condition;
 use crate::intent::Intent;
-use crate::observed::{DiskContents, Observed};
+use crate::observed::{DiskContents, Observed, ObservedMachine};
 use crate::plan::addresses::Addresses;
 use crate::plan::contents::Question;
 use crate::plan::not_yet::{Concerned, NotCarriedOut};
@@ -59,11 +59,12 @@ pub(super) fn decide<'a>(
         .and_then(last_deploy)
         .filter(|deploy| deploy.binding == slot.binding);
     let done = before.filter(|before| seen.is_some_and(|seen| seen.runs(before)));
+    let leave = |blocked| leave(done, seen.filter(|seen| seen.serves(slot.binding)), blocked);
     let Some(machine) = context.fleet.machines.get(&plan.name) else {
         return keep(done, None);
     };
     let Some(inventory) = seen.and_then(|seen| seen.inventory.as_ref()) else {
-        return keep(done, done.is_none().then(|| not_inspected(slot)));
+        return leave(done.is_none().then(|| not_inspected(slot)));
     };
     let question = Question {
         observed: context.observed,
@@ -75,12 +76,12 @@ pub(super) fn decide<'a>(
     };
     let candidate = match resolve(context, &question, plan, slot, inventory, before, addresses) {
         Ok(candidate) => candidate,
-        Err(blocked) => return keep(done, Some(blocked)),
+        Err(blocked) => return leave(Some(blocked)),
     };
     let is_new = before.is_none_or(|before| before.hostname != candidate.hostname);
     let leaver = context.leaving_names.get(candidate.hostname.as_str());
     if let Some(leaver) = leaver.filter(|_| is_new) {
-        return keep(done, Some(name_in_use(&candidate.hostname, leaver)));
+        return leave(Some(name_in_use(&candidate.hostname, leaver)));
     }
     let changed = before
         .map(|before| differences(before, &candidate))
@@ -100,7 +101,7 @@ pub(super) fn decide<'a>(
         None => candidate,
     };
     if let Some(blocked) = unshown(context, &question, erased(&deploy)) {
-        return keep(done, Some(blocked));
+        return leave(Some(blocked));
     }
     Decided {
         hurts: hurts(&question, &deploy),
@@ -180,6 +181,20 @@ fn keep(deploy: Option<&Deploy>, blocked: Option<Blocked>) -> Decided {
         blocked,
         outdated: BTreeSet::new(),
         hurts: false,
+    }
+}
+
+/// Leaves it as it is. Where what it was last told to run was never begun, it runs what was installed before: nobody
+/// switches that off because the change that waited is no longer possible.
+fn leave(done: Option<&Deploy>, serves: Option<&ObservedMachine>, blocked: Option<Blocked>) -> Decided {
+    match (done, serves, &blocked) {
+        (None, Some(_), Some(why)) => Decided {
+            intent: Intent::Observe {
+                why: format!("it runs what was installed before; {}", why.evidence),
+            },
+            ..keep(None, blocked)
+        },
+        _ => keep(done, blocked),
     }
 }
 
