@@ -22,12 +22,12 @@ pub struct Wipes {
 
 impl Wipes {
     /// Allows so many within an hour from now on. An agent whose state was `lost`, or that is new, does not know what it
-    /// has begun, and counts all of its hour but one as used: it can go on, and losing its state again and again gains
-    /// little.
+    /// has begun, and counts half of its hour as used: a new one can do its work, and one that lost its state within the
+    /// hour exceeds its limit by half at most.
     pub fn limit(&mut self, per_hour: u32, lost: bool, now: Timestamp) {
         self.per_hour = Some(per_hour);
         if lost {
-            let used = per_hour.saturating_sub(1) as usize;
+            let used = per_hour as usize / 2;
             self.begun = vec![(None, Generation::default(), now); used];
         }
     }

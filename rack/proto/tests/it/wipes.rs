@@ -39,7 +39,7 @@ fn one_that_comes_too_soon_is_told_when() {
 }
 
 #[test]
-fn a_restart_gains_nothing_and_a_lost_state_one() {
+fn a_restart_gains_nothing_and_a_lost_state_half() {
     let mut wipes = Wipes::default();
     wipes.limit(2, false, at(0));
     wipes.begin(machine(1), Generation(2), at(0)).unwrap();
