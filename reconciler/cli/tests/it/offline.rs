@@ -139,6 +139,39 @@ impl Ci {
 const MINUTE: i64 = 60_000;
 
 #[test]
+fn no_tag_stands_in_for_the_branch_that_says_whom_to_believe() {
+    let ci = Ci::new();
+    let work = ci.work();
+    let theirs = SealingKey::of_seed(&[9; 32]);
+    let from = ci.beside("snapshot", &theirs.seal(NAMESPACE, &ci.line(0)));
+    git(&work, &["update-ref", "refs/remotes/origin/base", "main"]);
+    ci.says(&from, &["--base", "origin/base"], 1);
+
+    // Whoever may push a tag trusts themselves.
+    let trusted = work.join(".muster/allowed-snapshots");
+    fs::write(trusted, theirs.allowed_line(NAMESPACE)).expect("write");
+    git(&work, &["commit", "-q", "-a", "-m", "trust me"]);
+    git(&work, &["tag", "origin/base"]);
+    git(&work, &["tag", "refs/remotes/origin/main"]);
+    for name in ["origin/base", "origin/base~0", "origin/base^{commit}"] {
+        let said = ci.says(&from, &["--base", name], 64);
+        assert!(
+            said.contains("refs/tags/origin/base or refs/remotes/origin/base"),
+            "{said}"
+        );
+    }
+    let said = ci.says(&from, &["--base", "refs/remotes/origin/base"], 1);
+    assert!(said.contains("not to be believed"), "{said}");
+    // A branch that was not fetched is none, whatever a tag is called.
+    for name in ["refs/remotes/origin/main", "refs/remotes/origin/main~0"] {
+        let said = ci.says(&from, &["--base", name], 1);
+        assert!(said.contains("no revision"), "{said}");
+    }
+    let good = ci.beside("good", &ci.key.seal(NAMESPACE, &ci.line(0)));
+    ci.says(&good, &["--base", "refs/remotes/origin/base"], 0);
+}
+
+#[test]
 fn only_a_young_snapshot_of_one_who_may_sign_is_believed() {
     let ci = Ci::new();
     let seal = |line: &str| ci.key.seal(NAMESPACE, line);
