@@ -32,6 +32,12 @@ const AGE_MAX: Duration = Duration::from_secs(3600);
 /// Clocks of two hosts that keep time differ by less.
 const AHEAD_MAX: Duration = Duration::from_secs(300);
 
+/// The commit that was to be planned, as far as it is known.
+pub(crate) fn head(wish: &Wish) -> Option<String> {
+    let head = Here::open().ok()?.resolve(wish.head.as_deref().unwrap_or("HEAD"));
+    Some(head.ok()?.id)
+}
+
 /// Makes the plan.
 pub(crate) fn make(wish: &Wish, from: &str) -> Result<PlanAnswer, Failure> {
     let mut here = Here::open()?;

@@ -139,6 +139,39 @@ impl Ci {
 const MINUTE: i64 = 60_000;
 
 #[test]
+fn where_there_is_no_plan_the_comment_says_so() {
+    let ci = Ci::new();
+    let out = ci.beside("plan.md", "<!-- muster:plan fleet=lab -->\nno changes\n");
+    let commit = git(&ci.work(), &["rev-parse", "HEAD"]);
+    let comment = |from: &str, code: i32| {
+        ci.says(from, &["--base", "main", "--format", "md", "--out", &out], code);
+        fs::read_to_string(&out).expect("it was written")
+    };
+    let old = ci.beside("old", &ci.key.seal(NAMESPACE, &ci.line(61 * MINUTE)));
+    let good = ci.beside("good", &ci.key.seal(NAMESPACE, &ci.line(0)));
+    for (from, code, wanted) in [
+        (old.as_str(), 6, "61 minutes ago"),
+        ("/nonexistent", 1, "cannot read"),
+    ] {
+        let said = comment(from, code);
+        assert!(
+            said.starts_with("<!-- muster:plan -->\n### muster plan: no plan\n"),
+            "{said}"
+        );
+        assert!(said.contains(wanted) && said.contains(&commit[..12]), "{said}");
+    }
+    assert!(comment(&good, 0).starts_with("<!-- muster:plan fleet="));
+    fs::write(ci.work().join("broken.toml"), "[rack.r1]\n").expect("write");
+    git(&ci.work(), &["add", "-A"]);
+    git(&ci.work(), &["commit", "-q", "-m", "break it"]);
+    let said = comment(&good, 1);
+    assert!(said.contains("no plan") && said.contains("broken.toml"), "{said}");
+    // What is asked for in another form is not a comment.
+    ci.says(&good, &["--base", "main", "--format", "json", "--out", &out], 1);
+    assert_eq!(fs::read_to_string(&out).expect("it stays"), said);
+}
+
+#[test]
 fn no_tag_stands_in_for_the_branch_that_says_whom_to_believe() {
     let ci = Ci::new();
     let work = ci.work();
