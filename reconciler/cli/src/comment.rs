@@ -7,6 +7,7 @@
 use crate::arguments::Comment as Wish;
 use crate::exit::{Exit, Failure};
 use crate::say::{say, say_json};
+use reconciler_core::form::markdown::MARKER_OF_ANY;
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -21,8 +22,13 @@ const PAGE: usize = 100;
 const PAGES_MAX: usize = 20;
 /// The longest answer that is read: a page of the longest comments.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// What forges call the user of their own jobs' tokens, which may not ask who it is.
-const JOB_USERS: [&str; 3] = ["github-actions[bot]", "forgejo-actions", "gitea-actions"];
+/// What forges call the user of their own jobs' tokens, which may not ask who it is, with what they set in their jobs.
+/// Forgejo's runners set Gitea's too. GitHub's bot is that of those who set neither.
+const JOB_USERS: [(&str, &str); 2] = [
+    ("FORGEJO_ACTIONS", "forgejo-actions"),
+    ("GITEA_ACTIONS", "gitea-actions"),
+];
+const GITHUB_USER: &str = "github-actions[bot]";
 
 /// Writes the comment.
 pub(crate) fn run(wish: &Wish, json: bool) -> Result<Exit, Failure> {
@@ -69,6 +75,8 @@ struct Forge {
     one: String,
     /// Who the token belongs to.
     user: String,
+    /// Who it is if it may not ask. GitLab's may.
+    job_user: Option<&'static str>,
     token: String,
 }
 
@@ -100,6 +108,7 @@ impl Forge {
                 one: format!("{comments}/"),
                 comments,
                 user: format!("{api}/user"),
+                job_user: None,
                 token,
             });
         }
@@ -120,6 +129,12 @@ impl Forge {
             comments: format!("{api}/repos/{repository}/issues/{number}/comments"),
             one: format!("{api}/repos/{repository}/issues/comments/"),
             user: format!("{api}/user"),
+            job_user: Some(
+                JOB_USERS
+                    .iter()
+                    .find(|(is_set, _)| variable(is_set).is_some())
+                    .map_or(GITHUB_USER, |(_, user)| *user),
+            ),
             token,
         })
     }
@@ -154,12 +169,9 @@ async fn write(
     let user = whoami(http, forge).await?;
     let is_mine = |comment: &Value| {
         let author = forge.author(comment);
-        let by_us = match &user {
-            Some(user) => author == Some(user.as_str()),
-            None => author.is_some_and(|author| JOB_USERS.contains(&author)),
-        };
+        let by_us = author.is_some() && author == user.as_deref().or(forge.job_user);
         let first = comment["body"].as_str().and_then(|body| body.lines().next());
-        by_us && first == Some(marker)
+        by_us && first.is_some_and(|first| is_same(first, marker))
     };
     let known = find(http, forge, is_mine).await?;
     let (method, url, done) = match known {
@@ -178,6 +190,13 @@ async fn write(
         true => Ok(done),
         false => Err(refused(&url, status, &answer)),
     }
+}
+
+/// Whether comments with these first lines are one: where there is no plan, the fleet may not be known.
+fn is_same(one: &str, other: &str) -> bool {
+    let is_of_plan = |marker: &str| marker == MARKER_OF_ANY || marker.starts_with("<!-- muster:plan ");
+    let is_of_any = [one, other].contains(&MARKER_OF_ANY);
+    one == other || (is_of_any && is_of_plan(one) && is_of_plan(other))
 }
 
 /// Who the token belongs to; `None` if it may not ask.
@@ -240,7 +259,7 @@ fn refused(url: &str, status: StatusCode, answer: &Value) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{Forge, Kind};
+    use super::{Forge, Kind, is_same};
 
     fn of(pairs: &[(&str, &str)]) -> Result<Forge, String> {
         let found = |name: &str| {
@@ -264,6 +283,15 @@ mod tests {
             "https://api.example/repos/acme/fleet/issues/12/comments"
         );
         assert_eq!(found.one, "https://api.example/repos/acme/fleet/issues/comments/");
+        assert_eq!(found.job_user, Some("github-actions[bot]"));
+        for (set, user) in [
+            (&["GITEA_ACTIONS"][..], "gitea-actions"),
+            (&["GITEA_ACTIONS", "FORGEJO_ACTIONS"], "forgejo-actions"),
+        ] {
+            let set = set.iter().map(|name| (*name, "true"));
+            let found = of(&github.into_iter().chain(set).collect::<Vec<_>>()).unwrap();
+            assert_eq!(found.job_user, Some(user));
+        }
         for missing in 0..github.len() {
             let mut some = github.to_vec();
             let (name, _) = some.remove(missing);
@@ -282,11 +310,31 @@ mod tests {
             ("CI_MERGE_REQUEST_IID", "12"),
         ];
         let found = of(&gitlab).unwrap();
-        assert_eq!(found.kind, Kind::Gitlab);
+        assert_eq!((found.kind, found.job_user), (Kind::Gitlab, None));
         assert_eq!(
             found.comments,
             "https://lab.example/api/v4/projects/7/merge_requests/12/notes"
         );
         assert!(of(&gitlab[..4]).unwrap_err().contains("CI_MERGE_REQUEST_IID"));
+    }
+
+    #[test]
+    fn which_comment_is_written_over() {
+        let (lab, prod) = (
+            "<!-- muster:plan fleet=lab -->",
+            "<!-- muster:plan fleet=prod -->",
+        );
+        let none = "<!-- muster:plan -->";
+        for (one, other, wanted) in [
+            (lab, lab, true),
+            (lab, prod, false),
+            (lab, none, true),
+            (none, prod, true),
+            (none, none, true),
+            (none, "<!-- muster:planet -->", false),
+            (none, "hello", false),
+        ] {
+            assert_eq!(is_same(one, other), wanted, "{one} {other}");
+        }
     }
 }

@@ -32,11 +32,17 @@ const AGE_MAX: Duration = Duration::from_secs(3600);
 /// Clocks of two hosts that keep time differ by less.
 const AHEAD_MAX: Duration = Duration::from_secs(300);
 
+/// The commit that was to be planned, as far as it is known.
+pub(crate) fn head(wish: &Wish) -> Option<String> {
+    let head = Here::open().ok()?.resolve(wish.head.as_deref().unwrap_or("HEAD"));
+    Some(head.ok()?.id)
+}
+
 /// Makes the plan.
 pub(crate) fn make(wish: &Wish, from: &str) -> Result<PlanAnswer, Failure> {
     let mut here = Here::open()?;
     let head = here.resolve(wish.head.as_deref().unwrap_or("HEAD"))?;
-    let named_base = wish.base.as_deref().map(|name| here.resolve(name)).transpose()?;
+    let named_base = wish.base.as_deref().map(|name| here.base(name)).transpose()?;
     let signers = here.signers(wish, named_base.as_ref())?;
     let now = now();
     let snapshot = believed(&here.sealed(from)?, &signers, now)?;
@@ -158,11 +164,33 @@ impl Here {
     }
 
     fn resolve(&self, name: &str) -> Result<CommitInfo, Failure> {
-        let found = self
+        self.known(name, self.repository.resolve(name))
+    }
+
+    /// What is compared with also says whom to believe: nobody may put a tag before the branch that was meant.
+    fn base(&self, name: &str) -> Result<CommitInfo, Failure> {
+        if name.starts_with("refs/") {
+            return self.known(name, self.repository.resolve_ref(name));
+        }
+        let meanings = self
             .repository
-            .resolve(name)
+            .meanings(name)
             .map_err(|error| unreadable(&error))?;
-        found.ok_or_else(|| {
+        match meanings.len() {
+            0 | 1 => self.resolve(name),
+            _ => Err(Failure::Usage(format!(
+                "--base {name} may be {}: write it in full, since it says who may sign snapshots",
+                meanings.join(" or ")
+            ))),
+        }
+    }
+
+    fn known(
+        &self,
+        name: &str,
+        found: Result<Option<CommitInfo>, MirrorError>,
+    ) -> Result<CommitInfo, Failure> {
+        found.map_err(|error| unreadable(&error))?.ok_or_else(|| {
             Failure::Refused(Refusal {
                 code: RefusalCode::NotFound.code().to_owned(),
                 message: format!("this clone has no revision {name:?}{}", self.lacking()),
@@ -198,8 +226,8 @@ impl Here {
             }
             (None, None) => {
                 return Err(Failure::Usage(format!(
-                    "who may sign the snapshot? Name the commit whose {TRUSTED} counts with --base, such as --base origin/main, \
-                     or a file with --trust"
+                    "who may sign the snapshot? Name the commit whose {TRUSTED} counts with --base, such as --base \
+                     refs/remotes/origin/main, or a file with --trust"
                 )));
             }
         };

@@ -14,12 +14,28 @@ use reconciler_core::people::{
 use reconciler_core::plan::Plan;
 use std::path::Path;
 
-/// Asks for a plan and shows it.
+/// Asks for a plan and shows it; a comment that was asked for is written also if there is no plan.
 pub(crate) fn run(
     online: impl FnOnce() -> Result<Client, Failure>,
     wish: &Wish,
     json: bool,
 ) -> Result<Exit, Failure> {
+    let done = show(online, wish, json);
+    if let (Err(why), Some(path), PlanFormat::Md, false) = (&done, &wish.out, wish.format, json) {
+        let commit = match &wish.offline {
+            Some(_) => offline::head(wish),
+            None => wish.head.clone(),
+        };
+        // If the file cannot be written, that is why there is no plan.
+        drop(write(
+            path,
+            &markdown::no_plan(commit.as_deref(), &why.to_string()),
+        ));
+    }
+    done
+}
+
+fn show(online: impl FnOnce() -> Result<Client, Failure>, wish: &Wish, json: bool) -> Result<Exit, Failure> {
     let made = match &wish.offline {
         Some(snapshot) => offline::make(wish, snapshot),
         None => online().and_then(|client| make(&client, wish)),

@@ -166,6 +166,34 @@ impl Mirror {
         Ok(Some(CommitInfo::of(&commit)))
     }
 
+    /// The commit of the ref with exactly this name, such as `refs/remotes/origin/main` (or `~1` of it); `None` if there is
+    /// none.
+    pub fn resolve_ref(&self, full: &str) -> Result<Option<CommitInfo>, MirrorError> {
+        let exists = self.repository()?.find_reference(without_steps(full)).is_ok();
+        // What exists under its full name is found under no other.
+        if exists { self.resolve(full) } else { Ok(None) }
+    }
+
+    /// The refs that a short name may mean, in the order in which git takes them; what follows it (`~1`) does not count.
+    pub fn meanings(&self, name: &str) -> Result<Vec<String>, MirrorError> {
+        let repository = self.repository()?;
+        let short = without_steps(name);
+        let mut found = Vec::new();
+        for (before, after) in [
+            ("refs/", ""),
+            ("refs/tags/", ""),
+            ("refs/heads/", ""),
+            ("refs/remotes/", ""),
+            ("refs/remotes/", "/HEAD"),
+        ] {
+            let full = format!("{before}{short}{after}");
+            if repository.find_reference(&full).is_ok() {
+                found.push(full);
+            }
+        }
+        Ok(found)
+    }
+
     /// The files of a commit, as far as the rules of the language let them through.
     pub fn tree(&self, commit: &str) -> Result<Tree, MirrorError> {
         let repository = self.repository()?;
@@ -199,4 +227,10 @@ impl Mirror {
             Err(source) => Err(fail(source)),
         }
     }
+}
+
+/// A revision without what leads from it to another one: `main` of `main~2`, `main^{commit}`, `main@{1}`.
+fn without_steps(revision: &str) -> &str {
+    let name = revision.split(['~', '^', ':']).next().unwrap_or_default();
+    name.split("@{").next().unwrap_or_default()
 }

@@ -139,6 +139,72 @@ impl Ci {
 const MINUTE: i64 = 60_000;
 
 #[test]
+fn where_there_is_no_plan_the_comment_says_so() {
+    let ci = Ci::new();
+    let out = ci.beside("plan.md", "<!-- muster:plan fleet=lab -->\nno changes\n");
+    let commit = git(&ci.work(), &["rev-parse", "HEAD"]);
+    let comment = |from: &str, code: i32| {
+        ci.says(from, &["--base", "main", "--format", "md", "--out", &out], code);
+        fs::read_to_string(&out).expect("it was written")
+    };
+    let old = ci.beside("old", &ci.key.seal(NAMESPACE, &ci.line(61 * MINUTE)));
+    let good = ci.beside("good", &ci.key.seal(NAMESPACE, &ci.line(0)));
+    for (from, code, wanted) in [
+        (old.as_str(), 6, "61 minutes ago"),
+        ("/nonexistent", 1, "cannot read"),
+    ] {
+        let said = comment(from, code);
+        assert!(
+            said.starts_with("<!-- muster:plan -->\n### muster plan: no plan\n"),
+            "{said}"
+        );
+        assert!(said.contains(wanted) && said.contains(&commit[..12]), "{said}");
+    }
+    assert!(comment(&good, 0).starts_with("<!-- muster:plan fleet="));
+    fs::write(ci.work().join("broken.toml"), "[rack.r1]\n").expect("write");
+    git(&ci.work(), &["add", "-A"]);
+    git(&ci.work(), &["commit", "-q", "-m", "break it"]);
+    let said = comment(&good, 1);
+    assert!(said.contains("no plan") && said.contains("broken.toml"), "{said}");
+    // What is asked for in another form is not a comment.
+    ci.says(&good, &["--base", "main", "--format", "json", "--out", &out], 1);
+    assert_eq!(fs::read_to_string(&out).expect("it stays"), said);
+}
+
+#[test]
+fn no_tag_stands_in_for_the_branch_that_says_whom_to_believe() {
+    let ci = Ci::new();
+    let work = ci.work();
+    let theirs = SealingKey::of_seed(&[9; 32]);
+    let from = ci.beside("snapshot", &theirs.seal(NAMESPACE, &ci.line(0)));
+    git(&work, &["update-ref", "refs/remotes/origin/base", "main"]);
+    ci.says(&from, &["--base", "origin/base"], 1);
+
+    // Whoever may push a tag trusts themselves.
+    let trusted = work.join(".muster/allowed-snapshots");
+    fs::write(trusted, theirs.allowed_line(NAMESPACE)).expect("write");
+    git(&work, &["commit", "-q", "-a", "-m", "trust me"]);
+    git(&work, &["tag", "origin/base"]);
+    git(&work, &["tag", "refs/remotes/origin/main"]);
+    for name in ["origin/base", "origin/base~0", "origin/base^{commit}"] {
+        let said = ci.says(&from, &["--base", name], 64);
+        assert!(
+            said.contains("refs/tags/origin/base or refs/remotes/origin/base"),
+            "{said}"
+        );
+    }
+    let said = ci.says(&from, &["--base", "refs/remotes/origin/base"], 1);
+    assert!(said.contains("not to be believed"), "{said}");
+    // A branch that was not fetched is none, whatever a tag is called.
+    for name in ["refs/remotes/origin/main", "refs/remotes/origin/main~0"] {
+        let said = ci.says(&from, &["--base", name], 1);
+        assert!(said.contains("no revision"), "{said}");
+    }
+    let good = ci.beside("good", &ci.key.seal(NAMESPACE, &ci.line(0)));
+    ci.says(&good, &["--base", "refs/remotes/origin/base"], 0);
+}
+
+#[test]
 fn only_a_young_snapshot_of_one_who_may_sign_is_believed() {
     let ci = Ci::new();
     let seal = |line: &str| ci.key.seal(NAMESPACE, line);

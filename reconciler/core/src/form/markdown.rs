@@ -51,6 +51,31 @@ pub fn render(plan: &Plan, setting: &Setting) -> Result<String, TooMuch> {
     Ok(out)
 }
 
+/// The first line of a comment whose fleet is not known.
+pub const MARKER_OF_ANY: &str = "<!-- muster:plan -->";
+/// Of a reason, so many letters are shown.
+const WHY_MAX: usize = 1000;
+
+/// The comment where there is no plan of this commit, in place of one of an earlier commit that would be taken for it.
+pub fn no_plan(commit: Option<&str>, why: &str) -> String {
+    let of = commit.map_or("Of this change".to_owned(), |commit| {
+        format!("Of {}", code(&short(commit)))
+    });
+    let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown: String = why.chars().take(WHY_MAX).collect();
+    let more = if shown.len() < why.len() { "…" } else { "" };
+    format!(
+        "{MARKER_OF_ANY}\n### muster plan: no plan\n\n{of} there is none: {}{more}\n\n**Nobody can review this.** The log of \
+         the job says more.\n",
+        escaped(&shown)
+    )
+}
+
+/// A commit's id as people write it.
+fn short(commit: &str) -> String {
+    commit.chars().take(12).collect()
+}
+
 const SHORTENED: &str = "\n_Shortened: `muster show` of this plan has the rest._\n";
 
 fn fixed_part(out: &mut String, plan: &Plan, setting: &Setting) -> fmt::Result {
@@ -278,7 +303,6 @@ fn end_part(out: &mut String, plan: &Plan, setting: &Setting) -> fmt::Result {
             plan.wipe_set.digest, plan.id, plan.wipe_set.digest
         )?;
     }
-    let short = |commit: &str| commit[..commit.len().min(12)].to_owned();
     let head = plan.commit.as_deref().map_or("no commit".to_owned(), short);
     let base = setting
         .base
@@ -291,10 +315,14 @@ fn end_part(out: &mut String, plan: &Plan, setting: &Setting) -> fmt::Result {
     )
 }
 
-/// Text within a table's cell, with nothing that Markdown or HTML would take for its own.
+/// Text within a table's cell, with nothing that Markdown or HTML would take for its own, nor a forge for somebody's name
+/// or the number of an issue: they look for those in what they have drawn, where only a space of no width helps.
 fn escaped(text: &str) -> String {
+    const APART: &str = "&#8203;";
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        let number_follows = letters.peek().is_some_and(char::is_ascii_digit);
         match c {
             '\n' => out.push_str("<br>"),
             '<' => out.push_str("&lt;"),
@@ -303,17 +331,65 @@ fn escaped(text: &str) -> String {
             '|' | '`' | '*' | '_' | '[' | ']' | '\\' | '~' | '@' | '#' => {
                 write!(out, "&#{};", u32::from(c)).expect("writing into a string does not fail");
             }
-            c if c.is_control() => {}
+            c if is_unseen(c) => {}
             c => out.push(c),
+        }
+        if c == '@' || (number_follows && matches!(c, '#' | '!')) {
+            out.push_str(APART);
         }
     }
     out
 }
 
+/// Whether a letter only changes how others are shown: a reader must see what is there, in the order in which it is there.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// A word in the forge's type of code, where nothing in it is taken for markup but its own end.
 fn code(word: &str) -> String {
-    match word.contains(['`', '|', '\n']) {
+    match word.contains(|c| is_unseen(c) || matches!(c, '`' | '|')) {
         true => escaped(word),
         false => format!("`{word}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{code, escaped, no_plan};
+
+    #[test]
+    fn nothing_is_a_mention_nor_markup() {
+        for (text, wanted) in [
+            ("ask @ada", "ask &#64;&#8203;ada"),
+            ("#12 and !7", "&#35;&#8203;12 and !&#8203;7"),
+            ("#a !b 12!", "&#35;a !b 12!"),
+            ("a\u{202e}b\u{7}c\u{200b}d", "abcd"),
+            ("a\nb", "a<br>b"),
+            ("<b>|`", "&lt;b&gt;&#124;&#96;"),
+        ] {
+            assert_eq!(escaped(text), wanted);
+        }
+        for (word, wanted) in [
+            ("/dev/sda", "`/dev/sda`"),
+            ("@ada", "`@ada`"),
+            ("a\rb", "ab"),
+            ("a\u{2066}b@c", "ab&#64;&#8203;c"),
+            ("a`b", "a&#96;b"),
+        ] {
+            assert_eq!(code(word), wanted);
+        }
+    }
+
+    #[test]
+    fn what_is_no_plan_says_so_in_a_line() {
+        let shown = no_plan(Some("0123456789abcdef"), "M0101: \n  × <b>one</b>\n\nask @ada\n");
+        assert_eq!(
+            shown,
+            "<!-- muster:plan -->\n### muster plan: no plan\n\nOf `0123456789ab` there is none: M0101: × &lt;b&gt;one&lt;/b&gt; ask \
+             &#64;&#8203;ada\n\n**Nobody can review this.** The log of the job says more.\n"
+        );
+        assert!(no_plan(None, &"@".repeat(100_000)).len() < super::BYTES_MAX);
     }
 }
