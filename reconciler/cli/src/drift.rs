@@ -37,9 +37,11 @@ pub(crate) fn run(client: &Client, wish: &Wish, json: bool) -> Result<Exit, Fail
         }
         say(told.join("\n"))?;
     }
-    Ok(match answer.drift.is_empty() {
-        true => Exit::Done,
-        false => Exit::Changes,
+    Ok(match (answer.drift.is_empty(), answer.silent.is_empty()) {
+        (false, _) => Exit::Changes,
+        // Of whom nobody hears, nobody can say that they did not drift.
+        (true, false) => Exit::Unreachable,
+        (true, true) => Exit::Done,
     })
 }
 

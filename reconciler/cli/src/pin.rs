@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::patch::Patch;
 use crate::say::tell;
 use reconciler_core::people::{self, Status};
+use reconciler_core::phase::Mark;
 use schema_fleet::revise;
 use schema_ids::Name;
 
@@ -27,7 +28,17 @@ pub(crate) fn pin(client: &Client, wish: &Pin, json: bool) -> Result<Exit, Failu
             "deployment.{name} lacks machines ({code}): what is pinned are those that it has"
         ));
     }
-    let machines: Vec<Name> = found.slots.into_values().collect();
+    let is_orphan = |name: &Name| {
+        let mut machines = status.machines.iter();
+        machines.any(|machine| machine.name == *name && machine.marks.contains(&Mark::Orphaned))
+    };
+    let (orphans, machines): (Vec<Name>, Vec<Name>) = found.slots.into_values().partition(is_orphan);
+    for name in &orphans {
+        // Named again, it would be given what the deployment installs by now.
+        tell(format_args!(
+            "{name} is left out: git no longer wants it there, and it is left running as it is"
+        ));
+    }
     let mut patch = Patch::of(&wish.folder)?;
     let file = revise::pin(patch.files(), name, &machines).map_err(|why| Failure::Other(why.to_string()))?;
     patch.take(file);

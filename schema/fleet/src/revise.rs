@@ -4,6 +4,7 @@
 //! more ways to write an object than this knows; it never guesses.
 
 use crate::{
+    fleet::Fleet,
     index::Index,
     objects::Object,
     parse::{Parsed, parse},
@@ -137,14 +138,17 @@ pub fn pin(files: &[SourceFile], name: &str, machines: &[Name]) -> Result<Source
             text.push_str(old);
         }
     }
+    let before = parse(files).fleet;
     let says = |parsed: &Parsed, _: &[SourceFile]| {
         let fleet = parsed.fleet.as_ref();
         let deployment =
             fleet.and_then(|fleet| fleet.deployments.iter().find(|(known, _)| known.as_str() == name));
-        deployment.is_some_and(|(_, deployment)| {
+        let is_pinned = deployment.is_some_and(|(_, deployment)| {
             let named = deployment.machines.iter().map(|machine| &machine.name);
             deployment.count.is_none() && deployment.require.is_none() && named.eq(machines)
-        })
+        });
+        // A bracket in a comment must not take what stands below it along.
+        is_pinned && fleet.map(others) == before.as_ref().map(others)
     };
     target.checked(files, Some(text), line.clone(), says)
 }
@@ -188,6 +192,23 @@ pub fn unpin(files: &[SourceFile], name: &str) -> Result<SourceFile, NotRevised>
         deployment.is_some_and(|(_, deployment)| deployment.count.is_some() && deployment.machines.is_empty())
     };
     target.checked(files, Some(text), "count = ...".to_owned(), says)
+}
+
+/// What a revision of one deployment leaves as it is: which objects there are, and what may be done to whom.
+fn others(fleet: &Fleet) -> (Vec<&Name>, Vec<String>) {
+    let machines = fleet.machines.keys().chain(fleet.images.keys());
+    let objects = machines.chain(fleet.storages.keys()).chain(fleet.networks.keys());
+    let objects = objects.chain(fleet.holds.keys()).chain(fleet.budgets.keys());
+    let deployments = fleet.deployments.iter().map(|(name, deployment)| {
+        let (image, storage, network) = (
+            &deployment.image.name,
+            &deployment.storage.name,
+            &deployment.network.name,
+        );
+        let (policy, protect, epoch) = (deployment.update_policy, deployment.protect, deployment.reinstall);
+        format!("{name} {image} {storage} {network} {policy:?} {protect:?} {epoch}")
+    });
+    (objects.collect(), deployments.collect())
 }
 
 /// The value at a path of keys.

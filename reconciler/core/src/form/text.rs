@@ -25,7 +25,7 @@ pub fn render(plan: &Plan, setting: &Setting, detail: Detail) -> String {
         detail,
     };
     text.write().expect("writing into a string does not fail");
-    text.out
+    seen(&text.out)
 }
 
 struct Text<'a> {
@@ -190,6 +190,7 @@ impl Text<'_> {
                 (Some(before), None) => format!("{before}  ->  none"),
                 (None, None) => "differs".to_owned(),
             };
+            let value = one_line(&value);
             let effect = match field.effect {
                 Effect::Live => "   # live",
                 Effect::Redeploy => "   # installs",
@@ -221,10 +222,9 @@ impl Text<'_> {
             more => format!(" and {more} more"),
         };
         let places = places[..shown].join(", ");
-        let why = if first.fields.is_empty() {
-            first.why.as_str()
-        } else {
-            ""
+        let why = match first.fields.is_empty() {
+            true => one_line(&first.why),
+            false => String::new(),
         };
         let gap = if why.is_empty() || places.is_empty() {
             ""
@@ -284,7 +284,7 @@ impl Text<'_> {
             .machines
             .get(&id)
             .and_then(|machine| machine.serial.as_ref());
-        let serial = serial.map_or(String::new(), |serial| format!("  {serial}"));
+        let serial = serial.map_or(String::new(), |serial| format!("  {}", one_line(serial)));
         let used = change.in_use_since.map_or(String::new(), |since| {
             format!("   in use for {}", ago(self.plan.made, since))
         });
@@ -299,7 +299,12 @@ impl Text<'_> {
         for disk in &change.keeps {
             let holds = self.plan.disks.get(disk).map(|known| known.holds.as_str());
             let holds = holds.filter(|holds| !holds.is_empty()).unwrap_or("blank");
-            writeln!(self.out, "          keep   {}   {holds}", self.disk(disk))?;
+            writeln!(
+                self.out,
+                "          keep   {}   {}",
+                self.disk(disk),
+                one_line(holds)
+            )?;
         }
         Ok(())
     }
@@ -314,14 +319,14 @@ impl Text<'_> {
             {
                 words.unwrap_or("installed by muster").to_owned()
             }
-            (content, Some(words), _) => format!("{words}   ({content})"),
+            (content, Some(words), _) => format!("{}   ({content})", one_line(words)),
             (content, None, _) => format!("({content})"),
         }
     }
 
     fn disk(&self, id: &DiskId) -> String {
         match self.plan.disks.get(id) {
-            Some(known) => format!("{id}   {} {}", size_text(known.bytes), known.model)
+            Some(known) => format!("{id}   {} {}", size_text(known.bytes), one_line(&known.model))
                 .trim_end()
                 .to_owned(),
             None => id.to_string(),
@@ -409,7 +414,12 @@ impl Text<'_> {
         writeln!(self.out, "GUARDS")?;
         for guard in &self.plan.guards {
             match &guard.blocked {
-                None => writeln!(self.out, "    ok       {:<12} {}", guard.guard, guard.detail)?,
+                None => writeln!(
+                    self.out,
+                    "    ok       {:<12} {}",
+                    guard.guard,
+                    one_line(&guard.detail)
+                )?,
                 Some((code, reason)) => {
                     writeln!(self.out, "    BLOCKED  {:<12} {code}", guard.guard)?;
                     reason
@@ -459,6 +469,23 @@ impl Text<'_> {
             writeln!(self.out, "\nNext: muster apply {}", plan.id)
         }
     }
+}
+
+/// Whether a letter moves the cursor, or turns the letters behind it around (Unicode Annex 9): a value of git that had
+/// one could draw over what is erased.
+fn is_unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A value within a line of ours: it ends none and begins none.
+fn one_line(text: &str) -> String {
+    text.replace(is_unseen, "\u{fffd}")
+}
+
+/// The whole text, with the ends of lines as all that moves anything.
+fn seen(text: &str) -> String {
+    text.replace(|letter| letter != '\n' && is_unseen(letter), "\u{fffd}")
 }
 
 /// The one line that sums it up.

@@ -10,6 +10,7 @@ mod told;
 use crate::seen::{SeenMachine, own};
 use crate::world::{World, fleet};
 use formed::Forms;
+use reconciler_core::form::{Detail, Setting, text};
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::opened::Opened;
 use schema_ids::{DiskId, Generation, MachineId};
@@ -182,4 +183,30 @@ fn cases() {
             insta::assert_snapshot!("markdown", told.forms.markdown);
         });
     });
+}
+
+/// What git says of a machine cannot draw over what is said of another.
+#[test]
+fn a_value_moves_nothing_on_a_screen() {
+    let shown = |serial: &str| {
+        let machine = |number: u8, serial: &str| {
+            format!(
+                "[machine.m{number}]\nrack = \"r1\"\nserial = \"{serial}\"\nboot.mode = \"bios\"\n\
+                 nic.p0 = {{ mac = \"52:54:00:77:00:0{number}\", link = \"lab/pxe\" }}\n"
+            )
+        };
+        let machines = machine(1, serial) + &machine(2, "S2");
+        let mut world = World::new();
+        world.next_commit();
+        let plan = world.plan(&fleet("", &machines));
+        text::render(&plan, &Setting::default(), Detail::Full)
+    };
+    let (plain, hostile) = (
+        shown("S1"),
+        shown("S1\\u001b[40A\\u001b[0J\\n          keep  all\\r\\u202e"),
+    );
+    assert_eq!(hostile.lines().count(), plain.lines().count(), "{hostile:?}");
+    let moves = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
+    assert!(!hostile.contains(moves), "{hostile:?}");
+    assert!(hostile.contains("keep  all"), "{hostile:?}");
 }

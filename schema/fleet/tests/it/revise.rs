@@ -158,3 +158,20 @@ fn a_field_is_set_where_its_object_stands() {
     let wrong = set(&files, "machine", "m3", "power", "sideways").unwrap_err();
     assert!(matches!(wrong, NotRevised::ByHand { .. }), "{wrong}");
 }
+
+/// A bracket that nobody closes, in a comment: nothing below it is taken along.
+#[test]
+fn what_stands_below_stays_or_nothing_is_given() {
+    let text = format!("[deployment.web]\ncount = 1 # was 2 [OPS\nupdate-policy = \"manual\"\n{REST}");
+    let files = fleet("web.toml", &text);
+    match pin(&files, "web", &machines()) {
+        Err(NotRevised::ByHand { .. }) => {}
+        given => {
+            let after = parse(&with(&files, &given.unwrap())).fleet.unwrap();
+            let before = parse(&files).fleet.unwrap();
+            let policy =
+                |fleet: &schema_fleet::Fleet| fleet.deployments.values().next().unwrap().update_policy;
+            assert_eq!(policy(&after), policy(&before));
+        }
+    }
+}
