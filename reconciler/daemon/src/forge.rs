@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// A forge that takes longer is down.
@@ -74,6 +74,20 @@ enum PostError {
     Send(#[source] reqwest::Error),
     #[error("the forge says {status} {message:?}; the token must be allowed to set commit statuses")]
     Refused { status: StatusCode, message: String },
+}
+
+impl PostError {
+    /// Whether it is about this commit alone: one that the forge does not know, for one. Neither is the token, nor how often
+    /// one may ask.
+    fn is_of_commit(&self) -> bool {
+        const OF_ALL: [StatusCode; 4] = [
+            StatusCode::UNAUTHORIZED,
+            StatusCode::FORBIDDEN,
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        matches!(self, Self::Refused { status, .. } if status.is_client_error() && !OF_ALL.contains(status))
+    }
 }
 
 impl Forge {
@@ -220,10 +234,11 @@ pub(crate) async fn tell(daemon: Arc<Daemon>, forge: Forge, stop: CancellationTo
     }
 }
 
-/// What was last said of each commit under each context.
-type Said = BTreeMap<(String, &'static str), Status>;
+/// What was last said of each commit under each context, and if it was refused when it is said again.
+type Said = BTreeMap<(String, &'static str), (Status, Option<Instant>)>;
 
-/// Says what is not said yet, the commit that moved last at the end; the first failure ends it.
+/// Says what is not said yet, the commit that moved last first; the first failure ends it, but for one that is about a commit
+/// alone: it holds up no other.
 ///
 /// Cancel safety: what was posted and is not remembered is posted again.
 async fn round(daemon: &Daemon, forge: &Forge, http: &Client, said: &mut Said) -> Result<(), String> {
@@ -234,17 +249,37 @@ async fn round(daemon: &Daemon, forge: &Forge, http: &Client, said: &mut Said) -
         .map_err(|error| crate::chain(&error))?;
     let newest: Vec<&Revision> = revisions.iter().take(COMMITS_MAX).collect();
     said.retain(|(commit, _), _| newest.iter().any(|revision| revision.commit == *commit));
-    for revision in newest.into_iter().rev() {
+    let mut refused = Vec::new();
+    for revision in newest {
         for (context, status) in statuses(revision) {
             let key = (revision.commit.clone(), context);
-            if said.get(&key) == Some(&status) {
+            let is_due = |again: &Option<Instant>| again.is_some_and(|again| again <= Instant::now());
+            if said
+                .get(&key)
+                .is_some_and(|(last, again)| *last == status && !is_due(again))
+            {
                 continue;
             }
-            let posted = forge.post(http, &revision.commit, context, &status).await;
-            posted.map_err(|error| crate::chain(&error))?;
-            tracing::debug!(commit = revision.commit, context, state = ?status.state, "status posted");
-            said.insert(key, status);
+            match forge.post(http, &revision.commit, context, &status).await {
+                Ok(()) => {
+                    tracing::debug!(commit = revision.commit, context, state = ?status.state, "status posted");
+                    said.insert(key, (status, None));
+                }
+                Err(why) if why.is_of_commit() => {
+                    refused.push(format!(
+                        "{context} of {}: {}",
+                        revision.commit,
+                        crate::chain(&why)
+                    ));
+                    said.insert(key, (status, Some(Instant::now() + RETRY.1)));
+                }
+                Err(why) => return Err(crate::chain(&why)),
+            }
         }
+    }
+    if let Some(first) = refused.first() {
+        let count = refused.len();
+        tracing::warn!(count, first, again_in = ?RETRY.1, "the forge refuses statuses of these commits");
     }
     Ok(())
 }
@@ -298,8 +333,9 @@ fn line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DESCRIPTION_MAX, Forge, Kind, State, line, statuses};
+    use super::{DESCRIPTION_MAX, Forge, Kind, PostError, State, line, statuses};
     use reconciler_store::{Revision, Stage};
+    use reqwest::StatusCode;
     use schema_ids::Timestamp;
     use std::path::PathBuf;
 
@@ -341,6 +377,27 @@ mod tests {
                 at(Kind::Github, "https://forge.example", repository).is_err(),
                 "{repository}"
             );
+        }
+    }
+
+    #[test]
+    fn whom_a_refusal_is_about() {
+        for (status, wanted) in [
+            (400, true),
+            (404, true),
+            (422, true),
+            (401, false),
+            (403, false),
+            (408, false),
+            (429, false),
+            (302, false),
+            (500, false),
+        ] {
+            let refused = PostError::Refused {
+                status: StatusCode::from_u16(status).unwrap(),
+                message: String::new(),
+            };
+            assert_eq!(refused.is_of_commit(), wanted, "{status}");
         }
     }
 

@@ -182,16 +182,14 @@ pub(crate) async fn publish(
     if targets.is_empty() {
         return stop.cancelled().await;
     }
-    let mut last: Option<(Snapshot, Instant)> = None;
+    let mut last = vec![None; targets.len()];
     loop {
         let published = tokio::select! {
             () = stop.cancelled() => break,
-            published = once(&daemon, &targets, last.as_ref()) => published,
+            published = once(&daemon, &targets, &mut last) => published,
         };
-        match published {
-            Ok(Some(snapshot)) => last = Some((snapshot, Instant::now())),
-            Ok(None) => {}
-            Err(why) => tracing::warn!(error = %why, "no snapshot was published; it will be tried again"),
+        if let Err(why) = published {
+            tracing::warn!(error = %why, "a snapshot was not published everywhere; it will be tried again");
         }
         tokio::select! {
             () = stop.cancelled() => break,
@@ -200,19 +198,21 @@ pub(crate) async fn publish(
     }
 }
 
-/// Publishes a snapshot, unless the last one says the same and is young.
+/// What was last published to a target, and when.
+type Last = Option<(Snapshot, Instant)>;
+
+/// Publishes a snapshot to each target, unless the last one there says the same and is young. One that fails keeps no other
+/// from it.
 ///
 /// Cancel safety: a file is put in place whole, and a push that is cut leaves the ref as it was.
-async fn once(
-    daemon: &Daemon,
-    targets: &[Target],
-    last: Option<&(Snapshot, Instant)>,
-) -> Result<Option<Snapshot>, String> {
+async fn once(daemon: &Daemon, targets: &[Target], last: &mut [Last]) -> Result<(), String> {
     let snapshot = make(daemon).await.map_err(|error| crate::chain(&error))?;
-    let is_known =
-        last.is_some_and(|(last, at)| at.elapsed() < AGAIN_AFTER && last.same_but_for_its_moment(&snapshot));
-    if is_known {
-        return Ok(None);
+    let is_known = |last: &Last| {
+        let young = last.as_ref().filter(|(_, at)| at.elapsed() < AGAIN_AFTER);
+        young.is_some_and(|(last, _)| last.same_but_for_its_moment(&snapshot))
+    };
+    if last.iter().all(is_known) {
+        return Ok(());
     }
     let sealed = seal(daemon, &snapshot);
     if sealed.len() > BYTES_MAX {
@@ -221,22 +221,36 @@ async fn once(
             sealed.len()
         ));
     }
-    for target in targets {
-        match target {
-            Target::File(path) => {
-                write(path, &sealed, 0o644).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut failed = Vec::new();
+    for (target, last) in targets.iter().zip(last) {
+        if is_known(last) {
+            continue;
+        }
+        match put(daemon, target, &sealed, &snapshot).await {
+            Ok(()) => {
+                tracing::debug!(bytes = sealed.len(), ?target, "a snapshot was published");
+                *last = Some((snapshot.clone(), Instant::now()));
             }
-            Target::Ref(name) => {
-                let written = daemon
-                    .source
-                    .publish(name, FILE, sealed.clone(), snapshot.observed.at)
-                    .await;
-                written.map_err(|error| crate::chain(&error))?;
-            }
+            Err(why) => failed.push(why),
         }
     }
-    tracing::debug!(bytes = sealed.len(), "a snapshot was published");
-    Ok(Some(snapshot))
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(failed.join("; ")),
+    }
+}
+
+async fn put(daemon: &Daemon, target: &Target, sealed: &str, snapshot: &Snapshot) -> Result<(), String> {
+    match target {
+        Target::File(path) => {
+            write(path, sealed, 0o644).map_err(|error| format!("{}: {error}", path.display()))
+        }
+        Target::Ref(name) => {
+            let at = snapshot.observed.at;
+            let written = daemon.source.publish(name, FILE, sealed.to_owned(), at).await;
+            written.map_err(|error| format!("{name}: {}", crate::chain(&error)))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -104,7 +104,8 @@ pub(crate) struct Ci {
     #[arg(long, value_name = "FILE")]
     pub(crate) output_file: Option<PathBuf>,
     /// Exit with 6 if a rack agent that the plan names was not heard for so long (`10m`), or never: what it
-    /// serves is not observed. Without it, a plan is made of what was last known.
+    /// serves is not observed. Without it, a plan is made of what was last known. With `--offline` it is also how old the
+    /// snapshot may be, which of a quiet fleet is up to 15 minutes and `--publish-seconds` old: less than `20m` fails at times.
     #[arg(long, value_name = "AGE")]
     pub(crate) max_age: Option<Interval>,
 }

@@ -44,6 +44,8 @@ struct Ci<'b> {
     forge: Forge,
     file: Value,
     work: PathBuf,
+    /// The branch that the pull request goes to.
+    base: &'static str,
 }
 
 impl<'b> Ci<'b> {
@@ -58,6 +60,7 @@ impl<'b> Ci<'b> {
             forge: Forge::start(kind).await,
             file: yaml::read(&text),
             work: bed.path(&format!("ci-{word}")),
+            base: "main",
         }
     }
 
@@ -78,14 +81,13 @@ impl<'b> Ci<'b> {
     /// Runs a job's shells one after the other, as the forge does: a later one `if: always()`. Gives how the first that
     /// failed ended, and all that was said.
     async fn job(&self, job: &str) -> (i32, String) {
-        let base = git(&self.work, &["rev-parse", "origin/main"]);
         let (mut code, mut said) = (0, String::new());
         for script in shells(self.forge.kind, &self.file, job) {
             let mut command = Command::new("bash");
             command
                 .args(["-eo", "pipefail", "-c", &script])
                 .current_dir(&self.work);
-            self.tell(&mut command, &base);
+            self.tell(&mut command);
             let running = tokio::task::spawn_blocking(move || command.output().expect("bash starts"));
             let output = running.await.expect("it ran");
             said += &(text(&output.stdout) + &text(&output.stderr));
@@ -97,7 +99,7 @@ impl<'b> Ci<'b> {
     }
 
     /// What the forge tells its jobs.
-    fn tell(&self, command: &mut Command, base: &str) {
+    fn tell(&self, command: &mut Command) {
         let programs = self.muster.program.parent().expect("a folder").display();
         let path = std::env::var("PATH").expect("a PATH");
         command
@@ -114,15 +116,21 @@ impl<'b> Ci<'b> {
                 .env("CI_API_V4_URL", url)
                 .env("CI_PROJECT_ID", "7")
                 .env("CI_MERGE_REQUEST_IID", "12")
-                .env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main"),
+                .env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", self.base),
             Kind::Github | Kind::Forgejo => command
                 .env("GITHUB_API_URL", url)
                 .env("GITHUB_REPOSITORY", "acme/fleet")
                 .env("GITHUB_REF", "refs/pull/12/merge")
                 .env("GITHUB_OUTPUT", self.outputs())
+                .env("GITHUB_BASE_REF", self.base)
                 // `env:` of the job.
-                .env("BASE", base),
+                .env("BASE", format!("refs/heads/{}", self.base)),
         };
+        if self.forge.kind == Kind::Forgejo {
+            command
+                .env("GITEA_ACTIONS", "true")
+                .env("FORGEJO_ACTIONS", "true");
+        }
     }
 
     fn outputs(&self) -> PathBuf {
@@ -136,7 +144,7 @@ impl<'b> Ci<'b> {
         self.forge.known().comments.clone()
     }
 
-    async fn run(&self) {
+    async fn run(&mut self) {
         drop(fs::remove_file(self.outputs()));
         self.check_out("more");
         let (code, said) = self.job("check").await;
@@ -175,8 +183,28 @@ impl<'b> Ci<'b> {
         // A pull request that brings a plan of its own, and breaks the real one.
         self.check_out("forged");
         let (code, said) = self.job("plan").await;
-        assert_ne!(code, 0, "{said}");
-        assert_eq!(self.comments(), second, "what it brought is not the plan");
+        assert_eq!(code, 1, "{said}");
+        let third = self.comments();
+        assert_eq!((third.len(), third[1].0, &third[0]), (2, *number, &stranger));
+        let comment = &third[1].2;
+        assert!(comment.contains("### muster plan: no plan"), "{comment}");
+        assert!(
+            comment.contains(&git(&self.work, &["rev-parse", "HEAD"])[..12]),
+            "{comment}"
+        );
+        // The next plan takes its place; then the base is gone, so that nothing can be fetched.
+        self.check_out("more");
+        let (code, said) = self.job("plan").await;
+        assert_eq!((code, self.comments()), (0, first.clone()), "{said}");
+        self.check_out("forged");
+        self.base = "gone";
+        let (code, said) = self.job("plan").await;
+        self.base = "main";
+        assert_eq!(code, 1, "{said}");
+        let fourth = self.comments();
+        assert_eq!((fourth.len(), fourth[1].0), (2, *number));
+        assert!(fourth[1].2.contains("this clone has no"), "{}", fourth[1].2);
+
         self.check_out("more");
         self.forge.known().down_for = 1;
         let (code, said) = self.job("plan").await;

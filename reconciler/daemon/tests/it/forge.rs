@@ -28,6 +28,8 @@ pub(crate) struct Known {
     pub(crate) statuses: Vec<(String, String, String, String)>,
     /// What was refused, and why.
     pub(crate) refused: Vec<String>,
+    /// Commits that it does not have.
+    pub(crate) lacks: Vec<String>,
     /// So many requests are answered with 502 first.
     pub(crate) down_for: usize,
 }
@@ -137,8 +139,7 @@ fn judged(
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match (kind, method.as_str(), parts.as_slice()) {
         // A job's token may not ask who it is.
-        (Kind::Github, "GET", ["user"]) => Ok((StatusCode::FORBIDDEN, json!({}))),
-        (Kind::Forgejo, "GET", ["user"]) => Ok((StatusCode::OK, json!({ "login": user(kind) }))),
+        (Kind::Github | Kind::Forgejo, "GET", ["user"]) => Ok((StatusCode::FORBIDDEN, json!({}))),
         (Kind::Gitlab, "GET", ["user"]) => Ok((StatusCode::OK, json!({ "username": user(kind) }))),
         (Kind::Github | Kind::Forgejo, "GET", ["repos", "acme", "fleet", "issues", "12", "comments"])
         | (Kind::Gitlab, "GET", ["projects", "7", "merge_requests", "12", "notes"]) => {
@@ -173,7 +174,7 @@ fn judged(
 
 fn status(kind: Kind, known: &mut Known, commit: &str, body: &Value) -> Result<Answer, (StatusCode, String)> {
     let wrong = |why: &str| (StatusCode::UNPROCESSABLE_ENTITY, why.to_owned());
-    if commit.len() != 40 {
+    if commit.len() != 40 || known.lacks.iter().any(|lacking| lacking == commit) {
         return Err(wrong("No commit found for SHA"));
     }
     let word = |name: &str| body[name].as_str().map(str::to_owned).ok_or_else(|| wrong(name));

@@ -111,7 +111,9 @@ async fn the_plan_is_the_same_without_the_daemon() {
     let secret = format!("username = \"admin\"\npassword = \"{IN_SECRET}\"\n");
     std::fs::write(bed.path("secrets/lab-bmc.toml"), secret).unwrap();
     let published = bed.path("published").display().to_string();
-    let words = ["refs/muster/snapshot", &published].map(|to| ["--publish-snapshot", to]);
+    // One that cannot be written starves no other.
+    let nowhere = bed.path("absent/published").display().to_string();
+    let words = [&nowhere, "refs/muster/snapshot", &published].map(|to| ["--publish-snapshot", to]);
     bed.words = words.concat().into_iter().map(str::to_owned).collect();
     bed.words.extend(["--publish-seconds".to_owned(), "1".to_owned()]);
     let muster = Muster::of(&bed);
@@ -177,6 +179,11 @@ async fn the_plan_is_the_same_without_the_daemon() {
     branch(&bed, "gone", &[("deploy.toml", None), ("userdata.yaml", None)]);
     same(&bed, &muster, "gone");
 
+    assert!(
+        bed.log().contains("a snapshot was not published everywhere"),
+        "{}",
+        bed.log()
+    );
     says_nothing_that_was_planted(&bed, &published);
     branches_are_as_they_were(&bed);
 }

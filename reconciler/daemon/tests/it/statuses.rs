@@ -52,6 +52,43 @@ async fn until_told(bed: &Bed, forge: &Forge, plan: &str, apply: &str) -> Vec<(S
     told(forge, &commit)
 }
 
+/// Has the daemon tell this forge.
+fn point(bed: &mut Bed, forge: &Forge, word: &str) {
+    std::fs::write(bed.path("token"), format!("{TOKEN}\n")).unwrap();
+    let token = bed.path("token").display().to_string();
+    bed.words = [
+        "--forge",
+        word,
+        "--forge-url",
+        &forge.url,
+        "--forge-repository",
+        "acme/fleet",
+    ]
+    .into_iter()
+    .chain(["--forge-token-file", &token])
+    .map(str::to_owned)
+    .collect();
+}
+
+#[tokio::test]
+async fn a_commit_that_the_forge_lacks_holds_up_no_other() {
+    let forge = Forge::start(Kind::Github).await;
+    let mut bed = Bed::new(&example());
+    point(&mut bed, &forge, "github");
+    let first = head(&bed);
+    forge.known().lacks.push(first.clone());
+    bed.start(&[]);
+    bed.until_true("it is told once", || {
+        bed.log().contains("the forge refuses statuses of these commits")
+    })
+    .await;
+    bed.commit(&[("README.md", Some("a fleet\n"))], "second");
+    bed.until("adopted", |status| is_adopted(status, "second")).await;
+    until_told(&bed, &forge, "success", "success").await;
+    assert_eq!(told(&forge, &first), []);
+    assert!(!bed.log().contains("a commit's status was not posted"));
+}
+
 #[tokio::test]
 async fn a_forge_is_told_how_far_a_commit_came() {
     for kind in [Kind::Github, Kind::Gitlab, Kind::Forgejo] {
@@ -63,20 +100,7 @@ async fn a_forge_is_told_how_far_a_commit_came() {
         let forge = Forge::start(kind).await;
         forge.known().down_for = 2;
         let mut bed = Bed::new(&example());
-        std::fs::write(bed.path("token"), format!("{TOKEN}\n")).unwrap();
-        let token = bed.path("token").display().to_string();
-        bed.words = [
-            "--forge",
-            word,
-            "--forge-url",
-            &forge.url,
-            "--forge-repository",
-            "acme/fleet",
-        ]
-        .into_iter()
-        .chain(["--forge-token-file", &token])
-        .map(str::to_owned)
-        .collect();
+        point(&mut bed, &forge, word);
         bed.start(&[]);
         bed.until("adopted", |status| is_adopted(status, "first")).await;
         until_told(&bed, &forge, "success", "success").await;
