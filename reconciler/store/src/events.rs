@@ -42,6 +42,8 @@ pub struct Adoptions {
     pub plans: Vec<Adopted>,
     /// The transaction that adopted a plan of another commit after it.
     pub superseded: Option<u64>,
+    /// Transactions from this one on may not be over yet where these were read.
+    pub settled: u64,
 }
 
 /// What of a commit is asked for.
@@ -73,6 +75,12 @@ impl Store {
     pub async fn adoptions(&self, commit: &str) -> Result<Adoptions, StoreError> {
         self.run("reading a commit's adoptions", async {
             let mut snapshot = self.begin_reading().await?;
+            let now = query!(
+                r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "settled!",
+                          pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS "begun!""#
+            )
+            .fetch_one(&mut *snapshot)
+            .await?;
             let rows = query!(
                 "SELECT audit.xact, plan.id FROM audit JOIN plan ON plan.id = audit.subject
                  WHERE what = 'plan-adopted' AND plan.commit_id = $1 ORDER BY audit.number LIMIT $2",
@@ -101,7 +109,8 @@ impl Store {
             };
             snapshot.commit().await?;
             let superseded = superseded.map(|xact| count("audit", "xact", xact)).transpose()?;
-            Ok(Adoptions { plans, superseded })
+            let settled = count("audit", "xact", now.settled)?;
+            Ok(Adoptions { plans, superseded, settled })
         })
         .await
     }
@@ -120,7 +129,8 @@ impl Store {
                 // Rows of before there were numbers have nought.
                 from: held(asked.from.max(1)),
                 below: asked.adoptions.superseded.map_or(i64::MAX, held),
-                settled: now.settled,
+                // What was adopted since the adoptions were read is told with those that are read next.
+                settled: now.settled.min(held(asked.adoptions.settled)),
                 begun: now.begun,
             };
             let sources = [
@@ -139,7 +149,7 @@ impl Store {
             records.retain(|record| last.is_none_or(|last| record.transaction <= last));
             // Stable: within a transaction the sources follow each other, each in the order of its keys.
             records.sort_by_key(|record| record.transaction);
-            let settled = count("fact", "xact", now.settled)?;
+            let settled = count("fact", "xact", window.settled)?;
             Ok(Happenings {
                 records,
                 settled: last.map_or(settled, |last| settled.min(last + 1)),
