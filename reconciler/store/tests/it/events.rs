@@ -5,13 +5,15 @@ use crate::fleet::{adopt, machine, plan, sync};
 use rack_api::fact::{FactBody, StepState};
 use rack_api::job::JobRef;
 use reconciler_core::event::{Happenings, What};
-use reconciler_store::{Adoptions, Asked, Stage};
+use reconciler_store::{Asked, Stage};
 use schema_ids::{Generation, Uuid};
 use std::collections::BTreeMap;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-async fn happenings(bed: &Bed, adoptions: &Adoptions, from: u64) -> Happenings {
+/// Each time with the adoptions of now: no more is told than was over when those were read.
+async fn happenings(bed: &Bed, from: u64) -> Happenings {
+    let adoptions = &bed.adoptions(COMMIT).await.unwrap();
     let since = adoptions.plans.first().map_or(0, |adopted| adopted.transaction);
     let asked = Asked {
         commit: COMMIT,
@@ -24,15 +26,15 @@ async fn happenings(bed: &Bed, adoptions: &Adoptions, from: u64) -> Happenings {
 
 /// What is told once everything that was begun by now is over: other tests write into other databases of the cluster, whose
 /// transactions are numbered with ours.
-async fn settled(bed: &Bed, adoptions: &Adoptions, from: u64) -> Happenings {
-    let begun = happenings(bed, adoptions, from).await.begun;
-    past(bed, adoptions, from, begun).await
+async fn settled(bed: &Bed, from: u64) -> Happenings {
+    let begun = happenings(bed, from).await.begun;
+    past(bed, from, begun).await
 }
 
 /// What is told once everything below this transaction is over.
-async fn past(bed: &Bed, adoptions: &Adoptions, from: u64, below: u64) -> Happenings {
+async fn past(bed: &Bed, from: u64, below: u64) -> Happenings {
     loop {
-        let now = happenings(bed, adoptions, from).await;
+        let now = happenings(bed, from).await;
         if now.settled >= below {
             return now;
         }
@@ -98,14 +100,14 @@ async fn what_begins_first_and_ends_last_is_neither_lost_nor_told_late() {
         .fetch_one(&mut *slow)
         .await
         .unwrap();
-    let now = past(&bed, &adoptions, 0, slow_one.cast_unsigned()).await;
+    let now = past(&bed, 0, slow_one.cast_unsigned()).await;
     assert_eq!(words(&now), ["p-1"], "what is behind the slow one waits for it");
     assert_eq!(now.settled, slow_one.cast_unsigned());
 
     slow.commit().await.unwrap();
-    let rest = settled(&bed, &adoptions, now.settled).await;
+    let rest = settled(&bed, now.settled).await;
     assert_eq!(words(&rest), [Stage::Adopted.as_str(), "layout", "image"]);
-    let all = settled(&bed, &adoptions, 0).await;
+    let all = settled(&bed, 0).await;
     assert_eq!(all.records, [now.records, rest.records].concat());
 
     // Another commit: what machines do for that one is not of this one.
@@ -117,5 +119,5 @@ async fn what_begins_first_and_ends_last_is_neither_lost_nor_told_late() {
         .unwrap();
     let adoptions = bed.adoptions(COMMIT).await.unwrap();
     assert!(adoptions.superseded.is_some());
-    assert_eq!(settled(&bed, &adoptions, 0).await.records, all.records);
+    assert_eq!(settled(&bed, 0).await.records, all.records);
 }
