@@ -3,6 +3,7 @@
 use rack_api::job::{Deploy, Erase};
 use schema_ids::{BindingId, Generation};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What a machine shall be. Compared by value: a generation rises when this changes, and only then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +21,8 @@ pub enum Intent {
         #[serde(default = "any_inventory")]
         look: Generation,
     },
-    /// Bound to a slot and running the image.
-    Deployed(Box<Deploy>),
+    /// Bound to a slot and running the image. Plans that follow each other share what stays as it is.
+    Deployed(Arc<Deploy>),
     /// Left alone on purpose, still bound: its deployment vanished from git without a `removed` entry.
     Orphaned {
         /// The binding that stays.

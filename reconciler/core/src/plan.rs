@@ -60,6 +60,7 @@ use schema_ids::{BindingId, DiskId, Generation, Mac, MachineId, Name, Timestamp,
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A whole plan. Its id is the digest of everything else in it but when it was made.
@@ -213,7 +214,7 @@ pub struct MachinePlan {
     pub outdated: BTreeSet<String>,
     /// What it was last told to run, while its intent is another one: what comes back is compared with
     /// it, and not installed again for nothing.
-    pub kept: Option<Box<Deploy>>,
+    pub kept: Option<Arc<Deploy>>,
     /// The generation in which its binding began to leave, while it leaves: what was erased before then was
     /// erased for another reason. Plans of before this was written down have none, and count every record.
     #[serde(default, skip_serializing_if = "Option::is_none")]

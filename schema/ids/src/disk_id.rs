@@ -1,13 +1,13 @@
 //! What a disk is called, for as long as it lives.
 
 use crate::{ParseError, serde_as_text};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// A disk by what its maker wrote into it: `nguid:…`, `eui64:…`, `wwn:…`, else `serial:MODEL_SERIAL`.
 /// 1 to 200 printable ASCII characters without blanks. A disk that reports nothing usable has no
 /// `DiskId` and can be neither selected nor erased.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DiskId(String);
+pub struct DiskId(Arc<str>);
 
 /// The schemes in the order in which an identity is looked for.
 const SCHEMES: [&str; 4] = ["nguid", "eui64", "wwn", "serial"];
@@ -55,7 +55,7 @@ impl FromStr for DiskId {
         if value.is_empty() || text.len() > 200 || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(error("its value is 1 to 190 printable characters without blanks"));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 

@@ -1,13 +1,13 @@
 //! Names that people give to objects.
 
 use crate::{ParseError, serde_as_text};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// The name of a machine, rack, zone, image and so on: 1 to 63 of `a-z 0-9 . _ -`, beginning and
 /// ending with a letter or digit, so that it fits a DNS label's length (RFC 1035 §2.3.4), a file
-/// name and a selector.
+/// name and a selector. A copy shares the text: a fleet says each name many times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 impl Name {
     /// The text.
@@ -50,7 +50,7 @@ impl FromStr for Name {
         if !alphanumeric(bytes[0]) || !alphanumeric(bytes[bytes.len() - 1]) {
             return Err(error("it begins and ends with a letter or a digit"));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 

@@ -22,6 +22,7 @@ use schema_ids::{BindingId, DiskId, Generation, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::panic;
+use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
 
 pub(super) fn plan(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
@@ -357,7 +358,10 @@ fn addresses_of(deploy: &Deploy) -> BTreeSet<IpAddr> {
 /// An intent with its number, which rises only when the intent changes by value.
 fn wanted(before: Option<&MachinePlan>, intent: Intent) -> Wanted {
     match before {
-        Some(before) if before.wanted.intent == intent => before.wanted.clone(),
+        Some(before) if before.wanted.intent == intent => Wanted {
+            generation: before.wanted.generation,
+            intent,
+        },
         Some(before) => Wanted {
             generation: before.wanted.generation.next(),
             intent,
@@ -385,7 +389,7 @@ fn look(before: Option<&MachinePlan>, inspect: u64) -> Generation {
 }
 
 /// What it was last told to run, while its binding stays and its intent says nothing of it.
-fn kept(before: Option<&MachinePlan>, intent: &Intent, binding: Option<BindingId>) -> Option<Box<Deploy>> {
+fn kept(before: Option<&MachinePlan>, intent: &Intent, binding: Option<BindingId>) -> Option<Arc<Deploy>> {
     if matches!(intent, Intent::Deployed(_)) {
         return None;
     }
@@ -393,7 +397,6 @@ fn kept(before: Option<&MachinePlan>, intent: &Intent, binding: Option<BindingId
         .and_then(last_deploy)
         .filter(|deploy| Some(deploy.binding) == binding)
         .cloned()
-        .map(Box::new)
 }
 
 /// The disks that its binding had begun to write when its intent was last another one.

@@ -14,11 +14,12 @@ use crate::plan::slots::Slot;
 use crate::plan::written::written;
 use crate::plan::{Blocked, MachinePlan, Plan, digest, layout, network};
 use rack_api::inventory::{FirmwareKind, Inventory};
-use rack_api::job::{Deploy, DiskPlan, ImageFormat, ImageRef};
+use rack_api::job::{Deploy, DiskPlan, Filesystem, ImageFormat, ImageRef};
 use rack_api::network::{Interface, Network};
 use schema_fleet::{Fleet, Machine, OnRedeploy, Placeholders, Storage, UpdatePolicy};
 use schema_ids::{BindingId, ContentId, Digest, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What a slot is resolved with.
 #[derive(Clone, Copy)]
@@ -74,7 +75,15 @@ pub(super) fn decide<'a>(
         binding: slot.binding,
         written: &written(context, id, slot.binding),
     };
-    let candidate = match resolve(context, &question, plan, slot, inventory, before, addresses) {
+    let candidate = match resolve(
+        context,
+        &question,
+        plan,
+        slot,
+        inventory,
+        before.map(Arc::as_ref),
+        addresses,
+    ) {
         Ok(candidate) => candidate,
         Err(blocked) => return leave(Some(blocked)),
     };
@@ -97,8 +106,8 @@ pub(super) fn decide<'a>(
         }
     }
     let deploy = match before.filter(|before| done.is_none() && same_wish(before, &candidate)) {
-        Some(before) => before.clone(),
-        None => candidate,
+        Some(before) => Arc::clone(before),
+        None => Arc::new(candidate),
     };
     if let Some(blocked) = unshown(context, &question, erased(&deploy)) {
         return leave(Some(blocked));
@@ -132,14 +141,14 @@ pub(super) fn unshown(
 }
 
 /// What the machine was last told to run.
-pub(super) fn last_deploy(machine: &MachinePlan) -> Option<&Deploy> {
+pub(super) fn last_deploy(machine: &MachinePlan) -> Option<&Arc<Deploy>> {
     match &machine.wanted.intent {
         Intent::Deployed(deploy) => Some(deploy),
         Intent::Observe { .. }
         | Intent::Ready { .. }
         | Intent::Orphaned { .. }
         | Intent::Released(_)
-        | Intent::Retired => machine.kept.as_deref(),
+        | Intent::Retired => machine.kept.as_ref(),
     }
 }
 
@@ -174,8 +183,8 @@ fn name_in_use(hostname: &str, leaver: &Name) -> Blocked {
 }
 
 /// Leaves it as it runs, or ready if it does not.
-fn keep(deploy: Option<&Deploy>, blocked: Option<Blocked>) -> Decided {
-    let intent = deploy.map_or(Intent::IDLE, |deploy| Intent::Deployed(Box::new(deploy.clone())));
+fn keep(deploy: Option<&Arc<Deploy>>, blocked: Option<Blocked>) -> Decided {
+    let intent = deploy.map_or(Intent::IDLE, |deploy| Intent::Deployed(Arc::clone(deploy)));
     Decided {
         intent,
         blocked,
@@ -186,7 +195,7 @@ fn keep(deploy: Option<&Deploy>, blocked: Option<Blocked>) -> Decided {
 
 /// Leaves it as it is. Where what it was last told to run was never begun, it runs what was installed before: nobody
 /// switches that off because the change that waited is no longer possible.
-fn leave(done: Option<&Deploy>, serves: Option<&ObservedMachine>, blocked: Option<Blocked>) -> Decided {
+fn leave(done: Option<&Arc<Deploy>>, serves: Option<&ObservedMachine>, blocked: Option<Blocked>) -> Decided {
     match (done, serves, &blocked) {
         (None, Some(_), Some(why)) => Decided {
             intent: Intent::Observe {
@@ -212,36 +221,30 @@ fn same_wish(before: &Deploy, candidate: &Deploy) -> bool {
 
 /// The fields in which two resolutions differ, and whether that makes another installation.
 pub(super) fn differences(before: &Deploy, now: &Deploy) -> Vec<(&'static str, bool)> {
-    let storage = |deploy: &Deploy| {
-        let disks: Vec<_> = deploy
-            .disks
-            .iter()
-            .map(|disk| (disk.disk.clone(), disk.partitions.clone()))
-            .collect();
-        let made: Vec<_> = deploy
-            .filesystems
-            .iter()
-            .map(|made| (made.uuid, made.kind, made.label.clone()))
-            .collect();
-        (disks, deploy.arrays.clone(), deploy.groups.clone(), made)
+    let same_storage = {
+        let disks = |disk: &DiskPlan, other: &DiskPlan| {
+            (&disk.disk, &disk.partitions) == (&other.disk, &other.partitions)
+        };
+        let made = |made: &Filesystem, other: &Filesystem| {
+            (made.uuid, made.kind, &made.label) == (other.uuid, other.kind, &other.label)
+        };
+        all_same(&before.disks, &now.disks, disks)
+            && (&before.arrays, &before.groups) == (&now.arrays, &now.groups)
+            && all_same(&before.filesystems, &now.filesystems, made)
     };
-    let mounts = |deploy: &Deploy| -> Vec<_> {
-        deploy
-            .filesystems
-            .iter()
-            .map(|made| (made.uuid, made.mount.clone(), made.options.clone()))
-            .collect()
-    };
+    let same_mounts = all_same(&before.filesystems, &now.filesystems, |made, other| {
+        (made.uuid, &made.mount, &made.options) == (other.uuid, &other.mount, &other.options)
+    });
     [
         (
             "image",
             before.image.digest != now.image.digest || before.image.family != now.image.family,
             true,
         ),
-        ("storage", storage(before) != storage(now), true),
+        ("storage", !same_storage, true),
         ("boot.mode", before.firmware != now.firmware, true),
         ("reinstall", before.epoch < now.epoch, true),
-        ("mounts", mounts(before) != mounts(now), false),
+        ("mounts", !same_mounts, false),
         ("hostname", before.hostname != now.hostname, false),
         ("network", before.network != now.network, false),
         ("ssh-keys", before.ssh_keys != now.ssh_keys, false),
@@ -252,6 +255,11 @@ pub(super) fn differences(before: &Deploy, now: &Deploy) -> Vec<(&'static str, b
     .filter(|(_, differs, _)| *differs)
     .map(|(field, _, acts)| (field, acts))
     .collect()
+}
+
+/// Whether two lists are as long as each other, and each of one is the same as that of the other.
+fn all_same<T>(one: &[T], other: &[T], same: impl Fn(&T, &T) -> bool) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
 }
 
 /// The machine boots as git says that it does.

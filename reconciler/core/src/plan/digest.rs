@@ -84,13 +84,18 @@ impl Plan {
 pub(super) fn name(plan: &mut Plan) {
     let moment = plan.take_moment();
     // The text of ten thousand machines is tens of megabytes, and nobody needs it whole.
-    let mut hash = Hash(Sha256::new());
+    let mut hash = io::BufWriter::with_capacity(HASHED_AT_ONCE, Hash(Sha256::new()));
     serde_json::to_writer(&mut hash, &*plan).expect("a plan has text for keys, and a hash takes all bytes");
     plan.put_moment(moment);
-    plan.id = short('p', Digest(hash.0.finalize().into()));
+    let Hash(hash) = hash.into_inner().expect("a hash takes all bytes");
+    plan.id = short('p', Digest(hash.finalize().into()));
 }
 
+/// Bytes of a plan's text that are hashed at once: it comes a few characters at a time.
+const HASHED_AT_ONCE: usize = 16 << 10;
+
 /// A digest that text is written into.
+#[derive(Debug)]
 struct Hash(Sha256);
 
 impl io::Write for Hash {

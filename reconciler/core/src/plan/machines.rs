@@ -18,7 +18,7 @@ const IPMI_PORT: u16 = 623;
 /// The port of Redfish: HTTPS.
 const REDFISH_PORT: u16 = 443;
 
-/// Machines that git declares, each with its parent's intent, or a first one of "ready".
+/// Machines that git declares, with an intent of "ready" until they are given theirs.
 pub(super) fn declared<'a>(
     fleet: &'a Fleet,
     observed: &Observed,
@@ -26,17 +26,19 @@ pub(super) fn declared<'a>(
     claims: &Claims,
     addresses: &mut Addresses<'a>,
 ) -> BTreeMap<MachineId, MachinePlan> {
-    let entries = fleet.machines.iter().filter_map(|(name, machine)| {
-        let id = *claims.by_name.get(name)?;
+    let mut machines = BTreeMap::new();
+    for (name, machine) in &fleet.machines {
+        let Some(&id) = claims.by_name.get(name) else {
+            continue;
+        };
         let before = parent.machines.get(&id);
         let rack = machine.rack.as_ref().map(|rack| &rack.name);
-        let first = Wanted {
-            generation: Generation(0),
-            intent: Intent::IDLE,
-        };
         let plan = MachinePlan {
             name: name.clone(),
-            wanted: before.map_or(first, |before| before.wanted.clone()),
+            wanted: Wanted {
+                generation: Generation(0),
+                intent: Intent::IDLE,
+            },
             origin: Origin::of(&machine.origin),
             nics: nics(fleet, machine, before, addresses),
             firmware: match machine.boot.mode {
@@ -83,9 +85,9 @@ pub(super) fn declared<'a>(
             leaving_since: None,
             written: BTreeMap::new(),
         };
-        Some((id, plan))
-    });
-    entries.collect()
+        machines.insert(id, plan);
+    }
+    machines
 }
 
 /// Addresses that are fixed in git or kept from before, by anyone.

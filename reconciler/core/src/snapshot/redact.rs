@@ -11,6 +11,7 @@ use rack_api::job::Deploy;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 /// What stands for user-data: this, and its blob in git.
 const BLOB: &str = "git-blob:";
@@ -128,10 +129,7 @@ fn deploys(machine: &mut MachinePlan) -> impl Iterator<Item = &mut Deploy> {
         | Intent::Released(_)
         | Intent::Retired => None,
     };
-    wanted
-        .into_iter()
-        .chain(&mut machine.kept)
-        .map(std::convert::AsMut::as_mut)
+    wanted.into_iter().chain(&mut machine.kept).map(Arc::make_mut)
 }
 
 /// The world as far as planning reads it.

@@ -15,6 +15,7 @@ use reconciler_core::plan::MachinePlan;
 use schema_ids::{Digest, Generation, Incarnation, MachineId, Timestamp, Uuid};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const OURS: &str = "bbbbbbbb-0000-8000-8000-000000000001";
 const OTHER: &str = "cccccccc-0000-8000-8000-000000000001";
@@ -72,7 +73,7 @@ fn planned(disks: usize) -> (MachineId, MachinePlan) {
 
 fn deploy(machine: &mut MachinePlan) -> &mut Deploy {
     match &mut machine.wanted.intent {
-        Intent::Deployed(deploy) => deploy,
+        Intent::Deployed(deploy) => Arc::make_mut(deploy),
         other => panic!("nothing is to be installed: {other:?}"),
     }
 }
