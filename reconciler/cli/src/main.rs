@@ -51,7 +51,11 @@ use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::say::{say, say_json, tell};
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {

@@ -50,6 +50,7 @@ use crate::source::Source;
 use crate::trust::{Trust, TrustError};
 use crate::webhook::{Hooks, Secrets};
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 use reconciler_core::roles::BmcTimes;
 use reconciler_store::{PrivateCluster, Store};
 use std::process::ExitCode;
@@ -57,6 +58,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// An error with its causes, for a log line or a terminal.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
