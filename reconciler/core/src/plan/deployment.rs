@@ -75,7 +75,7 @@ pub(super) fn decide<'a>(
         binding: slot.binding,
         written: &written(context, id, slot.binding),
     };
-    let candidate = match resolve(
+    let mut candidate = match resolve(
         context,
         &question,
         plan,
@@ -105,6 +105,7 @@ pub(super) fn decide<'a>(
             };
         }
     }
+    candidate.spec = digest::spec(&candidate);
     let deploy = match before.filter(|before| done.is_none() && same_wish(before, &candidate)) {
         Some(before) => Arc::clone(before),
         None => Arc::new(candidate),
@@ -394,9 +395,10 @@ fn resolve<'a>(
     let hostname = deployment.hostname.value.fill(&placeholders);
     let no_value = || unfit(format!("it lacks a value for {}", deployment.hostname.value));
     let ssh_keys = deployment.ssh_keys.iter().map(|key| key.as_str().to_owned());
-    let mut deploy = Deploy {
+    Ok(Deploy {
         binding: slot.binding,
         incarnation: context.observed.incarnation,
+        // Made once it is known that this is carried out: for most machines it is not.
         spec: Digest([0; 32]),
         // Lower than before means nothing: a revert undoes no installation.
         epoch: before.map_or(0, |before| before.epoch).max(deployment.reinstall),
@@ -411,9 +413,7 @@ fn resolve<'a>(
         ssh_keys: ssh_keys.collect(),
         user_data: user_data(fleet, slot).map_err(unfit)?,
         kernel_args,
-    };
-    deploy.spec = digest::spec(&deploy);
-    Ok(deploy)
+    })
 }
 
 /// Whether git says nothing of it that this version leaves out, and it has what git says that it has.

@@ -185,6 +185,10 @@ type Pair = (String, Option<String>, Option<String>);
 
 fn nics(before: &[NicPlan], now: &[NicPlan]) -> Vec<Pair> {
     let mut pairs = Vec::new();
+    // Of nearly all machines: no text is made of what is as it was.
+    if before == now {
+        return pairs;
+    }
     let of = |nics: &[NicPlan], name: &str| nics.iter().find(|nic| nic.name == name).cloned();
     let mut names: Vec<&str> = before.iter().chain(now).map(|nic| nic.name.as_str()).collect();
     names.sort_unstable();
@@ -211,7 +215,10 @@ fn nics(before: &[NicPlan], now: &[NicPlan]) -> Vec<Pair> {
     pairs
 }
 
-fn bmc(before: Option<&BmcPlan>, now: Option<&BmcPlan>) -> [Pair; 4] {
+fn bmc(before: Option<&BmcPlan>, now: Option<&BmcPlan>) -> Vec<Pair> {
+    if before == now {
+        return Vec::new();
+    }
     let values = |value: fn(&BmcPlan) -> Option<String>| (before.and_then(value), now.and_then(value));
     [
         ("driver", values(|bmc| Some(bmc.driver.clone()))),
@@ -220,6 +227,7 @@ fn bmc(before: Option<&BmcPlan>, now: Option<&BmcPlan>) -> [Pair; 4] {
         ("secret", values(|bmc| bmc.secret.as_ref().map(Name::to_string))),
     ]
     .map(|(path, (old, new))| (format!("bmc.{path}"), old, new))
+    .into()
 }
 
 /// What differs of a link apart from its subnets.

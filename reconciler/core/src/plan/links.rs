@@ -14,6 +14,7 @@ const LEASE_SECONDS: u32 = 3600;
 /// All VLANs of the fleet by `fabric/vlan`.
 pub(super) fn links(fleet: &Fleet) -> BTreeMap<String, LinkPlan> {
     let mut links = BTreeMap::new();
+    let racks = racks(fleet);
     for (fabric_name, fabric) in &fleet.fabrics {
         for (vlan_name, vlan) in &fabric.vlan {
             let name = VlanRef {
@@ -34,7 +35,7 @@ pub(super) fn links(fleet: &Fleet) -> BTreeMap<String, LinkPlan> {
                     schema_fleet::Enlist::On => Enlist::On,
                 },
                 subnets: subnets(fleet, &name),
-                agents: agents(fleet, stands_on),
+                agents: agents(fleet, &racks, stands_on),
                 relay: relayed.map(|_| relay(vlan)),
             };
             links.insert(name.to_string(), plan);
@@ -79,20 +80,22 @@ fn subnets(fleet: &Fleet, link: &VlanRef) -> Vec<Subnet> {
         .collect()
 }
 
+/// The racks of the machines that have an interface on a link, by link.
+fn racks(fleet: &Fleet) -> BTreeMap<&VlanRef, BTreeSet<&Name>> {
+    let mut racks: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for machine in fleet.machines.values() {
+        let Some(rack) = &machine.rack else { continue };
+        for link in machine.nic.values().filter_map(|nic| nic.link.as_ref()) {
+            racks.entry(&link.value).or_default().insert(&rack.name);
+        }
+    }
+    racks
+}
+
 /// The agents that stand on a link: those of the racks whose machines have an interface on it. A link
 /// that no machine is on yet is served by the racks of its fabric's zone, so that machines can enlist.
-fn agents(fleet: &Fleet, link: &VlanRef) -> BTreeSet<Name> {
-    let of_machines = fleet
-        .machines
-        .values()
-        .filter(|machine| {
-            machine
-                .nic
-                .values()
-                .any(|nic| nic.link.as_ref().is_some_and(|on| on.value == *link))
-        })
-        .filter_map(|machine| machine.rack.as_ref());
-    let mut racks: BTreeSet<&Name> = of_machines.map(|rack| &rack.name).collect();
+fn agents(fleet: &Fleet, racks: &BTreeMap<&VlanRef, BTreeSet<&Name>>, link: &VlanRef) -> BTreeSet<Name> {
+    let mut racks = racks.get(link).cloned().unwrap_or_default();
     if racks.is_empty() {
         let fabric = fleet.fabrics.get(&link.fabric);
         let zone = fabric.and_then(|fabric| Some(&fabric.zone.as_ref()?.name));
