@@ -145,6 +145,7 @@ pub(super) fn observed(observed: Observed) -> Observed {
             installed,
             written_in,
             gone_in,
+            gone_at,
             erased,
         } = machine;
         let machine = ObservedMachine {
@@ -155,6 +156,7 @@ pub(super) fn observed(observed: Observed) -> Observed {
             installed,
             written_in,
             gone_in,
+            gone_at,
             erased,
         };
         (id, machine)
