@@ -278,7 +278,10 @@ impl Compared<'_> {
     fn fields(&self) -> Option<Change> {
         let (before, now) = (self.before?, self.machine);
         let mut fields = fields::of_machine(before, now);
-        fields.extend(self.quarantine(before));
+        let quarantine = self.quarantine(before);
+        let in_entry = quarantine.as_ref().filter(|_| fields.is_empty());
+        let in_entry = in_entry.and_then(|field| field.origin.clone());
+        fields.extend(quarantine);
         let is_label = fields
             .iter()
             .all(|field| field.effect == Effect::None && !waits(now, &field.path));
@@ -297,9 +300,11 @@ impl Compared<'_> {
                 paths.push(path);
             }
         }
+        let change = self.change(action, paths.join(", "));
         (!fields.is_empty()).then(|| Change {
             fields,
-            ..self.change(action, paths.join(", "))
+            origin: in_entry.or_else(|| change.origin.clone()),
+            ..change
         })
     }
 
@@ -313,11 +318,11 @@ impl Compared<'_> {
         let is_new = before.wanted.intent != self.machine.wanted.intent;
         let [old, new] = [before, self.machine].map(|machine| machine.quarantine);
         let same = old.map(|of| of.seconds) == new.map(|of| of.seconds);
-        let text = |of: Option<Quarantine>| Some(of.map_or("none".to_owned(), |of| of.to_string()));
+        let text = |of: Option<Quarantine>, none: &str| Some(of.map_or(none.to_owned(), |of| of.to_string()));
         (!is_new && !same).then(|| FieldChange {
             path: "quarantine".to_owned(),
-            before: text(old),
-            after: text(new),
+            before: text(old, "none"),
+            after: text(new, "none: erased at once"),
             effect: Effect::Live,
             origin: self.removal(&erase.binding).map(|removal| removal.origin),
         })

@@ -51,7 +51,7 @@ impl fmt::Display for Quarantine {
         let said = match self.said {
             Said::Entry => "so its entry says",
             Said::Fleet => "so the fleet says",
-            Said::Protected => "since it was protected",
+            Said::Protected => "by default, as it was protected",
         };
         write!(f, "{}, {said}", length(self.length()))
     }
