@@ -11,7 +11,7 @@ pub(crate) use past::Past;
 pub(crate) use plan::{Apply, Ci, Comment, Plan, PlanDetail, PlanFormat, Snapshot};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use schema_fleet::Interval;
+use schema_fleet::{Interval, Quarantine};
 use schema_ids::{DiskId, Name};
 use std::path::PathBuf;
 
@@ -448,6 +448,10 @@ pub(crate) struct Removed {
     /// A disk that is left out: a broken or a lost one. May be given several times.
     #[arg(long, value_name = "DISK")]
     pub(crate) keep: Vec<DiskId>,
+    /// How long a machine is kept off with its data before its disks are erased, `7d` for one; `0s` is not at all.
+    /// Without it, what the fleet says.
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) quarantine: Option<Quarantine>,
     /// Why, for whoever reads the history.
     #[arg(long)]
     pub(crate) reason: String,

@@ -37,8 +37,11 @@ fn lines(wish: &Removed) -> String {
         true => String::new(),
         false => format!("keep = [{}]\n", keep.join(", ")),
     };
+    let quarantine = wish.quarantine.as_ref();
+    let quarantine = quarantine.map(|length| format!("quarantine = \"{length}\"\n"));
+    let quarantine = quarantine.unwrap_or_default();
     format!(
-        "[removed.{}.\"{}\"]\ndisks = \"{disks}\"\n{keep}reason = {}\n",
+        "[removed.{}.\"{}\"]\ndisks = \"{disks}\"\n{keep}{quarantine}reason = {}\n",
         kind(wish),
         wish.name,
         quoted(&wish.reason)
@@ -63,12 +66,14 @@ mod tests {
                 "serial:S3".parse().unwrap(),
                 "nguid:0025388b710116a1".parse().unwrap(),
             ],
+            quarantine: "14d".parse().ok(),
             reason: r#"RMA "8841" \ scrapped"#.to_owned(),
         };
         insta::assert_snapshot!(super::lines(&wish), @r#"
         [removed.machine."r1.u12"]
         disks = "quick"
         keep = ["serial:S3", "nguid:0025388b710116a1"]
+        quarantine = "14d"
         reason = "RMA \"8841\" \\ scrapped"
         "#);
     }

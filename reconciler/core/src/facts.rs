@@ -341,6 +341,14 @@ impl MachineFacts {
         off.and_then(|seen| seen.done).or(vouched)
     }
 
+    /// When something on the machine was last heard: its firmware that booted, an in-machine agent, its installed system.
+    pub fn heard(&self) -> Option<Timestamp> {
+        let jobs = [&self.earlier_job, &self.job].into_iter().flatten();
+        let home = self.phoned_home.iter().map(|seen| seen.since);
+        let heard = jobs.map(|job| job.last).chain(home).chain(self.boot_began);
+        heard.max()
+    }
+
     /// The times that a job of the current generation was told that it may write, oldest first.
     pub fn goes(&self) -> impl DoubleEndedIterator<Item = &WriteStart> {
         self.starts.iter().filter(|start| start.refused.is_none())

@@ -13,6 +13,7 @@ mod drift;
 mod job;
 mod orders;
 mod power;
+mod quarantine;
 mod release;
 mod retry;
 mod vouched;

@@ -85,6 +85,9 @@ pub struct ObservedMachine {
     /// gone: [`crate::facts::MachineFacts::gone`].
     #[serde(default)]
     pub gone_in: Option<Generation>,
+    /// Since when it was so; snapshots of before it was kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_at: Option<Timestamp>,
     /// The newest erasure of each disk.
     #[serde(default)]
     pub erased: BTreeMap<DiskId, Seen<Erasure>>,
@@ -101,6 +104,7 @@ impl ObservedMachine {
             installed: None,
             written_in: None,
             gone_in: None,
+            gone_at: None,
             erased: BTreeMap::new(),
         }
     }

@@ -163,6 +163,7 @@ fn needs_person(condition: Condition) -> bool {
                 | Condition::Soaking
                 | Condition::Canary
                 | Condition::RateLimited
+                | Condition::Quarantined
                 | Condition::Held
                 | Condition::Orphaned
                 | Condition::PowerDrift

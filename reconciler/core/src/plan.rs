@@ -31,6 +31,7 @@ mod network;
 mod not_yet;
 pub mod opened;
 mod part;
+mod quarantine;
 mod reads;
 mod release;
 mod required;
@@ -44,6 +45,7 @@ pub use change::{Cause, Change, ChangeAction, Effect, FieldChange};
 pub(crate) use control::layout_digest;
 pub use control::{Canary, Control};
 pub(crate) use layout::size_text;
+pub use quarantine::{Quarantine, Said};
 pub use reads::Read;
 pub use written::Written;
 
@@ -193,6 +195,9 @@ pub struct MachinePlan {
     pub uuid: Option<Uuid>,
     /// The last protection that was applied: sticky.
     pub protect: Option<Protect>,
+    /// Whether it was protected before, since it has had its slot.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_protected: bool,
     /// Whether git still declares it.
     pub declared: bool,
     /// Its rack: machines of one rack share a boot limit.
@@ -219,6 +224,13 @@ pub struct MachinePlan {
     /// erased for another reason. Plans of before this was written down have none, and count every record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaving_since: Option<Generation>,
+    /// How long it is kept off with its data before its disks are erased, while its binding leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
+    /// The generation in which it was taken back from a release, while that is the wanted one: what was switched off
+    /// for the release is switched on again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<Generation>,
     /// The disks that its binding had begun to write when it was last told something else. Plans of before this
     /// was written down have none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

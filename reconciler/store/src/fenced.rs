@@ -6,7 +6,7 @@ use crate::store::Fault;
 use crate::{By, Store, StoreError, audit};
 use rack_api::order::{Action, PowerWanted};
 use reconciler_core::facts::Fenced;
-use schema_ids::{Generation, MachineId};
+use schema_ids::{Generation, MachineId, Timestamp};
 use sqlx::{PgConnection, query, query_scalar};
 use std::collections::BTreeMap;
 
@@ -90,41 +90,50 @@ pub(crate) async fn fenced(
 }
 
 /// For each machine with a binding that leaves, the latest generation in which it was seen off as its newest power
-/// order wanted, or for which a person vouches.
-pub(crate) async fn gone(connection: &mut PgConnection) -> Result<BTreeMap<MachineId, Generation>, Fault> {
+/// order wanted, or for which a person vouches, and since when.
+pub(crate) async fn gone(
+    connection: &mut PgConnection,
+) -> Result<BTreeMap<MachineId, (Generation, Timestamp)>, Fault> {
     let rows = query!(
-        r#"SELECT binding.machine, at_ms AS "at_ms?", body AS "body?",
-                  (SELECT max(generation) FROM fenced WHERE machine = binding.machine) AS "fenced?",
-                  EXISTS (SELECT FROM fact
-                      WHERE fact.machine = binding.machine AND fact.generation = newest.generation
-                        AND kind = 'order-done'
-                        AND slot = format('%s/%s/%s', newest.incarnation, newest.generation, newest.number)
-                  ) AS "done!"
+        r#"SELECT binding.machine, newest.at_ms AS "at_ms?", body AS "body?",
+                  vouched.generation AS "fenced?", vouched.at_ms AS "fenced_ms?",
+                  (SELECT min(received_ms) FROM fact
+                   WHERE fact.machine = binding.machine AND fact.generation = newest.generation
+                     AND kind = 'order-done'
+                     AND slot = format('%s/%s/%s', newest.incarnation, newest.generation, newest.number)
+                  ) AS "done_ms?"
            FROM binding LEFT JOIN LATERAL (
                SELECT incarnation, generation, number, at_ms, body FROM order_issued
                WHERE machine = binding.machine AND lane = 'power'
                ORDER BY generation DESC, number DESC LIMIT 1) AS newest ON true
+           LEFT JOIN LATERAL (
+               SELECT generation, at_ms FROM fenced
+               WHERE machine = binding.machine ORDER BY generation DESC LIMIT 1) AS vouched ON true
            WHERE binding.state = 'leaving'"#
     )
     .fetch_all(connection)
     .await?;
     let mut gone = BTreeMap::new();
     for row in rows {
-        let order = row.at_ms.zip(row.body).filter(|_| row.done);
-        let order = order.map(|(at_ms, body)| issued(at_ms, body)).transpose()?;
-        let off = order.filter(|seen| {
+        let order = row.at_ms.zip(row.body).zip(row.done_ms);
+        let order = order
+            .map(|((at_ms, body), done_ms)| Ok::<_, Fault>((issued(at_ms, body)?, time(done_ms))))
+            .transpose()?;
+        let off = order.filter(|(seen, _)| {
             matches!(
                 seen.order.action,
                 Action::Power(PowerWanted::Off | PowerWanted::SoftOff)
             )
         });
-        let off = off.map(|seen| seen.order.generation);
-        let fenced = row
-            .fenced
-            .map(|number| count("fenced", "generation", number).map(Generation))
+        let off = off.map(|(seen, done)| (seen.order.generation, done));
+        let fenced = row.fenced.zip(row.fenced_ms);
+        let fenced = fenced
+            .map(|(number, at_ms)| {
+                Ok::<_, Fault>((Generation(count("fenced", "generation", number)?), time(at_ms)))
+            })
             .transpose()?;
-        if let Some(generation) = off.max(fenced) {
-            gone.insert(read("binding", "machine", &row.machine)?, generation);
+        if let Some(seen) = off.max(fenced) {
+            gone.insert(read("binding", "machine", &row.machine)?, seen);
         }
     }
     Ok(gone)

@@ -99,6 +99,7 @@ async fn machines(connection: &mut PgConnection) -> Result<BTreeMap<MachineId, O
             let id: MachineId = read("machine", "id", &row.id)?;
             let generation = Generation(count("machine", "generation", row.generation)?);
             let facts = facts.remove(&id).unwrap_or_default();
+            let left = gone.remove(&id);
             let folded = MachineFacts::fold(generation, Vec::new(), Vec::new(), &facts, BTreeMap::new());
             let machine = ObservedMachine {
                 name: read("machine", "name", &row.name)?,
@@ -109,7 +110,8 @@ async fn machines(connection: &mut PgConnection) -> Result<BTreeMap<MachineId, O
                     .written_in
                     .map(|number| count("write_start", "generation", number).map(Generation))
                     .transpose()?,
-                gone_in: gone.remove(&id),
+                gone_in: left.map(|left| left.0),
+                gone_at: left.map(|left| left.1),
                 erased: folded.erased,
                 installed: folded.installed.map(|seen| InstalledBinding {
                     binding: seen.value.binding,

@@ -121,6 +121,7 @@ pub use value::{
     path::{AbsolutePath, RepositoryPath},
     pattern::Pattern,
     percent::Percent,
+    quarantine::Quarantine,
     replace_failed::ReplaceFailed,
     scalar::Scalar,
     selector::{Place, Selector, SelectorOf},

@@ -17,7 +17,7 @@ use reconciler_core::facts::WriteStart;
 use reconciler_core::intent::{Intent, Wanted};
 use reconciler_core::next::Decision;
 use reconciler_core::observed::BindingState;
-use reconciler_core::plan::Plan;
+use reconciler_core::plan::{Plan, Quarantine};
 use reconciler_core::tick::Tick;
 use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ use std::fmt;
 pub enum Invariant {
     /// A machine, a disk, an address is in one binding at most.
     OneBinding,
-    /// A generation stands for one intent, and never falls.
+    /// A generation stands for one intent, and never falls; an intent has another one only for a longer quarantine.
     OneIntent,
     /// Planning again with the same commit and facts changes nothing.
     PlanStands,
@@ -47,6 +47,8 @@ pub enum Invariant {
     /// A release erases no disk but its binding's, and its binding ends when all of them are, on record; or where they
     /// are kept, when its machine was off since it leaves.
     ReleasedErased,
+    /// A machine that leaves was off for its quarantine before anything of it is erased.
+    Quarantine,
     /// While everything is stopped, nothing is ordered, booted into a job, or allowed to be written.
     Stopped,
     /// No more machines boot, or are erased, at once than may.
@@ -65,7 +67,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::OneBinding,
         Self::OneIntent,
         Self::PlanStands,
@@ -76,6 +78,7 @@ impl Invariant {
         Self::InstalledOnce,
         Self::WrittenStays,
         Self::ReleasedErased,
+        Self::Quarantine,
         Self::Stopped,
         Self::Limits,
         Self::Budget,
@@ -101,6 +104,7 @@ impl fmt::Display for Invariant {
             Self::ReleasedErased => {
                 "a release erases its binding's disks, all of them and no others, or is over when its machine was off"
             }
+            Self::Quarantine => "nothing is erased before its machine was off for its quarantine",
             Self::Stopped => "nothing is ordered or allowed while everything is stopped",
             Self::Limits => "no more machines boot or are erased at once than may",
             Self::Budget => "no more machines are out of service by our doing than a budget lets",
@@ -126,6 +130,8 @@ pub(crate) struct Checker {
     told: BTreeSet<BindingId>,
     /// Since when bindings leave.
     leaving: BTreeMap<BindingId, Timestamp>,
+    /// Bindings that leave and whose machines were told that they may erase.
+    begun: BTreeSet<BindingId>,
     /// Disks that releases have erased.
     erased: BTreeSet<(BindingId, DiskId)>,
     /// Facts on agents' disks that the agents have not forgotten.
@@ -165,9 +171,10 @@ impl World<'_> {
                 continue;
             };
             let (old, new) = (&before.wanted, &now.wanted);
-            if new.generation < old.generation
-                || (new.generation == old.generation) != (new.intent == old.intent)
-            {
+            let length = |quarantine: Option<Quarantine>| quarantine.map(|it| it.seconds);
+            let longer = length(now.quarantine) > length(before.quarantine);
+            let is_same = new.intent == old.intent && !longer;
+            if new.generation < old.generation || (new.generation == old.generation) != is_same {
                 let (old, new) = (words(old), words(new));
                 let what = format!("{}: {old} is followed by {new}", before.name);
                 return Err(self.violation(Invariant::OneIntent, what));
@@ -236,6 +243,8 @@ impl World<'_> {
         let before = std::mem::take(&mut self.check.leaving);
         let since = leaving.map(|(id, _)| (*id, before.get(id).copied().unwrap_or(self.now)));
         self.check.leaving = since.collect();
+        let leaving = &self.check.leaving;
+        self.check.begun.retain(|id| leaving.contains_key(id));
         for (id, machine) in &plan.machines {
             let place = (*id, machine.wanted.generation);
             if let Intent::Released(erase) = &machine.wanted.intent {
@@ -281,11 +290,40 @@ impl World<'_> {
             self.check
                 .told
                 .extend(deploy_of(intent).map(|deploy| deploy.binding));
-            return Ok(());
+            return match intent {
+                Intent::Released(erase) => self.check_quarantine(start.job.machine, erase.binding),
+                _ => Ok(()),
+            };
         }
         let name = self.name_of(start.job.machine);
         let what = format!("{name} may write for generation {generation}, wanted is {wanted:?}");
         Err(self.violation(Invariant::OnlyWhatIsWanted, what))
+    }
+
+    /// A machine that is told to erase what its binding wrote has been off for long enough, unless it was told so before
+    /// or nobody could know.
+    fn check_quarantine(&mut self, id: MachineId, binding: BindingId) -> Result<(), Violation> {
+        let machine = &self.store.plan.machines[&id];
+        let nic = machine.nics.first();
+        let place = nic.and_then(|nic| self.place_of(nic.mac));
+        let place = place.map(|place| &self.machines[place]);
+        let (Some(place), Some(since), Some(quarantine)) =
+            (place, self.check.leaving.get(&binding), machine.quarantine)
+        else {
+            return Ok(());
+        };
+        if !self.check.begun.insert(binding) || place.misled_until >= Some(*since) {
+            return Ok(());
+        }
+        let mut rests = place.rests.iter();
+        if rests.any(|(off, on)| on.since(*since.max(off)) >= quarantine.length()) {
+            return Ok(());
+        }
+        let what = format!(
+            "{} leaves since {since} and was not off for {quarantine}",
+            machine.name
+        );
+        Err(self.violation(Invariant::Quarantine, what))
     }
 
     /// Before `machine` writes to `disk`: the first time, or the `last`.

@@ -71,6 +71,7 @@ impl World<'_> {
             }
             Fault::Pressed { machine } => {
                 self.machines[machine].harmed = true;
+                self.machines[machine].misled_until = Some(now);
                 let on = !self.machines[machine].on;
                 self.switch(machine, on);
                 "button pressed"
@@ -86,6 +87,7 @@ impl World<'_> {
             Fault::BmcLies { machine, lasts } => {
                 self.machines[machine].harmed = true;
                 self.machines[machine].bmc.lies_until = Some(now.plus(lasts));
+                self.machines[machine].misled_until = Some(now.plus(lasts));
                 "BMC lies"
             }
             Fault::DataAppears { machine } => {

@@ -34,6 +34,12 @@ pub(crate) struct Machine {
     pub(crate) on: bool,
     /// When it was last switched on.
     pub(crate) on_since: Timestamp,
+    /// When it was last switched off.
+    off_since: Timestamp,
+    /// From when to when it was off, each time.
+    pub(crate) rests: Vec<(Timestamp, Timestamp)>,
+    /// Until when its BMC cannot have known, or said, whether it was off.
+    pub(crate) misled_until: Option<Timestamp>,
     /// Rises with each switch of the power.
     pub(crate) boot: u64,
     boot_id: Uuid,
@@ -102,6 +108,9 @@ impl Machine {
             installed: None,
             on: dice.chance(500),
             on_since: Timestamp::from_unix_ms(0),
+            off_since: Timestamp::from_unix_ms(0),
+            rests: Vec::new(),
+            misled_until: None,
             boot: 0,
             boot_id: dice.uuid(),
             server: None,
@@ -190,8 +199,12 @@ impl World<'_> {
             return;
         }
         place.on = on;
-        if on {
-            place.on_since = now;
+        match on {
+            true => {
+                place.on_since = now;
+                place.rests.push((place.off_since, now));
+            }
+            false => place.off_since = now,
         }
         place.boot += 1;
         place.boot_id = boot_id;

@@ -24,6 +24,8 @@ pub(crate) struct People {
     /// In a run in which someone stops everything: when. They have dice of their own, so that no other run is another
     /// one for them.
     stops: Option<Dice>,
+    /// In a run in which the fleet says how long what leaves is kept with its data: how long, drawn anew for each commit.
+    quarantines: Option<Dice>,
 }
 
 /// The fleet as it is wanted.
@@ -46,6 +48,8 @@ struct Wish {
     names: Vec<String>,
     /// The most machines that may be out of service at once, where there is a budget.
     budget: Option<u32>,
+    /// How long what leaves is kept with its data.
+    quarantine: Option<&'static str>,
 }
 
 /// What a commit changes.
@@ -93,6 +97,7 @@ impl People {
             counted: dice.chance(300),
             names: vec!["web".to_owned()],
             budget: None,
+            quarantine: None,
         };
         Self {
             wish,
@@ -102,6 +107,7 @@ impl People {
             coming: 0,
             awkward: 0,
             stops: Some(dice.child()).filter(|dice| dice.clone().chance(400)),
+            quarantines: Some(dice.child().child()).filter(|dice| dice.clone().chance(500)),
         }
     }
 }
@@ -237,6 +243,12 @@ impl World<'_> {
             return;
         }
         self.change_wish(change);
+        if self.settings.commits == Commits::Drawn
+            && let Some(dice) = &mut self.people.quarantines
+        {
+            let drawn = QUARANTINES.get(dice.between(0, 4) as usize);
+            self.people.wish.quarantine = drawn.copied();
+        }
         self.people.commits += 1;
         self.people.commit = format!("{:040}", self.people.commits);
         self.people.fleet = Some(fleet(&self.people.wish, &self.machines));
@@ -277,6 +289,9 @@ impl World<'_> {
     }
 }
 
+/// How long what leaves is kept with its data, where it is.
+const QUARANTINES: [&str; 3] = ["5m", "30m", "2h"];
+
 /// What becomes of disks.
 const FATES: [&str; 2] = ["quick", "retain"];
 
@@ -312,6 +327,9 @@ fn text(wish: &Wish, machines: &[Machine]) -> String {
     let mut text = String::from(
         "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-destroyed = 1000\nlimits.max-wiped-per-hour = 10000\n",
     );
+    if let Some(length) = wish.quarantine {
+        writeln!(text, "quarantine = \"{length}\"").expect("writing into a String never fails");
+    }
     if let Some(most) = wish.budget {
         writeln!(
             text,

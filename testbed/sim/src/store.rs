@@ -184,6 +184,7 @@ impl Store {
                 installed,
                 written_in: written.get(id).copied(),
                 gone_in: known.gone().map(|_| machine.wanted.generation),
+                gone_at: known.gone(),
                 erased: known.erased.clone(),
             };
             (*id, machine)

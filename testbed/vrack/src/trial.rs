@@ -11,6 +11,7 @@ mod count;
 mod daemon_stopped;
 mod fleet;
 mod power;
+mod quarantined;
 mod release;
 mod renewal;
 mod restored;

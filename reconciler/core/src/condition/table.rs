@@ -348,6 +348,13 @@ conditions! {
         limit: Limit::None,
         under_way: false,
     }
+    Quarantined QUARANTINED {
+        meaning: "The machine leaves its slot and is off with its data: its disks are erased when it has been off for as long as its quarantine.",
+        person: "To keep the machine, `git revert` the entry that ends its slot: it is switched on again as it was. To erase it now, say `quarantine = \"0s\"` in that entry.",
+        by_itself: "The erasure begins when the time is over. A machine that was on in between is switched off, and the time begins anew; one that was switched on with `muster machine power` stays on until it is switched off.",
+        limit: Limit::None,
+        under_way: false,
+    }
     Held HELD {
         meaning: "A hold or a stop keeps from the machine what would be done next: who made it, why and until when is in the evidence. A machine that asks for its go to write hears it too when no plan is adopted or another agent serves it.",
         person: "Wait, or end what the evidence names: `muster hold rm`, `muster resume`, or a commit for a hold that git declares. `muster hold ls` and `muster status` show all of them.",

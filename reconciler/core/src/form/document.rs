@@ -7,7 +7,7 @@ use crate::form::block::Totals;
 use crate::form::{Drift, Reference, Setting};
 use crate::observed::DiskContents;
 use crate::plan::approvals::Agreement;
-use crate::plan::{Budget, Change, FieldChange, GuardReport, NamedDisk, Note, Plan, Read};
+use crate::plan::{Budget, Change, FieldChange, GuardReport, NamedDisk, Note, Plan, Read, Said};
 use schema_ids::{DiskId, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -257,8 +257,21 @@ pub struct NumberedChange {
     pub disks: BTreeMap<DiskId, NamedDisk>,
     /// Since when the machine runs what it loses.
     pub in_use_since: Option<Timestamp>,
+    /// How long the machine is kept off with its data before that is erased; left out where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<QuarantineWord>,
     /// Rack agents that are told anew by it.
     pub tells: BTreeSet<Name>,
+}
+
+/// How long a machine is kept off with its data before that is erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct QuarantineWord {
+    /// How long, in seconds, from when it was seen off.
+    pub seconds: u64,
+    /// What says so: `entry`, `fleet`, `protected`.
+    pub said: Said,
 }
 
 /// The document of a plan.
@@ -355,6 +368,10 @@ fn numbered(plan: &Plan, index: usize, change: &Change) -> NumberedChange {
         keeps: change.keeps.clone(),
         disks: disks.collect(),
         in_use_since: change.in_use_since,
+        quarantine: change.quarantine.map(|quarantine| QuarantineWord {
+            seconds: quarantine.seconds,
+            said: quarantine.said,
+        }),
         tells: change.tells.clone(),
     }
 }

@@ -169,9 +169,14 @@ fn row(out: &mut String, plan: &Plan, setting: &Setting, change: &Change) -> fmt
         (Some(at), cause) => format!("{}{}", link(setting, at), without(cause)),
         (None, cause) => format!("{}{}", escaped(&change.why), without(cause)),
     };
+    let quarantine = change.quarantine.map(|quarantine| {
+        let words = format!("off with its data for {quarantine}; then:");
+        format!("{}<br>", escaped(&words))
+    });
+    let quarantine = quarantine.unwrap_or_default();
     writeln!(
         out,
-        "| `{}` {}{tag} | {} | {} | {} | {} | {why}{order} |",
+        "| `{}` {}{tag} | {} | {} | {quarantine}{} | {} | {why}{order} |",
         change.action.sign(),
         change.action.word(),
         escaped(&format!("{} / {name}", slot(&change.object))),

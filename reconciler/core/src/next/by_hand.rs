@@ -4,7 +4,7 @@
 //! that must not be cut, it is not repeated by itself (but for the second half of a cycle), and it ends with the
 //! generation: a commit that wants something else of the machine takes over.
 
-use super::{Around, Case, Decision, Proposal, commission, orders, retry};
+use super::{Around, Case, Decision, Proposal, commission, orders, quarantine, retry};
 use crate::admit::Policy;
 use crate::condition::{Condition, Wait};
 use crate::facts::{JobSeen, MachineFacts, OrderSeen, WriteStart};
@@ -233,7 +233,9 @@ fn kept_off(case: &Case<'_>, order: &OrderSeen, done: Timestamp) -> Option<Decis
         // Nothing is done with these, on or off.
         Intent::Observe { .. } | Intent::Orphaned { .. } | Intent::Retired => true,
         Intent::Ready { look } => commission::is_inspected(case, look),
-        Intent::Deployed(_) | Intent::Released(_) => false,
+        // It is off as it shall be, for now.
+        Intent::Released(_) => quarantine::of(case).is_some(),
+        Intent::Deployed(_) => false,
     };
     let stands = order.power() != Some(PowerWanted::On) && case.power_seen() == PowerSeen::Off;
     (stands && !wants_it_off).then(|| Decision::Wait(as_ordered(order, done)))

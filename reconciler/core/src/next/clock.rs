@@ -21,6 +21,11 @@ impl Clock {
     pub(super) fn elapsed(self, since: Timestamp) -> Duration {
         self.known_to.since(since.max(self.steady))
     }
+
+    /// Whether they have told everything up to then.
+    pub(super) fn has_told(self, then: Timestamp) -> bool {
+        self.known_to >= then
+    }
 }
 
 impl Case<'_> {

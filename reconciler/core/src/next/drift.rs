@@ -1,5 +1,5 @@
 //! A deployed machine that is found off: shown, switched on again only where git says `power = "on"`, and as wanted
-//! where it says `power = "off"`.
+//! where it says `power = "off"`. One that was off for a release which was taken back is started again.
 //!
 //! Never fought without end: what keeps going off is ill, or someone wants it off.
 
@@ -29,12 +29,31 @@ pub(super) fn decide(case: &Case<'_>, seen: &Seen<PhonedHome>, need: &Need) -> R
     if case.machine.keep_on && case.has_bmc() {
         return switch_on(case, off.since, need);
     }
+    back_on(case, need)?;
     let evidence = format!("off since {}; it ran before", off.since);
     Err(drifted(off.since, evidence))
 }
 
 fn drifted(since: Timestamp, evidence: String) -> Decision {
     Decision::Wait(Wait::new(Condition::PowerDrift, since, evidence))
+}
+
+/// A machine that was switched off for a release which was taken back is switched on again, once.
+fn back_on(case: &Case<'_>, need: &Need) -> Result<(), Decision> {
+    const CAUSE: &str = "taken back from its release: on again";
+    if case.machine.taken_back != Some(case.machine.wanted.generation) || !case.has_bmc() {
+        return Ok(());
+    }
+    let mut switched = case
+        .orders()
+        .filter(|order| order.power() == Some(PowerWanted::On));
+    match switched.next_back() {
+        None => Err(case.switch(PowerWanted::On, CAUSE, need)),
+        Some(last) if last.done.is_none() && switched.all(|order| order.done.is_none()) => {
+            case.carried_out(last, CAUSE, need).map(drop)
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 fn switch_on(case: &Case<'_>, since: Timestamp, need: &Need) -> Result<(), Decision> {

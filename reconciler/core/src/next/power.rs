@@ -12,12 +12,11 @@ impl Case<'_> {
     /// booted, or its in-machine agent or its installed system spoke: a BMC is asked every few seconds only, and
     /// a short job may be over before it is asked again.
     pub(super) fn power_seen(&self) -> PowerSeen {
-        let jobs = [&self.facts.earlier_job, &self.facts.job].into_iter().flatten();
-        let home = self.facts.phoned_home.iter().map(|seen| seen.since);
-        let heard = jobs.map(|job| job.last).chain(home).chain(self.facts.boot_began);
         match &self.facts.power {
             None => PowerSeen::Unknown,
-            Some(told) if told.value == PowerSeen::Off && heard.max() > Some(told.since) => PowerSeen::On,
+            Some(told) if told.value == PowerSeen::Off && self.facts.heard() > Some(told.since) => {
+                PowerSeen::On
+            }
             Some(told) => told.value,
         }
     }

@@ -1,4 +1,4 @@
-//! Released: off, then every disk of the binding erased, each on record; off alone where none is to be erased.
+//! Released: off, for as long as its quarantine, then every disk of the binding erased, each on record; off alone where none is to be erased.
 //! Retired: off, and left alone.
 //!
 //! A release never ends here: the plan ends the binding when it reads the records, or that the machine is off. What fails keeps the
@@ -8,6 +8,7 @@ use super::by_hand::WORD_MAX;
 use super::commission::INSPECT_LIMIT;
 use super::job::{AfterFailure, Wanted};
 use super::orders::SOFT_OFF_DEADLINE;
+use super::quarantine;
 use super::{Case, Decision, Need};
 use crate::condition::{Condition, Wait};
 use crate::facts::OrderSeen;
@@ -31,6 +32,9 @@ pub(super) fn released(case: &Case<'_>, erase: &Erase) -> Decision {
     // A machine whose disks are not what may be erased is not even switched off.
     if case.machine.blocked.is_some() {
         return case.rest();
+    }
+    if let Some(quarantine) = quarantine::of(case) {
+        return quarantine::decide(case, quarantine, &need(case));
     }
     match run(case, erase) {
         Ok(()) => case.rest(),
@@ -73,11 +77,8 @@ fn run(case: &Case<'_>, erase: &Erase) -> Result<(), Decision> {
 /// is asked to shut down first, since what its disks hold is to be kept.
 fn let_go(case: &Case<'_>) -> Decision {
     const CAUSE: &str = "released with its disks as they are: off";
-    let fenced = format!("`muster machine fenced {} --reason …`", case.machine.name);
     if !case.has_bmc() {
-        let evidence = format!("switch it off, then say so: {fenced}");
-        let wait = Wait::new(Condition::PowerByHand, case.around.planned, evidence);
-        return Decision::Wait(wait);
+        return off_by_hand(case);
     }
     let need = need(case);
     let off = match case.newest_power_order() {
@@ -95,8 +96,20 @@ fn let_go(case: &Case<'_>) -> Decision {
         )),
         Err(decision) => decision,
     };
-    match waits {
+    or_vouched(case, waits)
+}
+
+/// Where nothing of ours can switch it off.
+pub(super) fn off_by_hand(case: &Case<'_>) -> Decision {
+    let evidence = format!("switch it off, then say so: {}", fenced(case));
+    Decision::Wait(Wait::new(Condition::PowerByHand, case.around.planned, evidence))
+}
+
+/// Switching off that waits on anything else than its end: a person can say that it is off.
+pub(super) fn or_vouched(case: &Case<'_>, off: Decision) -> Decision {
+    match off {
         Decision::Wait(wait) if wait.condition != Condition::Powering => {
+            let fenced = fenced(case);
             let evidence = format!("{}; if it is off for good, say so: {fenced}", wait.evidence);
             Decision::Wait(Wait { evidence, ..wait })
         }
@@ -104,8 +117,12 @@ fn let_go(case: &Case<'_>) -> Decision {
     }
 }
 
+fn fenced(case: &Case<'_>) -> String {
+    format!("`muster machine fenced {} --reason …`", case.machine.name)
+}
+
 /// Whether the installed system is the last that was heard, on a machine that is not off.
-fn may_run(case: &Case<'_>) -> bool {
+pub(super) fn may_run(case: &Case<'_>) -> bool {
     let jobs = [&case.facts.earlier_job, &case.facts.job];
     let in_job = jobs.into_iter().flatten().map(|job| job.last).max();
     let home = case.facts.phoned_home.as_ref().map(|seen| seen.since);
@@ -113,7 +130,7 @@ fn may_run(case: &Case<'_>) -> bool {
 }
 
 /// Waits for a system that shuts down; one that does not is switched off.
-fn asked_to_shut_down(case: &Case<'_>, asked: &OrderSeen, need: &Need) -> Result<Decision, Wait> {
+pub(super) fn asked_to_shut_down(case: &Case<'_>, asked: &OrderSeen, need: &Need) -> Result<Decision, Wait> {
     const CAUSE: &str = "released, and it did not shut down: off";
     let at = asked.issued.at;
     let limit = SOFT_OFF_DEADLINE + WORD_MAX;

@@ -46,6 +46,7 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::Soaking
         | Condition::Canary
         | Condition::RateLimited
+        | Condition::Quarantined
         | Condition::Orphaned
         | Condition::NameInUse
         | Condition::TooFewMachines

@@ -1,6 +1,6 @@
 //! A person's word that a machine is gone: what `muster machine fenced` may say, and of which machine.
 //!
-//! It stands in for one thing alone: that a machine whose disks are kept was seen off. It erases nothing, and what a
+//! It stands in for one thing alone: that a machine whose disks are kept, for good or in quarantine, was seen off. It erases nothing, and what a
 //! release still has to erase it does not end.
 
 use super::Refused;
@@ -26,7 +26,7 @@ pub fn may_vouch(machine: &MachinePlan, facts: &MachineFacts) -> Result<(), Refu
         let message = format!("{name} is not leaving a slot, so that nothing waits for that word");
         return refuse(RefusalCode::NotLeaving, message);
     };
-    if !erase.disks.is_empty() {
+    if !erase.disks.is_empty() && machine.quarantine.is_none() {
         let message = format!(
             "{name} leaves when its disks are erased; if they cannot be, say disks = \"retain\" in the entry that removes it, \
              or keep = [\"…\"] for single ones, and then this"

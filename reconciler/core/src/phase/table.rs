@@ -171,8 +171,9 @@ impl Phase {
         match self {
             Self::Releasing => PhaseRow {
                 name: "Releasing",
-                meaning: "Leaving its slot, which it keeps with disks and addresses until they are erased: switched off, then booted for that. With `disks = \"retain\"`: until it was seen off, or a person vouches for that.",
+                meaning: "Leaving its slot, which it keeps with disks and addresses until they are erased: switched off, then booted for that. A quarantine keeps it off with its data before that. With `disks = \"retain\"`: until it was seen off, or a person vouches for that.",
                 waits: &[
+                    Condition::Quarantined,
                     Condition::Budget,
                     Condition::RateLimited,
                     Condition::Held,

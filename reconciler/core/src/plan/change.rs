@@ -1,7 +1,7 @@
 //! One difference between a plan and its parent, as people and their tools read it.
 
 use crate::observed::DiskContents;
-use crate::plan::Origin;
+use crate::plan::{Origin, Quarantine};
 use schema_ids::{ContentId, DiskId, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -35,6 +35,9 @@ pub struct Change {
     /// Since when the machine runs what it loses: a hint that somebody uses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_use_since: Option<Timestamp>,
+    /// How long the machine is kept off with its data before that is erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
     /// Rack agents that are told anew by it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tells: BTreeSet<Name>,

@@ -6,7 +6,8 @@ use crate::observed::{Binding, Observed};
 use crate::plan::deployment::{differences, erased, last_deploy};
 use crate::plan::release::erased as erased_by_release;
 use crate::plan::{
-    Cause, Change, ChangeAction, Effect, LinkPlan, MachinePlan, Note, Origin, Plan, effect, fields,
+    Cause, Change, ChangeAction, Effect, FieldChange, LinkPlan, MachinePlan, Note, Origin, Plan, Quarantine,
+    effect, fields,
 };
 use rack_api::config::Subnet;
 use rack_api::job::{Deploy, Erase};
@@ -114,6 +115,12 @@ impl Compared<'_> {
             return None;
         }
         match &self.machine.wanted.intent {
+            Intent::Released(_)
+                if before.is_some_and(|before| before.intent == self.machine.wanted.intent) =>
+            {
+                // It gets more time: told as a field.
+                None
+            }
             Intent::Deployed(deploy) => Some(self.deployed(deploy)),
             Intent::Orphaned { .. } => {
                 let object = format!("machine.{}", self.machine.name);
@@ -179,9 +186,14 @@ impl Compared<'_> {
         let goes = removal
             .as_ref()
             .map_or("git no longer wants it there", |removal| removal.text.as_str());
+        let quarantine = self.machine.quarantine;
+        let erased = match &quarantine {
+            Some(quarantine) => format!("off with its data for {quarantine}, then erased ({method})"),
+            None => format!("erased ({method})"),
+        };
         let why = match (newly, erase.disks.is_empty()) {
-            (true, false) => format!("{goes}: erased ({method}), {then}"),
-            (false, false) => format!("what is to be erased is another: erased ({method}), {then}"),
+            (true, false) => format!("{goes}: {erased}, {then}"),
+            (false, false) => format!("what is to be erased is another: {erased}, {then}"),
             (_, true) => format!("{goes}: switched off, its disks keep their contents, {then}"),
         };
         let erases: Vec<_> = erased_by_release(erase).collect();
@@ -194,6 +206,7 @@ impl Compared<'_> {
             erases,
             keeps,
             in_use_since: self.installed(&erase.binding),
+            quarantine,
             ..change
         }
     }
@@ -221,7 +234,11 @@ impl Compared<'_> {
             .and_then(last_deploy)
             .filter(|before| before.binding == deploy.binding);
         if seen.is_some_and(|seen| seen.runs(deploy)) {
-            return self.change(ChangeAction::Update, "wanted again as it runs".to_owned());
+            let why = match self.before.and_then(|before| before.quarantine) {
+                Some(_) => "wanted again as it ran, with its data: switched on again",
+                None => "wanted again as it runs",
+            };
+            return self.change(ChangeAction::Update, why.to_owned());
         }
         let (action, why) = match (installed, before) {
             (Some(_), Some(before)) => (ChangeAction::Redeploy, words(before, deploy)),
@@ -260,7 +277,11 @@ impl Compared<'_> {
     /// What takes effect at once, or waits for the next installation.
     fn fields(&self) -> Option<Change> {
         let (before, now) = (self.before?, self.machine);
-        let fields = fields::of_machine(before, now);
+        let mut fields = fields::of_machine(before, now);
+        let quarantine = self.quarantine(before);
+        let in_entry = quarantine.as_ref().filter(|_| fields.is_empty());
+        let in_entry = in_entry.and_then(|field| field.origin.clone());
+        fields.extend(quarantine);
         let is_label = fields
             .iter()
             .all(|field| field.effect == Effect::None && !waits(now, &field.path));
@@ -279,9 +300,31 @@ impl Compared<'_> {
                 paths.push(path);
             }
         }
+        let change = self.change(action, paths.join(", "));
         (!fields.is_empty()).then(|| Change {
             fields,
-            ..self.change(action, paths.join(", "))
+            origin: in_entry.or_else(|| change.origin.clone()),
+            ..change
+        })
+    }
+
+    /// Another quarantine of a release that is under way.
+    fn quarantine(&self, before: &MachinePlan) -> Option<FieldChange> {
+        let (Intent::Released(erase), Intent::Released(_)) =
+            (&self.machine.wanted.intent, &before.wanted.intent)
+        else {
+            return None;
+        };
+        let is_new = before.wanted.intent != self.machine.wanted.intent;
+        let [old, new] = [before, self.machine].map(|machine| machine.quarantine);
+        let same = old.map(|of| of.seconds) == new.map(|of| of.seconds);
+        let text = |of: Option<Quarantine>, none: &str| Some(of.map_or(none.to_owned(), |of| of.to_string()));
+        (!is_new && !same).then(|| FieldChange {
+            path: "quarantine".to_owned(),
+            before: text(old, "none"),
+            after: text(new, "none: erased at once"),
+            effect: Effect::Live,
+            origin: self.removal(&erase.binding).map(|removal| removal.origin),
         })
     }
 
@@ -505,6 +548,7 @@ pub(super) fn plain(object: String, action: ChangeAction, why: String) -> Change
         erases: Vec::new(),
         keeps: Vec::new(),
         in_use_since: None,
+        quarantine: None,
         tells: BTreeSet::new(),
     }
 }

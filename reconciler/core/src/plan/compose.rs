@@ -12,8 +12,8 @@ use crate::plan::slots::{Slot, Slots};
 use crate::plan::written::{Written, written};
 use crate::plan::{Blocked, Cause, Control, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
 use crate::plan::{
-    budgets, cause, changes, claim, counted, digest, effect, guards, held, links, machines, moved, reads,
-    release, slots,
+    budgets, cause, changes, claim, counted, digest, effect, guards, held, links, machines, moved,
+    quarantine, reads, release, slots,
 };
 use rack_api::config::Ephemeral;
 use rack_api::job::Deploy;
@@ -263,13 +263,19 @@ impl<'a> Filling<'a, '_> {
             | Intent::Retired) => intent,
         };
         machine.wanted = wanted(before, intent);
+        let binding = slot.map(|slot| slot.binding).or(bound.copied());
+        machine.was_protected = machine.protect.is_none() && self.was_protected(before, binding);
+        let leaver = quarantine::Leaver {
+            id,
+            name: &machine.name,
+            removed: false,
+            protected: machine.protect.is_some() || machine.was_protected,
+        };
+        machine.quarantine = quarantine::of(&self.context, leaver, &mut machine.wanted);
+        machine.taken_back = taken_back(before, &machine.wanted);
         machine.blocked = decided.blocked;
         machine.outdated = decided.outdated;
-        machine.kept = kept(
-            before,
-            &machine.wanted.intent,
-            slot.map(|slot| slot.binding).or(bound.copied()),
-        );
+        machine.kept = kept(before, &machine.wanted.intent, binding);
         machine.written = match last_deploy(machine) {
             Some(deploy) => turned(&self.context, id, machine.wanted.generation, deploy.binding),
             None => BTreeMap::new(),
@@ -294,6 +300,12 @@ impl<'a> Filling<'a, '_> {
             Some(deployment) => deployment.protect.map(Protect::of),
             None => before?.protect,
         }
+    }
+
+    /// Whether it was protected before, since it has had the slot that it has.
+    fn was_protected(&self, before: Option<&MachinePlan>, binding: Option<BindingId>) -> bool {
+        let has_it = binding.is_some_and(|binding| self.context.parent.bindings.contains_key(&binding));
+        has_it && before.is_some_and(|before| before.was_protected || before.protect.is_some())
     }
 
     /// Records what a deployment takes; a disk that another binding has is not taken.
@@ -370,6 +382,21 @@ fn wanted(before: Option<&MachinePlan>, intent: Intent) -> Wanted {
             generation: Generation(1),
             intent,
         },
+    }
+}
+
+/// In which generation it was taken back from a release, if it is still wanted so.
+fn taken_back(before: Option<&MachinePlan>, wanted: &Wanted) -> Option<Generation> {
+    let (before, Intent::Deployed(deploy)) = (before?, &wanted.intent) else {
+        return None;
+    };
+    match &before.wanted.intent {
+        Intent::Released(erase) => (erase.binding == deploy.binding).then_some(wanted.generation),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Deployed(_)
+        | Intent::Orphaned { .. }
+        | Intent::Retired => before.taken_back.filter(|of| *of == wanted.generation),
     }
 }
 
@@ -451,7 +478,14 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
                 (Intent::Observe { why }, None)
             }
         };
-        let wanted = wanted(Some(before), intent);
+        let mut wanted = wanted(Some(before), intent);
+        let leaver = quarantine::Leaver {
+            id: *id,
+            name,
+            removed,
+            protected: before.protect.is_some() || before.was_protected,
+        };
+        let quarantine = quarantine::of(context, leaver, &mut wanted);
         let kept = kept(Some(before), &wanted.intent, binding);
         let written = binding.map(|binding| turned(context, *id, wanted.generation, binding));
         let leaves = slots.leaving.get(id);
@@ -466,6 +500,8 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
             wanted,
             kept,
             leaving_since,
+            quarantine,
+            taken_back: None,
             written: written.unwrap_or_default(),
             declared: false,
             blocked,

@@ -71,6 +71,7 @@ pub(super) fn declared<'a>(
             serial: machine.serial.as_ref().map(|serial| serial.value.clone()),
             uuid: machine.uuid.as_ref().map(|uuid| uuid.value),
             protect: machine.protect.map(Protect::of),
+            was_protected: false,
             declared: true,
             rack: rack.cloned(),
             zone: rack
@@ -83,6 +84,8 @@ pub(super) fn declared<'a>(
             outdated: BTreeSet::new(),
             kept: None,
             leaving_since: None,
+            quarantine: None,
+            taken_back: None,
             written: BTreeMap::new(),
         };
         machines.insert(id, plan);

@@ -16,8 +16,8 @@ use crate::plan::moved::Names;
 use crate::plan::written::{Written, marked, written};
 use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan, digest};
 use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod};
-use schema_fleet::{DiskFate, Fleet, Spanned};
-use schema_ids::{BindingId, ContentId, Digest, DiskId, MachineId, Name};
+use schema_fleet::{DiskFate, Fleet, Quarantine, Spanned};
+use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What becomes of a binding that git says something of.
@@ -38,6 +38,7 @@ pub(super) enum Turn {
 struct Fate<'a> {
     disks: DiskFate,
     keep: &'a [Spanned<DiskId>],
+    quarantine: Option<Quarantine>,
 }
 
 impl<'a> Fate<'a> {
@@ -49,14 +50,15 @@ impl<'a> Fate<'a> {
         let counted = fleet.deployments.get(&binding.deployment).zip(name);
         let given_back = counted.and_then(|(deployment, name)| counted::released(deployment, name));
         of_machine
-            .map(|gone| (&gone.disks, &gone.keep))
-            .or(of_deployment.map(|gone| (&gone.disks, &gone.keep)))
-            .or(given_back.map(|gone| (&gone.disks, &gone.keep)))
+            .map(|gone| (&gone.disks, &gone.keep, gone.quarantine))
+            .or(of_deployment.map(|gone| (&gone.disks, &gone.keep, gone.quarantine)))
+            .or(given_back.map(|gone| (&gone.disks, &gone.keep, gone.quarantine)))
             // An erasure that is not carried out is no reason for another one: it stays as it runs, and a note says so.
-            .filter(|(disks, _)| matches!(disks.value, DiskFate::Retain | DiskFate::Quick))
-            .map(|(disks, keep)| Self {
+            .filter(|(disks, ..)| matches!(disks.value, DiskFate::Retain | DiskFate::Quick))
+            .map(|(disks, keep, quarantine)| Self {
                 disks: disks.value,
                 keep,
+                quarantine,
             })
     }
 
@@ -131,17 +133,34 @@ impl Ground<'_> {
     /// Whether erasing may have begun: since the binding leaves, a disk of it is on record, or a go. Where nobody
     /// can tell, it has.
     fn is_begun(&self, id: &BindingId, machine: &MachineId) -> bool {
-        let seen = self.observed.machines.get(machine);
-        self.erase(id, machine)
-            .zip(seen)
-            .is_none_or(|((machine, _), seen)| {
-                let records = seen.erased.values().map(|seen| &seen.value);
-                let mut own = records.filter(|record| record.binding == *id);
-                let since = machine.leaving_since;
-                own.any(|record| Some(record.job.generation) >= since)
-                    || (seen.written_in.is_some() && seen.written_in >= since)
-            })
+        let leaving = self.erase(id, machine);
+        leaving.is_none_or(|(plan, _)| begun(self.observed, *id, *machine, plan.leaving_since))
     }
+}
+
+/// Whether erasing may have begun for a binding that leaves since this generation.
+pub(super) fn begun(
+    observed: &Observed,
+    binding: BindingId,
+    machine: MachineId,
+    since: Option<Generation>,
+) -> bool {
+    observed.machines.get(&machine).is_none_or(|seen| {
+        let records = seen.erased.values().map(|seen| &seen.value);
+        let mut own = records.filter(|record| record.binding == binding);
+        own.any(|record| Some(record.job.generation) >= since)
+            || (seen.written_in.is_some() && seen.written_in >= since)
+    })
+}
+
+/// The quarantine that the entry says which ends a binding, if there is such an entry.
+pub(super) fn entry(
+    fleet: &Fleet,
+    binding: &Binding,
+    name: &Name,
+    removed: bool,
+) -> Option<Option<Quarantine>> {
+    Fate::of(fleet, binding, Some(name), removed).map(|fate| fate.quarantine)
 }
 
 /// What git says of a binding's machine.

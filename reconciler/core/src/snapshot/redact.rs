@@ -143,6 +143,7 @@ pub(super) fn observed(observed: Observed) -> Observed {
             installed,
             written_in,
             gone_in,
+            gone_at,
             erased,
         } = machine;
         let machine = ObservedMachine {
@@ -153,6 +154,7 @@ pub(super) fn observed(observed: Observed) -> Observed {
             installed,
             written_in,
             gone_in,
+            gone_at,
             erased,
         };
         (id, machine)

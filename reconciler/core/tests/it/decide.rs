@@ -249,18 +249,20 @@ impl Stage {
 
     fn replan(&mut self) {
         let facts = self.folded();
-        let gone_in = facts.gone().map(|_| self.generation());
+        let gone = facts.gone();
         if let Some(seen) = facts.inventory {
             let known = self.planning.observed.machines.get_mut(&self.id).unwrap();
             known.inspected = Some(seen.since);
             known.inventory = Some(seen.value);
         }
+        let generation = self.generation();
         let known = self.planning.observed.machines.get_mut(&self.id).unwrap();
         if facts.installed.is_none() {
             known.installed = None;
         }
         known.erased = facts.erased;
-        known.gone_in = gone_in;
+        known.gone_in = gone.map(|_| generation);
+        known.gone_at = gone;
         self.planning.observed.at = self.now;
         self.planning.observed.restraints = self.restraints.clone();
         let new = self.planning.plan(&self.case_fleet);

@@ -206,7 +206,9 @@ impl World {
     /// It was seen off by order, or a person vouches for that.
     pub(crate) fn leave(&mut self, id: MachineId) {
         let generation = self.parent.machines[&id].wanted.generation;
-        self.observed.machines.get_mut(&id).unwrap().gone_in = Some(generation);
+        let at = self.observed.at;
+        let seen = self.observed.machines.get_mut(&id).unwrap();
+        (seen.gone_in, seen.gone_at) = (Some(generation), Some(at));
     }
 
     /// Every disk is on record, and the job's inventory finds it blank.

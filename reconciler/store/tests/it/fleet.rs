@@ -71,6 +71,7 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         may_be_off: false,
         inspect: 0,
         protect: None,
+        was_protected: false,
         declared: true,
         rack: None,
         zone: None,
@@ -81,6 +82,8 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         outdated: BTreeSet::new(),
         kept: None,
         leaving_since: None,
+        quarantine: None,
+        taken_back: None,
         written: BTreeMap::new(),
     }
 }

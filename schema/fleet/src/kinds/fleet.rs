@@ -5,7 +5,7 @@ use crate::{
     kind::{KindRow, table, words},
     kinds::{image::Image, role::Role},
     span::{Origin, Spanned},
-    value::{interval::Interval, path::RepositoryPath, percent::Percent},
+    value::{interval::Interval, path::RepositoryPath, percent::Percent, quarantine::Quarantine},
 };
 
 table! {
@@ -37,6 +37,9 @@ table! {
         live ephemeral: Ref<Image>,
         /// What becomes of machines and deployments that are no longer named.
         live deletion: Deletion = Deletion::Tombstone,
+        /// How long a machine that leaves is kept off with its data before its disks are erased, where its entry does not say;
+        /// `0s` is not at all. Without it, `7d` for what was protected as long as it has had its slot, and else not at all.
+        live quarantine: Option<Quarantine>,
         /// Who must agree to plans that destroy something.
         live approvals: Option<Approvals>,
         /// How a new image or a new storage layout is tried on one machine first.

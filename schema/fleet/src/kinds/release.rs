@@ -5,6 +5,7 @@ use crate::{
     kind::table,
     kinds::{disk_fate::DiskFate, machine::Machine},
     span::Spanned,
+    value::quarantine::Quarantine,
 };
 use schema_ids::DiskId;
 
@@ -17,6 +18,9 @@ table! {
         wipe disks: Spanned<DiskFate>,
         /// Disks that are not erased: broken or lost ones. They keep what they hold, wherever they are.
         wipe keep: Vec<Spanned<DiskId>>,
+        /// How long each machine is kept off with its data before its disks are erased; `0s` is not at all. Without it,
+        /// what the fleet says.
+        live quarantine: Option<Quarantine>,
         /// Why, for the audit.
         live reason: String,
     }

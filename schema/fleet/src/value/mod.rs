@@ -12,6 +12,7 @@ pub(crate) mod interval;
 pub(crate) mod path;
 pub(crate) mod pattern;
 pub(crate) mod percent;
+pub(crate) mod quarantine;
 pub(crate) mod replace_failed;
 pub(crate) mod scalar;
 pub(crate) mod selector;

@@ -4,8 +4,8 @@ use ipnet::IpNet;
 use proptest::{prelude::*, sample, string::string_regex, test_runner::TestRunner};
 use schema_fleet::{
     AbsolutePath, BootTimeout, DnsName, Extent, HardwareMatch, Hours, Interval, LeastNumber, LeastSize,
-    Pattern, ReplaceFailed, RepositoryPath, Selector, Shape, Size, SourceUrl, SshKey, Template, TimeZone,
-    VlanRef, kinds,
+    Pattern, Quarantine, ReplaceFailed, RepositoryPath, Selector, Shape, Size, SourceUrl, SshKey, Template,
+    TimeZone, VlanRef, kinds,
 };
 use schema_ids::{ContentId, Digest, DiskId, Mac, Name, Timestamp, Uuid};
 use std::{collections::BTreeMap, net::IpAddr, str::FromStr};
@@ -47,7 +47,7 @@ fn reads<T: FromStr>(text: &str) -> bool {
 }
 
 /// How each text with a pattern is read, and whether everything that the pattern takes is right.
-const READERS: [(&str, Reads, bool); 28] = [
+const READERS: [(&str, Reads, bool); 29] = [
     ("a name", reads::<Name>, true),
     ("a MAC address", reads::<Mac>, true),
     ("a UUID", reads::<Uuid>, true),
@@ -78,6 +78,7 @@ const READERS: [(&str, Reads, bool); 28] = [
     ("a pattern", reads::<Pattern>, false),
     ("a duration", reads::<Interval>, false),
     ("a boot timeout", reads::<BootTimeout>, false),
+    ("a quarantine", reads::<Quarantine>, false),
 ];
 
 #[test]

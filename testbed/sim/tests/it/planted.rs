@@ -301,8 +301,27 @@ impl Code for DeafToStops {
     }
 }
 
+/// What leaves is erased at once, whatever its quarantine.
+struct NoQuarantine;
+
+impl Code for NoQuarantine {
+    fn tick(&self, world: &tick::World<'_>, now: Timestamp) -> Tick {
+        let mut plan = world.plan.clone();
+        for machine in plan.machines.values_mut() {
+            machine.quarantine = None;
+        }
+        tick::tick(
+            &tick::World {
+                plan: &plan,
+                ..*world
+            },
+            now,
+        )
+    }
+}
+
 /// Each bug with the invariant that must find it.
-const BUGS: [(&str, &(dyn Code + Sync), Invariant); 21] = [
+const BUGS: [(&str, &(dyn Code + Sync), Invariant); 22] = [
     ("shared disk", &SharedDisk, Invariant::OneBinding),
     ("no parent", &NoParent, Invariant::PlanStands),
     ("ends early", &EndsEarly, Invariant::ReleasedErased),
@@ -320,6 +339,7 @@ const BUGS: [(&str, &(dyn Code + Sync), Invariant); 21] = [
         &ForgottenInstallation,
         Invariant::InstalledOnce,
     ),
+    ("no quarantine", &NoQuarantine, Invariant::Quarantine),
     ("deaf to stops", &DeafToStops, Invariant::Stopped),
     ("ignored permits", &IgnoredPermits, Invariant::Limits),
     ("miscounted budget", &MiscountedBudget, Invariant::Budget),

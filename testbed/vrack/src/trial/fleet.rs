@@ -225,12 +225,17 @@ impl<'a> Fleet<'a> {
         self
     }
 
-    /// Says that a deployment or a machine is removed, and what becomes of its disks.
+    /// Says that a deployment or a machine is removed, and what becomes of its disks: `quick`, `quick 7d` with its
+    /// quarantine.
     #[must_use]
-    pub(crate) fn removing(mut self, object: &str, disks: &str) -> Self {
+    pub(crate) fn removing(mut self, object: &str, fate: &str) -> Self {
+        let (disks, quarantine) = match fate.split_once(' ') {
+            Some((disks, length)) => (disks, format!("quarantine = \"{length}\"\n")),
+            None => (fate, String::new()),
+        };
         line(
             &mut self.text,
-            &format!("[removed.{object}]\ndisks = \"{disks}\"\nreason = \"the trial\""),
+            &format!("[removed.{object}]\ndisks = \"{disks}\"\n{quarantine}reason = \"the trial\""),
         );
         self
     }

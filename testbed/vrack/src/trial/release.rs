@@ -5,12 +5,13 @@ use crate::error::{Result, failed};
 use crate::scripted::Behaviour;
 use crate::trial::bed::Bed;
 use crate::trial::fleet::{Fleet, OTHER_SECRET, SECRET, Wanted};
+use crate::trial::quarantined;
 use crate::trial::traces::Traces;
 use crate::trial::watch::{self, Goal, disproved};
 use schema_ids::ContentId;
 
-/// One is released and retired, one has a broken disk, one has nothing to do with it.
-pub(crate) const MACHINES: &[&str] = &["leaver", "broken", "stayer"];
+/// One is released and retired, one has a broken disk, one has nothing to do with it, one is kept for a while.
+pub(crate) const MACHINES: &[&str] = &["leaver", "broken", "stayer", quarantined::MACHINE];
 
 pub(crate) fn run(bed: &Bed) -> Result<()> {
     let whole = MACHINES.iter().try_fold(bed.fleet(), |fleet, name| {
@@ -31,13 +32,20 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
         ..Behaviour::default()
     };
     bed.behave("broken", &bad)?;
-    let quick = without(bed, &[("leaver", "quick"), ("broken", "quick")])?;
+    let kept = bed.disk_digest(quarantined::MACHINE)?;
+    let leaving = [("leaver", "quick"), ("broken", "quick")];
+    let keeping = |fate: Option<&str>| match fate {
+        Some(fate) => without(bed, &[leaving[0], leaving[1], (quarantined::MACHINE, fate)]),
+        None => without(bed, &leaving),
+    };
+    let quick = keeping(Some(quarantined::LONG))?;
     let shown = bed.propose(&quick, "Release two, erased")?;
     for word in [
         "release",
         "erased (quick)",
         "disk-of-leaver",
         "disk-of-broken",
+        "off with its data for 7 d",
         "[WIPE ",
     ] {
         if !shown.contains(word) {
@@ -50,17 +58,29 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
     let goals = [
         ("leaver", Goal::Settled("ready")),
         ("broken", Goal::TriesAgain("ERASE_FAILED", "disk-of-broken")),
+        (quarantined::MACHINE, quarantined::IN_QUARANTINE),
     ];
     watch::all(bed, &goals)?;
     is_blank(bed, "leaver")?;
     on_record(bed, "leaver")?;
-    if bed.count("binding WHERE state = 'leaving'")? != 1 {
-        return disproved("the machine with the broken disk does not keep its binding");
+    if bed.count("binding WHERE state = 'leaving'")? != 2 {
+        return disproved(
+            "the machine with the broken disk, or the one that is kept, does not keep its binding",
+        );
     }
+    quarantined::run(bed, &kept, &keeping)?;
+    is_blank(bed, quarantined::MACHINE)?;
 
-    let kept = without(bed, &[("leaver", "quick"), ("broken", "retain")])?;
-    bed.commit(&kept, "Let the broken disk go as it is")?;
-    vouch(bed, &kept)?;
+    let retained = without(
+        bed,
+        &[
+            ("leaver", "quick"),
+            ("broken", "retain"),
+            (quarantined::MACHINE, "quick"),
+        ],
+    )?;
+    bed.commit(&retained, "Let the broken disk go as it is")?;
+    vouch(bed, &retained)?;
     retire(bed)?;
     stayer.left_alone(bed)?;
     watch::nothing_left(bed)
@@ -96,7 +116,7 @@ fn vouch(bed: &Bed, fleet: &Fleet<'_>) -> Result<()> {
     watch::all(bed, &[("broken", Goal::Settled("ready"))])
 }
 
-/// The fleet in which these deployments are removed.
+/// The fleet in which the deployments of these machines are removed.
 fn without<'a>(bed: &'a Bed, removed: &[(&str, &str)]) -> Result<Fleet<'a>> {
     let mut fleet = bed.fleet();
     for name in MACHINES {
@@ -112,8 +132,8 @@ fn without<'a>(bed: &'a Bed, removed: &[(&str, &str)]) -> Result<Fleet<'a>> {
             ..Wanted::default()
         };
         fleet = fleet.with(bed.spec(name)?, wanted);
-        if let Some(disks) = disks {
-            fleet = fleet.removing(&format!("deployment.on-{name}"), disks);
+        if let Some(fate) = disks {
+            fleet = fleet.removing(&format!("deployment.on-{name}"), fate);
         }
     }
     Ok(fleet)
@@ -156,7 +176,7 @@ fn on_record(bed: &Bed, name: &str) -> Result<()> {
 /// The machine is removed: off, and left alone, whatever happens to it.
 fn retire(bed: &Bed) -> Result<()> {
     let mut fleet = bed.fleet();
-    for name in ["broken", "stayer"] {
+    for name in ["broken", "stayer", quarantined::MACHINE] {
         let image = Wanted::default().image.filter(|_| name == "stayer");
         let wanted = Wanted {
             image,

@@ -13,7 +13,7 @@ pub(super) struct InGit {
     pub(super) keep_on: bool,
     pub(super) epoch: u32,
     pub(super) inspect: u32,
-    /// Which `removed` entry there is instead: `deployment quick`, `machine retain` …
+    /// Which `removed` entry there is instead: `deployment quick 7d`, `machine retain` …
     pub(super) removed: Option<String>,
 }
 
@@ -56,6 +56,12 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
     world::fleet("unreviewed = \"allow\"", &text)
 }
 
-fn tombstone(of: &str, disks: &str) -> String {
-    format!("[removed.{of}]\ndisks = \"{disks}\"\nreason = \"over\"\n")
+/// `quick`, or with a quarantine `quick 7d`.
+fn tombstone(of: &str, fate: &str) -> String {
+    let (disks, quarantine) = fate.split_once(' ').unwrap_or((fate, ""));
+    let quarantine = match quarantine {
+        "" => String::new(),
+        length => format!("quarantine = \"{length}\"\n"),
+    };
+    format!("[removed.{of}]\ndisks = \"{disks}\"\n{quarantine}reason = \"over\"\n")
 }

@@ -139,8 +139,10 @@ impl Stage {
     }
 
     pub(super) fn home(&mut self, disk: &str) {
-        let Intent::Deployed(deploy) = &self.planning.parent.machines[&self.id].wanted.intent else {
-            panic!("nothing is to be installed");
+        let machine = &self.planning.parent.machines[&self.id];
+        let deploy = match &machine.wanted.intent {
+            Intent::Deployed(deploy) => deploy,
+            _ => machine.kept.as_ref().expect("nothing was ever installed"),
         };
         let body = FactBody::PhonedHome {
             machine: self.id,
