@@ -233,7 +233,7 @@ fn kept_off(case: &Case<'_>, order: &OrderSeen, done: Timestamp) -> Option<Decis
         // Nothing is done with these, on or off.
         Intent::Observe { .. } | Intent::Orphaned { .. } | Intent::Retired => true,
         Intent::Ready { look } => commission::is_inspected(case, look),
-        Intent::Deployed(_) | Intent::Released(_) => false,
+        Intent::Deployed(_) | Intent::AsIs { .. } | Intent::Released(_) => false,
     };
     let stands = order.power() != Some(PowerWanted::On) && case.power_seen() == PowerSeen::Off;
     (stands && !wants_it_off).then(|| Decision::Wait(as_ordered(order, done)))

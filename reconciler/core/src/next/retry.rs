@@ -46,6 +46,10 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::Soaking
         | Condition::Canary
         | Condition::RateLimited
+        | Condition::RestartAwaited
+        | Condition::AdoptionWaits
+        | Condition::AdoptedChanged
+        | Condition::OnlyObserved
         | Condition::Orphaned
         | Condition::NameInUse
         | Condition::TooFewMachines

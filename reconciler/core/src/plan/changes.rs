@@ -6,7 +6,8 @@ use crate::observed::{Binding, Observed};
 use crate::plan::deployment::{differences, erased, last_deploy};
 use crate::plan::release::erased as erased_by_release;
 use crate::plan::{
-    Cause, Change, ChangeAction, Effect, LinkPlan, MachinePlan, Note, Origin, Plan, effect, fields,
+    Cause, Change, ChangeAction, Effect, FieldChange, LinkPlan, MachinePlan, Note, Origin, Plan, as_is,
+    effect, fields,
 };
 use rack_api::config::Subnet;
 use rack_api::job::{Deploy, Erase};
@@ -115,6 +116,7 @@ impl Compared<'_> {
         }
         match &self.machine.wanted.intent {
             Intent::Deployed(deploy) => Some(self.deployed(deploy)),
+            Intent::AsIs { binding, .. } => Some(self.as_is(*binding)),
             Intent::Orphaned { .. } => {
                 let object = format!("machine.{}", self.machine.name);
                 let orphaned =
@@ -122,10 +124,8 @@ impl Compared<'_> {
                 let said = self.new.notes.iter().find(orphaned).map(|note| note.text.clone());
                 Some(self.change(ChangeAction::Orphan, said.unwrap_or_default()))
             }
-            Intent::Observe { why } if self.machine.declared => {
-                Some(self.change(ChangeAction::Update, format!("only observed: {why}")))
-            }
-            Intent::Observe { why } => Some(self.change(ChangeAction::Orphan, why.clone())),
+            Intent::Observe { why, .. } if self.machine.declared => Some(self.watched(why)),
+            Intent::Observe { why, .. } => Some(self.change(ChangeAction::Orphan, why.clone())),
             Intent::Released(erase) => Some(self.released(erase)),
             Intent::Retired => Some(self.retired()),
             Intent::Ready { .. } if let Some(erase) = self.was_released() => {
@@ -157,6 +157,60 @@ impl Compared<'_> {
                 }
             }
         }
+    }
+
+    /// Only observed, from now on or otherwise than before.
+    fn watched(&self, why: &str) -> Change {
+        let had = self.before.and_then(|before| before.as_is.as_ref());
+        let text = match had.filter(|had| self.new.ended.contains(&had.binding)) {
+            Some(_) => format!(
+                "its adoption is taken back: it runs on, only observed; nothing is done to it ({why})"
+            ),
+            None => format!("only observed: {why}"),
+        };
+        self.change(ChangeAction::Update, text)
+    }
+
+    /// Its slot is its own, as it is.
+    fn as_is(&self, binding: BindingId) -> Change {
+        let record = self.machine.as_is.as_deref();
+        let had = as_is::record(self.before, binding);
+        if had.is_some() {
+            let text = match self.before.map(|before| &before.wanted.intent) {
+                Some(Intent::AsIs { .. }) => "to be inspected when it next boots; it runs as it was adopted",
+                _ => "wanted again as it was adopted: nothing is done to it",
+            };
+            return self.change(ChangeAction::Update, text.to_owned());
+        }
+        let held = record.into_iter().flat_map(|record| &record.disks);
+        let origin = self.machine.origin.clone();
+        let fields = held.map(|held| FieldChange {
+            path: format!("contents {}", held.disk),
+            before: None,
+            after: Some(held.content.to_string()),
+            effect: Effect::None,
+            origin: Some(origin.clone()),
+        });
+        let change = self.change(
+            ChangeAction::Adopt,
+            "runs as it is: nothing is written, and what its disks hold is recorded".to_owned(),
+        );
+        Change {
+            object: self.slot(&binding).unwrap_or_else(|| change.object.clone()),
+            origin: self.adopted_at(&binding).or(change.origin),
+            fields: fields.collect(),
+            keeps: disks(self.observed, self.id),
+            ..change
+        }
+    }
+
+    /// Where git says that it is adopted.
+    fn adopted_at(&self, binding: &BindingId) -> Option<Origin> {
+        let bound = self.new.bindings.get(binding)?;
+        let deployment = self.fleet.deployments.get(&bound.deployment)?;
+        let mut entries = deployment.adopt.iter();
+        let entry = entries.find(|adopt| adopt.machine.name == self.machine.name)?;
+        Some(fields::at(&entry.machine.span))
     }
 
     /// The release that is over with this plan.
@@ -201,6 +255,10 @@ impl Compared<'_> {
     fn retired(&self) -> Change {
         if let Some(erase) = self.was_released() {
             let why = format!("{}: retired, switched off and left alone", fate(erase));
+            return self.change(ChangeAction::Update, why);
+        }
+        if self.machine.observe {
+            let why = "it is removed: retired, and left alone as it runs".to_owned();
             return self.change(ChangeAction::Update, why);
         }
         let why = "it is removed: retired, switched off and left alone; its disks keep their contents";
@@ -373,7 +431,7 @@ fn replaced(parent: &Plan, new: &Plan, change: &Change) -> Option<BindingId> {
     let wanted = |plan: &Plan| match &plan.machines.get(&id)?.wanted.intent {
         Intent::Deployed(deploy) => Some(deploy.binding),
         Intent::Released(erase) => Some(erase.binding),
-        Intent::Orphaned { binding } => Some(*binding),
+        Intent::Orphaned { binding } | Intent::AsIs { binding, .. } => Some(*binding),
         Intent::Observe { .. } | Intent::Ready { .. } | Intent::Retired => None,
     };
     wanted(new).or_else(|| wanted(parent))

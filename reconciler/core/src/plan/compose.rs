@@ -4,8 +4,9 @@ use crate::condition::Condition;
 use crate::intent::{Intent, Wanted};
 use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
+use crate::plan::as_is::{self, AsIs, Kept};
 use crate::plan::claim::Claims;
-use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
+use crate::plan::deployment::{Context, Decided, decide, erased, is_written, last_deploy};
 use crate::plan::held::KeptFree;
 use crate::plan::not_yet::NotCarriedOut;
 use crate::plan::slots::{Slot, Slots};
@@ -205,17 +206,41 @@ impl<'a> Filling<'a, '_> {
     }
 
     fn fill(&mut self, id: MachineId, machine: &mut MachinePlan) {
+        let before = self.context.parent.machines.get(&id);
+        let leaving = self.slots.leaving.get(&id).copied();
+        let bound = self.slots.bound.get(&id).copied().or(leaving);
+        machine.as_is = bound
+            .filter(|binding| !is_written(&self.context, id, *binding))
+            .and_then(|binding| as_is::record(before, binding))
+            .map(|record| Box::new(record.clone()));
+        let kept = match self.claims.ambiguous.contains_key(&id) {
+            true => None,
+            false => self.kept_as_it_is(id, machine),
+        };
         let slot = self.slots.by_machine.get(&id);
-        let leaving = self.slots.leaving.get(&id);
-        let bound = self.slots.bound.get(&id).or(leaving);
         let decided = if let Some(why) = self.claims.ambiguous.get(&id) {
             let blocked = Blocked {
                 condition: Condition::IdentityAmbiguous,
                 evidence: why.clone(),
             };
-            plain(Intent::Observe { why: why.clone() }, Some(blocked))
+            let why = why.clone();
+            plain(Intent::Observe { why, look: None }, Some(blocked))
+        } else if let Some(Kept { decided, as_is }) = kept {
+            machine.as_is = as_is.map(Box::new);
+            match slot {
+                Some(slot) => {
+                    let (name, number) = (slot.name, slot.number);
+                    let decided = self.bind(id, name, number, decided, machine.as_is.as_deref());
+                    let is_bound = |record: &Box<AsIs>| self.bindings.contains_key(&record.binding);
+                    machine.as_is = machine.as_is.take().filter(is_bound);
+                    decided
+                }
+                None => decided,
+            }
+        } else if machine.observe {
+            self.only_observed(id, machine)
         } else if let Some(decided) =
-            leaving.and_then(|binding| release::decide(&self.context, id, &machine.name, *binding, false))
+            leaving.and_then(|binding| release::decide(&self.context, id, &machine.name, binding, false))
         {
             decided
         } else if let Some(blocked) = slot.and_then(|slot| self.kept_free(slot, machine)) {
@@ -223,13 +248,50 @@ impl<'a> Filling<'a, '_> {
         } else if let Some(slot) = slot {
             let (name, number) = (slot.name, slot.number);
             let decided = decide(&self.context, id, machine, slot, self.addresses);
-            self.bind(id, name, number, decided)
+            self.bind(id, name, number, decided, None)
         } else if let Some(binding) = bound {
-            plain(Intent::Orphaned { binding: *binding }, None)
+            plain(Intent::Orphaned { binding }, None)
         } else {
             plain(Intent::IDLE, None)
         };
         self.settle(id, machine, decided);
+    }
+
+    /// What becomes of a machine that has a slot as it is, or shall have one.
+    fn kept_as_it_is(&mut self, id: MachineId, machine: &MachinePlan) -> Option<Kept> {
+        if self.slots.leaving.contains_key(&id) {
+            return None;
+        }
+        if let Some(why) = self.slots.no_room.get(&id) {
+            let before = self.context.parent.machines.get(&id);
+            let blocked = Blocked {
+                condition: Condition::AdoptionWaits,
+                evidence: why.clone(),
+            };
+            return Some(Kept {
+                decided: as_is::watched(why, as_is::look(before, machine.inspect), Some(blocked)),
+                as_is: None,
+            });
+        }
+        let slot = self.slots.by_machine.get(&id)?;
+        let kept_free = self.kept_free(slot, machine);
+        as_is::decide(&self.context, id, machine, slot, self.addresses, kept_free)
+    }
+
+    /// A machine of which git says that nothing is done with it, whatever else git says.
+    fn only_observed(&self, id: MachineId, machine: &MachinePlan) -> Decided {
+        let before = self.context.parent.machines.get(&id);
+        let waits = if let Some(slot) = self.slots.by_machine.get(&id) {
+            Some(format!("deployment {} names it", slot.name))
+        } else {
+            let leaves = self.slots.leaving.contains_key(&id);
+            leaves.then(|| "it is to leave its slot".to_owned())
+        };
+        let blocked = waits.map(|what| Blocked {
+            condition: Condition::OnlyObserved,
+            evidence: format!("{what}, and git says manage = \"observe\" of it"),
+        });
+        as_is::watched(ONLY_OBSERVED, as_is::look(before, machine.inspect), blocked)
     }
 
     /// Why a machine is not given the slot for which it is named.
@@ -257,6 +319,7 @@ impl<'a> Filling<'a, '_> {
             },
             intent @ (Intent::Observe { .. }
             | Intent::Deployed(_)
+            | Intent::AsIs { .. }
             | Intent::Orphaned { .. }
             | Intent::Released(_)
             | Intent::Retired) => intent,
@@ -296,22 +359,40 @@ impl<'a> Filling<'a, '_> {
     }
 
     /// Records what a deployment takes; a disk that another binding has is not taken.
-    pub(super) fn bind(&mut self, id: MachineId, name: &Name, slot: u32, decided: Decided) -> Decided {
-        let Intent::Deployed(deploy) = &decided.intent else {
-            return decided;
+    pub(super) fn bind(
+        &mut self,
+        id: MachineId,
+        name: &Name,
+        slot: u32,
+        decided: Decided,
+        as_is: Option<&AsIs>,
+    ) -> Decided {
+        let (own, mut disks, addresses) = match &decided.intent {
+            Intent::Deployed(deploy) => {
+                let disks: BTreeSet<DiskId> = deploy.disks.iter().map(|disk| disk.disk.clone()).collect();
+                (deploy.binding, disks, addresses_of(deploy))
+            }
+            // Which addresses its system has is not known here.
+            Intent::AsIs { binding, .. } => (*binding, BTreeSet::new(), BTreeSet::new()),
+            Intent::Observe { .. }
+            | Intent::Ready { .. }
+            | Intent::Orphaned { .. }
+            | Intent::Released(_)
+            | Intent::Retired => return decided,
         };
-        let mut disks: BTreeSet<DiskId> = deploy.disks.iter().map(|disk| disk.disk.clone()).collect();
-        // What it wrote under another layout stays its own until a release has erased it.
-        disks.extend(written(&self.context, id, deploy.binding).into_keys());
+        // What it wrote under another layout, or was adopted with, stays its own until a release has erased it.
+        disks.extend(written(&self.context, id, own).into_keys());
+        disks.extend(as_is.into_iter().flat_map(AsIs::disks).cloned());
         let mut owners = disks.iter().filter_map(|disk| self.owners.get(disk));
-        let other = owners.find(|owner| **owner != deploy.binding);
+        let other = owners.find(|owner| **owner != own);
         if let Some(other) = other.and_then(|owner| self.bindings.get(owner)) {
             let evidence = format!("a disk of it is also in {}[{}]", other.deployment, other.slot);
             // Whoever runs something is not switched off for it.
             let seen = self.context.observed.machines.get(&id);
-            let intent = match seen.is_some_and(|seen| seen.serves(deploy.binding)) {
+            let intent = match as_is.is_some() || seen.is_some_and(|seen| seen.serves(own)) {
                 true => Intent::Observe {
                     why: evidence.clone(),
+                    look: None,
                 },
                 false => Intent::IDLE,
             };
@@ -323,20 +404,22 @@ impl<'a> Filling<'a, '_> {
                 }),
             );
         }
-        self.owners
-            .extend(disks.iter().map(|disk| (disk.clone(), deploy.binding)));
+        self.owners.extend(disks.iter().map(|disk| (disk.clone(), own)));
         let binding = Binding {
             deployment: name.clone(),
             slot,
             machine: id,
             disks,
-            addresses: addresses_of(deploy),
+            addresses,
             state: BindingState::Active,
         };
-        self.bindings.insert(deploy.binding, binding);
+        self.bindings.insert(own, binding);
         decided
     }
 }
+
+/// Why a machine is only observed that git still names.
+pub(super) const ONLY_OBSERVED: &str = "git says manage = \"observe\"";
 
 fn plain(intent: Intent, blocked: Option<Blocked>) -> Decided {
     Decided {
@@ -445,11 +528,15 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
             (None, None) if retired => (Intent::Retired, None),
             (None, None) => {
                 let why = "git no longer names it".to_owned();
-                (Intent::Observe { why }, None)
+                (Intent::Observe { why, look: None }, None)
             }
         };
         let wanted = wanted(Some(before), intent);
         let kept = kept(Some(before), &wanted.intent, binding);
+        let as_is = before
+            .as_is
+            .clone()
+            .filter(|record| Some(record.binding) == binding);
         let written = binding.map(|binding| turned(context, *id, wanted.generation, binding));
         let leaves = slots.leaving.get(id);
         let leaving_since = leaving_since(parent, Some(before), leaves, wanted.generation);
@@ -462,6 +549,7 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
             name: if removed { name.clone() } else { base.name },
             wanted,
             kept,
+            as_is,
             leaving_since,
             written: written.unwrap_or_default(),
             declared: false,
@@ -485,9 +573,11 @@ fn wipe_set(machines: &BTreeMap<MachineId, MachinePlan>, observed: &Observed) ->
                 entries.insert(*id, release::erased(erase).collect());
                 continue;
             }
-            Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } | Intent::Retired => {
-                continue;
-            }
+            Intent::Observe { .. }
+            | Intent::Ready { .. }
+            | Intent::AsIs { .. }
+            | Intent::Orphaned { .. }
+            | Intent::Retired => continue,
         };
         if observed.machines.get(id).is_none_or(|seen| !seen.runs(deploy)) {
             entries.insert(*id, erased(deploy).collect());

@@ -121,7 +121,11 @@ fn acts(plan: &Plan) -> BTreeMap<MachineId, Vec<Act>> {
             ChangeAction::Release if change.erases.is_empty() => Act::Power,
             ChangeAction::Release => Act::Write,
             ChangeAction::Enlist => Act::Inspect,
-            ChangeAction::Update | ChangeAction::Orphan | ChangeAction::Rename | ChangeAction::Label => {
+            ChangeAction::Adopt
+            | ChangeAction::Update
+            | ChangeAction::Orphan
+            | ChangeAction::Rename
+            | ChangeAction::Label => {
                 continue;
             }
         };

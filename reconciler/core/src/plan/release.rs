@@ -9,14 +9,15 @@ use crate::condition::Condition;
 use crate::facts::erased_for;
 use crate::intent::Intent;
 use crate::observed::{Binding, BindingState, DiskContents, Observed};
+use crate::plan::as_is;
 use crate::plan::contents::Question;
 use crate::plan::counted;
 use crate::plan::deployment::{Context, Decided, last_deploy, unshown};
 use crate::plan::moved::Names;
 use crate::plan::written::{Written, marked, written};
-use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan, digest};
+use crate::plan::{AsIs, Blocked, MachinePlan, Note, Origin, Plan, digest};
 use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod};
-use schema_fleet::{DiskFate, Fleet, Spanned};
+use schema_fleet::{DiskFate, Fleet, Manage, Spanned};
 use schema_ids::{BindingId, ContentId, Digest, DiskId, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,11 +97,37 @@ impl Ground<'_> {
     /// from a backup, the disks may say.
     pub(super) fn is_unwritten(&self, id: &BindingId, binding: &Binding) -> bool {
         let seen = self.observed.machines.get(&binding.machine);
-        seen.is_none_or(|seen| {
-            let inventory = seen.inventory.as_ref();
-            let is_marked = inventory.is_some_and(|inventory| marked(inventory, *id).next().is_some());
-            !seen.ever_written && seen.installed.is_none() && !is_marked
-        })
+        // What it was adopted with is no less than what muster writes.
+        !self.is_as_is(id, binding)
+            && seen.is_none_or(|seen| {
+                let inventory = seen.inventory.as_ref();
+                let is_marked = inventory.is_some_and(|inventory| marked(inventory, *id).next().is_some());
+                !seen.ever_written && seen.installed.is_none() && !is_marked
+            })
+    }
+
+    /// Whether its machine was adopted, and is as it was.
+    pub(super) fn is_as_is(&self, id: &BindingId, binding: &Binding) -> bool {
+        as_is::record(self.parent.machines.get(&binding.machine), *id).is_some()
+    }
+
+    /// Whether a binding ends with this plan since its machine was adopted, git no longer says so, and says that nothing is
+    /// done with the machine.
+    pub(super) fn is_let_alone(&self, id: &BindingId, binding: &Binding, declared: bool) -> bool {
+        let Some(name) = self.names.get(&binding.machine) else {
+            return false;
+        };
+        let entry = self.fleet.deployments.get(&binding.deployment);
+        let is_adopted = declared && entry.is_some_and(|deployment| as_is::is_named(deployment, name));
+        let is_observed = match self.fleet.machines.get(name).filter(|_| declared) {
+            Some(machine) => machine.manage == Manage::Observe,
+            // One that is removed goes as it was last known; one that git merely stopped naming keeps its slot.
+            None => {
+                let before = self.parent.machines.get(&binding.machine);
+                self.fate(binding, true).is_some() && before.is_some_and(|before| before.observe)
+            }
+        };
+        self.is_as_is(id, binding) && is_observed && !is_adopted
     }
 
     fn fate(&self, binding: &Binding, removed: bool) -> Option<Fate<'_>> {
@@ -178,7 +205,8 @@ pub(super) fn decide(
     if fate.map_or(retained, |fate| fate.disks == DiskFate::Retain) {
         return Some(released(of_disks(context, binding, Vec::new()), None));
     }
-    let deploy = last_deploy(before).filter(|deploy| deploy.binding == binding)?;
+    let record = as_is::record(Some(before), binding);
+    let deploy = last_deploy(before).filter(|deploy| deploy.binding == binding);
     let question = Question {
         observed: context.observed,
         parent: context.parent,
@@ -186,8 +214,13 @@ pub(super) fn decide(
         machine: context.fleet.machines.get(name).map(|machine| &**machine),
         binding,
         written: &written(context, id, binding),
+        as_is: record.is_some(),
     };
-    let mut disks = walked(&question, deploy, standing);
+    let mut disks = match (record, deploy) {
+        (Some(record), _) => found(&question, record),
+        (None, Some(deploy)) => walked(&question, deploy, standing),
+        (None, None) => return None,
+    };
     disks.retain(|known| !fate.is_some_and(|fate| fate.keeps(&known.disk)));
     let (candidate, blocked) = resolve(context, &question, disks, standing);
     let erase = standing
@@ -212,6 +245,7 @@ fn standing(machine: &MachinePlan, binding: BindingId) -> Option<&Erase> {
         Intent::Released(erase) => Some(&**erase).filter(|erase| erase.binding == binding),
         Intent::Observe { .. }
         | Intent::Ready { .. }
+        | Intent::AsIs { .. }
         | Intent::Deployed(_)
         | Intent::Orphaned { .. }
         | Intent::Retired => None,
@@ -269,6 +303,25 @@ struct Known {
     /// What may go as far as plans know.
     agreed: ContentId,
     written: Option<Written>,
+}
+
+/// The disks that a machine was adopted with. What they hold is nobody's to erase before a person consents to it.
+fn found(question: &Question<'_>, record: &AsIs) -> Vec<Known> {
+    let seen = question.observed.machines.get(&question.id);
+    let inventory = seen.and_then(|seen| seen.inventory.as_ref());
+    let size = |id: &DiskId| {
+        let mut disks = inventory.into_iter().flat_map(|inventory| &inventory.disks);
+        disks
+            .find(|disk| disk.id.as_ref() == Some(id))
+            .map_or(0, |disk| disk.size_bytes)
+    };
+    let known = record.disks().map(|disk| Known {
+        disk: disk.clone(),
+        size_bytes: size(disk),
+        agreed: ContentId::Blank,
+        written: None,
+    });
+    known.collect()
 }
 
 /// The disks that the binding has written, under any layout; those of the last one where nothing is known
