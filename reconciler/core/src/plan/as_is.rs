@@ -101,9 +101,12 @@ pub(super) fn decide<'a>(
         return None;
     }
     let look = look(before, plan.inspect);
-    let waits = |blocked: Blocked| Kept {
-        decided: watched(&blocked.evidence.clone(), look, Some(blocked)),
-        as_is: None,
+    let waits = |blocked: Blocked| {
+        let why = format!("it is to be adopted into {}[{}]", slot.name, slot.number);
+        Kept {
+            decided: watched(&why, look, Some(blocked)),
+            as_is: None,
+        }
     };
     let record = match record(before, slot.binding) {
         Some(record) => record.clone(),
@@ -146,8 +149,8 @@ fn adopted(
     let seen = context.observed.machines.get(&id);
     let Some(inventory) = seen.and_then(|seen| seen.inventory.as_ref()) else {
         return Err(refuse(format!(
-            "{place} is to have it as it runs, and nobody has seen its disks yet. Raise `inspect` of machine.{}, then \
-             restart it yourself when it suits: it is inspected as it boots from the network, and goes on to its own disk",
+            "{place} is to have it as it runs, and nobody has seen its disks yet. Raise `inspect` of machine.{} and restart it \
+             when it suits: it is inspected as it boots from the network, and goes on to its own disk",
             plan.name
         )));
     };

@@ -1,13 +1,15 @@
 //! What differs between a plan and its parent, destructive first.
 
+mod left_alone;
+
+use self::left_alone::{managed, was_let_alone};
 use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::observed::{Binding, Observed};
 use crate::plan::deployment::{differences, erased, last_deploy};
 use crate::plan::release::erased as erased_by_release;
 use crate::plan::{
-    Cause, Change, ChangeAction, Effect, FieldChange, LinkPlan, MachinePlan, Note, Origin, Plan, as_is,
-    effect, fields,
+    Cause, Change, ChangeAction, Effect, LinkPlan, MachinePlan, Note, Origin, Plan, as_is, effect, fields,
 };
 use rack_api::config::Subnet;
 use rack_api::job::{Deploy, Erase};
@@ -61,7 +63,10 @@ pub(super) fn changes(
         changes.push(plain(object, ChangeAction::Update, why));
     }
     for change in &mut changes {
-        change.effect = effect::of(change, replaced(parent, new, change));
+        change.effect = match managed(parent, new, change) {
+            Some(effect) => effect,
+            None => effect::of(change, replaced(parent, new, change)),
+        };
     }
     changes.sort_by(|a, b| {
         let key = |change: &Change| (!change.destructive(), change.action);
@@ -98,9 +103,13 @@ impl Compared<'_> {
     }
 
     fn enlisted(&self) -> Option<Change> {
+        let why = match self.machine.observe {
+            true => "it is new, and only observed",
+            false => "it is new",
+        };
         self.before
             .is_none()
-            .then(|| self.change(ChangeAction::Enlist, "it is new".to_owned()))
+            .then(|| self.change(ChangeAction::Enlist, why.to_owned()))
     }
 
     fn renamed(&self) -> Option<Change> {
@@ -124,6 +133,8 @@ impl Compared<'_> {
                 let said = self.new.notes.iter().find(orphaned).map(|note| note.text.clone());
                 Some(self.change(ChangeAction::Orphan, said.unwrap_or_default()))
             }
+            // A new one is said to be enlisted so.
+            Intent::Observe { .. } if self.before.is_none() && self.machine.observe => None,
             Intent::Observe { why, .. } if self.machine.declared => Some(self.watched(why)),
             Intent::Observe { why, .. } => Some(self.change(ChangeAction::Orphan, why.clone())),
             Intent::Released(erase) => Some(self.released(erase)),
@@ -147,7 +158,9 @@ impl Compared<'_> {
                     // New ones are said to be enlisted.
                     None => self.before.map(|before| {
                         let (old, new) = (before.inspect, self.machine.inspect);
-                        let why = if new > old {
+                        let why = if was_let_alone(before) {
+                            "managed in full from now on: inspected, and off while it is idle".to_owned()
+                        } else if new > old {
                             format!("inspected again: inspect {old} -> {new}")
                         } else {
                             "idle until it can be deployed".to_owned()
@@ -157,60 +170,6 @@ impl Compared<'_> {
                 }
             }
         }
-    }
-
-    /// Only observed, from now on or otherwise than before.
-    fn watched(&self, why: &str) -> Change {
-        let had = self.before.and_then(|before| before.as_is.as_ref());
-        let text = match had.filter(|had| self.new.ended.contains(&had.binding)) {
-            Some(_) => format!(
-                "its adoption is taken back: it runs on, only observed; nothing is done to it ({why})"
-            ),
-            None => format!("only observed: {why}"),
-        };
-        self.change(ChangeAction::Update, text)
-    }
-
-    /// Its slot is its own, as it is.
-    fn as_is(&self, binding: BindingId) -> Change {
-        let record = self.machine.as_is.as_deref();
-        let had = as_is::record(self.before, binding);
-        if had.is_some() {
-            let text = match self.before.map(|before| &before.wanted.intent) {
-                Some(Intent::AsIs { .. }) => "to be inspected when it next boots; it runs as it was adopted",
-                _ => "wanted again as it was adopted: nothing is done to it",
-            };
-            return self.change(ChangeAction::Update, text.to_owned());
-        }
-        let held = record.into_iter().flat_map(|record| &record.disks);
-        let origin = self.machine.origin.clone();
-        let fields = held.map(|held| FieldChange {
-            path: format!("contents {}", held.disk),
-            before: None,
-            after: Some(held.content.to_string()),
-            effect: Effect::None,
-            origin: Some(origin.clone()),
-        });
-        let change = self.change(
-            ChangeAction::Adopt,
-            "runs as it is: nothing is written, and what its disks hold is recorded".to_owned(),
-        );
-        Change {
-            object: self.slot(&binding).unwrap_or_else(|| change.object.clone()),
-            origin: self.adopted_at(&binding).or(change.origin),
-            fields: fields.collect(),
-            keeps: disks(self.observed, self.id),
-            ..change
-        }
-    }
-
-    /// Where git says that it is adopted.
-    fn adopted_at(&self, binding: &BindingId) -> Option<Origin> {
-        let bound = self.new.bindings.get(binding)?;
-        let deployment = self.fleet.deployments.get(&bound.deployment)?;
-        let mut entries = deployment.adopt.iter();
-        let entry = entries.find(|adopt| adopt.machine.name == self.machine.name)?;
-        Some(fields::at(&entry.machine.span))
     }
 
     /// The release that is over with this plan.
@@ -281,7 +240,15 @@ impl Compared<'_> {
         if seen.is_some_and(|seen| seen.runs(deploy)) {
             return self.change(ChangeAction::Update, "wanted again as it runs".to_owned());
         }
+        let found = as_is::record(self.before, deploy.binding);
         let (action, why) = match (installed, before) {
+            _ if let Some(found) = found => (
+                ChangeAction::Redeploy,
+                format!(
+                    "reinstall {} -> {}: the system that it was adopted with is replaced",
+                    found.epoch, deploy.epoch
+                ),
+            ),
             (Some(_), Some(before)) => (ChangeAction::Redeploy, words(before, deploy)),
             (Some(_), None) => (
                 ChangeAction::Redeploy,
@@ -294,10 +261,11 @@ impl Compared<'_> {
         let mut keeps = disks(self.observed, self.id);
         keeps.retain(|disk| erases.iter().all(|erased| erased.disk != *disk));
         let binding = self.new.bindings.get(&deploy.binding);
-        let fields = match before {
+        let mut fields = match before.filter(|_| found.is_none()) {
             Some(before) => fields::of_deployment(self.fleet, binding, before, deploy),
             None => fields::of_first(self.fleet, binding, deploy),
         };
+        fields.extend(found.map(|found| fields::reinstalled(found.epoch, deploy.epoch)));
         let change = self.change(action, why);
         Change {
             object: self

@@ -1,5 +1,7 @@
 //! A plan made of its parts: links, machines, their intents, what differs, what guards say.
 
+mod left_alone;
+
 use crate::condition::Condition;
 use crate::intent::{Intent, Wanted};
 use crate::observed::{Binding, BindingState, DiskContents, Observed};
@@ -231,8 +233,8 @@ impl<'a> Filling<'a, '_> {
                 Some(slot) => {
                     let (name, number) = (slot.name, slot.number);
                     let decided = self.bind(id, name, number, decided, machine.as_is.as_deref());
-                    let is_bound = |record: &Box<AsIs>| self.bindings.contains_key(&record.binding);
-                    machine.as_is = machine.as_is.take().filter(is_bound);
+                    let record = machine.as_is.take();
+                    machine.as_is = record.filter(|record| self.bindings.contains_key(&record.binding));
                     decided
                 }
                 None => decided,
@@ -254,44 +256,8 @@ impl<'a> Filling<'a, '_> {
         } else {
             plain(Intent::IDLE, None)
         };
+        let decided = self.withheld(id, machine, decided);
         self.settle(id, machine, decided);
-    }
-
-    /// What becomes of a machine that has a slot as it is, or shall have one.
-    fn kept_as_it_is(&mut self, id: MachineId, machine: &MachinePlan) -> Option<Kept> {
-        if self.slots.leaving.contains_key(&id) {
-            return None;
-        }
-        if let Some(why) = self.slots.no_room.get(&id) {
-            let before = self.context.parent.machines.get(&id);
-            let blocked = Blocked {
-                condition: Condition::AdoptionWaits,
-                evidence: why.clone(),
-            };
-            return Some(Kept {
-                decided: as_is::watched(why, as_is::look(before, machine.inspect), Some(blocked)),
-                as_is: None,
-            });
-        }
-        let slot = self.slots.by_machine.get(&id)?;
-        let kept_free = self.kept_free(slot, machine);
-        as_is::decide(&self.context, id, machine, slot, self.addresses, kept_free)
-    }
-
-    /// A machine of which git says that nothing is done with it, whatever else git says.
-    fn only_observed(&self, id: MachineId, machine: &MachinePlan) -> Decided {
-        let before = self.context.parent.machines.get(&id);
-        let waits = if let Some(slot) = self.slots.by_machine.get(&id) {
-            Some(format!("deployment {} names it", slot.name))
-        } else {
-            let leaves = self.slots.leaving.contains_key(&id);
-            leaves.then(|| "it is to leave its slot".to_owned())
-        };
-        let blocked = waits.map(|what| Blocked {
-            condition: Condition::OnlyObserved,
-            evidence: format!("{what}, and git says manage = \"observe\" of it"),
-        });
-        as_is::watched(ONLY_OBSERVED, as_is::look(before, machine.inspect), blocked)
     }
 
     /// Why a machine is not given the slot for which it is named.
@@ -418,9 +384,6 @@ impl<'a> Filling<'a, '_> {
     }
 }
 
-/// Why a machine is only observed that git still names.
-pub(super) const ONLY_OBSERVED: &str = "git says manage = \"observe\"";
-
 fn plain(intent: Intent, blocked: Option<Blocked>) -> Decided {
     Decided {
         intent,
@@ -524,7 +487,10 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
         }
         let (intent, blocked) = match (decided, binding) {
             (Some(decided), _) => (decided.intent, decided.blocked),
-            (None, Some(binding)) => (Intent::Orphaned { binding }, None),
+            (None, Some(binding)) => {
+                let blocked = release::withheld(context, &claims.names, binding, removed);
+                (Intent::Orphaned { binding }, blocked)
+            }
             (None, None) if retired => (Intent::Retired, None),
             (None, None) => {
                 let why = "git no longer names it".to_owned();

@@ -94,6 +94,11 @@ pub(super) fn of_first(fleet: &Fleet, binding: Option<&Binding>, now: &Deploy) -
     }]
 }
 
+/// That a person asks for another installation.
+pub(super) fn reinstalled(before: u64, now: u64) -> FieldChange {
+    field("reinstall", text(&before), text(&now), Effect::Redeploy)
+}
+
 fn firmware(kind: FirmwareKind) -> &'static str {
     match kind {
         FirmwareKind::Bios => "bios",

@@ -32,6 +32,9 @@ pub(super) enum Turn {
     Leaves,
     /// It ends with this plan: its disks are erased, or its machine is gone and they keep what they hold.
     IsOver,
+    /// It ends with this plan, and nothing is done to its machine: nothing of it was begun and git no longer wants it, or
+    /// the machine was adopted, and runs on.
+    IsDropped,
 }
 
 /// What git says of the disks of a binding that goes.
@@ -84,6 +87,10 @@ impl Ground<'_> {
             // Its deployment has room for fewer and says in which order they go. What nobody named keeps its contents.
             (BindingState::Active, None) if git.surplus => Turn::Leaves,
             (BindingState::Active, Some(_)) if self.is_unwritten(id, binding) => Turn::Ends,
+            // Somebody's data that nobody consented to lose keeps its binding, and runs on.
+            (BindingState::Active, Some(_)) if self.withheld(id, binding, git.removed).is_some() => {
+                Turn::Stays
+            }
             (BindingState::Active, Some(_)) => Turn::Leaves,
             (BindingState::Active, None) => Turn::Stays,
             // Taken back in time: nothing was written yet.
@@ -113,7 +120,7 @@ impl Ground<'_> {
 
     /// Whether a binding ends with this plan since its machine was adopted, git no longer says so, and says that nothing is
     /// done with the machine.
-    pub(super) fn is_let_alone(&self, id: &BindingId, binding: &Binding, declared: bool) -> bool {
+    fn is_let_alone(&self, id: &BindingId, binding: &Binding, declared: bool) -> bool {
         let Some(name) = self.names.get(&binding.machine) else {
             return false;
         };
@@ -128,6 +135,47 @@ impl Ground<'_> {
             }
         };
         self.is_as_is(id, binding) && is_observed && !is_adopted
+    }
+
+    /// What becomes of this binding, where git may only let its machine be observed: nobody switches that off.
+    pub(super) fn observed_turn(
+        &self,
+        id: &BindingId,
+        binding: &Binding,
+        git: InGit,
+        declared: bool,
+    ) -> Turn {
+        let turn = self.turn(id, binding, git);
+        if turn != Turn::IsOver && self.is_let_alone(id, binding, declared) {
+            return Turn::IsDropped;
+        }
+        let name = self.names.get(&binding.machine).filter(|_| declared);
+        let machine = name.and_then(|name| self.fleet.machines.get(name));
+        let is_observed = machine.is_some_and(|machine| machine.manage == Manage::Observe);
+        match (turn, binding.state) {
+            (Turn::Leaves, BindingState::Active) if is_observed => Turn::Stays,
+            (Turn::Stays, _) if !git.named && self.is_unwritten(id, binding) => Turn::IsDropped,
+            (turn, _) => turn,
+        }
+    }
+
+    /// What keeps an adopted machine from being released with its disks erased: contents that nobody consented to.
+    fn withheld(&self, id: &BindingId, binding: &Binding, removed: bool) -> Option<Blocked> {
+        let fate = self.fate(binding, removed)?;
+        let record = as_is::record(self.parent.machines.get(&binding.machine), *id)?;
+        let name = self.names.get(&binding.machine).filter(|_| !removed);
+        let question = Question {
+            observed: self.observed,
+            parent: self.parent,
+            id: binding.machine,
+            machine: name.and_then(|name| Some(&**self.fleet.machines.get(name)?)),
+            binding: *id,
+            written: &BTreeMap::new(),
+            as_is: true,
+        };
+        let mut disks = found(&question, record);
+        disks.retain(|disk| !fate.keeps(&disk.disk));
+        disks.iter().find_map(|disk| agree(&question, disk).err())
     }
 
     fn fate(&self, binding: &Binding, removed: bool) -> Option<Fate<'_>> {
@@ -228,6 +276,23 @@ pub(super) fn decide(
         .unwrap_or(&candidate);
     let blocked = blocked.or_else(|| unshown(context, &question, erased(erase)));
     Some(released(erase.clone(), blocked))
+}
+
+/// Why the machine of a binding that stays is not released as git says; see [`Ground::turn`].
+pub(super) fn withheld(
+    context: &Context<'_>,
+    names: &Names,
+    binding: BindingId,
+    removed: bool,
+) -> Option<Blocked> {
+    let ground = Ground {
+        fleet: context.fleet,
+        observed: context.observed,
+        parent: context.parent,
+        names,
+    };
+    let bound = context.parent.bindings.get(&binding)?;
+    ground.withheld(&binding, bound, removed)
 }
 
 fn released(erase: Erase, blocked: Option<Blocked>) -> Decided {

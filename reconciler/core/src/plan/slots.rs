@@ -271,13 +271,8 @@ fn standing<'a>(
             named,
             surplus: !named && declared.contains(machine) && is_surplus(ground, not_yet, id, binding),
         };
-        let turn = ground.turn(id, binding, git);
-        if turn != Turn::IsOver && ground.is_let_alone(id, binding, declared.contains(machine)) {
-            slots.dropped.insert(*id);
-            continue;
-        }
-        match turn {
-            Turn::Stays if !git.named && ground.is_unwritten(id, binding) => {
+        match ground.observed_turn(id, binding, git, declared.contains(machine)) {
+            Turn::IsDropped => {
                 slots.dropped.insert(*id);
             }
             Turn::Stays => {
