@@ -17,7 +17,7 @@ mod install;
 mod system;
 
 pub(crate) use behaviour::Behaviour;
-pub(crate) use disk::Disk;
+pub(crate) use disk::{Disk, FOREIGN};
 
 use crate::child::Launch;
 use crate::error::{Result, RigError, failed};
@@ -172,6 +172,11 @@ impl Machine {
                     system::phone_home(self, disk, home);
                 }
                 println!("{} login:", self.board.serial);
+                return Ok(true);
+            }
+            if disk.has_foreign_system()? {
+                println!("starting what is on {}", disk.id);
+                println!("foreign login:");
                 return Ok(true);
             }
         }
