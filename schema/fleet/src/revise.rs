@@ -474,7 +474,7 @@ impl<'a> Target<'a> {
                 (line_end, lines)
             }
             // A head that has nothing below it: anything else on its line might be its end.
-            Syntax::Kdl if !rest.contains(['{', '}', ';', '/', '\\']) => {
+            Syntax::Kdl if !unquoted(rest).contains(['{', '}', ';', '/', '\\', '"']) => {
                 let lines: String = nodes
                     .split_inclusive('\n')
                     .map(|line| format!("{indent}{line}"))
@@ -538,6 +538,14 @@ fn values(node: &Node, tell: &mut impl FnMut(&Span)) {
             tell(&node.span);
         }
     }
+}
+
+/// What of a line stands outside of quotation marks; with one that is not closed.
+fn unquoted(line: &str) -> String {
+    let parts: Vec<&str> = line.split('"').collect();
+    let open = if parts.len() % 2 == 0 { "\"" } else { "" };
+    let outside: String = parts.into_iter().step_by(2).collect();
+    outside + open
 }
 
 /// A line's indentation, and the rest of it.
