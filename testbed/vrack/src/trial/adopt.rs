@@ -49,10 +49,7 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
     let consent = crate::trial::contents::consent_line(&why)?;
     let lines = format!("{LINES}{consent}");
     let fleet = bed.fleet().with(spec, wanted(&lines));
-    let shown = bed.propose(&fleet, "Give its contents away")?;
-    if !shown.contains("redeploy") || !shown.contains("erase ") {
-        return disproved(format!("the plan does not show what is lost:\n{shown}"));
-    }
+    bed.commit(&fleet, "Give its contents away")?;
     watch::until(bed, "the installed system", |status| {
         let machine = crate::trial::bed::find(status, "node");
         let marks = machine["marks"].to_string();
