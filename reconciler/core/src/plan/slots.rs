@@ -234,8 +234,8 @@ fn standing<'a>(
                 named: true,
                 surplus: false,
             };
-            let is_active =
-                binding.state == BindingState::Active && ground.turn(id, binding, git) == Turn::Stays;
+            let turn = ground.observed_turn(id, binding, git, declared.contains(&binding.machine));
+            let is_active = binding.state == BindingState::Active && turn == Turn::Stays;
             is_active && (declared.contains(&binding.machine) || is_written(id, binding))
         };
         let own = parent
