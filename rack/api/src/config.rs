@@ -131,8 +131,8 @@ pub struct RackMachine {
     pub nics: Vec<RackNic>,
     /// The name that DHCP hands out.
     pub hostname: Option<String>,
-    /// Whether this machine was ever installed by us: if so, it gets local boot whenever a job cannot
-    /// be vouched for.
+    /// Whether this machine was ever installed by us, or runs what we did not install: if so, it gets local boot whenever
+    /// a job cannot be vouched for.
     pub installed: bool,
     /// Whether it boots by legacy BIOS or UEFI; decides the form of the local-boot answer where the
     /// client did not say.

@@ -17,6 +17,10 @@ pub struct Job {
     /// What the machine's firmware shall try first; set by every job where the firmware lets itself be told.
     #[serde(default)]
     pub boot_order: BootOrder,
+    /// Whether the machine runs what muster did not install: its firmware's order is only read, and once the job is over,
+    /// however it ended, it starts its own disk and asks for nothing more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaves: bool,
     /// What to do.
     pub kind: JobKind,
 }

@@ -69,14 +69,20 @@ pub fn run() -> ! {
                 phone_home_token,
             } => {
                 ended = Some(job.job);
+                let leaves = job.leaves;
                 let mut own = Own {
                     sysfs: &sysfs,
                     wish: Wish {
                         order: job.boot_order,
                         mac: arguments.mac,
                     },
+                    leaves,
                 };
                 carry_out(&mut own, &mut rack, boot_id, *job, phone_home_token);
+                if leaves {
+                    say!("this machine has a system of its own: starting it again");
+                    power::reboot();
+                }
             }
             HelloAnswer::Enlist { link } => enlist(&sysfs, &mut rack, arguments.mac, link),
             HelloAnswer::Wait { seconds, reason } => {
@@ -105,6 +111,8 @@ fn start(sysfs: &Sysfs) -> Result<(KernelArguments, Uuid), StartError> {
 struct Own<'a> {
     sysfs: &'a Sysfs,
     wish: Wish,
+    /// Whether nothing of it is to be changed, its firmware's order neither.
+    leaves: bool,
 }
 
 impl Hands for Own<'_> {
@@ -114,7 +122,10 @@ impl Hands for Own<'_> {
     }
 
     fn boot_order(&mut self) -> Option<BootOrderSeen> {
-        boot_entries::put_right(self.wish)
+        match self.leaves {
+            true => boot_entries::read(),
+            false => boot_entries::put_right(self.wish),
+        }
     }
 
     fn deploy(

@@ -50,6 +50,30 @@ pub(crate) fn put_right(wish: Wish) -> Option<BootOrderSeen> {
     arrange(wish, |_| Ok(Vec::new()))
 }
 
+/// Only reads the order. `None` as above.
+pub(crate) fn read() -> Option<BootOrderSeen> {
+    if !has_variables() {
+        return None;
+    }
+    let found = entries()?;
+    Some(BootOrderSeen {
+        found: found.in_order(),
+        left: found.in_order(),
+    })
+}
+
+fn has_variables() -> bool {
+    let variables = std::fs::read_dir("/sys/firmware/efi/efivars");
+    variables.is_ok_and(|mut entries| entries.next().is_some())
+}
+
+fn entries() -> Option<Entries> {
+    manage(&["--verbose"])
+        .map(|text| parse(&text))
+        .inspect_err(|error| say!("the firmware does not tell its boot order: {}", chain(error)))
+        .ok()
+}
+
 /// Replaces the entries of this label by one per disk, in their place in the order. `None` as above.
 pub(crate) fn install(wish: Wish, systems: &[System], label: &str) -> Option<BootOrderSeen> {
     arrange(wish, |found| {
@@ -72,17 +96,10 @@ fn arrange(
     wish: Wish,
     change: impl FnOnce(&Entries) -> Result<Vec<Uuid>, ProgramError>,
 ) -> Option<BootOrderSeen> {
-    let variables = std::fs::read_dir("/sys/firmware/efi/efivars");
-    if !variables.is_ok_and(|mut entries| entries.next().is_some()) {
+    if !has_variables() {
         return None;
     }
-    let read = || {
-        manage(&["--verbose"])
-            .map(|text| parse(&text))
-            .inspect_err(|error| say!("the firmware does not tell its boot order: {}", chain(error)))
-            .ok()
-    };
-    let found = read()?;
+    let found = entries()?;
     let arranged = change(&found).and_then(|systems| {
         let now = parse(&manage(&["--verbose"])?);
         let order = wanted(&now, wish, &systems);
@@ -94,7 +111,7 @@ fn arrange(
     if let Err(error) = arranged {
         say!("the firmware does not take its boot order: {}", chain(&error));
     }
-    let left = read()?;
+    let left = entries()?;
     Some(BootOrderSeen {
         found: found.in_order(),
         left: left.in_order(),

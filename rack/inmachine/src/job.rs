@@ -14,7 +14,8 @@ pub trait Hands {
     /// The machine's inventory; what cannot be read is said in it.
     fn inspect(&mut self) -> Inventory;
 
-    /// Puts the firmware's boot order right and tells it, where the firmware has one.
+    /// Puts the firmware's boot order right, or only reads it where the job leaves the machine as it is, and tells it, where
+    /// the firmware has one.
     fn boot_order(&mut self) -> Option<BootOrderSeen>;
 
     /// Carries out a deployment, step by step. The installed system keeps the token for its word.

@@ -5,7 +5,7 @@ mod hold;
 mod past;
 mod plan;
 
-pub(crate) use day_two::{Drift, Moved, Pin};
+pub(crate) use day_two::{Adopt, Drift, Moved, Pin};
 pub(crate) use hold::{HoldAdd, HoldCommand, HoldLs, HoldRm, Resume, Stop};
 pub(crate) use past::Past;
 pub(crate) use plan::{Apply, Ci, Comment, Plan, PlanDetail, PlanFormat, Snapshot};
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Pin(Pin),
     /// Have a deployment that was pinned count again, as a patch for `git apply`; needs no daemon.
     Unpin(Pin),
+    /// Take a machine under management that runs what muster did not install, as it is, as a patch for `git apply`.
+    Adopt(Adopt),
     /// Show a machine or a plan (`p-...`) in full, as musterd knows it; or, by kind and name, what the fleet files
     /// of a folder say of an object, with everything that profiles, defaults and the language add.
     Show(Show),

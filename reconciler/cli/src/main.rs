@@ -6,6 +6,7 @@
 // A print that panics when its reader is gone is no way to end: all printing is in `say`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod adopt;
 mod agent;
 mod apply;
 mod arguments;
@@ -124,6 +125,7 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Drift(wish) => drift::run(&online()?, wish, json),
         Command::Pin(wish) => pin::pin(&online()?, wish, json),
         Command::Unpin(wish) => pin::unpin(wish, json),
+        Command::Adopt(wish) => adopt::run(online, wish, json),
         Command::Show(wish) => match show::object_of(wish)? {
             Some(object) => show::run(&object, wish, json),
             None => machine::show(&online()?, &wish.words[0], json),

@@ -108,7 +108,9 @@ fn by_wait(machine: &MachinePlan, status: &MachineStatus) -> Option<Drift> {
             let instead = format!("`muster machine power {} on`, if it shall run", machine.name);
             (DriftKind::Power, is_deployed(machine).then_some(accept), instead)
         }
-        Condition::UnexpectedContents => (DriftKind::Foreign, None, wait.next_step.clone()),
+        Condition::UnexpectedContents | Condition::AdoptedChanged => {
+            (DriftKind::Foreign, None, wait.next_step.clone())
+        }
         Condition::Orphaned => (DriftKind::Orphaned, None, wait.next_step.clone()),
         Condition::IdentityAmbiguous | Condition::IdentityChanged => {
             (DriftKind::Identity, None, wait.next_step.clone())
@@ -129,7 +131,7 @@ fn by_wait(machine: &MachinePlan, status: &MachineStatus) -> Option<Drift> {
 
 /// Of an idle machine git does not say whether it is on.
 fn is_deployed(machine: &MachinePlan) -> bool {
-    matches!(machine.wanted.intent, Intent::Deployed(_))
+    matches!(machine.wanted.intent, Intent::Deployed(_) | Intent::AsIs { .. })
 }
 
 fn misordered(machine: &MachinePlan, facts: &MachineFacts, fault: String) -> Drift {

@@ -49,9 +49,11 @@ pub fn judge(ground: &Ground<'_>, request: &GoRequest) -> Verdict {
         Intent::Released(erase) => {
             not_erased(ground, erase).and_then(|()| may_write(ground, request, &erase.writes()))
         }
-        Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } | Intent::Retired => {
-            Err((Condition::StepFailed, "nothing is to be written".to_owned()))
-        }
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::AsIs { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Retired => Err((Condition::StepFailed, "nothing is to be written".to_owned())),
     });
     match judged {
         Ok(()) => Verdict::Go,
@@ -65,7 +67,13 @@ pub fn judge(ground: &Ground<'_>, request: &GoRequest) -> Verdict {
 /// "May this machine boot its job now?"
 pub fn may_boot(ground: &Ground<'_>, request: &BootGoRequest) -> bool {
     let kind = ordered_job(ground).map(|job| &job.kind);
+    // What is served to a machine that runs on afterwards is served once.
+    let again = ordered_job(ground).is_some_and(|job| {
+        let seen = ground.facts.job.as_ref();
+        job.leaves && seen.is_some_and(|seen| seen.job == job.job)
+    });
     ground.restored.is_none()
+        && !again
         && kind.is_some_and(|kind| hold::denied(ground.denials, Act::of_job(kind)).is_none())
         && request.machine == ground.id
         && request.generation == ground.machine.wanted.generation

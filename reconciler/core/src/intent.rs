@@ -13,6 +13,10 @@ pub enum Intent {
     Observe {
         /// Why nothing is done.
         why: String,
+        /// No inventory of an earlier generation does, since a person asked for a look: it is taken when the machine
+        /// next boots from the network, which nobody here makes it do. Absent where none is asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        look: Option<Generation>,
     },
     /// Commissioned and idle: its inventory is known, it is powered off.
     Ready {
@@ -23,6 +27,14 @@ pub enum Intent {
     },
     /// Bound to a slot and running the image. Plans that follow each other share what stays as it is.
     Deployed(Arc<Deploy>),
+    /// Bound to a slot as it is: it runs what muster did not install, and is left to.
+    AsIs {
+        /// Its binding; what is known of it is in the machine's [`AsIs`](crate::plan::AsIs).
+        binding: BindingId,
+        /// As of [`Observe`](Self::Observe).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        look: Option<Generation>,
+    },
     /// Left alone on purpose, still bound: its deployment vanished from git without a `removed` entry.
     Orphaned {
         /// The binding that stays.

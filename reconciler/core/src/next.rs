@@ -12,6 +12,7 @@ mod deploy;
 mod drift;
 mod job;
 mod orders;
+mod own_system;
 mod power;
 mod quarantine;
 mod release;
@@ -166,7 +167,8 @@ pub fn next(machine: &MachinePlan, facts: &MachineFacts, around: &Around<'_>, no
         return decision;
     }
     match &machine.wanted.intent {
-        Intent::Observe { .. } => case.rest(),
+        Intent::Observe { look, .. } => own_system::observed(&case, *look),
+        Intent::AsIs { look, .. } => own_system::as_is(&case, *look),
         Intent::Orphaned { .. } => {
             let evidence = format!("{} is bound, and git no longer says so", machine.name);
             Decision::Wait(Wait::new(Condition::Orphaned, around.planned, evidence))

@@ -437,9 +437,11 @@ pub fn standing(status: &MachineStatus) -> Standing {
         };
     };
     match wait.condition {
-        Condition::Orphaned | Condition::PowerDrift | Condition::PowerOrdered | Condition::DisksKept => {
-            Standing::AsWanted
-        }
+        Condition::AdoptedChanged
+        | Condition::Orphaned
+        | Condition::PowerDrift
+        | Condition::PowerOrdered
+        | Condition::DisksKept => Standing::AsWanted,
         Condition::Held => Standing::Held,
         Condition::Budget
         | Condition::WindowClosed

@@ -21,6 +21,8 @@ use std::fmt;
 pub enum Phase {
     /// Declared, never inspected, nothing begun.
     New,
+    /// Only observed: git says that nothing is done with it.
+    Observed,
     /// Being inspected.
     Commissioning,
     /// Being tested.
@@ -65,6 +67,8 @@ impl fmt::Display for Phase {
 pub enum Mark {
     /// Stopped or held by a person.
     Held,
+    /// Runs what muster did not install, in a slot.
+    Adopted,
     /// Runs something older than git says, and is left to.
     Outdated,
     /// Switched by someone else.
@@ -100,10 +104,12 @@ pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -
             step: failed_step(facts).unwrap_or_else(|| condition.code().to_owned()),
         });
     let phase = match &machine.wanted.intent {
+        Intent::Observe { .. } if machine.as_is.is_some() => Phase::Deployed,
+        Intent::Observe { .. } if machine.observe && !still_runs(machine, facts) => Phase::Observed,
         Intent::Observe { .. } if facts.inventory.is_none() => Phase::New,
         Intent::Observe { .. } if still_runs(machine, facts) => Phase::Deployed,
         Intent::Observe { .. } => Phase::Ready,
-        Intent::Orphaned { .. } => Phase::Deployed,
+        Intent::Orphaned { .. } | Intent::AsIs { .. } => Phase::Deployed,
         Intent::Retired => Phase::Retired,
         Intent::Released(_) => failed.unwrap_or(match facts.job.is_some() || !facts.starts.is_empty() {
             true => Phase::Erasing,
@@ -169,6 +175,7 @@ fn needs_person(condition: Condition) -> bool {
                 | Condition::PowerDrift
                 | Condition::PowerOrdered
                 | Condition::DisksKept
+                | Condition::AdoptedChanged
         )
 }
 
@@ -191,6 +198,7 @@ fn marks(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -> BT
         matches!(&machine.wanted.intent, Intent::Deployed(deploy) if runs(deploy, facts) == Runs::Older);
     [
         (Mark::Held, waits == Some(Condition::Held)),
+        (Mark::Adopted, machine.as_is.is_some()),
         (Mark::Outdated, older || !machine.outdated.is_empty()),
         (Mark::Drifted, waits == Some(Condition::PowerDrift)),
         (

@@ -5,6 +5,7 @@ pub mod adoption;
 pub mod against;
 pub mod allocate;
 pub mod approvals;
+mod as_is;
 mod budgets;
 mod cause;
 pub mod change;
@@ -39,6 +40,7 @@ mod slots;
 mod uneven;
 mod written;
 
+pub use as_is::AsIs;
 pub(crate) use budgets::length;
 pub use budgets::{Budget, Wave};
 pub use change::{Cause, Change, ChangeAction, Effect, FieldChange};
@@ -51,7 +53,7 @@ pub use written::Written;
 
 use crate::condition::Condition;
 use crate::hold::Hold;
-use crate::intent::Wanted;
+use crate::intent::{Intent, Wanted};
 use crate::observed::{Binding, DiskContents, Observed};
 use rack_api::boot_order::BootOrder;
 use rack_api::config::{Enlist, Ephemeral, Relay, Subnet};
@@ -179,6 +181,9 @@ pub struct MachinePlan {
     /// Whether git says `power = "off"`: found off while deployed, it is as wanted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_be_off: bool,
+    /// Whether git says `manage = "observe"`: it is read and served, and nothing is ordered of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub observe: bool,
     /// The highest `inspect` that git ever said.
     #[serde(default)]
     pub inspect: u64,
@@ -220,6 +225,9 @@ pub struct MachinePlan {
     /// What it was last told to run, while its intent is another one: what comes back is compared with
     /// it, and not installed again for nothing.
     pub kept: Option<Arc<Deploy>>,
+    /// What it was adopted with, while its binding has it and nothing was written for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_is: Option<Box<AsIs>>,
     /// The generation in which its binding began to leave, while it leaves: what was erased before then was
     /// erased for another reason. Plans of before this was written down have none, and count every record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -241,6 +249,13 @@ impl MachinePlan {
     /// The longest time without news while it starts.
     pub fn boot_timeout(&self) -> Duration {
         Duration::from_secs(self.boot_timeout_seconds)
+    }
+
+    /// Whether it runs, or may run, what muster did not install and is not asked to replace: where nobody can tell what it shall
+    /// boot, it is its own disk.
+    pub fn is_left_alone(&self) -> bool {
+        let watched = matches!(self.wanted.intent, Intent::Observe { .. } | Intent::AsIs { .. });
+        watched || self.observe || self.as_is.is_some()
     }
 }
 

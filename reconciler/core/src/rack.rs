@@ -77,7 +77,7 @@ pub fn desired(inputs: &Inputs<'_>, agent: &Name) -> Desired {
             name: machine.name.clone(),
             nics: nics.collect(),
             hostname: Some(hostname(machine)),
-            installed: inputs.written.contains(id),
+            installed: inputs.written.contains(id) || machine.is_left_alone(),
             firmware: machine.firmware,
             secure_boot: machine.secure_boot,
             bmc,
@@ -125,6 +125,7 @@ fn installed(intent: &Intent) -> Option<Digest> {
         Intent::Deployed(deploy) => Some(deploy.image.digest),
         Intent::Observe { .. }
         | Intent::Ready { .. }
+        | Intent::AsIs { .. }
         | Intent::Orphaned { .. }
         | Intent::Released(_)
         | Intent::Retired => None,
@@ -148,8 +149,8 @@ fn owners(plan: &Plan) -> BTreeMap<Mac, MachineId> {
 }
 
 /// What git knows machines by, for an agent that may be asked about strangers. Of the whole fleet: a
-/// stranger here may be a machine of another rack. A machine that was ever written to is left out: it
-/// boots its own disk, from whichever interface it asks.
+/// stranger here may be a machine of another rack. A machine that was ever written to, or runs what muster did not
+/// install, is left out: it boots its own disk, from whichever interface it asks.
 fn known(inputs: &Inputs<'_>, agent: &Name) -> Known {
     let plan = inputs.plan;
     let asked = |link: &LinkPlan| link.enlist == Enlist::Known && link.agents.contains(agent);
@@ -159,7 +160,9 @@ fn known(inputs: &Inputs<'_>, agent: &Name) -> Known {
     let wanted = || {
         let machines = plan.machines.iter();
         machines
-            .filter(|(id, machine)| machine.declared && !inputs.written.contains(id))
+            .filter(|(id, machine)| {
+                machine.declared && !inputs.written.contains(id) && !machine.is_left_alone()
+            })
             .map(|(_, machine)| machine)
     };
     let serials = wanted().filter_map(|machine| machine.serial.as_deref());
@@ -217,6 +220,7 @@ fn hostname(machine: &MachinePlan) -> String {
         Intent::Deployed(deploy) => deploy.hostname.clone(),
         Intent::Observe { .. }
         | Intent::Ready { .. }
+        | Intent::AsIs { .. }
         | Intent::Orphaned { .. }
         | Intent::Released(_)
         | Intent::Retired => machine.name.to_string(),

@@ -87,6 +87,9 @@ fn service(machine: &MachinePlan, facts: &MachineFacts) -> Service {
     let Some(binding) = binding(machine) else {
         return Service::NotYet;
     };
+    if machine.as_is.is_some() {
+        return as_is(machine, facts);
+    }
     let home = facts.phoned_home.as_ref();
     let Some(home) = home
         .filter(|home| home.value.binding == binding)
@@ -112,7 +115,7 @@ fn service(machine: &MachinePlan, facts: &MachineFacts) -> Service {
     }
     let as_wanted = match &machine.wanted.intent {
         Intent::Deployed(deploy) => facts.installed_as(deploy).is_some(),
-        Intent::Orphaned { .. } => true,
+        Intent::Orphaned { .. } | Intent::AsIs { .. } => true,
         Intent::Observe { .. } | Intent::Ready { .. } | Intent::Released(_) | Intent::Retired => false,
     };
     Service::Serves {
@@ -122,11 +125,31 @@ fn service(machine: &MachinePlan, facts: &MachineFacts) -> Service {
     }
 }
 
+/// A system that muster did not install says nothing: it serves while the machine is on and boots nothing else.
+fn as_is(machine: &MachinePlan, facts: &MachineFacts) -> Service {
+    let Some(power) = &facts.power else {
+        return Service::NotYet;
+    };
+    if power.value == PowerSeen::Off {
+        return Service::Out {
+            why: format!("is off since {}", power.since),
+        };
+    }
+    match away(facts, power.since) {
+        Some(why) => Service::Out { why },
+        None => Service::Serves {
+            as_wanted: matches!(machine.wanted.intent, Intent::AsIs { .. }),
+            since: power.since,
+            installed: power.since,
+        },
+    }
+}
+
 /// The binding by which somebody counts on it.
 fn binding(machine: &MachinePlan) -> Option<BindingId> {
     match &machine.wanted.intent {
         Intent::Deployed(deploy) => Some(deploy.binding),
-        Intent::Orphaned { binding } => Some(*binding),
+        Intent::Orphaned { binding } | Intent::AsIs { binding, .. } => Some(*binding),
         Intent::Observe { .. } | Intent::Ready { .. } => machine.kept.as_ref().map(|deploy| deploy.binding),
         Intent::Released(_) | Intent::Retired => None,
     }

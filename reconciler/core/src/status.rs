@@ -236,6 +236,7 @@ fn wanted(plan: &Plan, intent: &Intent) -> String {
         Intent::Observe { .. } => "observe".to_owned(),
         Intent::Ready { .. } => "ready".to_owned(),
         Intent::Deployed(deploy) => format!("{} {}", slot(&deploy.binding), deploy.image.name),
+        Intent::AsIs { binding, .. } => format!("{} as it is", slot(binding)),
         Intent::Orphaned { binding } => format!("orphaned {}", slot(binding)),
         Intent::Released(erase) if erase.disks.is_empty() => {
             format!("released from {}, its disks as they are", slot(&erase.binding))
@@ -254,7 +255,7 @@ fn wanted(plan: &Plan, intent: &Intent) -> String {
 fn addresses(plan: &Plan, intent: &Intent) -> Vec<IpAddr> {
     let binding = match intent {
         Intent::Deployed(deploy) => deploy.binding,
-        Intent::Orphaned { binding } => *binding,
+        Intent::Orphaned { binding } | Intent::AsIs { binding, .. } => *binding,
         Intent::Observe { .. } | Intent::Ready { .. } | Intent::Released(_) | Intent::Retired => {
             return Vec::new();
         }
@@ -289,7 +290,7 @@ pub fn why(
         "{} is {}, wanted {} (generation {}, {})",
         status.name, status.phase, status.wanted, status.generation, status.origin
     )];
-    if let Some(Intent::Observe { why }) = plan.machines.get(&id).map(|machine| &machine.wanted.intent) {
+    if let Some(Intent::Observe { why, .. }) = plan.machines.get(&id).map(|machine| &machine.wanted.intent) {
         lines.push(format!("  because    {why}"));
     }
     match (&status.wait, &status.proposed) {

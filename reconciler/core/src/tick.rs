@@ -200,6 +200,7 @@ fn deployment<'a>(plan: &'a Plan, machine: &MachinePlan) -> Option<&'a Name> {
         Intent::Deployed(deploy) => deploy.binding,
         Intent::Observe { .. }
         | Intent::Ready { .. }
+        | Intent::AsIs { .. }
         | Intent::Orphaned { .. }
         | Intent::Released(_)
         | Intent::Retired => return None,

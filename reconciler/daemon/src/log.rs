@@ -82,6 +82,8 @@ fn entry(record: LogRecord, commits: &BTreeMap<String, CommitInfo>) -> LogEntry 
 fn done(what: &str, subject: &str, by: &By) -> String {
     let why = &by.why;
     match what {
+        "machine-adopted" => format!("adopted as it runs into {subject}"),
+        "adoption-ended" => format!("no longer in {subject} as it was adopted"),
         "plan-adopted" => format!("plan {subject} adopted: {why}"),
         "order-issued" => format!("ordered: {why} ({subject})"),
         "approval" => format!("approved {subject}: {why}"),

@@ -407,6 +407,7 @@ fn image_fault(daemon: &Daemon, ground: &Ground<'_>) -> Option<Fault> {
         Intent::Deployed(deploy) => daemon.images.fault(deploy.image.digest),
         Intent::Observe { .. }
         | Intent::Ready { .. }
+        | Intent::AsIs { .. }
         | Intent::Orphaned { .. }
         | Intent::Released(_)
         | Intent::Retired => None,

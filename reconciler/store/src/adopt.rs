@@ -77,6 +77,7 @@ impl Store {
                     bmc_role::bring(&mut transaction, &moved).await?;
                 }
                 audit::write(&mut transaction, "plan-adopted", None, &plan.id, by).await?;
+                record_as_is(&mut transaction, plan, basis.parent, by).await?;
                 let mut items: Vec<WorkItem> = plan.machines.keys().copied().map(WorkItem::Machine).collect();
                 items.push(WorkItem::Fleet);
                 work::mark(&mut transaction, &items, std::time::Duration::ZERO).await?;
@@ -87,6 +88,41 @@ impl Store {
         self.hint();
         Ok(adoption)
     }
+}
+
+/// That a machine has a slot as it is, with what each of its disks holds; and that this is over.
+async fn record_as_is(
+    connection: &mut PgConnection,
+    plan: &Plan,
+    parent: &Plan,
+    by: &By,
+) -> Result<(), Fault> {
+    let bound = |plan: &Plan, binding| {
+        let bound = plan.bindings.get(binding);
+        bound.map_or_else(String::new, |bound| {
+            format!("{}[{}]", bound.deployment, bound.slot)
+        })
+    };
+    for (id, machine) in &plan.machines {
+        let before = parent.machines.get(id).and_then(|before| before.as_is.as_ref());
+        match (before, &machine.as_is) {
+            (before, Some(record)) if before.map(|before| before.binding) != Some(record.binding) => {
+                let held = record
+                    .disks
+                    .iter()
+                    .map(|held| format!("{} holds {}", held.disk, held.content));
+                let held: Vec<String> = held.collect();
+                let subject = format!("{}: {}", bound(plan, &record.binding), held.join(", "));
+                audit::write(connection, "machine-adopted", Some(*id), &subject, by).await?;
+            }
+            (Some(before), None) => {
+                let subject = bound(parent, &before.binding);
+                audit::write(connection, "adoption-ended", Some(*id), &subject, by).await?;
+            }
+            (None | Some(_), _) => {}
+        }
+    }
+    Ok(())
 }
 
 /// What limits count for a day from now on.

@@ -286,6 +286,10 @@ codes! {
     M0610,
     /// A wave that is counted twice or not at all.
     M0611,
+    /// An adoption that cannot be.
+    M0612,
+    /// A machine that is only observed and shall be deployed.
+    M0613,
     /// A secret's file is not there.
     M0702,
     /// A secret's file without one of its keys.

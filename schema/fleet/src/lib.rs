@@ -60,7 +60,7 @@ pub use intake::{EntryKind, Intake, Refused, Step};
 pub use kind::{Effect, FieldRow, KindRow, Shape, Word};
 pub use kinds::{
     budget::{Budget, Day, Wave, Window},
-    deployment::{Deployment, ReleaseOrder, Spread, SpreadBy, UpdateOn, UpdatePolicy},
+    deployment::{Adopt, Deployment, ReleaseOrder, Spread, SpreadBy, UpdateOn, UpdatePolicy},
     device::Device,
     disk_fate::DiskFate,
     dns::{Dns, RecordType},
@@ -70,7 +70,9 @@ pub use kinds::{
     hold::{Hold, HoldEffect},
     image::{Arch, Image, ImageFormat, Part, Proof, UserDataMechanism},
     kinds,
-    machine::{Bmc, BmcDriver, BmcTls, Boot, BootMode, BootOrder, Consent, Machine, Nic, Power, Protect},
+    machine::{
+        Bmc, BmcDriver, BmcTls, Boot, BootMode, BootOrder, Consent, Machine, Manage, Nic, Power, Protect,
+    },
     marker::Marker,
     moved_deployment::MovedDeployment,
     moved_machine::MovedMachine,

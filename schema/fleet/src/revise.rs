@@ -153,6 +153,81 @@ pub fn pin(files: &[SourceFile], name: &str, machines: &[Name]) -> Result<Source
     target.checked(files, Some(text), line.clone(), says)
 }
 
+/// Has a deployment adopt a machine, into this slot where it counts. One that names its machines names this one as well, behind
+/// the others.
+///
+/// # Errors
+/// Where the deployment is not there, adopts the machine already, or is written in a way that is not known.
+pub fn adopt(
+    files: &[SourceFile],
+    name: &str,
+    machine: &Name,
+    slot: Option<u32>,
+) -> Result<SourceFile, NotRevised> {
+    let index = Index::read(files);
+    let target = Target::find(&index, files, "deployment", name)?;
+    let parsed = parse(files).fleet;
+    let before = parsed.as_ref().ok_or(NotRevised::Unsound)?;
+    let find = |fleet: &Fleet| {
+        let mut deployments = fleet.deployments.iter();
+        let found = deployments.find(|(known, _)| known.as_str() == name);
+        found.map(|(_, deployment)| deployment.clone())
+    };
+    let deployment = find(before).ok_or_else(|| NotRevised::Absent(format!("deployment.{name}")))?;
+    let is_named = deployment.machines.iter().any(|named| named.name == *machine);
+    if deployment.count.is_none() && !is_named {
+        let Some(machines) = target.object.node.get("machines") else {
+            return Err(target.missing("machines", "it names none, or a layer does it for it"));
+        };
+        let named = target.checked(
+            files,
+            target.appended(machines, &format!("{:?}", machine.as_str())),
+            format!("machines = [..., {:?}]", machine.as_str()),
+            |parsed, _| {
+                let found = parsed.fleet.as_ref().and_then(find);
+                found.is_some_and(|now| now.machines.iter().any(|named| named.name == *machine))
+            },
+        )?;
+        let mut files = files.to_vec();
+        for file in files.iter_mut().filter(|file| file.path == named.path) {
+            file.clone_from(&named);
+        }
+        return adopt(&files, name, machine, slot);
+    }
+    let quoted = format!("{:?}", machine.as_str());
+    let (entry, node) = match slot {
+        None => (
+            format!("{{ machine = {quoted} }}"),
+            format!("adopt machine={quoted}"),
+        ),
+        Some(slot) => (
+            format!("{{ machine = {quoted}, slot = {slot} }}"),
+            format!("adopt machine={quoted} slot={slot}"),
+        ),
+    };
+    let edited = match (target.syntax, target.object.node.get("adopt")) {
+        (Syntax::Toml, Some(adopted)) => target.appended(adopted, &entry),
+        (Syntax::Toml, None) => target.with_text("adopt", &format!("[{entry}]"), ""),
+        (Syntax::Kdl, _) => target.with_text("adopt", "", &format!("    {node}\n")),
+    };
+    let lines = match target.syntax {
+        Syntax::Toml => format!("adopt = [{entry}]"),
+        Syntax::Kdl => node,
+    };
+    let says = |parsed: &Parsed, _: &[SourceFile]| {
+        let now = parsed.fleet.as_ref().and_then(find);
+        let is_adopted = now.is_some_and(|now| {
+            let mut entries = now.adopt.iter();
+            let entry = entries.find(|adopt| adopt.machine.name == *machine);
+            let is_so = entry.is_some_and(|adopt| adopt.slot.as_ref().map(|slot| slot.value) == slot);
+            is_so && now.adopt.len() == deployment.adopt.len() + 1 && now.machines == deployment.machines
+        });
+        // A bracket in a comment must not take what stands below it along.
+        is_adopted && parsed.fleet.as_ref().map(others) == Some(others(before))
+    };
+    target.checked(files, edited, lines, says)
+}
+
 /// Takes back what a deployment counted before it was pinned.
 ///
 /// # Errors
@@ -319,8 +394,59 @@ impl<'a> Target<'a> {
         lines
     }
 
+    /// The text with another value behind those of a list.
+    fn appended(&self, list: &Entry, value: &str) -> Option<String> {
+        let Value::List(items) = &list.node.value else {
+            return None;
+        };
+        let mut text = self.text.to_owned();
+        let between = match self.syntax {
+            Syntax::Toml => ", ",
+            Syntax::Kdl => " ",
+        };
+        match items.last() {
+            Some(last) => text.insert_str(self.end_of(last)?, &format!("{between}{value}")),
+            None => {
+                let start = list.node.span.start.byte as usize;
+                let bracket = start + self.text.get(start..)?.find('[')? + 1;
+                text.insert_str(bracket, value);
+            }
+        }
+        Some(text)
+    }
+
+    /// Behind a value. A table's own place is its head; in TOML it ends with its bracket.
+    fn end_of(&self, node: &Node) -> Option<usize> {
+        let mut end = node.span.end.byte as usize;
+        values(node, &mut |span| end = end.max(span.end.byte as usize));
+        let closes = matches!(node.value, Value::Table(_)) && self.text.get(..end)?.ends_with('}');
+        match (&node.value, closes) {
+            (Value::Table(_), false) => {
+                let rest = self.text.get(end..)?;
+                let bracket = rest.find('}')?;
+                // Nothing but its end stands there.
+                rest[..bracket]
+                    .trim()
+                    .trim_end_matches(',')
+                    .trim()
+                    .is_empty()
+                    .then_some(end + bracket + 1)
+            }
+            _ => Some(end),
+        }
+    }
+
     /// The text with a field that the object does not have yet.
     fn with(&self, field: &str, value: &str) -> Option<String> {
+        let nested = match field.split_once('.') {
+            None => format!("    {field} {value:?}\n"),
+            Some((first, last)) => format!("    {first} {{\n        {last} {value:?}\n    }}\n"),
+        };
+        self.with_text(field, &format!("{value:?}"), &nested)
+    }
+
+    /// The text with a field that the object does not have yet: its value as TOML writes it, or its lines as KDL does.
+    fn with_text(&self, field: &str, value: &str, nodes: &str) -> Option<String> {
         let name = &self.object.name.span;
         let (start, end) = (name.start.byte as usize, name.end.byte as usize);
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -331,23 +457,29 @@ impl<'a> Target<'a> {
         let indent = &self.text[line_start..start];
         let indent = &indent[..indent.len() - indent.trim_start().len()];
         let (place, line) = match self.syntax {
-            Syntax::Toml if rest.starts_with(']') => (line_end, format!("{indent}{field} = {value:?}\n")),
+            Syntax::Toml if rest.starts_with(']') => (line_end, format!("{indent}{field} = {value}\n")),
             Syntax::Toml if rest.starts_with('.') => {
                 let before = &self.text[line_start..end];
-                (line_start, format!("{before}.{field} = {value:?}\n"))
+                (line_start, format!("{before}.{field} = {value}\n"))
             }
             Syntax::Toml => {
                 let brace = end + rest.find('{')? + 1;
-                (brace, format!(" {field} = {value:?},"))
+                (brace, format!(" {field} = {value},"))
             }
             Syntax::Kdl if rest.ends_with('{') => {
-                let line = match field.split_once('.') {
-                    None => format!("{indent}    {field} {value:?}\n"),
-                    Some((first, last)) => {
-                        format!("{indent}    {first} {{\n{indent}        {last} {value:?}\n{indent}    }}\n")
-                    }
-                };
-                (line_end, line)
+                let lines: String = nodes
+                    .split_inclusive('\n')
+                    .map(|line| format!("{indent}{line}"))
+                    .collect();
+                (line_end, lines)
+            }
+            // A head that has nothing below it: anything else on its line might be its end.
+            Syntax::Kdl if !unquoted(rest).contains(['{', '}', ';', '/', '\\', '"']) => {
+                let lines: String = nodes
+                    .split_inclusive('\n')
+                    .map(|line| format!("{indent}{line}"))
+                    .collect();
+                (end + rest.len(), format!(" {{\n{lines}{indent}}}"))
             }
             Syntax::Kdl => return None,
         };
@@ -406,6 +538,14 @@ fn values(node: &Node, tell: &mut impl FnMut(&Span)) {
             tell(&node.span);
         }
     }
+}
+
+/// What of a line stands outside of quotation marks; with one that is not closed.
+fn unquoted(line: &str) -> String {
+    let parts: Vec<&str> = line.split('"').collect();
+    let open = if parts.len() % 2 == 0 { "\"" } else { "" };
+    let outside: String = parts.into_iter().step_by(2).collect();
+    outside + open
 }
 
 /// A line's indentation, and the rest of it.

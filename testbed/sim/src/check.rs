@@ -587,6 +587,7 @@ fn words(wanted: &Wanted) -> String {
     let intent = match &wanted.intent {
         Intent::Observe { .. } => "observed".to_owned(),
         Intent::Ready { .. } => "ready".to_owned(),
+        Intent::AsIs { .. } => "as it is".to_owned(),
         Intent::Orphaned { .. } => "orphaned".to_owned(),
         Intent::Released(erase) => format!("released, erased ({})", erase.spec),
         Intent::Retired => "retired".to_owned(),

@@ -346,6 +346,7 @@ pub(crate) fn deploy_of(intent: &Intent) -> Option<&rack_api::job::Deploy> {
         Intent::Deployed(deploy) => Some(deploy),
         Intent::Observe { .. }
         | Intent::Ready { .. }
+        | Intent::AsIs { .. }
         | Intent::Orphaned { .. }
         | Intent::Released(_)
         | Intent::Retired => None,

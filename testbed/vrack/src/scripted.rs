@@ -17,7 +17,7 @@ mod install;
 mod system;
 
 pub(crate) use behaviour::Behaviour;
-pub(crate) use disk::Disk;
+pub(crate) use disk::{Disk, FOREIGN};
 
 use crate::child::Launch;
 use crate::error::{Result, RigError, failed};
@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
+use system::End;
 
 /// What the ledger calls such a machine; the machine's name follows.
 const PREFIX: &str = "machine-";
@@ -109,7 +110,7 @@ pub(crate) fn launch(name: &str, directory: &Path, first: First) -> Result<Launc
 /// Is the machine until it is switched off.
 pub(crate) fn run(directory: &Path, disk_first: bool) -> Result<()> {
     refuse_power()?;
-    let machine = Machine::load(directory)?;
+    let mut machine = Machine::load(directory)?;
     println!("power on");
     if !machine.behaviour.boots {
         stay();
@@ -120,7 +121,13 @@ pub(crate) fn run(directory: &Path, disk_first: bool) -> Result<()> {
     }
     loop {
         match firmware::boot(&machine) {
-            Ok(Next::System(command_line)) => return system::run(&machine, &command_line),
+            Ok(Next::System(command_line)) => match system::run(&machine, &command_line)? {
+                End::Off => return Ok(()),
+                End::Again => {
+                    machine.boot_id = random()?;
+                    continue;
+                }
+            },
             Ok(Next::Disk) => {}
             Err(reason) => println!("network boot failed: {reason}"),
         }
@@ -165,6 +172,11 @@ impl Machine {
                     system::phone_home(self, disk, home);
                 }
                 println!("{} login:", self.board.serial);
+                return Ok(true);
+            }
+            if disk.has_foreign_system()? {
+                println!("starting what is on {}", disk.id);
+                println!("foreign login:");
                 return Ok(true);
             }
         }

@@ -3,6 +3,7 @@
 //! A trial needs no image and no QEMU: it takes seconds of processor time. It makes a fleet of its own, lets
 //! things go wrong, and looks at what `muster` says and at what is on the disks.
 
+mod adopt;
 mod bed;
 mod change;
 mod conditions;
@@ -45,6 +46,8 @@ enum Name {
     DaemonStopped,
     /// Contents that no plan named are not written over without a person's consent.
     Contents,
+    /// A machine that runs what muster did not install is adopted, and nothing is done to it.
+    Adopt,
     /// Power by hand stands, drift is shown, and fought where git says so; nothing under way is cut.
     Power,
     /// Machines are counted, more of them and fewer, and renamed, and whoever runs is left alone.
@@ -66,6 +69,7 @@ impl Name {
             Self::Conditions => conditions::MACHINES,
             Self::DaemonStopped => daemon_stopped::MACHINES,
             Self::Contents => contents::MACHINES,
+            Self::Adopt => adopt::MACHINES,
             Self::Power => power::MACHINES,
             Self::Count => count::MACHINES,
             Self::Change => change::MACHINES,
@@ -82,6 +86,7 @@ impl Name {
             Self::Conditions
             | Self::DaemonStopped
             | Self::Contents
+            | Self::Adopt
             | Self::Restored
             | Self::Count
             | Self::Change
@@ -97,6 +102,7 @@ impl Name {
             Self::Conditions
             | Self::DaemonStopped
             | Self::Contents
+            | Self::Adopt
             | Self::Power
             | Self::Count
             | Self::Change
@@ -123,6 +129,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         Name::Conditions => conditions::run(&bed),
         Name::DaemonStopped => daemon_stopped::run(&bed),
         Name::Contents => contents::run(&bed),
+        Name::Adopt => adopt::run(&bed),
         Name::Power => power::run(&bed),
         Name::Count => count::run(&bed),
         Name::Change => change::run(&bed),

@@ -26,6 +26,26 @@ pub(crate) struct Pin {
     pub(crate) folder: PathBuf,
 }
 
+/// Take a machine under management as it is.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("how").required(true).args(["deployment", "observe_only"])))]
+pub(crate) struct Adopt {
+    /// The machine, as the fleet files name it.
+    pub(crate) machine: Name,
+    /// The deployment whose slot it gets.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) deployment: Option<Name>,
+    /// The slot, from 1; the lowest free one if it is not given.
+    #[arg(long, value_name = "N", requires = "deployment")]
+    pub(crate) slot: Option<u32>,
+    /// Have it only observed: never switched, never written. Needs no daemon.
+    #[arg(long)]
+    pub(crate) observe_only: bool,
+    /// The repository's folder.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) folder: PathBuf,
+}
+
 /// Write the fleet lines that give something another name.
 #[derive(Debug, Args)]
 pub(crate) struct Moved {

@@ -37,6 +37,7 @@ fn deploy(machine: &MachinePlan) -> Option<&Deploy> {
         Intent::Deployed(deploy) => Some(deploy),
         Intent::Observe { .. }
         | Intent::Ready { .. }
+        | Intent::AsIs { .. }
         | Intent::Orphaned { .. }
         | Intent::Released(_)
         | Intent::Retired => None,

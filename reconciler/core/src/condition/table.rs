@@ -362,6 +362,34 @@ conditions! {
         limit: Limit::None,
         under_way: false,
     }
+    RestartAwaited RESTART_AWAITED {
+        meaning: "A machine that muster does not restart, since it is only observed or was adopted, is to be inspected: the next time it boots from the network it is, and goes on to its own disk. Nothing is written.",
+        person: "Restart it when it suits, from within or with `muster machine power MACHINE cycle`. Firmware that starts the disk first has to be told to boot from the network this once.",
+        by_itself: "Goes on when the machine boots from the network.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    AdoptionWaits ADOPTION_WAITS {
+        meaning: "Git says that a machine has a slot as it is, and it cannot be adopted yet: nobody has seen its disks, there is no slot for it, or it is not as git says. It is left alone.",
+        person: "Do what the evidence says: let it be inspected (raise `inspect`, and restart it yourself), or put right what git says of it.",
+        by_itself: "Planned again with its inventory, and with each commit.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    AdoptedChanged ADOPTED_CHANGED {
+        meaning: "A disk of an adopted machine holds something else than when it was adopted. Nothing is done for that.",
+        person: "Look at what changed. If it is meant, nothing needs to be done; to record what the disks hold now, say `manage = \"observe\"` and take the machine out of its deployment in one commit, and adopt it again in the next.",
+        by_itself: "Nothing.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    OnlyObserved ONLY_OBSERVED {
+        meaning: "Git wants something of a machine and says `manage = \"observe\"` of it as well: nothing is done with it.",
+        person: "Take `manage = \"observe\"` away, or take back what is wanted of it; to keep the system that it runs, adopt it (`muster adopt`).",
+        by_itself: "Planned again with each commit.",
+        limit: Limit::None,
+        under_way: false,
+    }
     Orphaned ORPHANED {
         meaning: "The machine is bound and git no longer says so. It is left running.",
         person: "Put the entry back, or add a `removed` entry if it shall go.",

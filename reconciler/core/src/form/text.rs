@@ -222,7 +222,7 @@ impl Text<'_> {
             more => format!(" and {more} more"),
         };
         let places = places[..shown].join(", ");
-        let why = match first.fields.is_empty() {
+        let why = match first.fields.is_empty() || first.action == ChangeAction::Adopt {
             true => one_line(&first.why),
             false => String::new(),
         };

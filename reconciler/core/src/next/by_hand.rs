@@ -235,7 +235,7 @@ fn kept_off(case: &Case<'_>, order: &OrderSeen, done: Timestamp) -> Option<Decis
         Intent::Ready { look } => commission::is_inspected(case, look),
         // It is off as it shall be, for now.
         Intent::Released(_) => quarantine::of(case).is_some(),
-        Intent::Deployed(_) => false,
+        Intent::Deployed(_) | Intent::AsIs { .. } => false,
     };
     let stands = order.power() != Some(PowerWanted::On) && case.power_seen() == PowerSeen::Off;
     (stands && !wants_it_off).then(|| Decision::Wait(as_ordered(order, done)))

@@ -40,8 +40,15 @@ fn need(case: &Case<'_>, deploy: &Deploy) -> Need {
     // Onto other disks nothing is lost, and whoever counts on the machine is without it all the same.
     let home = case.facts.phoned_home.as_ref();
     let serves = home.is_some_and(|home| home.value.binding == deploy.binding);
+    // What it was adopted with is in use as much as what muster installed.
+    let found = case.machine.as_is.is_some();
+    let in_use = in_use || found && deploy.disks.iter().any(|disk| disk.agreed != ContentId::Blank);
     Need {
-        erases: case.around.deployment.filter(|_| in_use || serves).cloned(),
+        erases: case
+            .around
+            .deployment
+            .filter(|_| in_use || serves || found)
+            .cloned(),
         wipes: in_use,
         ..Need::to_boot(case.machine.rack.clone())
     }

@@ -23,15 +23,20 @@ pub(super) fn decide(case: &Case<'_>, seen: &Seen<PhonedHome>, need: &Need) -> R
     let Some(off) = power.filter(|power| power.value == PowerSeen::Off && power.since > seen.since) else {
         return Ok(());
     };
+    found_off(case, off.since, "it ran before", need)
+}
+
+/// What to do about a machine that is off since then; `ran` says why it should not be.
+pub(super) fn found_off(case: &Case<'_>, since: Timestamp, ran: &str, need: &Need) -> Result<(), Decision> {
     if case.machine.may_be_off {
         return Ok(());
     }
-    if case.machine.keep_on && case.has_bmc() {
-        return switch_on(case, off.since, need);
+    // Whoever is only observed is not switched, whatever else git says of its power.
+    if case.machine.keep_on && case.has_bmc() && !case.machine.observe {
+        return switch_on(case, since, need);
     }
     back_on(case, need)?;
-    let evidence = format!("off since {}; it ran before", off.since);
-    Err(drifted(off.since, evidence))
+    Err(drifted(since, format!("off since {since}; {ran}")))
 }
 
 fn drifted(since: Timestamp, evidence: String) -> Decision {
@@ -41,7 +46,10 @@ fn drifted(since: Timestamp, evidence: String) -> Decision {
 /// A machine that was switched off for a release which was taken back is switched on again, once.
 fn back_on(case: &Case<'_>, need: &Need) -> Result<(), Decision> {
     const CAUSE: &str = "taken back from its release: on again";
-    if case.machine.taken_back != Some(case.machine.wanted.generation) || !case.has_bmc() {
+    if case.machine.taken_back != Some(case.machine.wanted.generation)
+        || !case.has_bmc()
+        || case.machine.observe
+    {
         return Ok(());
     }
     let mut switched = case

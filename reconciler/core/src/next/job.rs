@@ -101,6 +101,11 @@ impl<'a> Case<'a> {
     }
 
     fn start(&self, wanted: &Wanted<'_>, kind: &JobKind, attempt: u32) -> Decision {
+        self.start_job(kind, attempt, Some(wanted.need.clone()))
+    }
+
+    /// Has a job booted next. Without a need nobody restarts the machine for it.
+    pub(super) fn start_job(&self, kind: &JobKind, attempt: u32, need: Option<Need>) -> Decision {
         let generation = self.machine.wanted.generation;
         let job = JobRef {
             machine: self.around.id,
@@ -112,13 +117,10 @@ impl<'a> Case<'a> {
             job,
             name: self.machine.name.clone(),
             boot_order: self.machine.boot_order,
+            leaves: self.machine.is_left_alone() && *kind == JobKind::Inspect,
             kind: kind.clone(),
         };
-        self.propose(
-            Action::Boot(NextBoot::Job(Box::new(job))),
-            cause,
-            Some(wanted.need.clone()),
-        )
+        self.propose(Action::Boot(NextBoot::Job(Box::new(job))), cause, need)
     }
 
     /// The tries so far in this generation, of any job: their numbers never repeat.

@@ -126,7 +126,8 @@ pub(super) fn may_run(case: &Case<'_>) -> bool {
     let jobs = [&case.facts.earlier_job, &case.facts.job];
     let in_job = jobs.into_iter().flatten().map(|job| job.last).max();
     let home = case.facts.phoned_home.as_ref().map(|seen| seen.since);
-    home > in_job && case.power_seen() != PowerSeen::Off
+    // A system that muster did not install never speaks.
+    (case.machine.as_is.is_some() || home > in_job) && case.power_seen() != PowerSeen::Off
 }
 
 /// Waits for a system that shuts down; one that does not is switched off.
@@ -147,7 +148,7 @@ fn need(case: &Case<'_>) -> Need {
 
 /// The order is given once, whatever the machine does later: it is nobody's of ours then.
 pub(super) fn retired(case: &Case<'_>) -> Decision {
-    if !case.has_bmc() {
+    if !case.has_bmc() || case.machine.observe {
         return Decision::Settled;
     }
     match case.off_after(0, "retired: off, and left alone", &need(case)) {

@@ -47,6 +47,10 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::Canary
         | Condition::RateLimited
         | Condition::Quarantined
+        | Condition::RestartAwaited
+        | Condition::AdoptionWaits
+        | Condition::AdoptedChanged
+        | Condition::OnlyObserved
         | Condition::Orphaned
         | Condition::NameInUse
         | Condition::TooFewMachines

@@ -29,9 +29,10 @@ const NO_ABORT: &str = "nothing is under way";
 
 impl Phase {
     /// One of each, in the order of a machine's life.
-    pub fn all() -> [Self; 13] {
+    pub fn all() -> [Self; 14] {
         [
             Self::New,
+            Self::Observed,
             Self::Commissioning,
             Self::Testing,
             Self::Ready,
@@ -50,7 +51,9 @@ impl Phase {
     /// Its row.
     pub fn row(&self) -> PhaseRow {
         match self {
-            Self::New | Self::Commissioning | Self::Ready | Self::Allocated => self.row_before_deployment(),
+            Self::New | Self::Observed | Self::Commissioning | Self::Ready | Self::Allocated => {
+                self.row_before_deployment()
+            }
             Self::Deploying | Self::Deployed | Self::Failed { .. } => self.row_since_deployment(),
             Self::Releasing | Self::Erasing | Self::Retired => self.row_at_the_end(),
             Self::Testing => later("Testing", "Being tested: memory, disks, network."),
@@ -71,6 +74,20 @@ impl Phase {
                     Condition::RackSilent,
                 ],
                 failure: "stays New",
+                abort: NO_ABORT,
+                later: false,
+            },
+            Self::Observed => PhaseRow {
+                name: "Observed",
+                meaning: "Git says `manage = \"observe\"`: its power is read and it is served, and nothing is done with it. An inspection that `inspect` asks for waits until somebody restarts it.",
+                waits: &[
+                    Condition::WaitingForRack,
+                    Condition::Commissioning,
+                    Condition::Held,
+                    Condition::NoImageForJobs,
+                    Condition::RackSilent,
+                ],
+                failure: "an inspection that fails is not served again: it boots its own disk",
                 abort: NO_ABORT,
                 later: false,
             },

@@ -9,7 +9,7 @@ use crate::plan::layout::size_text;
 use crate::plan::required::{unmet_in_git, unmet_in_inventory, zone};
 use crate::plan::{MachinePlan, Plan, counted};
 use rack_api::inventory::Inventory;
-use schema_fleet::{Deployment, Fleet, Machine, Require};
+use schema_fleet::{Deployment, Fleet, Machine, Manage, Require};
 use schema_ids::{MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +111,10 @@ impl Ground<'_> {
         let holds = KeptFree::new(self.fleet, self.observed, self.now);
         let kept = holds.kept(planned, name);
         rows.push(is_not("not reserved", machine.reserve.clone()));
+        rows.push(is_not(
+            "managed in full",
+            (machine.manage == Manage::Observe).then(|| "git says manage = \"observe\"".to_owned()),
+        ));
         rows.push(is_not(
             "not released",
             is_released.then(|| "a `release` entry takes its slot back".to_owned()),

@@ -70,6 +70,8 @@ pub enum ChangeAction {
     Release,
     /// Take a machine under management.
     Enlist,
+    /// Give a machine a slot as it is; nothing happens to it.
+    Adopt,
     /// Change what takes effect at once.
     Update,
     /// Keep, though git no longer says so.
@@ -88,6 +90,7 @@ impl ChangeAction {
             Self::Deploy => "deploy",
             Self::Release => "release",
             Self::Enlist => "enlist",
+            Self::Adopt => "adopt",
             Self::Update => "update",
             Self::Orphan => "orphan",
             Self::Rename => "rename",
@@ -103,6 +106,7 @@ impl ChangeAction {
             Self::Release => "-",
             Self::Update => "~",
             Self::Orphan => "?",
+            Self::Adopt => "=",
             Self::Rename | Self::Label => ">",
         }
     }

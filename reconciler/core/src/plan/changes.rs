@@ -1,5 +1,8 @@
 //! What differs between a plan and its parent, destructive first.
 
+mod left_alone;
+
+use self::left_alone::{managed, was_let_alone};
 use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::observed::{Binding, Observed};
@@ -7,7 +10,7 @@ use crate::plan::deployment::{differences, erased, last_deploy};
 use crate::plan::release::erased as erased_by_release;
 use crate::plan::{
     Cause, Change, ChangeAction, Effect, FieldChange, LinkPlan, MachinePlan, Note, Origin, Plan, Quarantine,
-    effect, fields,
+    as_is, effect, fields,
 };
 use rack_api::config::Subnet;
 use rack_api::job::{Deploy, Erase};
@@ -61,7 +64,10 @@ pub(super) fn changes(
         changes.push(plain(object, ChangeAction::Update, why));
     }
     for change in &mut changes {
-        change.effect = effect::of(change, replaced(parent, new, change));
+        change.effect = match managed(parent, new, change) {
+            Some(effect) => effect,
+            None => effect::of(change, replaced(parent, new, change)),
+        };
     }
     changes.sort_by(|a, b| {
         let key = |change: &Change| (!change.destructive(), change.action);
@@ -98,9 +104,13 @@ impl Compared<'_> {
     }
 
     fn enlisted(&self) -> Option<Change> {
+        let why = match self.machine.observe {
+            true => "it is new, and only observed",
+            false => "it is new",
+        };
         self.before
             .is_none()
-            .then(|| self.change(ChangeAction::Enlist, "it is new".to_owned()))
+            .then(|| self.change(ChangeAction::Enlist, why.to_owned()))
     }
 
     fn renamed(&self) -> Option<Change> {
@@ -122,6 +132,7 @@ impl Compared<'_> {
                 None
             }
             Intent::Deployed(deploy) => Some(self.deployed(deploy)),
+            Intent::AsIs { binding, .. } => Some(self.as_is(*binding)),
             Intent::Orphaned { .. } => {
                 let object = format!("machine.{}", self.machine.name);
                 let orphaned =
@@ -129,10 +140,10 @@ impl Compared<'_> {
                 let said = self.new.notes.iter().find(orphaned).map(|note| note.text.clone());
                 Some(self.change(ChangeAction::Orphan, said.unwrap_or_default()))
             }
-            Intent::Observe { why } if self.machine.declared => {
-                Some(self.change(ChangeAction::Update, format!("only observed: {why}")))
-            }
-            Intent::Observe { why } => Some(self.change(ChangeAction::Orphan, why.clone())),
+            // A new one is said to be enlisted so.
+            Intent::Observe { .. } if self.before.is_none() && self.machine.observe => None,
+            Intent::Observe { why, .. } if self.machine.declared => Some(self.watched(why)),
+            Intent::Observe { why, .. } => Some(self.change(ChangeAction::Orphan, why.clone())),
             Intent::Released(erase) => Some(self.released(erase)),
             Intent::Retired => Some(self.retired()),
             Intent::Ready { .. } if let Some(erase) = self.was_released() => {
@@ -154,7 +165,9 @@ impl Compared<'_> {
                     // New ones are said to be enlisted.
                     None => self.before.map(|before| {
                         let (old, new) = (before.inspect, self.machine.inspect);
-                        let why = if new > old {
+                        let why = if was_let_alone(before) {
+                            "managed in full from now on: inspected, and off while it is idle".to_owned()
+                        } else if new > old {
                             format!("inspected again: inspect {old} -> {new}")
                         } else {
                             "idle until it can be deployed".to_owned()
@@ -216,6 +229,10 @@ impl Compared<'_> {
             let why = format!("{}: retired, switched off and left alone", fate(erase));
             return self.change(ChangeAction::Update, why);
         }
+        if self.machine.observe {
+            let why = "it is removed: retired, and left alone as it runs".to_owned();
+            return self.change(ChangeAction::Update, why);
+        }
         let why = "it is removed: retired, switched off and left alone; its disks keep their contents";
         let keeps = disks(self.observed, self.id);
         Change {
@@ -240,7 +257,15 @@ impl Compared<'_> {
             };
             return self.change(ChangeAction::Update, why.to_owned());
         }
+        let found = as_is::record(self.before, deploy.binding);
         let (action, why) = match (installed, before) {
+            _ if let Some(found) = found => (
+                ChangeAction::Redeploy,
+                format!(
+                    "reinstall {} -> {}: the system that it was adopted with is replaced",
+                    found.epoch, deploy.epoch
+                ),
+            ),
             (Some(_), Some(before)) => (ChangeAction::Redeploy, words(before, deploy)),
             (Some(_), None) => (
                 ChangeAction::Redeploy,
@@ -253,10 +278,11 @@ impl Compared<'_> {
         let mut keeps = disks(self.observed, self.id);
         keeps.retain(|disk| erases.iter().all(|erased| erased.disk != *disk));
         let binding = self.new.bindings.get(&deploy.binding);
-        let fields = match before {
+        let mut fields = match before.filter(|_| found.is_none()) {
             Some(before) => fields::of_deployment(self.fleet, binding, before, deploy),
             None => fields::of_first(self.fleet, binding, deploy),
         };
+        fields.extend(found.map(|found| fields::reinstalled(found.epoch, deploy.epoch)));
         let change = self.change(action, why);
         Change {
             object: self
@@ -416,7 +442,7 @@ fn replaced(parent: &Plan, new: &Plan, change: &Change) -> Option<BindingId> {
     let wanted = |plan: &Plan| match &plan.machines.get(&id)?.wanted.intent {
         Intent::Deployed(deploy) => Some(deploy.binding),
         Intent::Released(erase) => Some(erase.binding),
-        Intent::Orphaned { binding } => Some(*binding),
+        Intent::Orphaned { binding } | Intent::AsIs { binding, .. } => Some(*binding),
         Intent::Observe { .. } | Intent::Ready { .. } | Intent::Retired => None,
     };
     wanted(new).or_else(|| wanted(parent))

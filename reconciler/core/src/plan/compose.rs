@@ -1,11 +1,14 @@
 //! A plan made of its parts: links, machines, their intents, what differs, what guards say.
 
+mod left_alone;
+
 use crate::condition::Condition;
 use crate::intent::{Intent, Wanted};
 use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
+use crate::plan::as_is::{self, AsIs, Kept};
 use crate::plan::claim::Claims;
-use crate::plan::deployment::{Context, Decided, decide, erased, last_deploy};
+use crate::plan::deployment::{Context, Decided, decide, erased, is_written, last_deploy};
 use crate::plan::held::KeptFree;
 use crate::plan::not_yet::NotCarriedOut;
 use crate::plan::slots::{Slot, Slots};
@@ -206,17 +209,41 @@ impl<'a> Filling<'a, '_> {
     }
 
     fn fill(&mut self, id: MachineId, machine: &mut MachinePlan) {
+        let before = self.context.parent.machines.get(&id);
+        let leaving = self.slots.leaving.get(&id).copied();
+        let bound = self.slots.bound.get(&id).copied().or(leaving);
+        machine.as_is = bound
+            .filter(|binding| !is_written(&self.context, id, *binding))
+            .and_then(|binding| as_is::record(before, binding))
+            .map(|record| Box::new(record.clone()));
+        let kept = match self.claims.ambiguous.contains_key(&id) {
+            true => None,
+            false => self.kept_as_it_is(id, machine),
+        };
         let slot = self.slots.by_machine.get(&id);
-        let leaving = self.slots.leaving.get(&id);
-        let bound = self.slots.bound.get(&id).or(leaving);
         let decided = if let Some(why) = self.claims.ambiguous.get(&id) {
             let blocked = Blocked {
                 condition: Condition::IdentityAmbiguous,
                 evidence: why.clone(),
             };
-            plain(Intent::Observe { why: why.clone() }, Some(blocked))
+            let why = why.clone();
+            plain(Intent::Observe { why, look: None }, Some(blocked))
+        } else if let Some(Kept { decided, as_is }) = kept {
+            machine.as_is = as_is.map(Box::new);
+            match slot {
+                Some(slot) => {
+                    let (name, number) = (slot.name, slot.number);
+                    let decided = self.bind(id, name, number, decided, machine.as_is.as_deref());
+                    let record = machine.as_is.take();
+                    machine.as_is = record.filter(|record| self.bindings.contains_key(&record.binding));
+                    decided
+                }
+                None => decided,
+            }
+        } else if machine.observe {
+            self.only_observed(id, machine)
         } else if let Some(decided) =
-            leaving.and_then(|binding| release::decide(&self.context, id, &machine.name, *binding, false))
+            leaving.and_then(|binding| release::decide(&self.context, id, &machine.name, binding, false))
         {
             decided
         } else if let Some(blocked) = slot.and_then(|slot| self.kept_free(slot, machine)) {
@@ -224,12 +251,13 @@ impl<'a> Filling<'a, '_> {
         } else if let Some(slot) = slot {
             let (name, number) = (slot.name, slot.number);
             let decided = decide(&self.context, id, machine, slot, self.addresses);
-            self.bind(id, name, number, decided)
+            self.bind(id, name, number, decided, None)
         } else if let Some(binding) = bound {
-            plain(Intent::Orphaned { binding: *binding }, None)
+            plain(Intent::Orphaned { binding }, None)
         } else {
             plain(Intent::IDLE, None)
         };
+        let decided = self.withheld(id, machine, decided);
         self.settle(id, machine, decided);
     }
 
@@ -258,6 +286,7 @@ impl<'a> Filling<'a, '_> {
             },
             intent @ (Intent::Observe { .. }
             | Intent::Deployed(_)
+            | Intent::AsIs { .. }
             | Intent::Orphaned { .. }
             | Intent::Released(_)
             | Intent::Retired) => intent,
@@ -309,22 +338,40 @@ impl<'a> Filling<'a, '_> {
     }
 
     /// Records what a deployment takes; a disk that another binding has is not taken.
-    pub(super) fn bind(&mut self, id: MachineId, name: &Name, slot: u32, decided: Decided) -> Decided {
-        let Intent::Deployed(deploy) = &decided.intent else {
-            return decided;
+    pub(super) fn bind(
+        &mut self,
+        id: MachineId,
+        name: &Name,
+        slot: u32,
+        decided: Decided,
+        as_is: Option<&AsIs>,
+    ) -> Decided {
+        let (own, mut disks, addresses) = match &decided.intent {
+            Intent::Deployed(deploy) => {
+                let disks: BTreeSet<DiskId> = deploy.disks.iter().map(|disk| disk.disk.clone()).collect();
+                (deploy.binding, disks, addresses_of(deploy))
+            }
+            // Which addresses its system has is not known here.
+            Intent::AsIs { binding, .. } => (*binding, BTreeSet::new(), BTreeSet::new()),
+            Intent::Observe { .. }
+            | Intent::Ready { .. }
+            | Intent::Orphaned { .. }
+            | Intent::Released(_)
+            | Intent::Retired => return decided,
         };
-        let mut disks: BTreeSet<DiskId> = deploy.disks.iter().map(|disk| disk.disk.clone()).collect();
-        // What it wrote under another layout stays its own until a release has erased it.
-        disks.extend(written(&self.context, id, deploy.binding).into_keys());
+        // What it wrote under another layout, or was adopted with, stays its own until a release has erased it.
+        disks.extend(written(&self.context, id, own).into_keys());
+        disks.extend(as_is.into_iter().flat_map(AsIs::disks).cloned());
         let mut owners = disks.iter().filter_map(|disk| self.owners.get(disk));
-        let other = owners.find(|owner| **owner != deploy.binding);
+        let other = owners.find(|owner| **owner != own);
         if let Some(other) = other.and_then(|owner| self.bindings.get(owner)) {
             let evidence = format!("a disk of it is also in {}[{}]", other.deployment, other.slot);
             // Whoever runs something is not switched off for it.
             let seen = self.context.observed.machines.get(&id);
-            let intent = match seen.is_some_and(|seen| seen.serves(deploy.binding)) {
+            let intent = match as_is.is_some() || seen.is_some_and(|seen| seen.serves(own)) {
                 true => Intent::Observe {
                     why: evidence.clone(),
+                    look: None,
                 },
                 false => Intent::IDLE,
             };
@@ -336,17 +383,16 @@ impl<'a> Filling<'a, '_> {
                 }),
             );
         }
-        self.owners
-            .extend(disks.iter().map(|disk| (disk.clone(), deploy.binding)));
+        self.owners.extend(disks.iter().map(|disk| (disk.clone(), own)));
         let binding = Binding {
             deployment: name.clone(),
             slot,
             machine: id,
             disks,
-            addresses: addresses_of(deploy),
+            addresses,
             state: BindingState::Active,
         };
-        self.bindings.insert(deploy.binding, binding);
+        self.bindings.insert(own, binding);
         decided
     }
 }
@@ -395,6 +441,7 @@ fn taken_back(before: Option<&MachinePlan>, wanted: &Wanted) -> Option<Generatio
         Intent::Observe { .. }
         | Intent::Ready { .. }
         | Intent::Deployed(_)
+        | Intent::AsIs { .. }
         | Intent::Orphaned { .. }
         | Intent::Retired => before.taken_back.filter(|of| *of == wanted.generation),
     }
@@ -471,11 +518,14 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
         }
         let (intent, blocked) = match (decided, binding) {
             (Some(decided), _) => (decided.intent, decided.blocked),
-            (None, Some(binding)) => (Intent::Orphaned { binding }, None),
+            (None, Some(binding)) => {
+                let blocked = release::withheld(context, &claims.names, binding, removed);
+                (Intent::Orphaned { binding }, blocked)
+            }
             (None, None) if retired => (Intent::Retired, None),
             (None, None) => {
                 let why = "git no longer names it".to_owned();
-                (Intent::Observe { why }, None)
+                (Intent::Observe { why, look: None }, None)
             }
         };
         let mut wanted = wanted(Some(before), intent);
@@ -487,6 +537,10 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
         };
         let quarantine = quarantine::of(context, leaver, &mut wanted);
         let kept = kept(Some(before), &wanted.intent, binding);
+        let as_is = before
+            .as_is
+            .clone()
+            .filter(|record| Some(record.binding) == binding);
         let written = binding.map(|binding| turned(context, *id, wanted.generation, binding));
         let leaves = slots.leaving.get(id);
         let leaving_since = leaving_since(parent, Some(before), leaves, wanted.generation);
@@ -499,6 +553,7 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
             name: if removed { name.clone() } else { base.name },
             wanted,
             kept,
+            as_is,
             leaving_since,
             quarantine,
             taken_back: None,
@@ -524,9 +579,11 @@ fn wipe_set(machines: &BTreeMap<MachineId, MachinePlan>, observed: &Observed) ->
                 entries.insert(*id, release::erased(erase).collect());
                 continue;
             }
-            Intent::Observe { .. } | Intent::Ready { .. } | Intent::Orphaned { .. } | Intent::Retired => {
-                continue;
-            }
+            Intent::Observe { .. }
+            | Intent::Ready { .. }
+            | Intent::AsIs { .. }
+            | Intent::Orphaned { .. }
+            | Intent::Retired => continue,
         };
         if observed.machines.get(id).is_none_or(|seen| !seen.runs(deploy)) {
             entries.insert(*id, erased(deploy).collect());

@@ -21,6 +21,8 @@ pub(super) struct Question<'a> {
     pub(super) binding: BindingId,
     /// What the binding has written, under any of its layouts.
     pub(super) written: &'a BTreeMap<DiskId, Written>,
+    /// Whether muster found the system there and did not install it: a person consents to every disk.
+    pub(super) as_is: bool,
 }
 
 impl Question<'_> {
@@ -42,6 +44,15 @@ impl Question<'_> {
         );
         match &content {
             ContentId::Blank => Ok(content),
+            ContentId::Marker {
+                binding,
+                installed: false,
+                ..
+            } if self.as_is && *binding == self.binding => Ok(content),
+            ContentId::Marker { .. } | ContentId::Foreign(_) if self.as_is => Err(format!(
+                "{what}. It was adopted, muster did not install it. {}",
+                consent_line(id, &content)
+            )),
             ContentId::Marker {
                 binding, installed, ..
             } if self.ours(*binding) => {
@@ -99,6 +110,7 @@ impl Question<'_> {
                 Intent::Deployed(deploy) => Some(deploy),
                 Intent::Observe { .. }
                 | Intent::Ready { .. }
+                | Intent::AsIs { .. }
                 | Intent::Orphaned { .. }
                 | Intent::Released(_)
                 | Intent::Retired => machine.kept.as_ref(),

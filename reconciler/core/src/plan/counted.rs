@@ -16,7 +16,7 @@ use crate::plan::not_yet::Concerned;
 use crate::plan::required::{domain, unmet_in_git, unmet_in_inventory, zone};
 use crate::plan::slots::Slot;
 use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan, uneven};
-use schema_fleet::{Deployment, Fleet, Release, ReleaseOrder, Unmet};
+use schema_fleet::{Deployment, Fleet, Manage, Release, ReleaseOrder, Unmet};
 use schema_ids::{BindingId, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,7 +151,8 @@ fn judge<'a>(
 ) -> Option<Short<'a>> {
     let fleet = filling.context.fleet;
     let seated = filling.slots.seated.get(name);
-    let filled = seated.map_or(0, BTreeSet::len).try_into().unwrap_or(u32::MAX);
+    let filled: u32 = seated.map_or(0, BTreeSet::len).try_into().unwrap_or(u32::MAX);
+    let filled = filled.saturating_add(filling.slots.adopting.get(name).copied().unwrap_or(0));
     let missing = deployment.count.as_ref()?.value.saturating_sub(filled);
     if missing == 0 {
         return None;
@@ -240,6 +241,12 @@ pub(super) fn verdict(
     }
     if in_git.is_some_and(|in_git| in_git.reserve.is_some()) {
         return Verdict::Refused(funnel::NOT_KEPT, "reserved".to_owned());
+    }
+    if in_git.is_some_and(|in_git| in_git.manage == Manage::Observe) {
+        return Verdict::Refused(funnel::NOT_KEPT, "only observed".to_owned());
+    }
+    if let Some(by) = filling.slots.adopted_by.get(&id) {
+        return Verdict::Refused(funnel::NOT_KEPT, format!("to be adopted by deployment {by}"));
     }
     if released(deployment, &machine.name).is_some() {
         return Verdict::Refused(funnel::NOT_KEPT, "released here".to_owned());
@@ -363,7 +370,7 @@ fn take(
         binding,
     };
     let decided = decide(&filling.context, id, machine, &slot, filling.addresses);
-    let decided = filling.bind(id, name, number, decided);
+    let decided = filling.bind(id, name, number, decided, None);
     if let (false, Some(blocked)) = (
         matches!(decided.intent, Intent::Deployed(_)),
         decided.blocked.clone(),

@@ -74,6 +74,7 @@ pub(super) fn decide<'a>(
         machine: Some(machine),
         binding: slot.binding,
         written: &written(context, id, slot.binding),
+        as_is: false,
     };
     let mut candidate = match resolve(
         context,
@@ -147,6 +148,7 @@ pub(super) fn last_deploy(machine: &MachinePlan) -> Option<&Arc<Deploy>> {
         Intent::Deployed(deploy) => Some(deploy),
         Intent::Observe { .. }
         | Intent::Ready { .. }
+        | Intent::AsIs { .. }
         | Intent::Orphaned { .. }
         | Intent::Released(_)
         | Intent::Retired => machine.kept.as_ref(),
@@ -161,7 +163,7 @@ pub(super) fn erased(deploy: &Deploy) -> impl Iterator<Item = DiskContents> {
     })
 }
 
-fn hurts(question: &Question<'_>, deploy: &Deploy) -> bool {
+pub(super) fn hurts(question: &Question<'_>, deploy: &Deploy) -> bool {
     erased(deploy).any(|disk| question.hurts(&disk))
 }
 
@@ -176,7 +178,7 @@ fn not_inspected(slot: &Slot<'_>) -> Blocked {
     }
 }
 
-fn name_in_use(hostname: &str, leaver: &Name) -> Blocked {
+pub(super) fn name_in_use(hostname: &str, leaver: &Name) -> Blocked {
     Blocked {
         condition: Condition::NameInUse,
         evidence: format!("{leaver}, which leaves its slot, still has the host name {hostname}"),
@@ -201,6 +203,7 @@ fn leave(done: Option<&Arc<Deploy>>, serves: Option<&ObservedMachine>, blocked: 
         (None, Some(_), Some(why)) => Decided {
             intent: Intent::Observe {
                 why: format!("it runs what was installed before; {}", why.evidence),
+                look: None,
             },
             ..keep(None, blocked)
         },
@@ -210,7 +213,7 @@ fn leave(done: Option<&Arc<Deploy>>, serves: Option<&ObservedMachine>, blocked: 
 
 /// Whether two resolutions carry out the same, and agree to the same contents; what this binding has
 /// itself begun to write is no other content.
-fn same_wish(before: &Deploy, candidate: &Deploy) -> bool {
+pub(super) fn same_wish(before: &Deploy, candidate: &Deploy) -> bool {
     let own = |content: &ContentId| matches!(content, ContentId::Marker { binding, installed: false, .. } if *binding == before.binding);
     before.spec == candidate.spec
         && before
@@ -264,7 +267,7 @@ fn all_same<T>(one: &[T], other: &[T], same: impl Fn(&T, &T) -> bool) -> bool {
 }
 
 /// The machine boots as git says that it does.
-fn same_firmware(inventory: &Inventory, plan: &MachinePlan) -> Result<(), String> {
+pub(super) fn same_firmware(inventory: &Inventory, plan: &MachinePlan) -> Result<(), String> {
     let word = |kind| match kind {
         FirmwareKind::Bios => "bios",
         FirmwareKind::Uefi => "uefi",
@@ -322,6 +325,11 @@ fn was_installed(context: &Context<'_>, machine: MachineId, binding: BindingId) 
     told.is_some_and(|told| told.binding == binding)
 }
 
+/// Whether this binding may have written anything on its machine.
+pub(super) fn is_written(context: &Context<'_>, machine: MachineId, binding: BindingId) -> bool {
+    was_installed(context, machine, binding) || !written(context, machine, binding).is_empty()
+}
+
 /// Whether a layout keeps the contents of some disks over a new installation.
 fn keeps_contents(storage: &Storage) -> bool {
     storage
@@ -330,7 +338,8 @@ fn keeps_contents(storage: &Storage) -> bool {
         .any(|(_, select)| select.on_redeploy == OnRedeploy::Keep)
 }
 
-fn resolve<'a>(
+/// What a slot's machine would run by git, but for its `spec`: that is made where it is known to be carried out.
+pub(super) fn resolve<'a>(
     context: &Context<'a>,
     question: &Question<'_>,
     plan: &MachinePlan,
@@ -440,7 +449,11 @@ fn is_as_said(
     }
 }
 
-fn placeholders<'a>(machine: &'a Machine, slot: &Slot<'_>, plan: &'a MachinePlan) -> Placeholders<'a> {
+pub(super) fn placeholders<'a>(
+    machine: &'a Machine,
+    slot: &Slot<'_>,
+    plan: &'a MachinePlan,
+) -> Placeholders<'a> {
     Placeholders {
         slot: slot.number,
         name: plan.name.as_str(),
@@ -452,7 +465,11 @@ fn placeholders<'a>(machine: &'a Machine, slot: &Slot<'_>, plan: &'a MachinePlan
     }
 }
 
-fn image(fleet: &Fleet, slot: &Slot<'_>, inventory: &Inventory) -> Result<(ImageRef, Vec<String>), String> {
+pub(super) fn image(
+    fleet: &Fleet,
+    slot: &Slot<'_>,
+    inventory: &Inventory,
+) -> Result<(ImageRef, Vec<String>), String> {
     let name = &slot.deployment.image.name;
     let image = fleet
         .images
@@ -480,7 +497,7 @@ fn image(fleet: &Fleet, slot: &Slot<'_>, inventory: &Inventory) -> Result<(Image
     Ok((reference, kernel_args.collect()))
 }
 
-fn user_data(fleet: &Fleet, slot: &Slot<'_>) -> Result<Option<String>, String> {
+pub(super) fn user_data(fleet: &Fleet, slot: &Slot<'_>) -> Result<Option<String>, String> {
     let Some(path) = &slot.deployment.user_data else {
         return Ok(None);
     };

@@ -17,7 +17,9 @@ pub(super) fn of(change: &Change, own: Option<BindingId>) -> Effect {
             ChangeAction::Redeploy | ChangeAction::Deploy => Effect::Redeploy,
             ChangeAction::Release | ChangeAction::Enlist => Effect::Reboot,
             ChangeAction::Update => Effect::Live,
-            ChangeAction::Orphan | ChangeAction::Rename | ChangeAction::Label => Effect::None,
+            ChangeAction::Adopt | ChangeAction::Orphan | ChangeAction::Rename | ChangeAction::Label => {
+                Effect::None
+            }
         };
     }
     let is_own =

@@ -94,6 +94,11 @@ pub(super) fn of_first(fleet: &Fleet, binding: Option<&Binding>, now: &Deploy) -
     }]
 }
 
+/// That a person asks for another installation.
+pub(super) fn reinstalled(before: u64, now: u64) -> FieldChange {
+    field("reinstall", text(&before), text(&now), Effect::Redeploy)
+}
+
 fn firmware(kind: FirmwareKind) -> &'static str {
     match kind {
         FirmwareKind::Bios => "bios",
@@ -132,7 +137,8 @@ pub(super) fn of_machine(before: &MachinePlan, now: &MachinePlan) -> Vec<FieldCh
         let tags: Vec<&str> = machine.tags.iter().map(Name::as_str).collect();
         (!tags.is_empty()).then(|| tags.join(", "))
     };
-    let simple: [(&str, [Option<String>; 2]); 13] = [
+    let manage = |machine: &MachinePlan| machine.observe.then(|| "observe".to_owned());
+    let simple: [(&str, [Option<String>; 2]); 14] = [
         ("zone", [before, now].map(|machine| name(&machine.zone))),
         ("pool", [before, now].map(|machine| name(&machine.pool))),
         ("tags", [before, now].map(tags)),
@@ -154,6 +160,7 @@ pub(super) fn of_machine(before: &MachinePlan, now: &MachinePlan) -> Vec<FieldCh
             [before, now].map(|machine| Some(format!("{}s", machine.boot_timeout_seconds))),
         ),
         ("power", [before, now].map(power)),
+        ("manage", [before, now].map(manage)),
         ("serial", [before, now].map(serial)),
         ("uuid", [before, now].map(uuid)),
         ("rack", [before, now].map(rack)),

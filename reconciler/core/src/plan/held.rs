@@ -3,7 +3,7 @@
 use crate::condition::Condition;
 use crate::hold::{Act, Deny, Effect, Hold, Restraints, declared, no_allocate, place, places};
 use crate::observed::Observed;
-use crate::plan::{Blocked, ChangeAction, GuardReport, MachinePlan, Plan};
+use crate::plan::{self, Blocked, ChangeAction, GuardReport, MachinePlan, Plan};
 use schema_fleet::{Fleet, Place};
 use schema_ids::{MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,8 +120,13 @@ fn acts(plan: &Plan) -> BTreeMap<MachineId, Vec<Act>> {
             ChangeAction::Redeploy | ChangeAction::Deploy => Act::Write,
             ChangeAction::Release if change.erases.is_empty() => Act::Power,
             ChangeAction::Release => Act::Write,
+            ChangeAction::Enlist if change.effect == plan::Effect::Live => continue,
             ChangeAction::Enlist => Act::Inspect,
-            ChangeAction::Update | ChangeAction::Orphan | ChangeAction::Rename | ChangeAction::Label => {
+            ChangeAction::Adopt
+            | ChangeAction::Update
+            | ChangeAction::Orphan
+            | ChangeAction::Rename
+            | ChangeAction::Label => {
                 continue;
             }
         };

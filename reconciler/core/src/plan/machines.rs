@@ -7,7 +7,7 @@ use crate::plan::claim::Claims;
 use crate::plan::{BmcPlan, MachinePlan, NicPlan, Origin, Plan, Protect};
 use rack_api::boot_order::BootOrder;
 use rack_api::inventory::FirmwareKind;
-use schema_fleet::{BmcDriver, BootMode, DhcpMode, Fleet, Machine, Power};
+use schema_fleet::{BmcDriver, BootMode, DhcpMode, Fleet, Machine, Manage, Power};
 use schema_ids::{Generation, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -53,6 +53,7 @@ pub(super) fn declared<'a>(
             boot_timeout_seconds: machine.boot.timeout.duration().as_secs(),
             keep_on: machine.power == Some(Power::On),
             may_be_off: machine.power == Some(Power::Off),
+            observe: machine.manage == Manage::Observe,
             inspect: machine.inspect.max(before.map_or(0, |before| before.inspect)),
             bmc: machine.bmc.as_ref().and_then(bmc),
             bmc_agent: rack
@@ -83,6 +84,7 @@ pub(super) fn declared<'a>(
             blocked: None,
             outdated: BTreeSet::new(),
             kept: None,
+            as_is: None,
             leaving_since: None,
             quarantine: None,
             taken_back: None,

@@ -9,14 +9,15 @@ use crate::condition::Condition;
 use crate::facts::erased_for;
 use crate::intent::Intent;
 use crate::observed::{Binding, BindingState, DiskContents, Observed};
+use crate::plan::as_is;
 use crate::plan::contents::Question;
 use crate::plan::counted;
 use crate::plan::deployment::{Context, Decided, last_deploy, unshown};
 use crate::plan::moved::Names;
 use crate::plan::written::{Written, marked, written};
-use crate::plan::{Blocked, MachinePlan, Note, Origin, Plan, digest};
+use crate::plan::{AsIs, Blocked, MachinePlan, Note, Origin, Plan, digest};
 use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod};
-use schema_fleet::{DiskFate, Fleet, Quarantine, Spanned};
+use schema_fleet::{DiskFate, Fleet, Manage, Quarantine, Spanned};
 use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,9 @@ pub(super) enum Turn {
     Leaves,
     /// It ends with this plan: its disks are erased, or its machine is gone and they keep what they hold.
     IsOver,
+    /// It ends with this plan, and nothing is done to its machine: nothing of it was begun and git no longer wants it, or
+    /// the machine was adopted, and runs on.
+    IsDropped,
 }
 
 /// What git says of the disks of a binding that goes.
@@ -85,6 +89,10 @@ impl Ground<'_> {
             // Its deployment has room for fewer and says in which order they go. What nobody named keeps its contents.
             (BindingState::Active, None) if git.surplus => Turn::Leaves,
             (BindingState::Active, Some(_)) if self.is_unwritten(id, binding) => Turn::Ends,
+            // Somebody's data that nobody consented to lose keeps its binding, and runs on.
+            (BindingState::Active, Some(_)) if self.withheld(id, binding, git.removed).is_some() => {
+                Turn::Stays
+            }
             (BindingState::Active, Some(_)) => Turn::Leaves,
             (BindingState::Active, None) => Turn::Stays,
             // Taken back in time: nothing was written yet.
@@ -98,11 +106,78 @@ impl Ground<'_> {
     /// from a backup, the disks may say.
     pub(super) fn is_unwritten(&self, id: &BindingId, binding: &Binding) -> bool {
         let seen = self.observed.machines.get(&binding.machine);
-        seen.is_none_or(|seen| {
-            let inventory = seen.inventory.as_ref();
-            let is_marked = inventory.is_some_and(|inventory| marked(inventory, *id).next().is_some());
-            !seen.ever_written && seen.installed.is_none() && !is_marked
-        })
+        // What it was adopted with is no less than what muster writes.
+        !self.is_as_is(id, binding)
+            && seen.is_none_or(|seen| {
+                let inventory = seen.inventory.as_ref();
+                let is_marked = inventory.is_some_and(|inventory| marked(inventory, *id).next().is_some());
+                !seen.ever_written && seen.installed.is_none() && !is_marked
+            })
+    }
+
+    /// Whether its machine was adopted, and is as it was.
+    pub(super) fn is_as_is(&self, id: &BindingId, binding: &Binding) -> bool {
+        as_is::record(self.parent.machines.get(&binding.machine), *id).is_some()
+    }
+
+    /// Whether a binding ends with this plan since its machine was adopted, git no longer says so, and says that nothing is
+    /// done with the machine.
+    fn is_let_alone(&self, id: &BindingId, binding: &Binding, declared: bool) -> bool {
+        let Some(name) = self.names.get(&binding.machine) else {
+            return false;
+        };
+        let entry = self.fleet.deployments.get(&binding.deployment);
+        let is_adopted = declared && entry.is_some_and(|deployment| as_is::is_named(deployment, name));
+        let is_observed = match self.fleet.machines.get(name).filter(|_| declared) {
+            Some(machine) => machine.manage == Manage::Observe,
+            // One that is removed goes as it was last known; one that git merely stopped naming keeps its slot.
+            None => {
+                let before = self.parent.machines.get(&binding.machine);
+                self.fate(binding, true).is_some() && before.is_some_and(|before| before.observe)
+            }
+        };
+        self.is_as_is(id, binding) && is_observed && !is_adopted
+    }
+
+    /// What becomes of this binding, where git may only let its machine be observed: nobody switches that off.
+    pub(super) fn observed_turn(
+        &self,
+        id: &BindingId,
+        binding: &Binding,
+        git: InGit,
+        declared: bool,
+    ) -> Turn {
+        let turn = self.turn(id, binding, git);
+        if turn != Turn::IsOver && self.is_let_alone(id, binding, declared) {
+            return Turn::IsDropped;
+        }
+        let name = self.names.get(&binding.machine).filter(|_| declared);
+        let machine = name.and_then(|name| self.fleet.machines.get(name));
+        let is_observed = machine.is_some_and(|machine| machine.manage == Manage::Observe);
+        match (turn, binding.state) {
+            (Turn::Leaves, BindingState::Active) if is_observed => Turn::Stays,
+            (Turn::Stays, _) if !git.named && self.is_unwritten(id, binding) => Turn::IsDropped,
+            (turn, _) => turn,
+        }
+    }
+
+    /// What keeps an adopted machine from being released with its disks erased: contents that nobody consented to.
+    fn withheld(&self, id: &BindingId, binding: &Binding, removed: bool) -> Option<Blocked> {
+        let fate = self.fate(binding, removed)?;
+        let record = as_is::record(self.parent.machines.get(&binding.machine), *id)?;
+        let name = self.names.get(&binding.machine).filter(|_| !removed);
+        let question = Question {
+            observed: self.observed,
+            parent: self.parent,
+            id: binding.machine,
+            machine: name.and_then(|name| Some(&**self.fleet.machines.get(name)?)),
+            binding: *id,
+            written: &BTreeMap::new(),
+            as_is: true,
+        };
+        let mut disks = found(&question, record);
+        disks.retain(|disk| !fate.keeps(&disk.disk));
+        disks.iter().find_map(|disk| agree(&question, disk).err())
     }
 
     fn fate(&self, binding: &Binding, removed: bool) -> Option<Fate<'_>> {
@@ -197,7 +272,8 @@ pub(super) fn decide(
     if fate.map_or(retained, |fate| fate.disks == DiskFate::Retain) {
         return Some(released(of_disks(context, binding, Vec::new()), None));
     }
-    let deploy = last_deploy(before).filter(|deploy| deploy.binding == binding)?;
+    let record = as_is::record(Some(before), binding);
+    let deploy = last_deploy(before).filter(|deploy| deploy.binding == binding);
     let question = Question {
         observed: context.observed,
         parent: context.parent,
@@ -205,8 +281,13 @@ pub(super) fn decide(
         machine: context.fleet.machines.get(name).map(|machine| &**machine),
         binding,
         written: &written(context, id, binding),
+        as_is: record.is_some(),
     };
-    let mut disks = walked(&question, deploy, standing);
+    let mut disks = match (record, deploy) {
+        (Some(record), _) => found(&question, record),
+        (None, Some(deploy)) => walked(&question, deploy, standing),
+        (None, None) => return None,
+    };
     disks.retain(|known| !fate.is_some_and(|fate| fate.keeps(&known.disk)));
     let (candidate, blocked) = resolve(context, &question, disks, standing);
     let erase = standing
@@ -214,6 +295,23 @@ pub(super) fn decide(
         .unwrap_or(&candidate);
     let blocked = blocked.or_else(|| unshown(context, &question, erased(erase)));
     Some(released(erase.clone(), blocked))
+}
+
+/// Why the machine of a binding that stays is not released as git says; see [`Ground::turn`].
+pub(super) fn withheld(
+    context: &Context<'_>,
+    names: &Names,
+    binding: BindingId,
+    removed: bool,
+) -> Option<Blocked> {
+    let ground = Ground {
+        fleet: context.fleet,
+        observed: context.observed,
+        parent: context.parent,
+        names,
+    };
+    let bound = context.parent.bindings.get(&binding)?;
+    ground.withheld(&binding, bound, removed)
 }
 
 fn released(erase: Erase, blocked: Option<Blocked>) -> Decided {
@@ -231,6 +329,7 @@ fn standing(machine: &MachinePlan, binding: BindingId) -> Option<&Erase> {
         Intent::Released(erase) => Some(&**erase).filter(|erase| erase.binding == binding),
         Intent::Observe { .. }
         | Intent::Ready { .. }
+        | Intent::AsIs { .. }
         | Intent::Deployed(_)
         | Intent::Orphaned { .. }
         | Intent::Retired => None,
@@ -288,6 +387,25 @@ struct Known {
     /// What may go as far as plans know.
     agreed: ContentId,
     written: Option<Written>,
+}
+
+/// The disks that a machine was adopted with. What they hold is nobody's to erase before a person consents to it.
+fn found(question: &Question<'_>, record: &AsIs) -> Vec<Known> {
+    let seen = question.observed.machines.get(&question.id);
+    let inventory = seen.and_then(|seen| seen.inventory.as_ref());
+    let size = |id: &DiskId| {
+        let mut disks = inventory.into_iter().flat_map(|inventory| &inventory.disks);
+        disks
+            .find(|disk| disk.id.as_ref() == Some(id))
+            .map_or(0, |disk| disk.size_bytes)
+    };
+    let known = record.disks().map(|disk| Known {
+        disk: disk.clone(),
+        size_bytes: size(disk),
+        agreed: ContentId::Blank,
+        written: None,
+    });
+    known.collect()
 }
 
 /// The disks that the binding has written, under any layout; those of the last one where nothing is known

@@ -40,6 +40,12 @@ pub(super) struct Slots<'a> {
     pub(super) dropped: BTreeSet<BindingId>,
     /// Bindings that stay in their slots, by deployments that count.
     pub(super) seated: BTreeMap<&'a Name, BTreeSet<BindingId>>,
+    /// How many machines have been put into slots of a deployment that counts, to be kept there as they are.
+    pub(super) adopting: BTreeMap<&'a Name, u32>,
+    /// The deployment that adopts a machine which is not bound.
+    pub(super) adopted_by: BTreeMap<MachineId, &'a Name>,
+    /// Machines that cannot be adopted since there is no slot for them, with the reason.
+    pub(super) no_room: BTreeMap<MachineId, String>,
     /// Numbers that are taken, by deployment.
     used: BTreeMap<Name, BTreeSet<u32>>,
 }
@@ -118,7 +124,56 @@ pub(super) fn slots<'a>(
         slots.used.insert(name.clone(), used);
     }
     seat_counted(fleet, parent, claims, &mut slots);
+    seat_adopted(fleet, observed, parent, claims, &mut slots);
     slots
+}
+
+/// Puts machines that a deployment which counts adopts into the slots that are left; those that have one stay there.
+fn seat_adopted<'a>(
+    fleet: &'a Fleet,
+    observed: &Observed,
+    parent: &Plan,
+    claims: &Claims,
+    slots: &mut Slots<'a>,
+) {
+    for (name, deployment) in &fleet.deployments {
+        let entries = deployment.adopt.iter();
+        let entries = entries.filter_map(|adopt| Some((adopt, *claims.by_name.get(&adopt.machine.name)?)));
+        for (adopt, machine) in entries {
+            if slots.bound.contains_key(&machine) || slots.leaving.contains_key(&machine) {
+                continue;
+            }
+            slots.adopted_by.insert(machine, name);
+            let Some(count) = &deployment.count else { continue };
+            let used = slots.used.entry(name.clone()).or_default();
+            let number = adopt
+                .slot
+                .as_ref()
+                .map_or_else(|| lowest_free(used), |slot| slot.value);
+            let seated = slots.seated.get(name).map_or(0, BTreeSet::len);
+            let adopting = slots.adopting.get(name).copied().unwrap_or(0);
+            let is_full = seated + adopting as usize >= count.value as usize;
+            if used.contains(&number) || is_full {
+                let why = match is_full {
+                    true => format!(
+                        "{name} counts {}, and has as many: raise its count to adopt another",
+                        count.value
+                    ),
+                    false => format!("it is to be adopted into {name}[{number}], which another machine has"),
+                };
+                slots.no_room.insert(machine, why);
+                continue;
+            }
+            *slots.adopting.entry(name).or_default() += 1;
+            let slot = Slot {
+                name,
+                deployment,
+                number,
+                binding: mint(observed, parent, name, number, machine),
+            };
+            slots.seat(machine, slot);
+        }
+    }
 }
 
 /// Puts those that have a slot of a deployment that counts into it.
@@ -179,8 +234,8 @@ fn standing<'a>(
                 named: true,
                 surplus: false,
             };
-            let is_active =
-                binding.state == BindingState::Active && ground.turn(id, binding, git) == Turn::Stays;
+            let turn = ground.observed_turn(id, binding, git, declared.contains(&binding.machine));
+            let is_active = binding.state == BindingState::Active && turn == Turn::Stays;
             is_active && (declared.contains(&binding.machine) || is_written(id, binding))
         };
         let own = parent
@@ -198,6 +253,9 @@ fn standing<'a>(
         over: BTreeSet::new(),
         dropped: BTreeSet::new(),
         seated: fleet.deployments.iter().filter_map(seated).collect(),
+        adopting: BTreeMap::new(),
+        adopted_by: BTreeMap::new(),
+        no_room: BTreeMap::new(),
         used: BTreeMap::new(),
     };
     for (id, binding) in &parent.bindings {
@@ -213,8 +271,8 @@ fn standing<'a>(
             named,
             surplus: !named && declared.contains(machine) && is_surplus(ground, not_yet, id, binding),
         };
-        match ground.turn(id, binding, git) {
-            Turn::Stays if !git.named && ground.is_unwritten(id, binding) => {
+        match ground.observed_turn(id, binding, git, declared.contains(machine)) {
+            Turn::IsDropped => {
                 slots.dropped.insert(*id);
             }
             Turn::Stays => {
@@ -252,6 +310,8 @@ fn is_surplus(
         deployment: Some(deployment),
     });
     counted::releases_surplus(ground.fleet, deployment)
+        // What muster did not install it does not switch off because a number was lowered.
+        && !ground.is_as_is(id, binding)
         && !ground.is_unwritten(id, binding)
         && concerned.is_some_and(|concerned| not_yet.blocked(concerned).is_none())
 }

@@ -48,6 +48,7 @@ pub(super) fn written(context: &Context<'_>, id: MachineId, binding: BindingId) 
             binding,
             // Asked of what the newest go has let go: only what was seen or installed tells of that.
             written: &BTreeMap::new(),
+            as_is: false,
         },
         before,
         seen,

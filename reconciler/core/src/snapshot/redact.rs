@@ -125,6 +125,7 @@ fn deploys(machine: &mut MachinePlan) -> impl Iterator<Item = &mut Deploy> {
         Intent::Deployed(deploy) => Some(deploy),
         Intent::Observe { .. }
         | Intent::Ready { .. }
+        | Intent::AsIs { .. }
         | Intent::Orphaned { .. }
         | Intent::Released(_)
         | Intent::Retired => None,

@@ -118,6 +118,7 @@ fn ordered(id: MachineId, kind: JobKind, incarnation: Incarnation) -> OrderSeen 
             job: job(id),
             name: "m1".parse().unwrap(),
             boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
+            leaves: false,
             kind,
         }))),
     };

@@ -1,6 +1,7 @@
 //! Case files and properties: the decisions from outside, as the shells call them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod adopted;
 mod allocation;
 mod budget;
 mod causes;

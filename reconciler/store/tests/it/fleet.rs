@@ -65,6 +65,8 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         serial: None,
         uuid: None,
         boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
+        observe: false,
+        as_is: None,
         secure_boot: false,
         boot_timeout_seconds: 600,
         keep_on: false,

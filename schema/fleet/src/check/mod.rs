@@ -5,6 +5,7 @@
 
 pub(crate) mod address;
 pub(crate) mod address_fit;
+pub(crate) mod adopted;
 pub(crate) mod authority;
 pub(crate) mod bmc;
 pub(crate) mod bond;
@@ -234,7 +235,7 @@ pub(crate) struct Found {
 
 /// Runs all checks.
 pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
-    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 43] = [
+    let checks: [fn(&Subject<'_>, &mut Vec<Diagnostic>); 44] = [
         reference::check,
         settings::check,
         secret::check,
@@ -248,6 +249,7 @@ pub(crate) fn all(subject: &Subject<'_>, is_large: bool) -> Found {
         network_layout::check,
         image::check,
         deployment::check,
+        adopted::check,
         counted::check,
         hostname::check,
         tombstone::check,

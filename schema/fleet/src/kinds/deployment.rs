@@ -28,6 +28,9 @@ kind! {
         wipe machines: Vec<Ref<Machine>>,
         /// How many machines, instead of naming them; 1 to 10000. A machine that has a slot keeps it.
         wipe count: Option<Spanned<u32>>,
+        /// Machines that have their slots as they are: nothing is installed on them and nothing is written. Taken out
+        /// again, an entry changes nothing of a machine that was adopted.
+        live adopt: Vec<Adopt>,
         /// With `count`: what a machine must be to be given a slot. Read when a slot is filled, not later.
         live require: Option<Require>,
         /// With `count`: how evenly its machines are spread. Read when a slot is filled, not later.
@@ -69,6 +72,17 @@ kind! {
         live update_on: Vec<UpdateOn>,
         /// With `count`: how long a machine may have failed before another gets its slot.
         live replace_failed: Option<ReplaceFailed>,
+    }
+}
+
+table! {
+    /// A machine that has its slot as it is. It is installed when a person raises `reinstall` and consents to what each
+    /// of its disks holds.
+    Adopt {
+        /// The machine. Where the deployment names its machines, it is one of those.
+        live machine: Ref<Machine>,
+        /// With `count`: its slot, from 1; the lowest free one if it is not given.
+        live slot: Option<Spanned<u32>>,
     }
 }
 

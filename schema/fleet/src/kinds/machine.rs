@@ -50,7 +50,11 @@ kind! {
         live protect: Option<Protect>,
         /// Whether it is wanted on when nothing else decides.
         live power: Option<Power>,
-        /// Raise it to have an idle machine inspected again, after its hardware changed. What runs is left alone.
+        /// How much is done with it.
+        live manage: Manage = Manage::Full,
+        /// Raise it to have an idle machine inspected again, after its hardware changed. What runs is left alone. A machine
+        /// that is only observed, or adopted, is inspected when it next boots from the network: muster does not restart it
+        /// for that.
         live inspect: u64 = 0,
         /// Contents of disks that a person agrees to erase.
         wipe consent: Vec<Consent>,
@@ -167,6 +171,17 @@ words! {
         Release = "release",
         /// It may be neither released nor erased.
         Wipe = "wipe",
+    }
+}
+
+words! {
+    /// How much is done with a machine.
+    Manage {
+        /// All that git says of it: it is inspected, switched, installed.
+        Full = "full",
+        /// It is served (DHCP, DNS, its own disk at boot) and its power is read. It is never switched, and gets no job but an
+        /// inspection that `inspect` asks for.
+        Observe = "observe",
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     kind::{Shape, kind},
     kinds::{
         expect::Expect,
-        machine::{Bmc, Boot, Power, Protect},
+        machine::{Bmc, Boot, Manage, Power, Protect},
         pool::Pool,
         rack::Rack,
         script::Script,
@@ -37,6 +37,8 @@ kind! {
         live boot: Option<Boot>,
         /// Whether they are wanted on when nothing else decides.
         live power: Option<Power>,
+        /// How much is done with them.
+        live manage: Option<Manage>,
         /// What may not be done to them.
         live protect: Option<Protect>,
         /// How many rack units they fill.

@@ -1,6 +1,6 @@
 //! One value changed in the text as a person wrote it: comments and the rest stay, and what is not known is not guessed.
 
-use schema_fleet::revise::{NotRevised, pin, set, unpin};
+use schema_fleet::revise::{NotRevised, adopt, pin, set, unpin};
 use schema_fleet::{SourceFile, parse};
 use schema_ids::Name;
 
@@ -146,7 +146,13 @@ fn a_field_is_set_where_its_object_stands() {
     );
 
     let files = fleet("web.kdl", &kdl);
-    let by_hand = set(&files, "machine", "m2", "power", "off").unwrap_err();
+    let bare = changed(&kdl, "web.kdl", "machine", "m2", "power", "off");
+    assert!(
+        bare.contains("machine m2 serial=S2 {\n    power \"off\"\n}\nmachine m3 {"),
+        "{bare}"
+    );
+    let inline = kdl.replace("machine m2 serial=S2\n", "machine m2 { serial S2; }\n");
+    let by_hand = set(&fleet("web.kdl", &inline), "machine", "m2", "power", "off").unwrap_err();
     assert!(
         by_hand.to_string().contains("write it by hand: power = \"off\""),
         "{by_hand}"
@@ -174,4 +180,101 @@ fn what_stands_below_stays_or_nothing_is_given() {
             assert_eq!(policy(&after), policy(&before));
         }
     }
+}
+
+/// A machine is adopted by a deployment that is written like this; gives the text, or why not.
+fn adopted(path: &str, deployment: &str, slot: Option<u32>) -> Result<String, NotRevised> {
+    let files = fleet(path, deployment);
+    let name: Name = "node-01".parse().unwrap();
+    let changed = adopt(&files, "web", &name, slot)?;
+    let after = parse(&with(&files, &changed)).fleet.unwrap();
+    let now = after.deployments.values().next().unwrap();
+    assert_eq!(now.adopt.len(), 1);
+    assert_eq!(now.adopt[0].machine.name, name);
+    // Told once, it is not told again.
+    assert!(adopt(&with(&files, &changed), "web", &name, slot).is_err());
+    Ok(text(&changed))
+}
+
+#[test]
+fn a_deployment_adopts_a_machine_where_it_stands_in_toml() {
+    let counts = format!("# The web.\n[deployment.web] # all\ncount = 3 # three\n{REST}");
+    let text = adopted("web.toml", &counts, Some(2)).unwrap();
+    assert!(
+        text.contains(
+            "[deployment.web] # all\nadopt = [{ machine = \"node-01\", slot = 2 }]\ncount = 3 # three\n"
+        ),
+        "{text}"
+    );
+    let names = format!("[deployment.web]\nmachines = [\n  \"node-01\", # first\n]\n{REST}");
+    let text = adopted("web.toml", &names, None).unwrap();
+    assert!(
+        text.contains("adopt = [{ machine = \"node-01\" }]\nmachines = [\n  \"node-01\", # first\n]"),
+        "{text}"
+    );
+    let inline = "deployment.web = { machines = [\"node-01\"], hostname = \"a\", image = \"debian-12\", storage = \
+                  \"single-disk\", network = \"one-port\" }\n";
+    let text = adopted("web.toml", inline, None).unwrap();
+    assert!(
+        text.starts_with("deployment.web = { adopt = [{ machine = \"node-01\" }], machines"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_deployment_adopts_a_machine_where_it_stands_in_kdl() {
+    let bare = format!("deployment web {KDL_REST} count=2\n");
+    let text = adopted("web.kdl", &bare, Some(1)).unwrap();
+    assert!(
+        text.contains("count=2 {\n    adopt machine=\"node-01\" slot=1\n}\n"),
+        "{text}"
+    );
+    let nodes = format!("  deployment web {KDL_REST} {{\n    machines node-01 // one\n  }}\n");
+    let text = adopted("web.kdl", &nodes, None).unwrap();
+    assert!(
+        text.contains("{\n      adopt machine=\"node-01\"\n    machines node-01 // one\n"),
+        "{text}"
+    );
+    let odd = format!("deployment web {KDL_REST} {{ count 2; }}\n");
+    assert!(matches!(
+        adopted("web.kdl", &odd, None),
+        Err(NotRevised::ByHand { .. })
+    ));
+}
+
+/// Two machines beside each other: the second is named behind the first, in whichever way that is written.
+#[test]
+fn a_machine_is_named_and_adopted_behind_the_others() {
+    let two = "[machine.node-02]\nrack = \"r1\"\nserial = \"LAB-0002\"\nboot.mode = \"bios\"\n\
+               nic.p0 = { mac = \"52:54:00:77:00:02\", link = \"lab/pxe\" }\n";
+    let second: Name = "node-02".parse().unwrap();
+    let toml = |list: &str| format!("{two}[deployment.web]\n{list}\n{REST}");
+    let cases = [
+        (
+            "machines = [\"node-01\"]",
+            "machines = [\"node-01\", \"node-02\"]",
+        ),
+        (
+            "machines = [\"node-01\",] # so",
+            "machines = [\"node-01\", \"node-02\",] # so",
+        ),
+        (
+            "machines = [\n  \"node-01\", # so\n]\nadopt = [\n  { machine = \"node-01\" }, # so\n]",
+            "  { machine = \"node-01\" }, { machine = \"node-02\" }, # so\n]",
+        ),
+    ];
+    for (list, expected) in cases {
+        let files = fleet("web.toml", &toml(list));
+        let changed = text(&adopt(&files, "web", &second, None).unwrap());
+        assert!(changed.contains(expected), "{changed}");
+    }
+    let kdl = format!("deployment web {KDL_REST} {{\n    machines node-01\n    adopt machine=node-01\n}}\n");
+    let mut files = fleet("web.kdl", &kdl);
+    files.push(SourceFile {
+        path: "two.toml".to_owned(),
+        bytes: two.as_bytes().to_vec(),
+    });
+    let changed = text(&adopt(&files, "web", &second, None).unwrap());
+    assert!(changed.contains("machines node-01 \"node-02\"\n"), "{changed}");
+    assert!(changed.contains("    adopt machine=\"node-02\"\n"), "{changed}");
 }

@@ -17,6 +17,9 @@ const HOME_AT: u64 = marker::OFFSET + (64 << 10);
 /// It is a few hundred bytes; zeros follow.
 const HOME_BYTES: usize = 4096;
 
+/// How a disk begins that has a system on it which muster did not install.
+pub(crate) const FOREIGN: &[u8] = b"the loader of somebody's system";
+
 /// One disk.
 #[derive(Debug)]
 pub(crate) struct Disk {
@@ -73,6 +76,15 @@ impl Disk {
         let file = self.file()?;
         file.write_all_at(&block, HOME_AT)?;
         file.sync_all()
+    }
+
+    /// Whether a system is on it that muster did not install, and that phones nobody.
+    pub(super) fn has_foreign_system(&self) -> Result<bool> {
+        let mut start = [0; FOREIGN.len()];
+        self.file()
+            .and_then(|file| file.read_exact_at(&mut start, 0))
+            .map_err(failed(format!("read {}", self.path.display())))?;
+        Ok(start == *FOREIGN)
     }
 
     /// Whom the installed system phones, if there is a finished one.

@@ -25,8 +25,16 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// The unit of an installed system tries again after this.
 const PHONE_AGAIN: Duration = Duration::from_secs(2);
 
-/// Is the ephemeral system until the power goes; returns to switch itself off.
-pub(super) fn run(machine: &Machine, command_line: &str) -> Result<()> {
+/// What the machine does when the ephemeral system ends.
+pub(super) enum End {
+    /// It switches itself off.
+    Off,
+    /// It starts again.
+    Again,
+}
+
+/// Is the ephemeral system until the power goes, or until it ends by itself.
+pub(super) fn run(machine: &Machine, command_line: &str) -> Result<End> {
     let arguments =
         KernelArguments::parse(command_line).map_err(|error| answer(&"the boot script", &chain(&error)))?;
     let token = machine.behaviour.token.as_ref().unwrap_or(&arguments.token);
@@ -41,6 +49,7 @@ pub(super) fn run(machine: &Machine, command_line: &str) -> Result<()> {
                 phone_home_token,
             } => {
                 ended = Some(job.job);
+                let leaves = job.leaves;
                 carry_out(
                     &mut Files(machine),
                     &mut rack,
@@ -48,11 +57,15 @@ pub(super) fn run(machine: &Machine, command_line: &str) -> Result<()> {
                     *job,
                     phone_home_token,
                 );
+                if leaves {
+                    say!("this machine has a system of its own: starting it again");
+                    return Ok(End::Again);
+                }
             }
             HelloAnswer::Enlist { link } => {
                 let inventory = Box::new(inspect(machine));
                 rack.report(vec![FactBody::Enlisted { mac, link, inventory }]);
-                return Ok(());
+                return Ok(End::Off);
             }
             HelloAnswer::Wait { seconds, reason } => {
                 say!("waiting {seconds} s: {reason}");
@@ -60,7 +73,7 @@ pub(super) fn run(machine: &Machine, command_line: &str) -> Result<()> {
             }
             HelloAnswer::PowerOff { reason } => {
                 say!("powering off: {reason}");
-                return Ok(());
+                return Ok(End::Off);
             }
         }
     }

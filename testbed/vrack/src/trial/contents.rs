@@ -66,7 +66,7 @@ fn put_contents(bed: &Bed) -> Result<()> {
 }
 
 /// The line that `why` asks for, as a person would copy it.
-fn consent_line(why: &str) -> Result<&str> {
+pub(crate) fn consent_line(why: &str) -> Result<&str> {
     let line = why.split_once("consent = [").and_then(|(before, rest)| {
         let (inner, _) = rest.split_once(']')?;
         why.get(before.len()..before.len() + "consent = [".len() + inner.len() + 1)

@@ -60,6 +60,11 @@ fn contents_that_no_plan_named_stay_until_a_person_gives_them_away() {
 }
 
 #[test]
+fn a_machine_is_adopted_and_nothing_is_done_to_it() {
+    hold("adopt");
+}
+
+#[test]
 fn power_by_hand_stands_and_drift_is_fought_only_where_git_says_so() {
     hold("power");
 }

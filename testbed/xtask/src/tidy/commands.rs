@@ -17,6 +17,7 @@ const OFFLINE: &str = "reconciler/daemon/tests/it/offline.rs";
 const HOLDS: &str = "reconciler/daemon/tests/it/holds.rs";
 const EVENTS: &str = "reconciler/daemon/tests/it/events.rs";
 const DAY_TWO: &str = "reconciler/daemon/tests/it/day_two.rs";
+const ADOPT: &str = "reconciler/daemon/tests/it/adopt.rs";
 const BUDGETS: &str = "reconciler/daemon/tests/it/budgets.rs";
 const SHOW: &str = "reconciler/cli/tests/it/show.rs";
 
@@ -79,6 +80,9 @@ const RUN: &[Row] = &[
     ("muster drift --accept", DAY_TWO, "\"drift\", \"--accept\""),
     ("muster pin", DAY_TWO, "\"pin\", \"deployment.first\""),
     ("muster unpin", DAY_TWO, "\"unpin\", \"deployment.first\""),
+    ("muster adopt db-01 --observe-only", ADOPT, "verb(&[\"--observe-only\"], 0)"),
+    ("muster adopt db-01 --deployment db", ADOPT, "let adopt = [\"--deployment\", \"first\"]"),
+    ("muster adopt web-03 --deployment web --slot 3", ADOPT, "verb(&[\"--deployment\", \"first\", \"--slot\", \"1\"], 0)"),
     ("muster moved machine", "reconciler/cli/tests/it/main.rs", "\"moved\", \"machine\""),
     ("muster why node-01 --against", DAY_TWO, "\"why\", \"node-01\", \"--against\""),
     ("muster show", STEPS, "&[\"show\", KNOWN]"),

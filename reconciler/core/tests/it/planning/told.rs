@@ -114,7 +114,13 @@ fn describe_machines(plan: &Plan, text: &mut String) {
     machines.sort_by_key(|machine| machine.name.as_str());
     for machine in machines {
         let wanted = match &machine.wanted.intent {
-            Intent::Observe { why } => format!("observe ({why})"),
+            Intent::Observe { why, look: None } => format!("observe ({why})"),
+            Intent::Observe {
+                why,
+                look: Some(look),
+            } => format!("observe, inspected from generation {look} on ({why})"),
+            Intent::AsIs { look: None, .. } => "as it is".to_owned(),
+            Intent::AsIs { look: Some(look), .. } => format!("as it is, inspected from generation {look} on"),
             Intent::Ready { .. } => "ready".to_owned(),
             Intent::Orphaned { .. } => "orphaned".to_owned(),
             Intent::Released(erase) if erase.disks.is_empty() => "released, keeps its disks".to_owned(),

@@ -1,0 +1,129 @@
+//! Machines that run what muster did not install: those that are only observed, and those that are kept as they are.
+//!
+//! They are never restarted. An inspection that a person asked for waits in the boot answer until somebody restarts the
+//! machine; it is served once, and the machine goes on to its own disk whatever comes of it.
+
+use super::{Case, Decision, Need, commission, drift};
+use crate::condition::{Condition, Wait};
+use crate::facts::{JobSeen, OrderSeen};
+use crate::next::job::progress;
+use rack_api::fact::PowerSeen;
+use rack_api::job::JobKind;
+use rack_api::order::{Action, NextBoot};
+use schema_ids::Generation;
+
+/// Only looked at.
+pub(super) fn observed(case: &Case<'_>, look: Option<Generation>) -> Decision {
+    match inspected(case, look) {
+        Ok(()) => case.rest(),
+        Err(decision) => decision,
+    }
+}
+
+/// Kept as it is: it is wanted on, as whatever runs is, and nothing else.
+pub(super) fn as_is(case: &Case<'_>, look: Option<Generation>) -> Decision {
+    match inspected(case, look).and_then(|()| powered(case)) {
+        Ok(()) => case.rest(),
+        Err(decision) => decision,
+    }
+}
+
+/// The inspection that a person asked for is over, or none was asked for, and the machine boots its own disk.
+fn inspected(case: &Case<'_>, look: Option<Generation>) -> Result<(), Decision> {
+    let ordered = case.boot_order().filter(|order| order.job().is_some());
+    if look.is_none_or(|look| commission::is_inspected(case, look)) {
+        return match ordered {
+            None => Ok(()),
+            Some(_) => Err(its_own_disk(case, "inspected: its own disk")),
+        };
+    }
+    let Some(order) = ordered else {
+        return match case.boot_order() {
+            // It was served once, and came to nothing.
+            Some(_) => Err(Decision::Wait(failed(case))),
+            None => Err(begin(case)),
+        };
+    };
+    case.taken(order, None)?;
+    match &case.facts.job {
+        None => {
+            let ready = order.taken.values().max().copied().unwrap_or(order.issued.at);
+            Err(Decision::Wait(Wait::new(
+                Condition::RestartAwaited,
+                ready,
+                awaited(case, order),
+            )))
+        }
+        Some(job) => Err(follow(case, job)),
+    }
+}
+
+fn begin(case: &Case<'_>) -> Decision {
+    if !case.around.ephemeral {
+        let evidence = "the fleet's ephemeral image is not in the plan";
+        return Decision::Wait(Wait::new(
+            Condition::NoImageForJobs,
+            case.around.planned,
+            evidence,
+        ));
+    }
+    case.start_job(&JobKind::Inspect, 1, None)
+}
+
+fn awaited(case: &Case<'_>, order: &OrderSeen) -> String {
+    let name = &case.machine.name;
+    format!(
+        "its inspection is ready since {}: restart {name} when it suits, from within or by `muster machine power {name} cycle`",
+        order.issued.at
+    )
+}
+
+/// From the first word of the inspection to its end. One that says nothing any more is not served again.
+fn follow(case: &Case<'_>, job: &JobSeen) -> Decision {
+    if job.failure().is_some() || case.cut_since(job).is_some() {
+        return its_own_disk(case, "its inspection failed: its own disk");
+    }
+    match case.boot_clock() {
+        Err(silent) => Decision::Wait(silent),
+        Ok(clock) if clock.elapsed(job.last) > commission::INSPECT_LIMIT => {
+            its_own_disk(case, "its inspection said nothing more: its own disk")
+        }
+        Ok(_) => {
+            let wait = Wait::new(Condition::Commissioning, job.last, progress(job));
+            Decision::Wait(wait.limit(commission::INSPECT_LIMIT))
+        }
+    }
+}
+
+fn failed(case: &Case<'_>) -> Wait {
+    let (at, why) = match &case.facts.job {
+        Some(job) => (
+            job.last,
+            job.failure().map_or_else(
+                || progress(job),
+                |(step, _, error)| format!("{}: {error}", step.step),
+            ),
+        ),
+        None => (case.around.planned, "nothing was heard of it".to_owned()),
+    };
+    let evidence = format!("its inspection came to nothing ({why}); it boots its own disk");
+    Wait::new(Condition::StepFailed, at, evidence)
+        .next_step("Read the evidence; to have it inspected once more, raise the machine's `inspect` in git.")
+}
+
+fn its_own_disk(case: &Case<'_>, cause: &str) -> Decision {
+    case.propose(Action::Boot(NextBoot::Local), cause, None)
+}
+
+/// A machine that went off is shown; it is switched on where git says `power = "on"`.
+fn powered(case: &Case<'_>) -> Result<(), Decision> {
+    let power = case.facts.power.as_ref();
+    let off = power.filter(|power| power.value == PowerSeen::Off);
+    match off.filter(|_| case.power_seen() == PowerSeen::Off) {
+        None => Ok(()),
+        Some(off) => {
+            let need = Need::to_boot(case.machine.rack.clone());
+            drift::found_off(case, off.since, "it was adopted as it runs", &need)
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Whatever commits follow on an adoption, in whatever order: nothing is erased that nobody consented to, and nobody but git
+//! and people switches the machine.
+
+use crate::seen::SeenMachine;
+use crate::world::{World, checked};
+use proptest::prelude::*;
+use rack_api::fact::PowerSeen;
+use rack_api::job::JobKind;
+use rack_api::order::{Action, NextBoot};
+use reconciler_core::facts::{MachineFacts, Seen};
+use reconciler_core::intent::Intent;
+use reconciler_core::next::{Around, Decision, next};
+use reconciler_core::plan::Plan;
+use reconciler_core::plan::adoption::adoptable;
+use schema_ids::{ContentId, MachineId};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+const FOREIGN: &str = "data:ext4-0123";
+
+/// What a commit says of the one machine and its deployment.
+#[derive(Debug, Clone)]
+struct Commit {
+    declared: bool,
+    observe: bool,
+    entry: bool,
+    named: bool,
+    counted: bool,
+    consents: bool,
+    reinstall: u64,
+    inspect: u64,
+    other_image: bool,
+    gone: Option<&'static str>,
+    on: bool,
+    /// What happened before it.
+    happened: Happened,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Happened {
+    Nothing,
+    Inspected,
+    Off,
+    Erased,
+}
+
+fn commit() -> impl Strategy<Value = Commit> {
+    let bools = prop::array::uniform8(any::<bool>());
+    let fates = prop::sample::select(vec![None, None, None, None, Some("retain"), Some("quick")]);
+    let happened = prop::sample::select(vec![
+        Happened::Nothing,
+        Happened::Nothing,
+        Happened::Inspected,
+        Happened::Off,
+        Happened::Erased,
+    ]);
+    (
+        bools,
+        0_u64..3,
+        0_u64..2,
+        fates,
+        happened,
+        prop::bool::weighted(0.9),
+    )
+        .prop_map(|(said, reinstall, inspect, gone, happened, declared)| Commit {
+            declared,
+            observe: said[0],
+            entry: said[1] || said[2],
+            named: said[1] || said[3],
+            counted: said[4],
+            consents: said[5],
+            reinstall,
+            inspect,
+            other_image: said[6],
+            gone,
+            on: said[7],
+            happened,
+        })
+}
+
+fn text(commit: &Commit) -> String {
+    let mut text = String::new();
+    if commit.declared {
+        text.push_str(
+            "[machine.m1]\nrack = \"r1\"\nboot.mode = \"bios\"\nnic.p0 = { mac = \"52:54:00:77:00:01\", link = \"lab/pxe\" }\n\
+             bmc = { driver = \"ipmi\", address = \"10.77.0.5\", secret = \"bmc\" }\n",
+        );
+        writeln!(text, "inspect = {}", commit.inspect).unwrap();
+        if commit.observe {
+            text.push_str("manage = \"observe\"\n");
+        }
+        if commit.on {
+            text.push_str("power = \"on\"\n");
+        }
+        if commit.consents {
+            writeln!(
+                text,
+                "consent = [{{ disk = \"serial:d1\", contents = \"{FOREIGN}\" }}]"
+            )
+            .unwrap();
+        }
+    }
+    if let Some(fate) = commit.gone {
+        writeln!(
+            text,
+            "[removed.deployment.db]\ndisks = \"{fate}\"\nreason = \"over\""
+        )
+        .unwrap();
+    } else if commit.named && commit.declared || commit.counted {
+        let whom = match commit.counted {
+            true => "count = 1",
+            false => "machines = [\"m1\"]",
+        };
+        let image = if commit.other_image {
+            "debian-b"
+        } else {
+            "debian-a"
+        };
+        writeln!(
+            text,
+            "[deployment.db]\n{whom}\nhostname = \"db\"\nimage = \"{image}\"\nstorage = \"disk\"\nnetwork = \"auto\"\nreinstall = {}",
+            commit.reinstall
+        )
+        .unwrap();
+        if commit.entry && commit.declared {
+            text.push_str("adopt = [{ machine = \"m1\" }]\n");
+        }
+    }
+    text
+}
+
+fn look(world: &mut World, id: MachineId) {
+    let seen = format!(
+        "serial = \"S1\"\nmacs = [\"52:54:00:77:00:01\"]\ndisks = [{{ id = \"serial:d1\", gb = 20, holds = \"{FOREIGN}\" }}, \
+         {{ id = \"serial:d2\", gb = 40 }}]"
+    );
+    let inventory = toml::from_str::<SeenMachine>(&seen)
+        .unwrap()
+        .inventory(&world.parent);
+    world.see(id, inventory);
+}
+
+/// What one machine was adopted with and runs still.
+fn runs_as_it_is(plan: &Plan, id: MachineId) -> bool {
+    plan.machines[&id].as_is.is_some() && !matches!(plan.machines[&id].wanted.intent, Intent::Released(_))
+}
+
+/// Nothing that was not said by git comes of this plan.
+fn holds(before: &Plan, now: &Plan, id: MachineId, commit: &Commit) -> Result<(), TestCaseError> {
+    let (was, is) = (&before.machines[&id], &now.machines[&id]);
+    let shown: BTreeSet<_> = before.wipe_set.entries.get(&id).cloned().unwrap_or_default();
+    for erased in now.wipe_set.entries.get(&id).into_iter().flatten() {
+        let is_agreed = erased.content == ContentId::Blank || commit.consents && commit.declared;
+        prop_assert!(is_agreed || shown.contains(erased), "{erased:?} of {commit:?}");
+    }
+    if !runs_as_it_is(before, id) {
+        return Ok(());
+    }
+    match &is.wanted.intent {
+        Intent::AsIs { .. } | Intent::Observe { .. } | Intent::Orphaned { .. } => {}
+        Intent::Deployed(_) => {
+            let record = was.as_is.as_ref().unwrap();
+            prop_assert!(commit.consents && commit.reinstall > record.epoch && !commit.observe);
+        }
+        Intent::Released(erase) => {
+            prop_assert!(!(commit.observe && commit.declared));
+            match erase.disks.is_empty() {
+                true => prop_assert_eq!(commit.gone, Some("retain")),
+                false => prop_assert!(commit.gone == Some("quick") && commit.consents),
+            }
+        }
+        Intent::Ready { .. } | Intent::Retired => prop_assert!(false, "{:?} of {commit:?}", is.wanted),
+    }
+    Ok(())
+}
+
+/// A machine that is let alone is ordered nothing but the look that a person asked for, and to be on where git says so.
+fn is_let_alone(plan: &Plan, id: MachineId, power: PowerSeen) -> Result<(), TestCaseError> {
+    let machine = &plan.machines[&id];
+    if !matches!(
+        machine.wanted.intent,
+        Intent::AsIs { .. } | Intent::Observe { .. }
+    ) {
+        return Ok(());
+    }
+    let around = Around {
+        id,
+        incarnation: schema_ids::Incarnation {
+            number: 1,
+            uuid: schema_ids::Uuid::from_bytes([1; 16]),
+        },
+        boot_agents: BTreeSet::new(),
+        ephemeral: true,
+        deployment: None,
+        planned: plan.made,
+        restored: None,
+    };
+    let facts = MachineFacts {
+        power: Some(Seen {
+            value: power,
+            since: plan.made,
+        }),
+        ..MachineFacts::default()
+    };
+    if let Decision::Propose(proposal) = next(machine, &facts, &around, plan.made) {
+        match &proposal.order.action {
+            Action::Boot(NextBoot::Local) => {}
+            Action::Boot(NextBoot::Job(job)) => prop_assert!(job.kind == JobKind::Inspect && job.leaves),
+            Action::Power(_) => {
+                prop_assert!(machine.keep_on && !machine.observe && power == PowerSeen::Off);
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn an_adopted_machine_is_left_alone_by_all_that_git_does_not_say(
+        commits in prop::collection::vec(commit(), 1..7),
+        is_on in any::<bool>(),
+    ) {
+        let begin = |entry: bool| Commit {
+            declared: true,
+            observe: !entry,
+            entry,
+            named: entry,
+            counted: false,
+            consents: false,
+            reinstall: 0,
+            inspect: 0,
+            other_image: false,
+            gone: None,
+            on: false,
+            happened: Happened::Nothing,
+        };
+        let mut world = World::new();
+        let all = [begin(false), begin(true)].into_iter().chain(commits);
+        for (at, commit) in all.enumerate() {
+            world.later();
+            let known = world.parent.machine("m1").map(|(id, _)| id);
+            match (known, commit.happened) {
+                (Some(id), _) if at == 1 => look(&mut world, id),
+                (Some(id), Happened::Inspected) => look(&mut world, id),
+                (Some(id), Happened::Off) => world.leave(id),
+                (Some(id), Happened::Erased)
+                    if matches!(&world.parent.machines[&id].wanted.intent, Intent::Released(erase) if !erase.disks.is_empty())
+                        && world.parent.machines[&id].blocked.is_none() =>
+                {
+                    world.erase(id);
+                }
+                _ => {}
+            }
+            // What contradicts itself is refused before it is planned.
+            let Ok(fleet) = checked("", &text(&commit)) else { continue };
+            world.next_commit();
+            let new = world.plan(&fleet);
+            if let Some(id) = known.filter(|id| new.machines.contains_key(id)) {
+                holds(&world.parent, &new, id, &commit)?;
+                is_let_alone(&new, id, if is_on { PowerSeen::On } else { PowerSeen::Off })?;
+            }
+            if at == 1 {
+                let (id, machine) = new.machine("m1").unwrap();
+                prop_assert!(machine.as_is.is_some() && runs_as_it_is(&new, id));
+            }
+            if adoptable(&new, &world.parent, Some(&new), &fleet.settings, &[]).is_ok() {
+                world.adopt(&fleet, new);
+            }
+        }
+    }
+}

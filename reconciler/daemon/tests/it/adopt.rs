@@ -1,0 +1,104 @@
+//! `muster adopt` against a real musterd: a machine that runs something is observed, then adopted, by patches that git applies.
+//! Nothing is ordered of it, and its binding is active.
+
+use crate::bed::Bed;
+use crate::events::machine;
+use crate::muster::{Muster, fleet, is_adopted, seen};
+use reconciler_core::people::Status;
+use reconciler_core::phase::{Mark, Phase};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+/// The example's deployment, which counts one machine, in both syntaxes.
+fn deployments() -> [(&'static str, String); 2] {
+    let toml = fleet()
+        .1
+        .replace("machines = [\"node-01\"]", "count = 1 # one of all");
+    let kdl = "// The first.\ndeployment first count=1 hostname=\"{name}\" image=debian-12 storage=single-disk network=one-port\n";
+    [("deploy.toml", toml), ("deploy.kdl", kdl.to_owned())]
+}
+
+/// Applies a patch as a person does, and commits it.
+fn apply(bed: &Bed, patch: &str, message: &str) {
+    let mut git = Command::new("git");
+    git.args(["apply", "-"])
+        .current_dir(bed.path("fleet"))
+        .stdin(Stdio::piped());
+    let mut git = git.spawn().expect("git starts");
+    git.stdin.take().unwrap().write_all(patch.as_bytes()).unwrap();
+    assert!(git.wait().unwrap().success(), "{patch}");
+    bed.commit(&[], message);
+}
+
+#[tokio::test]
+async fn a_machine_is_observed_then_adopted_and_nothing_is_ordered_of_it() {
+    for (path, deployment) in deployments() {
+        let mut bed = Bed::new(&machine());
+        let muster = Muster::of(&bed);
+        let folder = bed.path("fleet").display().to_string();
+        let verb = |words: &[&str], code| {
+            muster.says(
+                &[&["adopt", "node-01", "--folder", &folder], words].concat(),
+                code,
+            )
+        };
+        verb(&[], 64);
+        muster.says(&["adopt", "nobody", "--observe-only", "--folder", &folder], 64);
+        let observed = verb(&["--observe-only"], 0);
+        assert!(observed.contains("+manage = \"observe\""), "{observed}");
+        apply(&bed, &observed, "observe it");
+        assert_eq!(verb(&["--observe-only"], 0), "", "it is so already");
+
+        bed.start(&[]);
+        let status = bed
+            .until("adopted", |status| is_adopted(status, "observe it"))
+            .await;
+        assert_eq!(status.machines[0].phase, Phase::Observed, "{status:#?}");
+        let adopt = ["--deployment", "first"];
+        verb(&adopt, 64);
+        bed.commit(&[(path, Some(&deployment))], "count one");
+        bed.until("counted", |status| is_adopted(status, "count one"))
+            .await;
+        let refused = muster.document(
+            &["adopt", "node-01", "--folder", &folder, "--deployment", "first"],
+            64,
+        );
+        assert!(refused.to_string().contains("inspect = 1"), "{refused}");
+
+        bed.hear(1, seen(&status)).await;
+        let is_seen = |_: &Status| {
+            let shown = muster.document(&["show", "node-01"], 0);
+            shown["inventory"].is_object()
+        };
+        bed.until("seen", is_seen).await;
+        verb(&["--deployment", "first", "--slot", "0"], 64);
+        let adopted = verb(&["--deployment", "first", "--slot", "1"], 0);
+        let entry = match path.ends_with("kdl") {
+            true => "adopt machine=\"node-01\" slot=1",
+            false => "adopt = [{ machine = \"node-01\", slot = 1 }]",
+        };
+        for line in [entry, "+protect = \"wipe\"", "+manage = \"full\""] {
+            assert!(adopted.contains(line), "{line}: {adopted}");
+        }
+        apply(&bed, &adopted, "adopt it");
+        let status = bed
+            .until("adopted", |status| is_adopted(status, "adopt it"))
+            .await;
+        let node = &status.machines[0];
+        assert_eq!(
+            (&node.phase, node.wanted.as_str()),
+            (&Phase::Deployed, "first[1] as it is")
+        );
+        assert!(node.marks.contains(&Mark::Adopted), "{node:#?}");
+        assert_eq!(muster.plan("main", 0)["outcome"], "none");
+        assert_eq!(bed.table("order_issued"), Vec::<String>::new());
+        let bindings = bed.table("binding");
+        assert!(
+            bindings.len() == 1 && bindings[0].contains("|first|1|"),
+            "{bindings:?}"
+        );
+        let log = muster.says(&["log", "node-01"], 0);
+        assert!(log.contains("adopted as it runs into first[1]: "), "{log}");
+        verb(&adopt, 64);
+    }
+}
