@@ -370,7 +370,7 @@ conditions! {
         under_way: false,
     }
     AdoptionWaits ADOPTION_WAITS {
-        meaning: "Git says that a machine has a slot as it is, and it cannot be adopted yet: nobody has seen its disks, there is no slot for it, or it is not as git says. It is left alone.",
+        meaning: "Git says that a machine has a slot as it is, and it cannot be adopted yet: nobody has seen its disks, they are blank, there is no slot for it, or it is not as git says. It is left alone.",
         person: "Do what the evidence says: let it be inspected (raise `inspect`, and restart it yourself), or put right what git says of it.",
         by_itself: "Planned again with its inventory, and with each commit.",
         limit: Limit::None,

@@ -165,10 +165,16 @@ fn adopted(
             evidence,
         });
     }
+    let disks = held(inventory);
+    if !disks.is_empty() && disks.iter().all(|held| held.content == ContentId::Blank) {
+        return Err(refuse(format!(
+            "every disk of it is blank, so that {place} would keep no system; take it out of `adopt` to have it installed"
+        )));
+    }
     Ok(AsIs {
         binding: slot.binding,
         epoch: slot.deployment.reinstall,
-        disks: held(inventory),
+        disks,
         said: wished(context.fleet, slot, plan, inventory),
     })
 }

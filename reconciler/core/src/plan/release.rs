@@ -136,7 +136,9 @@ impl Ground<'_> {
                 self.fate(binding, true).is_some() && before.is_some_and(|before| before.observe)
             }
         };
-        self.is_as_is(id, binding) && is_observed && !is_adopted
+        // A release is over as well: nothing more is done.
+        let is_kept = is_adopted && binding.state == BindingState::Active;
+        self.is_as_is(id, binding) && is_observed && !is_kept
     }
 
     /// What becomes of this binding, where git may only let its machine be observed: nobody switches that off.

@@ -10,6 +10,7 @@ use rack_api::order::{Action, NextBoot};
 use reconciler_core::facts::{MachineFacts, Seen};
 use reconciler_core::intent::Intent;
 use reconciler_core::next::{Around, Decision, next};
+use reconciler_core::observed::BindingState;
 use reconciler_core::plan::Plan;
 use reconciler_core::plan::adoption::adoptable;
 use schema_ids::{ContentId, MachineId};
@@ -140,9 +141,11 @@ fn look(world: &mut World, id: MachineId) {
     world.see(id, inventory);
 }
 
-/// What one machine was adopted with and runs still.
+/// Whether a machine runs what it was adopted with, and is not on its way out.
 fn runs_as_it_is(plan: &Plan, id: MachineId) -> bool {
-    plan.machines[&id].as_is.is_some() && !matches!(plan.machines[&id].wanted.intent, Intent::Released(_))
+    let record = plan.machines[&id].as_is.as_ref();
+    let bound = record.and_then(|record| plan.bindings.get(&record.binding));
+    bound.is_some_and(|bound| bound.state == BindingState::Active)
 }
 
 /// Nothing that was not said by git comes of this plan.
@@ -160,7 +163,7 @@ fn holds(before: &Plan, now: &Plan, id: MachineId, commit: &Commit) -> Result<()
         Intent::AsIs { .. } | Intent::Observe { .. } | Intent::Orphaned { .. } => {}
         Intent::Deployed(_) => {
             let record = was.as_is.as_ref().unwrap();
-            prop_assert!(commit.consents && commit.reinstall > record.epoch && !commit.observe);
+            prop_assert!(commit.reinstall > record.epoch && !commit.observe);
         }
         Intent::Released(erase) => {
             prop_assert!(!(commit.observe && commit.declared));
