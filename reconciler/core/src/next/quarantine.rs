@@ -26,7 +26,14 @@ pub(super) fn of<'a>(case: &Case<'a>) -> Option<&'a Quarantine> {
     let leaving = case.machine.leaving_since?;
     let is_begun = case.facts.written_in >= Some(leaving);
     let is_ordered = case.facts.orders.iter().any(|order| order.job().is_some());
-    (!is_begun && !is_ordered && !is_over(case, quarantine)).then_some(quarantine)
+    let lasts = switched_by_hand(case) || !is_over(case, quarantine);
+    (!is_begun && !is_ordered && lasts).then_some(quarantine)
+}
+
+/// Whether the newest word on its power is a person's: that would have it stay so for good.
+fn switched_by_hand(case: &Case<'_>) -> bool {
+    let order = case.newest_power_order();
+    order.is_some_and(|order| order.issued.order.by_hand.is_some())
 }
 
 fn is_over(case: &Case<'_>, quarantine: &Quarantine) -> bool {
@@ -46,17 +53,22 @@ fn is_over(case: &Case<'_>, quarantine: &Quarantine) -> bool {
 pub(super) fn decide(case: &Case<'_>, quarantine: &Quarantine, need: &Need) -> Decision {
     let Some(since) = off_since(case, quarantine) else {
         return match by_hand::kept_on(case) {
-            Some(wait) => Decision::Wait(wait),
+            Some(wait) => {
+                let evidence = format!(
+                    "{}; its quarantine ({quarantine}) begins when it is off",
+                    wait.evidence
+                );
+                Decision::Wait(Wait { evidence, ..wait })
+            }
             None if case.has_bmc() => or_vouched(case, switch_off(case, need)),
             None => off_by_hand(case),
         };
     };
+    if switched_by_hand(case) {
+        return case.switch(PowerWanted::Off, CAUSE, need);
+    }
     let until = since.plus(quarantine.length());
     if until > case.now {
-        // A person's order would have it stay off for good.
-        if case.newest_power_order().is_some_and(is_by_hand) {
-            return case.switch(PowerWanted::Off, CAUSE, need);
-        }
         let evidence = format!("off since {since}, its data kept for {quarantine}; erased from {until} on");
         return Decision::Wait(Wait::new(Condition::Quarantined, since, evidence).retry_at(until));
     }
@@ -127,8 +139,4 @@ fn switch_off(case: &Case<'_>, need: &Need) -> Decision {
         None if may_run(case) => case.switch(PowerWanted::SoftOff, CAUSE, need),
         None => case.switch(PowerWanted::Off, CAUSE, need),
     }
-}
-
-fn is_by_hand(order: &OrderSeen) -> bool {
-    order.issued.order.by_hand.is_some()
 }

@@ -293,7 +293,8 @@ impl<'a> Filling<'a, '_> {
         };
         machine.wanted = wanted(before, intent);
         let binding = slot.map(|slot| slot.binding).or(bound.copied());
-        machine.was_protected = machine.protect.is_none() && self.was_protected(before, binding);
+        machine.was_protected =
+            machine.protect.is_none() && quarantine::was_protected(self.context.parent, before, binding);
         let leaver = quarantine::Leaver {
             id,
             name: &machine.name,
@@ -301,7 +302,7 @@ impl<'a> Filling<'a, '_> {
             protected: machine.protect.is_some() || machine.was_protected,
         };
         machine.quarantine = quarantine::of(&self.context, leaver, &mut machine.wanted);
-        machine.taken_back = taken_back(before, &machine.wanted);
+        machine.taken_back = quarantine::taken_back(before, &machine.wanted);
         machine.blocked = decided.blocked;
         machine.outdated = decided.outdated;
         machine.kept = kept(before, &machine.wanted.intent, binding);
@@ -329,12 +330,6 @@ impl<'a> Filling<'a, '_> {
             Some(deployment) => deployment.protect.map(Protect::of),
             None => before?.protect,
         }
-    }
-
-    /// Whether it was protected before, since it has had the slot that it has.
-    fn was_protected(&self, before: Option<&MachinePlan>, binding: Option<BindingId>) -> bool {
-        let has_it = binding.is_some_and(|binding| self.context.parent.bindings.contains_key(&binding));
-        has_it && before.is_some_and(|before| before.was_protected || before.protect.is_some())
     }
 
     /// Records what a deployment takes; a disk that another binding has is not taken.
@@ -428,22 +423,6 @@ fn wanted(before: Option<&MachinePlan>, intent: Intent) -> Wanted {
             generation: Generation(1),
             intent,
         },
-    }
-}
-
-/// In which generation it was taken back from a release, if it is still wanted so.
-fn taken_back(before: Option<&MachinePlan>, wanted: &Wanted) -> Option<Generation> {
-    let (before, Intent::Deployed(deploy)) = (before?, &wanted.intent) else {
-        return None;
-    };
-    match &before.wanted.intent {
-        Intent::Released(erase) => (erase.binding == deploy.binding).then_some(wanted.generation),
-        Intent::Observe { .. }
-        | Intent::Ready { .. }
-        | Intent::Deployed(_)
-        | Intent::AsIs { .. }
-        | Intent::Orphaned { .. }
-        | Intent::Retired => before.taken_back.filter(|of| *of == wanted.generation),
     }
 }
 

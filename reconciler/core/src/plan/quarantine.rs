@@ -7,9 +7,9 @@
 use crate::intent::{Intent, Wanted};
 use crate::observed::BindingState;
 use crate::plan::deployment::Context;
-use crate::plan::{MachinePlan, length, release};
+use crate::plan::{MachinePlan, Plan, length, release};
 use rack_api::job::Erase;
-use schema_ids::{ContentId, MachineId, Name, Timestamp};
+use schema_ids::{BindingId, ContentId, Generation, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -139,4 +139,26 @@ fn off_since(
     let seen = context.observed.machines.get(&id);
     let seen = seen.filter(|seen| seen.gone_in == Some(before.wanted.generation));
     seen.and_then(|seen| seen.gone_at).or(known)
+}
+
+/// Whether a machine was protected before, since it has had the slot that it has.
+pub(super) fn was_protected(parent: &Plan, before: Option<&MachinePlan>, binding: Option<BindingId>) -> bool {
+    let has_it = binding.is_some_and(|binding| parent.bindings.contains_key(&binding));
+    has_it && before.is_some_and(|before| before.was_protected || before.protect.is_some())
+}
+
+/// In which generation it was taken back from a release, if it is still wanted so.
+pub(super) fn taken_back(before: Option<&MachinePlan>, wanted: &Wanted) -> Option<Generation> {
+    let (before, Intent::Deployed(deploy)) = (before?, &wanted.intent) else {
+        return None;
+    };
+    match &before.wanted.intent {
+        Intent::Released(erase) => (erase.binding == deploy.binding).then_some(wanted.generation),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Deployed(_)
+        | Intent::AsIs { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Retired => before.taken_back.filter(|of| *of == wanted.generation),
+    }
 }

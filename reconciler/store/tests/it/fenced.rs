@@ -53,8 +53,11 @@ async fn done(bed: &Bed, sequence: u64, order: &Order) {
         .unwrap();
 }
 
+/// In which generation it was seen off, or vouched for; where one is known, since when is known too.
 async fn gone_in(bed: &Bed) -> Option<Generation> {
-    bed.observed().await.unwrap().machines[&machine(1)].gone_in
+    let seen = bed.observed().await.unwrap().machines[&machine(1)].clone();
+    assert_eq!(seen.gone_in.is_some(), seen.gone_at.is_some());
+    seen.gone_in
 }
 
 #[tokio::test]
