@@ -4,6 +4,7 @@ use crate::daemon::Daemon;
 use crate::people_door::{Refused, refused};
 use crate::pipeline::{self, Made, PipelineError};
 use crate::revision::{self, Parsed};
+use crate::times;
 use crate::world::{self, Loaded};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,6 +16,7 @@ use reconciler_core::people;
 use reconciler_core::plan::Plan;
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::status;
+use reconciler_core::times::estimates;
 use reconciler_git::CommitInfo;
 use reconciler_store::StoreError;
 use schema_ids::Name;
@@ -56,7 +58,7 @@ pub(crate) async fn post(
         return Err(unsound(&parsed));
     };
     let approvals = pipeline::agreement(&daemon, &parsed, &made).await?;
-    let Made { plan, .. } = made;
+    let Made { plan, ground } = made;
     let plan = match &request.only {
         None => {
             daemon.store.save_shown_plan(&plan, &parsed.tree).await?;
@@ -65,9 +67,9 @@ pub(crate) async fn post(
         Some(only) => part(&plan, only)?,
     };
     let (drift, silent) = beside(&daemon).await?;
+    let took = times::took(&daemon, &ground.observed).await?;
     Ok(Json(people::PlanAnswer {
         stale: replaced.map_or_else(Vec::new, |old| old.outdated_reads(&plan)),
-        plan,
         setting: Setting {
             base,
             head,
@@ -75,7 +77,9 @@ pub(crate) async fn post(
             drift,
             silent,
             approvals,
+            times: estimates(&plan, &ground.observed, &took),
         },
+        plan,
         warnings: parsed.text.clone(),
     }))
 }

@@ -8,6 +8,7 @@ use crate::people_door::Refused;
 use crate::pipeline::{self, PipelineError};
 use crate::plan_door;
 use crate::revision;
+use crate::times;
 use axum::Json;
 use axum::extract::State;
 use reconciler_core::people::SnapshotAnswer;
@@ -155,12 +156,16 @@ async fn make(daemon: &Daemon) -> Result<Snapshot, PipelineError> {
             }
             None => String::new(),
         };
+        let took = times::took(daemon, &observed)
+            .await
+            .map_err(PipelineError::Store)?;
         let known = Known {
             adopted,
             observed,
             drift,
             silent,
             agents,
+            took,
         };
         return Ok(Snapshot::of(known, &tree, Mirror::blob_name));
     }

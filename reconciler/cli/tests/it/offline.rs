@@ -104,6 +104,7 @@ impl Ci {
                 "rackd-1".parse().expect("a name"),
                 Timestamp::from_unix_ms(now() - age_ms),
             )]),
+            took: Vec::new(),
         };
         Snapshot::of(known, "", Mirror::blob_name)
     }

@@ -186,13 +186,13 @@ pub(super) fn observed(observed: Observed) -> Observed {
     }
 }
 
-/// Hardware as far as planning compares it: what only people read of it is left out.
+/// Hardware as far as planning compares it, and by its model, how long it takes: what only people read of it is left out.
 fn inventory(inventory: Inventory) -> Inventory {
     let Inventory {
         uuid,
         serial,
         vendor: _,
-        product: _,
+        product,
         firmware,
         cpu,
         memory_bytes,
@@ -220,7 +220,7 @@ fn inventory(inventory: Inventory) -> Inventory {
         uuid,
         serial,
         vendor: String::new(),
-        product: String::new(),
+        product,
         firmware: Firmware {
             kind: firmware.kind,
             version: String::new(),

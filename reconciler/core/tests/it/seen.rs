@@ -12,6 +12,9 @@ pub(crate) struct SeenMachine {
     uuid: Option<Uuid>,
     macs: Vec<schema_ids::Mac>,
     disks: Vec<SeenDisk>,
+    /// Empty where nobody knows it.
+    #[serde(default)]
+    model: String,
     #[serde(default)]
     uefi: bool,
     /// Cores; threads are twice as many.
@@ -67,7 +70,7 @@ impl SeenMachine {
             uuid: self.uuid,
             serial: self.serial.clone(),
             vendor: String::new(),
-            product: String::new(),
+            product: self.model.clone(),
             firmware: Firmware {
                 kind: if self.uefi {
                     FirmwareKind::Uefi
