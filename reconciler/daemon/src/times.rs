@@ -10,8 +10,8 @@ use schema_ids::MachineId;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Those who watch ask every second, and the times of a fleet do not change in a minute.
-const READ_EVERY: Duration = Duration::from_secs(60);
+/// Those who watch ask every second; a thousand installations are not read each time, and one more tells them little.
+const READ_EVERY: Duration = Duration::from_secs(10);
 
 /// What was measured, as it was last read for the status.
 #[derive(Default)]
@@ -53,7 +53,7 @@ pub(crate) async fn tell(daemon: &Daemon, loaded: &Loaded, status: &mut Status) 
     Ok(())
 }
 
-/// What was measured, no older than a minute.
+/// What was measured, no older than [`READ_EVERY`].
 async fn remembered(daemon: &Daemon, loaded: &Loaded) -> Result<Arc<History>, StoreError> {
     let held = || daemon.times.0.lock().unwrap_or_else(PoisonError::into_inner);
     let young = held()

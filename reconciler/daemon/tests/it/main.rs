@@ -23,6 +23,7 @@ mod secrets;
 mod shown;
 mod signed;
 mod statuses;
+mod times;
 mod webhook;
 mod yaml;
 

@@ -1,7 +1,9 @@
 //! A plan without the daemon is the daemon's plan: from a snapshot that it published, in a clone such as CI has.
 
 use crate::bed::Bed;
+use crate::events::machine;
 use crate::muster::{Muster, fleet, installed, is_adopted, seen, text};
+use crate::times::ordered;
 use reconciler_core::people::Status;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -99,8 +101,8 @@ fn at(shown: &str) -> String {
 
 #[tokio::test]
 async fn the_plan_is_the_same_without_the_daemon() {
-    let (machine, deployment) = fleet();
-    let machine = machine.replace(
+    let (_, deployment) = fleet();
+    let machine = machine().replace(
         "[image.debian-12]\n",
         "[image.debian-12]\nuser-data = \"cloud-init\"\n",
     );
@@ -162,7 +164,8 @@ async fn the_plan_is_the_same_without_the_daemon() {
         same(&bed, &muster, "more")["wipe-set"]["entries"][0]["name"],
         "node-01"
     );
-    bed.hear(3, installed(&muster)).await;
+    let next = ordered(&bed, 3, 1).await;
+    bed.hear(next, installed(&muster)).await;
     muster_until(&bed, &muster, "node-01 runs", |plan| {
         plan["wipe-set"]["entries"] == json!([])
     })
@@ -176,6 +179,10 @@ async fn the_plan_is_the_same_without_the_daemon() {
     );
     branch(&bed, "data", &[("userdata.yaml", Some("#cloud-config\n"))]);
     assert_eq!(same(&bed, &muster, "data")["outdated"]["node-01"][0], "user-data");
+    let again = format!("{deployment}reinstall = 1\n");
+    branch(&bed, "again", &[("deploy.toml", Some(&again))]);
+    let timed = same(&bed, &muster, "again");
+    assert_eq!(timed["estimate-seconds"]["installations"], 1, "{timed:#}");
     branch(&bed, "gone", &[("deploy.toml", None), ("userdata.yaml", None)]);
     same(&bed, &muster, "gone");
 
@@ -255,7 +262,7 @@ fn branches_are_as_they_were(bed: &Bed) {
     let heads: Vec<&str> = heads.lines().collect();
     assert_eq!(
         heads,
-        ["bmc", "data", "gone", "main", "more"]
+        ["again", "bmc", "data", "gone", "main", "more"]
             .map(|name| format!("refs/heads/{name}"))
             .iter()
             .map(String::as_str)
