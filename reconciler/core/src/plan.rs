@@ -31,6 +31,7 @@ mod network;
 mod not_yet;
 pub mod opened;
 mod part;
+mod pci;
 mod reads;
 mod release;
 mod required;

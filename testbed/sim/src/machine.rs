@@ -152,6 +152,7 @@ impl Machine {
                 driver: "e1000".to_owned(),
             }],
             bmc: None,
+            pci: None,
         }
     }
 

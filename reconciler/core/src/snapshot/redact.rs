@@ -6,7 +6,7 @@ use super::NotRestored;
 use crate::intent::Intent;
 use crate::observed::{Discovered, Observed, ObservedMachine};
 use crate::plan::{BmcPlan, MachinePlan, Plan};
-use rack_api::inventory::{Firmware, Inventory, Nic};
+use rack_api::inventory::{Firmware, Inventory, Nic, PciDevices};
 use rack_api::job::Deploy;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -199,6 +199,7 @@ fn inventory(inventory: Inventory) -> Inventory {
         disks,
         nics,
         bmc: _,
+        pci,
     } = inventory;
     let nics = nics.into_iter().map(|nic| {
         let Nic {
@@ -230,5 +231,24 @@ fn inventory(inventory: Inventory) -> Inventory {
         disks,
         nics: nics.collect(),
         bmc: None,
+        pci: pci.map(|all| all.into_iter().map(self::pci).collect()),
+    }
+}
+
+/// Devices as far as they are asked for: not the cards that they sit on.
+fn pci(devices: PciDevices) -> PciDevices {
+    let PciDevices {
+        class,
+        vendor,
+        device,
+        subsystem: _,
+        count,
+    } = devices;
+    PciDevices {
+        class,
+        vendor,
+        device,
+        subsystem: None,
+        count,
     }
 }

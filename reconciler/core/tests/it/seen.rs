@@ -1,8 +1,8 @@
 //! A machine as an inspection finds it, said briefly.
 
-use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
+use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic, PciDevices};
 use reconciler_core::plan::Plan;
-use schema_ids::Uuid;
+use schema_ids::{PciId, Uuid};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -22,6 +22,8 @@ pub(crate) struct SeenMachine {
     cores: u32,
     #[serde(default = "one")]
     memory_gib: u32,
+    /// Class, vendor and device on PCI, and how many; of an old inspection, nothing.
+    pci: Option<Vec<(PciId, PciId, PciId, u32)>>,
 }
 
 fn one() -> u32 {
@@ -90,7 +92,18 @@ impl SeenMachine {
             disks: disks.collect(),
             nics: nics.collect(),
             bmc: None,
+            pci: self.pci.as_ref().map(|all| all.iter().map(devices).collect()),
         }
+    }
+}
+
+fn devices((class, vendor, device, count): &(PciId, PciId, PciId, u32)) -> PciDevices {
+    PciDevices {
+        class: *class,
+        vendor: *vendor,
+        device: *device,
+        subsystem: Some((PciId(0x1028), PciId(1))),
+        count: *count,
     }
 }
 

@@ -77,6 +77,7 @@ fn inventory(number: u8) -> Box<Inventory> {
             driver: "virtio_net".to_owned(),
         }],
         bmc: None,
+        pci: None,
     })
 }
 
