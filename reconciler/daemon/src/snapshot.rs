@@ -6,7 +6,7 @@
 use crate::daemon::Daemon;
 use crate::people_door::Refused;
 use crate::pipeline::{self, PipelineError};
-use crate::plan_door;
+use crate::plan_door::{self, Beside};
 use crate::revision;
 use crate::times;
 use axum::Json;
@@ -134,7 +134,11 @@ pub(crate) async fn get(State(daemon): State<Arc<Daemon>>) -> Result<Json<Snapsh
 
 /// A snapshot of now.
 async fn make(daemon: &Daemon) -> Result<Snapshot, PipelineError> {
-    let (drift, silent) = plan_door::beside(daemon).await.map_err(PipelineError::Store)?;
+    let Beside {
+        drift,
+        silent,
+        unhealthy,
+    } = plan_door::beside(daemon).await.map_err(PipelineError::Store)?;
     let agents = daemon.store.agents().await.map_err(PipelineError::Store)?;
     let agents = agents
         .into_iter()
@@ -142,7 +146,7 @@ async fn make(daemon: &Daemon) -> Result<Snapshot, PipelineError> {
         .collect();
     let mut adopted = daemon.store.adopted().await.map_err(PipelineError::Store)?;
     for _ in 0..TRIES {
-        let observed = pipeline::observed(daemon).await.map_err(PipelineError::Store)?;
+        let mut observed = pipeline::observed(daemon).await.map_err(PipelineError::Store)?;
         // The bindings that were read are those of this plan, and of no later one.
         let now = daemon.store.adopted_id().await.map_err(PipelineError::Store)?;
         if now != adopted.as_ref().map(|plan| plan.id.clone()) {
@@ -156,6 +160,7 @@ async fn make(daemon: &Daemon) -> Result<Snapshot, PipelineError> {
             }
             None => String::new(),
         };
+        observed.unhealthy.clone_from(&unhealthy);
         let took = times::took(daemon, &observed)
             .await
             .map_err(PipelineError::Store)?;

@@ -97,6 +97,7 @@ impl Ci {
                 restored: None,
                 destroyed: BTreeMap::new(),
                 restraints: Restraints::default(),
+                unhealthy: BTreeMap::new(),
             },
             drift: Vec::new(),
             silent: Vec::new(),

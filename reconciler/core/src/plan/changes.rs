@@ -6,7 +6,7 @@ use crate::observed::{Binding, Observed};
 use crate::plan::deployment::{differences, erased, last_deploy};
 use crate::plan::release::erased as erased_by_release;
 use crate::plan::{
-    Cause, Change, ChangeAction, Effect, LinkPlan, MachinePlan, Note, Origin, Plan, effect, fields,
+    Cause, Change, ChangeAction, Effect, LinkPlan, MachinePlan, Note, Origin, Plan, counted, effect, fields,
 };
 use rack_api::config::Subnet;
 use rack_api::job::{Deploy, Erase};
@@ -333,9 +333,11 @@ impl Compared<'_> {
         });
         named.or_else(|| {
             let count = wish.count.as_ref()?;
+            let unhealthy = counted::unhealthy(wish, self.observed, self.id);
+            let first = unhealthy.map_or_else(String::new, |why| format!(", and this one {why}"));
             Some(Removal {
                 origin: fields::at(&count.span),
-                text: format!("{deployment} counts {}", count.value),
+                text: format!("{deployment} counts {}{first}", count.value),
             })
         })
     }

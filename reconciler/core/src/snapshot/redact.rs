@@ -183,6 +183,7 @@ pub(super) fn observed(observed: Observed) -> Observed {
         restored: None,
         destroyed: observed.destroyed,
         restraints: observed.restraints,
+        unhealthy: observed.unhealthy,
     }
 }
 

@@ -69,6 +69,8 @@ struct Step {
     in_use: Vec<std::net::IpAddr>,
     /// The newest installations; they are remembered.
     took: Option<Vec<Measured>>,
+    /// Machines that are out of service and with which nothing goes on, each with why; they are remembered.
+    unhealthy: Option<BTreeMap<String, String>>,
     /// Whether people saw this very plan before it is adopted.
     #[serde(default = "yes")]
     shown: bool,
@@ -166,6 +168,12 @@ fn run(case: &Case) -> Told {
         }
         for name in &step.forgotten {
             world.forget(id(&world, name));
+        }
+        if let Some(unhealthy) = &step.unhealthy {
+            let found = unhealthy
+                .iter()
+                .map(|(name, why)| (id(&world, name), why.clone()));
+            world.observed.unhealthy = found.collect();
         }
         if let Some(took) = &step.took {
             world.took = took.iter().map(Measured::took).collect();

@@ -13,6 +13,7 @@ mod downloads;
 mod enrolment;
 mod events;
 mod forge;
+mod health;
 mod holds;
 mod killed;
 mod log;
