@@ -159,6 +159,7 @@ TABLE fact
     FOREIGN KEY (inventory) REFERENCES inventory(digest)
     PRIMARY KEY ("position")
     CREATE INDEX fact_at_large ON public.fact USING btree (kind, slot, "position" DESC) WHERE (machine IS NULL)
+    CREATE INDEX fact_installed ON public.fact USING btree (received_ms, "position") WHERE (kind = 'installed'::text)
     CREATE INDEX fact_newest ON public.fact USING btree (machine, kind, "position") INCLUDE (slot) WHERE (machine IS NOT NULL)
     CREATE INDEX fact_of_job ON public.fact USING btree (machine, generation, attempt, kind, agent, slot, "position") WHERE ((machine IS NOT NULL) AND (generation IS NOT NULL))
     CREATE INDEX fact_xact ON public.fact USING brin (xact)

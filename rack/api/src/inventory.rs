@@ -1,6 +1,6 @@
 //! What a machine is made of, as the in-machine agent found it.
 
-use schema_ids::{ContentId, DiskId, Mac, Uuid};
+use schema_ids::{ContentId, DiskId, Mac, PciId, Uuid};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -27,6 +27,48 @@ pub struct Inventory {
     pub nics: Vec<Nic>,
     /// The BMC as the machine itself sees it.
     pub bmc: Option<BmcSeen>,
+    /// What sits on PCI and does something for a system, by class, vendor and device; bridges and the like are left out.
+    /// `None` in inventories of before it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pci: Option<Vec<PciDevices>>,
+}
+
+/// Equal devices on PCI.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PciDevices {
+    /// Class and subclass: `0302` for a 3D controller.
+    pub class: PciId,
+    /// Who makes the chip.
+    pub vendor: PciId,
+    /// Which chip, among those of that vendor.
+    pub device: PciId,
+    /// Vendor and device of the card that it sits on, where they tell.
+    pub subsystem: Option<(PciId, PciId)>,
+    /// How many there are.
+    pub count: u32,
+}
+
+impl PciDevices {
+    /// The class of displays: VGA (`0300`), 3D (`0302`) and others (`0380`) with it.
+    const DISPLAY: u16 = 0x03;
+
+    /// AMD, Intel and NVIDIA.
+    const GPU_VENDORS: [PciId; 3] = [PciId(0x1002), PciId(0x8086), PciId(0x10de)];
+
+    /// Rage XL and ES1000 of ATI, whose vendor number is AMD's today: they gave servers of before 2012 their picture.
+    const PICTURES_ONLY: [(PciId, PciId); 3] = [
+        (PciId(0x1002), PciId(0x4752)),
+        (PciId(0x1002), PciId(0x515e)),
+        (PciId(0x1002), PciId(0x5969)),
+    ];
+
+    /// Whether they are GPUs: a display of a maker of GPUs. What gives a server its picture, a BMC's VGA (ASPEED `1a03`,
+    /// Matrox `102b`) or a virtual machine's (`1234`, `1af4`), is of the same class, and no GPU.
+    pub fn are_gpus(&self) -> bool {
+        self.class.0 >> 8 == Self::DISPLAY
+            && Self::GPU_VENDORS.contains(&self.vendor)
+            && !Self::PICTURES_ONLY.contains(&(self.vendor, self.device))
+    }
 }
 
 /// How a machine boots.

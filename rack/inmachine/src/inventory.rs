@@ -2,6 +2,7 @@
 
 mod bmc;
 mod nics;
+mod pci;
 mod processors;
 mod smbios;
 
@@ -54,6 +55,7 @@ pub fn take(
         disks,
         nics,
         bmc,
+        pci: Some(pci::find_all(sysfs)),
     }
 }
 

@@ -67,6 +67,17 @@ pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Fail
                 disk.size_bytes >> 20
             ))?;
         }
+        let gpus = inventory
+            .pci
+            .iter()
+            .flatten()
+            .filter(|devices| devices.are_gpus());
+        for gpus in gpus {
+            say(format_args!(
+                "    gpu   {} x {}:{}",
+                gpus.count, gpus.vendor, gpus.device
+            ))?;
+        }
         for nic in &inventory.nics {
             say(format_args!(
                 "    nic   {:<10} {}  {}",

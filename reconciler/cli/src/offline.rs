@@ -14,6 +14,7 @@ use reconciler_core::plan::approvals::Agreement;
 use reconciler_core::plan::{Base, Desired, Plan};
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::snapshot::{BYTES_MAX, BmcNames, FILE, FORMAT, NAMESPACE, NotRestored, Snapshot, bmcs};
+use reconciler_core::times::estimates;
 use reconciler_git::{AllowedSigners, Checked, CommitInfo, Mirror, MirrorError, authors, unseal};
 use schema_fleet::{Cache, Fleet};
 use schema_ids::Timestamp;
@@ -86,7 +87,6 @@ pub(crate) fn make(wish: &Wish, from: &str) -> Result<PlanAnswer, Failure> {
         Some(Reference { name, commit })
     };
     Ok(PlanAnswer {
-        plan,
         setting: Setting {
             base: named_base.and_then(|base| named(&wish.base, &base)),
             head: named(&wish.head, &head),
@@ -94,7 +94,9 @@ pub(crate) fn make(wish: &Wish, from: &str) -> Result<PlanAnswer, Failure> {
             drift: snapshot.drift,
             silent: snapshot.silent,
             approvals,
+            times: estimates(&plan, &ground.observed, &snapshot.took),
         },
+        plan,
         stale: Vec::new(),
         warnings: parsed.text,
     })

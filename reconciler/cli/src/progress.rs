@@ -5,7 +5,7 @@ use crate::letters;
 use crate::status::word;
 use reconciler_core::people::{Standing, standing};
 use reconciler_core::status::{MachineStatus, StepStanding, StepStatus};
-use schema_ids::Name;
+use schema_ids::{Name, Timestamp};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -47,12 +47,12 @@ impl Progress {
         }
     }
 
-    /// Shows these machines.
-    pub(crate) fn show(&mut self, machines: &[&MachineStatus]) -> io::Result<()> {
+    /// Shows these machines as they are now, by the daemon's clock.
+    pub(crate) fn show(&mut self, machines: &[&MachineStatus], now: Timestamp) -> io::Result<()> {
         match &mut self.form {
             Form::Live(drawn) => {
                 let (columns, rows) = letters::size();
-                let lines = fitting(machines, rows);
+                let lines = fitting(machines, rows, now);
                 if *drawn > 0 {
                     write!(self.to, "\x1b[{drawn}A")?;
                 }
@@ -66,9 +66,9 @@ impl Progress {
             }
             Form::Lines(said) => {
                 for machine in machines {
-                    let coarse = line(machine, Detail::Coarse);
+                    let coarse = line(machine, Detail::Coarse, now);
                     if said.get(&machine.name) != Some(&coarse) {
-                        writeln!(self.to, "{}", letters::text(&line(machine, Detail::Fine)))?;
+                        writeln!(self.to, "{}", letters::text(&line(machine, Detail::Fine, now)))?;
                         said.insert(machine.name.clone(), coarse);
                     }
                 }
@@ -79,7 +79,7 @@ impl Progress {
 }
 
 /// The lines that a screen holds: those that are done give way first.
-fn fitting(machines: &[&MachineStatus], rows: usize) -> Vec<String> {
+fn fitting(machines: &[&MachineStatus], rows: usize, now: Timestamp) -> Vec<String> {
     // The cursor stands on a line of its own, above it the count.
     let held = rows.saturating_sub(2).max(1);
     let is_done = |machine: &&MachineStatus| standing(machine) == Standing::AsWanted;
@@ -89,7 +89,8 @@ fn fitting(machines: &[&MachineStatus], rows: usize) -> Vec<String> {
         shown.truncate(held);
     }
     let done = machines.iter().filter(|machine| is_done(machine)).count();
-    let mut lines: Vec<String> = shown.iter().map(|machine| line(machine, Detail::Fine)).collect();
+    let fine = |machine: &&MachineStatus| line(machine, Detail::Fine, now);
+    let mut lines: Vec<String> = shown.iter().map(fine).collect();
     let hidden = machines.len() - shown.len();
     let hidden = match hidden {
         0 => String::new(),
@@ -111,8 +112,8 @@ enum Detail {
     Fine,
 }
 
-/// One machine's line: the step under way, or what it waits on, then the steps behind it.
-fn line(machine: &MachineStatus, detail: Detail) -> String {
+/// One machine's line: the step under way, or what it waits on, how long it takes until it runs, then the steps behind it.
+fn line(machine: &MachineStatus, detail: Detail, now: Timestamp) -> String {
     let doing = doing(machine, detail);
     let done: Vec<&str> = machine
         .steps
@@ -124,11 +125,22 @@ fn line(machine: &MachineStatus, detail: Detail) -> String {
         (Standing::AsWanted, _) | (_, true) => String::new(),
         (_, false) => format!("   (done: {})", done.join(", ")),
     };
+    // By itself it makes no line of a log: it would be another one every second.
+    let left = match detail {
+        Detail::Coarse => String::new(),
+        Detail::Fine => left(machine, now).map_or_else(String::new, |left| format!("   to run: {left}")),
+    };
     format!(
-        "{:<20} {:<14} {doing}{behind}",
+        "{:<20} {:<14} {doing}{left}{behind}",
         machine.name,
         word(&machine.phase)
     )
+}
+
+/// How long its installation takes still, while one is under way.
+pub(crate) fn left(machine: &MachineStatus, now: Timestamp) -> Option<String> {
+    let expected = machine.expected.as_ref()?;
+    (standing(machine) == Standing::UnderWay).then(|| expected.words(now))
 }
 
 fn doing(machine: &MachineStatus, detail: Detail) -> String {

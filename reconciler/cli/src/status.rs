@@ -4,6 +4,7 @@ use crate::arguments::Past;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::hold;
+use crate::progress::left;
 use crate::say::{say, say_json, tell};
 use comfy_table::{ContentArrangement, Table, presets};
 use reconciler_core::admit::BudgetTold;
@@ -201,7 +202,10 @@ pub(crate) fn render(status: &Status) -> String {
             word(&machine.phase),
             machine.wanted.clone(),
             marks.join(" "),
-            doing(machine),
+            match left(machine, status.now) {
+                Some(left) => format!("{}   to run: {left}", doing(machine)),
+                None => doing(machine),
+            },
         ];
         table.add_row(row);
     }

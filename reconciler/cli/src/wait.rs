@@ -105,7 +105,7 @@ fn look(client: &Client, events: &mut Events, progress: Option<&mut Progress>) -
             .iter()
             .filter(|machine| page.machines.contains(&machine.id));
         // A reader that is gone has seen enough.
-        if progress.show(&ours.collect::<Vec<_>>()).is_err() {
+        if progress.show(&ours.collect::<Vec<_>>(), status.now).is_err() {
             return Ok(Look::Unheard);
         }
     }
@@ -198,6 +198,7 @@ mod tests {
             bmc_fault: None,
             percent: None,
             steps: Vec::new(),
+            expected: None,
             addresses: Vec::new(),
             denials: Vec::new(),
             origin: "fleet.toml:1".to_owned(),

@@ -9,8 +9,10 @@ pub mod markdown;
 pub mod text;
 
 use crate::plan::approvals::Agreement;
-use schema_ids::Name;
+use crate::times::Estimate;
+use schema_ids::{MachineId, Name};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a plan is shown with: how it was asked for, and what was found beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub struct Setting {
     /// Who must agree to what is destroyed, if anybody.
     #[serde(default)]
     pub approvals: Option<Agreement>,
+    /// How long each installation takes, as far as anything like it was measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub times: BTreeMap<MachineId, Estimate>,
 }
 
 /// A commit under a name.

@@ -7,6 +7,7 @@
 //! - [`hold`] says what people keep from being done, to which all three bow;
 //! - [`tick`] joins them into one step of the control loop: a world in, effects out;
 //! - [`form`] writes a plan down for people and programs;
+//! - [`times`] says how long it will probably take;
 //! - [`snapshot`] carries what planning reads to where there is no daemon.
 //!
 //! Nothing here reads a clock, a file, a socket, an environment or dice: the daemon, the command
@@ -39,4 +40,5 @@ pub mod snapshot;
 pub mod status;
 pub mod stuck;
 pub mod tick;
+pub mod times;
 pub mod window;

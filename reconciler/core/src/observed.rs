@@ -36,6 +36,10 @@ pub struct Observed {
     /// The holds and stops that people made at run time.
     #[serde(default, skip_serializing_if = "Restraints::is_empty")]
     pub restraints: Restraints,
+    /// Machines of the adopted plan that are out of service and with which nothing goes on by itself, each with why. It may be
+    /// left empty where no deployment says `release-order = "unhealthy-first"`: nothing else reads it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unhealthy: BTreeMap<MachineId, String>,
 }
 
 impl Observed {
@@ -52,6 +56,7 @@ impl Observed {
             restored: None,
             destroyed: BTreeMap::new(),
             restraints: Restraints::default(),
+            unhealthy: BTreeMap::new(),
         }
     }
 }

@@ -32,6 +32,7 @@ mod network;
 mod not_yet;
 pub mod opened;
 mod part;
+mod pci;
 mod quarantine;
 mod reads;
 mod release;

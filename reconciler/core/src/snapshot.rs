@@ -12,6 +12,7 @@ pub use redact::BmcNames;
 use crate::form::Drift;
 use crate::observed::Observed;
 use crate::plan::Plan;
+use crate::times::Took;
 use schema_ids::{Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,6 +46,9 @@ pub struct Snapshot {
     pub silent: Vec<Name>,
     /// When each rack agent was last heard.
     pub agents: BTreeMap<Name, Timestamp>,
+    /// The newest installations, for how long those of a plan will take. Snapshots of before they were in it have none.
+    #[serde(default)]
+    pub took: Vec<Took>,
 }
 
 /// What it is made of.
@@ -60,6 +64,8 @@ pub struct Known {
     pub silent: Vec<Name>,
     /// See [`Snapshot::agents`].
     pub agents: BTreeMap<Name, Timestamp>,
+    /// See [`Snapshot::took`].
+    pub took: Vec<Took>,
 }
 
 /// Why what a snapshot leaves out could not be put back.
@@ -98,6 +104,7 @@ impl Snapshot {
             drift: known.drift,
             silent: known.silent,
             agents: known.agents,
+            took: known.took,
         }
     }
 

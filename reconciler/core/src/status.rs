@@ -16,6 +16,7 @@ use crate::next::Decision;
 use crate::observed::BindingState;
 use crate::phase::{self, Mark, Phase};
 use crate::plan::{MachinePlan, Origin, Plan};
+use crate::times::Expected;
 use rack_api::fact::{BootEvidence, PowerSeen, StepState};
 use rack_api::order::{Lane, PowerWanted};
 use schema_ids::{BindingId, Generation, MachineId, Name, Timestamp};
@@ -58,6 +59,9 @@ pub struct MachineStatus {
     /// The steps of the newest job of this generation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepStatus>,
+    /// While it is installed: since when, and how long that takes, as far as anything like it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
     /// The addresses of its installed system.
     pub addresses: Vec<IpAddr>,
     /// Where in git it stands: `file:line`.
@@ -198,6 +202,8 @@ pub fn machine_status(
             .map(|fault| (log::line(&fault.value.1), fault.since)),
         percent: percent(facts),
         steps: steps::steps(facts),
+        // What was measured is not among what is known of a machine: whoever has it adds it.
+        expected: None,
         addresses: addresses(plan, &machine.wanted.intent),
         origin: format!("{file}:{line}"),
         denials: denials.to_vec(),

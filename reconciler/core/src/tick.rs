@@ -233,6 +233,23 @@ pub fn stand(world: &World<'_>, decisions: &BTreeMap<MachineId, Decision>) -> BT
     decisions.iter().filter_map(of).collect()
 }
 
+/// Machines that are out of service and with which nothing goes on by itself, each with why, as the end of a sentence that
+/// begins with its name. One that is being changed, or about to be, is none of them.
+pub fn unhealthy(
+    world: &World<'_>,
+    decisions: &BTreeMap<MachineId, Decision>,
+) -> BTreeMap<MachineId, String> {
+    let goes_on = |id: &MachineId| match decisions.get(id) {
+        Some(Decision::Propose(_)) => true,
+        Some(Decision::Wait(wait)) => wait.condition.row().under_way,
+        Some(Decision::Settled) | None => false,
+    };
+    let stand = stand(world, decisions);
+    let out = stand.into_iter().filter(|(id, _)| !goes_on(id));
+    out.filter_map(|(id, standing)| Some((id, standing.out()?)))
+        .collect()
+}
+
 /// A failure is on record before anything else is begun, and stays there when the machine recovers.
 fn record_failures(ground: &Ground<'_>, step: &mut Tick) {
     for (name, budget) in &ground.plan.budgets {

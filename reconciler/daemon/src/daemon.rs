@@ -5,6 +5,7 @@ use crate::host_stop;
 use crate::images::Images;
 use crate::revision::Parsed;
 use crate::source::{Source, SourceError};
+use crate::times;
 use crate::trust::Trust;
 use reconciler_core::hold::Stop;
 use reconciler_core::roles::BmcTimes;
@@ -46,6 +47,8 @@ pub(crate) struct Daemon {
     parsed: Mutex<Vec<Arc<Parsed>>>,
     /// Adopted plans as readers of events are told of them.
     pub(crate) told_plans: ToldPlans,
+    /// How long installations took, as the status tells it.
+    pub(crate) times: times::Remembered,
     /// The files of the last revision as they were read: most of the next one are the same.
     pub(crate) read: Arc<Mutex<schema_fleet::Cache>>,
 }
@@ -88,6 +91,7 @@ impl Daemon {
             source_trouble: Mutex::new(None),
             parsed: Mutex::new(Vec::new()),
             told_plans: ToldPlans::default(),
+            times: times::Remembered::default(),
             read: Arc::default(),
         }
     }

@@ -35,6 +35,7 @@ mod settings;
 mod signatures;
 mod snapshot;
 mod source;
+mod times;
 mod trust;
 mod vouch_door;
 mod webhook;

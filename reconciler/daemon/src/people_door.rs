@@ -15,6 +15,7 @@ use crate::plan_door;
 use crate::power_door;
 use crate::revision;
 use crate::snapshot;
+use crate::times;
 use crate::vouch_door;
 use crate::world;
 use axum::body::Body;
@@ -172,6 +173,7 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
             status::machine_status(&loaded.plan, *id, facts, decision, loaded.policy.of(*id))
         })
         .collect();
+    times::tell(&daemon, &loaded, &mut status).await?;
     status.machines.sort_by(|a, b| a.name.cmp(&b.name));
     status.deployments = status::deployments(&loaded.plan);
     status.agents = loaded

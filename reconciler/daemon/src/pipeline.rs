@@ -9,6 +9,7 @@ use crate::failpoint;
 use crate::revision::{self, Parsed};
 use crate::signatures::{self, Disbelieved};
 use crate::source::SourceError;
+use crate::world;
 use reconciler_core::condition::Condition;
 use reconciler_core::ground::Ground;
 use reconciler_core::observed::Observed;
@@ -18,8 +19,9 @@ use reconciler_core::plan::opened::{self, Opened};
 use reconciler_core::plan::{Base, Desired, Plan};
 use reconciler_git::CommitInfo;
 use reconciler_store::{Adoption, Basis, By, Stage, StoreError};
-use schema_fleet::Code;
-use std::collections::BTreeSet;
+use schema_fleet::{Code, Fleet, ReleaseOrder};
+use schema_ids::MachineId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -311,7 +313,10 @@ pub(crate) async fn make_plan(
     let Some(fleet) = &parsed.fleet else {
         return Ok(None);
     };
-    let observed = observed(daemon).await.map_err(PipelineError::Store)?;
+    let mut observed = observed(daemon).await.map_err(PipelineError::Store)?;
+    if orders_by_health(fleet) {
+        observed.unhealthy = unhealthy(daemon).await.map_err(PipelineError::Store)?;
+    }
     let ground = Ground::new(parent, observed, &fleet.name);
     let base = base.and_then(|base| {
         let fleet = base.fleet.as_ref()?;
@@ -334,6 +339,18 @@ pub(crate) async fn observed(daemon: &Daemon) -> Result<Observed, StoreError> {
     let mut observed = daemon.store.observed().await?;
     observed.restraints.stops.extend(daemon.host_stop());
     Ok(observed)
+}
+
+/// Whether a plan of this fleet asks which machines are out of service.
+fn orders_by_health(fleet: &Fleet) -> bool {
+    let mut deployments = fleet.deployments.values();
+    deployments.any(|wish| wish.release_order == Some(ReleaseOrder::UnhealthyFirst))
+}
+
+/// Machines that are out of service and with which nothing goes on, as the control loop sees them now.
+async fn unhealthy(daemon: &Daemon) -> Result<BTreeMap<MachineId, String>, StoreError> {
+    let loaded = world::load(daemon).await?;
+    Ok(loaded.map_or_else(BTreeMap::new, |loaded| loaded.unhealthy(&loaded.tick())))
 }
 
 /// The guard that stops a plan, those considered that people have opened: its code, why, and what opens it.

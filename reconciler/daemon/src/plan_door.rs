@@ -4,6 +4,7 @@ use crate::daemon::Daemon;
 use crate::people_door::{Refused, refused};
 use crate::pipeline::{self, Made, PipelineError};
 use crate::revision::{self, Parsed};
+use crate::times;
 use crate::world::{self, Loaded};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,9 +16,12 @@ use reconciler_core::people;
 use reconciler_core::plan::Plan;
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::status;
+use reconciler_core::tick::Tick;
+use reconciler_core::times::estimates;
 use reconciler_git::CommitInfo;
 use reconciler_store::StoreError;
-use schema_ids::Name;
+use schema_ids::{MachineId, Name};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Plans a commit, and keeps the plan as shown.
@@ -56,7 +60,7 @@ pub(crate) async fn post(
         return Err(unsound(&parsed));
     };
     let approvals = pipeline::agreement(&daemon, &parsed, &made).await?;
-    let Made { plan, .. } = made;
+    let Made { plan, ground } = made;
     let plan = match &request.only {
         None => {
             daemon.store.save_shown_plan(&plan, &parsed.tree).await?;
@@ -64,10 +68,10 @@ pub(crate) async fn post(
         }
         Some(only) => part(&plan, only)?,
     };
-    let (drift, silent) = beside(&daemon).await?;
+    let Beside { drift, silent, .. } = beside(&daemon).await?;
+    let took = times::took(&daemon, &ground.observed).await?;
     Ok(Json(people::PlanAnswer {
         stale: replaced.map_or_else(Vec::new, |old| old.outdated_reads(&plan)),
-        plan,
         setting: Setting {
             base,
             head,
@@ -75,7 +79,9 @@ pub(crate) async fn post(
             drift,
             silent,
             approvals,
+            times: estimates(&plan, &ground.observed, &took),
         },
+        plan,
         warnings: parsed.text.clone(),
     }))
 }
@@ -133,15 +139,30 @@ fn unsound(parsed: &Parsed) -> Refused {
 }
 
 /// What a plan and a snapshot tell of where machines are otherwise than wanted, and which are not heard of.
-pub(crate) async fn beside(daemon: &Daemon) -> Result<(Vec<form::Drift>, Vec<Name>), StoreError> {
-    let loaded = world::load(daemon).await?;
-    let (drift, silent) = loaded.as_ref().map_or_else(Default::default, otherwise);
-    Ok((drift::beside(&drift), silent))
+#[derive(Default)]
+pub(crate) struct Beside {
+    pub(crate) drift: Vec<form::Drift>,
+    pub(crate) silent: Vec<Name>,
+    /// Which are out of service; a plan reads that, and says it of those that it releases for it.
+    pub(crate) unhealthy: BTreeMap<MachineId, String>,
+}
+
+/// The same, of now.
+pub(crate) async fn beside(daemon: &Daemon) -> Result<Beside, StoreError> {
+    let Some(loaded) = world::load(daemon).await? else {
+        return Ok(Beside::default());
+    };
+    let tick = loaded.tick();
+    let (drift, silent) = otherwise(&loaded, &tick);
+    Ok(Beside {
+        drift: drift::beside(&drift),
+        silent,
+        unhealthy: loaded.unhealthy(&tick),
+    })
 }
 
 /// Where machines are otherwise than the adopted plan wants them, and which are not heard of.
-fn otherwise(loaded: &Loaded) -> (Vec<Drift>, Vec<Name>) {
-    let tick = loaded.tick();
+fn otherwise(loaded: &Loaded, tick: &Tick) -> (Vec<Drift>, Vec<Name>) {
     let (mut found, mut machines) = (Vec::new(), Vec::new());
     for (id, facts) in &loaded.facts {
         let decision = tick.decisions.get(id).unwrap_or(&Decision::Settled);
@@ -160,7 +181,9 @@ pub(crate) async fn get_drift(
     State(daemon): State<Arc<Daemon>>,
 ) -> Result<Json<people::DriftAnswer>, Refused> {
     let loaded = world::load(&daemon).await?;
-    let (drift, silent) = loaded.as_ref().map_or_else(Default::default, otherwise);
+    let (drift, silent) = loaded
+        .as_ref()
+        .map_or_else(Default::default, |loaded| otherwise(loaded, &loaded.tick()));
     Ok(Json(people::DriftAnswer {
         now: daemon.store.now().await?,
         commit: loaded.and_then(|loaded| loaded.plan.commit),

@@ -6,8 +6,9 @@
 use crate::daemon::Daemon;
 use crate::people_door::Refused;
 use crate::pipeline::{self, PipelineError};
-use crate::plan_door;
+use crate::plan_door::{self, Beside};
 use crate::revision;
+use crate::times;
 use axum::Json;
 use axum::extract::State;
 use reconciler_core::people::SnapshotAnswer;
@@ -133,7 +134,11 @@ pub(crate) async fn get(State(daemon): State<Arc<Daemon>>) -> Result<Json<Snapsh
 
 /// A snapshot of now.
 async fn make(daemon: &Daemon) -> Result<Snapshot, PipelineError> {
-    let (drift, silent) = plan_door::beside(daemon).await.map_err(PipelineError::Store)?;
+    let Beside {
+        drift,
+        silent,
+        unhealthy,
+    } = plan_door::beside(daemon).await.map_err(PipelineError::Store)?;
     let agents = daemon.store.agents().await.map_err(PipelineError::Store)?;
     let agents = agents
         .into_iter()
@@ -141,7 +146,7 @@ async fn make(daemon: &Daemon) -> Result<Snapshot, PipelineError> {
         .collect();
     let mut adopted = daemon.store.adopted().await.map_err(PipelineError::Store)?;
     for _ in 0..TRIES {
-        let observed = pipeline::observed(daemon).await.map_err(PipelineError::Store)?;
+        let mut observed = pipeline::observed(daemon).await.map_err(PipelineError::Store)?;
         // The bindings that were read are those of this plan, and of no later one.
         let now = daemon.store.adopted_id().await.map_err(PipelineError::Store)?;
         if now != adopted.as_ref().map(|plan| plan.id.clone()) {
@@ -155,12 +160,17 @@ async fn make(daemon: &Daemon) -> Result<Snapshot, PipelineError> {
             }
             None => String::new(),
         };
+        observed.unhealthy.clone_from(&unhealthy);
+        let took = times::took(daemon, &observed)
+            .await
+            .map_err(PipelineError::Store)?;
         let known = Known {
             adopted,
             observed,
             drift,
             silent,
             agents,
+            took,
         };
         return Ok(Snapshot::of(known, &tree, Mirror::blob_name));
     }

@@ -110,6 +110,11 @@ impl Loaded {
         hold::told(&self.plan, &self.restraints, &self.policy, self.now)
     }
 
+    /// Machines that are out of service and with which nothing goes on, each with why.
+    pub(crate) fn unhealthy(&self, tick: &Tick) -> BTreeMap<MachineId, String> {
+        tick::unhealthy(&self.world(), &tick.decisions)
+    }
+
     /// The budgets as people are told of them, by what was decided.
     pub(crate) fn budgets(&self, tick: &Tick) -> Vec<BudgetTold> {
         let standing = tick::stand(&self.world(), &tick.decisions);

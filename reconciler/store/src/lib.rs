@@ -15,7 +15,7 @@
 //! - `enrolment`, `bmc_role`: who rack agents are, and which of them commands a rack's BMCs;
 //! - `restraint`: holds and stops that people make;
 //! - `orders`, `permits`, `start`, `approval`, `opened`: the daemon's own records; `audit`: who did what and why;
-//! - `past`: what was known at a time; `log`: what happened, from all of these, page by page; `events`: the same of one commit, oldest first;
+//! - `past`: what was known at a time; `times`: how long installations took; `log`: what happened, from all of these, page by page; `events`: the same of one commit, oldest first;
 //! - `work`, `wake`: what is to be looked at next; `derived`: what may be deleted at any time.
 //!
 //! Queries are checked at build time against the answers in `.sqlx`. `cargo xtask sqlx` refreshes them:
@@ -83,6 +83,8 @@ mod store;
 #[cfg(feature = "queries")]
 mod stored;
 #[cfg(feature = "queries")]
+mod times;
+#[cfg(feature = "queries")]
 mod wake;
 #[cfg(feature = "queries")]
 mod work;
@@ -110,6 +112,7 @@ pub use crate::{
     revision::{Revision, Stage},
     start::StartRecord,
     store::Store,
+    times::Installation,
     wake::{Wake, Wakeups},
     work::{Claimed, WorkItem},
     world::Scope,

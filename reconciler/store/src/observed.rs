@@ -45,6 +45,8 @@ impl Store {
                 restored: identity::restored(&mut snapshot).await?,
                 destroyed: destroyed(&mut snapshot, time(now_ms)).await?,
                 restraints: restraint::standing(&mut snapshot).await?,
+                // Decided from all facts, which whoever decides has.
+                unhealthy: BTreeMap::new(),
             };
             snapshot.commit().await?;
             Ok(observed)

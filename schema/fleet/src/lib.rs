@@ -86,7 +86,7 @@ pub use kinds::{
     release::Release,
     removed_deployment::RemovedDeployment,
     removed_machine::RemovedMachine,
-    require::{GpuVendor, Require, RequiredDisks, RequiredGpus, Unmet},
+    require::{GpuVendor, Require, RequiredDisks, RequiredGpus, RequiredPci, Unmet},
     role::{Permission, Role},
     scope_limits::ScopeLimits,
     script::{Script, ScriptPer, ScriptPhase},

@@ -11,6 +11,7 @@ mod disk_id;
 mod generation;
 mod mac;
 mod name;
+mod pci_id;
 mod timestamp;
 mod uuid;
 
@@ -20,6 +21,7 @@ pub use disk_id::DiskId;
 pub use generation::{Generation, Incarnation};
 pub use mac::Mac;
 pub use name::Name;
+pub use pci_id::PciId;
 pub use timestamp::Timestamp;
 pub use uuid::{BindingId, MachineId, Uuid};
 

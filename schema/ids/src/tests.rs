@@ -1,6 +1,6 @@
 //! What is printed is read back as the same value, and near misses are refused.
 
-use crate::{ContentId, Digest, DiskId, Mac, Name, Timestamp, Uuid};
+use crate::{ContentId, Digest, DiskId, Mac, Name, PciId, Timestamp, Uuid};
 use proptest::prelude::*;
 
 fn refused<T: std::str::FromStr>(texts: &[&str]) {
@@ -10,6 +10,13 @@ fn refused<T: std::str::FromStr>(texts: &[&str]) {
 }
 
 proptest! {
+    #[test]
+    fn pci_id_round_trips(number: u16) {
+        let id = PciId(number);
+        prop_assert_eq!(id.to_string().parse(), Ok(id));
+        prop_assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
+    }
+
     #[test]
     fn mac_round_trips(octets: [u8; 6]) {
         if let Some(mac) = Mac::new(octets) {

@@ -47,6 +47,7 @@ pub fn inventory(name: &Name, machine: &Machine) -> Inventory {
         disks: disks(name.as_str(), expect),
         nics: nics.collect(),
         bmc: None,
+        pci: None,
     }
 }
 

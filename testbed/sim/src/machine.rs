@@ -161,6 +161,7 @@ impl Machine {
                 driver: "e1000".to_owned(),
             }],
             bmc: None,
+            pci: None,
         }
     }
 

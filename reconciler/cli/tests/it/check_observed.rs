@@ -44,6 +44,7 @@ fn detail(machine: &str, gigabytes: &[u64]) -> String {
         disks: gigabytes.iter().enumerate().map(disk).collect(),
         nics: Vec::new(),
         bmc: None,
+        pci: None,
     };
     serde_json::json!({ "status": { "name": machine, "phase": "Ready" }, "inventory": inventory, "why": "" })
         .to_string()

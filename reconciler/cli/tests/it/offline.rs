@@ -97,6 +97,7 @@ impl Ci {
                 restored: None,
                 destroyed: BTreeMap::new(),
                 restraints: Restraints::default(),
+                unhealthy: BTreeMap::new(),
             },
             drift: Vec::new(),
             silent: Vec::new(),
@@ -104,6 +105,7 @@ impl Ci {
                 "rackd-1".parse().expect("a name"),
                 Timestamp::from_unix_ms(now() - age_ms),
             )]),
+            took: Vec::new(),
         };
         Snapshot::of(known, "", Mirror::blob_name)
     }

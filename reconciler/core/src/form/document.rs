@@ -8,6 +8,7 @@ use crate::form::{Drift, Reference, Setting};
 use crate::observed::DiskContents;
 use crate::plan::approvals::Agreement;
 use crate::plan::{Budget, Change, FieldChange, GuardReport, NamedDisk, Note, Plan, Read, Said};
+use crate::times::{self, Estimate};
 use schema_ids::{DiskId, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,35 @@ pub struct Document {
     /// How many machines may be out of service at once, by budget; left out where there are none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub budgets: BTreeMap<Name, BudgetWord>,
+    /// How long its installations take together; left out where nothing like them was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate_seconds: Option<TotalTime>,
+}
+
+/// How long installations take together, under the plan's budgets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TotalTime {
+    /// If each takes what half of those before took.
+    pub p50: u64,
+    /// If each takes what nine of ten took.
+    pub p90: u64,
+    /// How many they are.
+    pub installations: usize,
+    /// Whether a budget with a window says when some of them may begin: closed windows are not counted.
+    pub windows: bool,
+}
+
+impl TotalTime {
+    fn of(plan: &Plan, setting: &Setting) -> Option<Self> {
+        let together = times::together(plan, &setting.times, &plan.changes)?;
+        Some(Self {
+            p50: together.p50,
+            p90: together.p90,
+            installations: together.installations,
+            windows: together.windows,
+        })
+    }
 }
 
 /// One budget.
@@ -262,6 +292,9 @@ pub struct NumberedChange {
     pub quarantine: Option<QuarantineWord>,
     /// Rack agents that are told anew by it.
     pub tells: BTreeSet<Name>,
+    /// How long its installation takes by itself; left out where nothing like it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate_seconds: Option<Estimate>,
 }
 
 /// How long a machine is kept off with its data before that is erased.
@@ -327,7 +360,7 @@ pub fn document(plan: &Plan, setting: &Setting) -> Document {
             .changes
             .iter()
             .enumerate()
-            .map(|(index, change)| numbered(plan, index, change))
+            .map(|(index, change)| numbered((plan, setting), index, change))
             .collect(),
         notes: plan.notes.clone(),
         drift: setting.drift.clone(),
@@ -342,10 +375,11 @@ pub fn document(plan: &Plan, setting: &Setting) -> Document {
             .iter()
             .map(|(name, budget)| (name.clone(), BudgetWord::of(plan, budget)))
             .collect(),
+        estimate_seconds: TotalTime::of(plan, setting),
     }
 }
 
-fn numbered(plan: &Plan, index: usize, change: &Change) -> NumberedChange {
+fn numbered((plan, setting): (&Plan, &Setting), index: usize, change: &Change) -> NumberedChange {
     let named = change
         .erases
         .iter()
@@ -373,5 +407,6 @@ fn numbered(plan: &Plan, index: usize, change: &Change) -> NumberedChange {
             said: quarantine.said,
         }),
         tells: change.tells.clone(),
+        estimate_seconds: change.machine.and_then(|id| setting.times.get(&id)).copied(),
     }
 }

@@ -106,6 +106,9 @@ fn fixed_part(out: &mut String, plan: &Plan, setting: &Setting) -> fmt::Result {
         };
         writeln!(out, "| {} | {}{size} |\n", counts.join(" | "), all.disks)?;
     }
+    if let Some(time) = text::time(plan, setting) {
+        writeln!(out, "Takes {time}.\n")?;
+    }
     for guard in &plan.guards {
         if let Some((code, reason)) = &guard.blocked {
             writeln!(

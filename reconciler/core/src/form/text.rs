@@ -4,6 +4,7 @@
 use crate::form::block::{Block, Totals, blocks};
 use crate::form::{Detail, Setting, counted, short};
 use crate::plan::{Budget, Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text};
+use crate::times::{self, Estimate};
 use schema_ids::{ContentId, DiskId, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -173,6 +174,7 @@ impl Text<'_> {
         self.fields(first, width)?;
         self.why(block, width)?;
         self.order(block, width)?;
+        self.time(block, width)?;
         if !first.tells.is_empty() {
             let agents: Vec<&str> = first.tells.iter().map(|agent| agent.as_str()).collect();
             writeln!(self.out, "      {:<width$}  {}", "tells", agents.join(", "))?;
@@ -251,6 +253,35 @@ impl Text<'_> {
             writeln!(self.out, "      {:<width$}  budget {name}: {words}", "order")?;
         }
         Ok(())
+    }
+
+    /// How long it probably takes: all of it, each by itself, and what that is known from.
+    fn time(&mut self, block: &Block<'_>, width: usize) -> fmt::Result {
+        let times = &self.setting.times;
+        let each = block
+            .changes
+            .iter()
+            .filter_map(|change| times.get(&change.machine?));
+        let each: Vec<&Estimate> = each.collect();
+        let together = times::together(self.plan, times, block.changes.iter().copied());
+        let Some((together, slowest)) = together.zip(slowest(&each)) else {
+            return Ok(());
+        };
+        let is_same = each.iter().all(|one| **one == *each[0]);
+        let up_to = if is_same { "" } else { "up to " };
+        let by_itself = match each.len() {
+            1 => String::new(),
+            _ => format!(", each {up_to}{}", both(slowest.p50, slowest.p90)),
+        };
+        let at_least = if is_same { "" } else { "at least " };
+        writeln!(
+            self.out,
+            "      {:<width$}  about {}{by_itself}: from {at_least}{} {}",
+            "time",
+            both(together.p50, together.p90),
+            counted(slowest.samples as usize, "installation"),
+            slowest.like.words()
+        )
     }
 
     fn machines(&mut self, block: &Block<'_>) -> fmt::Result {
@@ -445,6 +476,9 @@ impl Text<'_> {
             return writeln!(self.out, "{nothing}");
         }
         writeln!(self.out, "{}", total(plan))?;
+        if let Some(time) = time(plan, self.setting) {
+            writeln!(self.out, "      takes {time}")?;
+        }
         if let Some(only) = &self.setting.only {
             return writeln!(self.out, "      of {only} only");
         }
@@ -494,6 +528,33 @@ pub(super) fn total(plan: &Plan) -> String {
     let word = |(action, count): (&ChangeAction, &usize)| format!("{count} to {}", action.word());
     let parts: Vec<String> = totals.actions.iter().map(word).collect();
     format!("Plan: {}.", parts.join(", "))
+}
+
+/// How long its installations take together, in a line; nothing where nothing like them was measured.
+pub(super) fn time(plan: &Plan, setting: &Setting) -> Option<String> {
+    let together = times::together(plan, &setting.times, &plan.changes)?;
+    let windows = match together.windows {
+        true => ", while the windows of its budgets are open",
+        false => "",
+    };
+    let installations = counted(together.installations, "installation");
+    let time = both(together.p50, together.p90);
+    Some(format!("about {time} for {installations}{windows}"))
+}
+
+/// A usual time, and the one that nine of ten keep.
+fn both(p50: u64, p90: u64) -> String {
+    format!("{} (p90 {})", times::words(p50), times::words(p90))
+}
+
+/// What is said of several installations at once: the longest times, and the weakest ground of any.
+fn slowest(each: &[&Estimate]) -> Option<Estimate> {
+    Some(Estimate {
+        p50: each.iter().map(|one| one.p50).max()?,
+        p90: each.iter().map(|one| one.p90).max()?,
+        samples: each.iter().map(|one| one.samples).min()?,
+        like: each.iter().map(|one| one.like).max()?,
+    })
 }
 
 /// A place in git.

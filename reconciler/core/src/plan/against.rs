@@ -7,8 +7,8 @@ use crate::observed::{BindingState, Observed};
 use crate::plan::held::KeptFree;
 use crate::plan::layout::size_text;
 use crate::plan::required::{unmet_in_git, unmet_in_inventory, zone};
-use crate::plan::{MachinePlan, Plan, counted};
-use rack_api::inventory::Inventory;
+use crate::plan::{MachinePlan, Plan, counted, pci};
+use rack_api::inventory::{Inventory, PciDevices};
 use schema_fleet::{Deployment, Fleet, Machine, Manage, Require};
 use schema_ids::{MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -274,6 +274,11 @@ fn in_hardware(require: &Require) -> Vec<(&'static str, String)> {
             format!("{} x {}{size}", disks.count.0, disks.disk_type)
         })
         .collect();
+    let gpus = require.gpus.iter();
+    let gpus = gpus.map(|gpus| format!("{} x {}", gpus.count.0, pci::gpus_words(gpus)));
+    let devices = require.pci.iter();
+    let devices = devices.map(|devices| format!("{} x {}", devices.count.0, pci::id_words(devices)));
+    let (gpus, devices): (Vec<_>, Vec<_>) = (gpus.collect(), devices.collect());
     [
         arch,
         least("cpu-cores", require.cpu_cores.map(|least| least.0.to_string())),
@@ -283,6 +288,8 @@ fn in_hardware(require: &Require) -> Vec<(&'static str, String)> {
         ),
         least("memory", require.memory.map(|least| least.0.to_string())),
         (!disks.is_empty()).then(|| ("disks", disks.join(", "))),
+        (!gpus.is_empty()).then(|| ("gpus", gpus.join(", "))),
+        (!devices.is_empty()).then(|| ("pci", devices.join(", "))),
     ]
     .into_iter()
     .flatten()
@@ -296,6 +303,8 @@ fn hardware(field: &str, inventory: &Inventory) -> String {
         "cpu-cores" => inventory.cpu.cores.to_string(),
         "cpu-threads" => inventory.cpu.threads.to_string(),
         "memory" => size_text(inventory.memory_bytes),
+        "gpus" => pci::found(inventory, PciDevices::are_gpus),
+        "pci" => pci::found(inventory, |_| true),
         _ => {
             let disks = inventory.disks.iter().filter(|disk| disk.local);
             let disks: Vec<String> = disks
@@ -330,5 +339,7 @@ fn only(require: &Require, field: &str) -> Require {
     only.cpu_threads = only.cpu_threads.filter(|_| is("cpu-threads"));
     only.memory = only.memory.filter(|_| is("memory"));
     only.disks.retain(|_| is("disks"));
+    only.gpus.retain(|_| is("gpus"));
+    only.pci.retain(|_| is("pci"));
     only
 }

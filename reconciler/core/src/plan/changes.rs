@@ -10,7 +10,7 @@ use crate::plan::deployment::{differences, erased, last_deploy};
 use crate::plan::release::erased as erased_by_release;
 use crate::plan::{
     Cause, Change, ChangeAction, Effect, FieldChange, LinkPlan, MachinePlan, Note, Origin, Plan, Quarantine,
-    as_is, effect, fields,
+    as_is, counted, effect, fields,
 };
 use rack_api::config::Subnet;
 use rack_api::job::{Deploy, Erase};
@@ -402,9 +402,11 @@ impl Compared<'_> {
         });
         named.or_else(|| {
             let count = wish.count.as_ref()?;
+            let unhealthy = counted::unhealthy(wish, self.observed, self.id);
+            let first = unhealthy.map_or_else(String::new, |why| format!(", and this one {why}"));
             Some(Removal {
                 origin: fields::at(&count.span),
-                text: format!("{deployment} counts {}", count.value),
+                text: format!("{deployment} counts {}{first}", count.value),
             })
         })
     }

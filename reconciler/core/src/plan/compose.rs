@@ -138,15 +138,15 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         ending: &slots.ending,
         hurt: &hurt,
     });
-    told(plan, observed, parent)
+    told(plan, fleet, observed, parent)
 }
 
 /// With what is said of it that follows from the rest.
-fn told(mut plan: Plan, observed: &Observed, parent: &Plan) -> Plan {
+fn told(mut plan: Plan, fleet: &Fleet, observed: &Observed, parent: &Plan) -> Plan {
     plan.guards.extend(budgets::report(&plan));
     plan.guards
         .extend(held::report(&plan, &observed.restraints, plan.made));
-    plan.reads = reads::reads(&plan, observed, parent);
+    plan.reads = reads::reads(&plan, fleet, observed, parent);
     plan.disks = effect::disks(&plan, observed);
     plan
 }

@@ -7,7 +7,7 @@
 
 use crate::condition::Condition;
 use crate::intent::Intent;
-use crate::observed::Binding;
+use crate::observed::{Binding, Observed};
 use crate::plan::allocate::{self, Candidate, Choice, Demand, Place, Size, Spread};
 use crate::plan::compose::Filling;
 use crate::plan::deployment::decide;
@@ -30,12 +30,14 @@ const REASONS_MAX: usize = 8;
 const EVIDENCE_MAX: usize = 160;
 
 /// Of a deployment's bindings, those that its count has room for. Whoever is an orphan already stays one
-/// before anybody else becomes one, then those go of which nothing was written, then the highest slots.
+/// before anybody else becomes one, then those go of which nothing was written, then those of whom `unhealthy` says so, then the
+/// highest slots.
 pub(super) fn seated(
     deployment: &Deployment,
     bindings: &BTreeMap<BindingId, &Binding>,
     parent: &Plan,
     is_written: impl Fn(&BindingId, &Binding) -> bool,
+    observed: &Observed,
 ) -> BTreeSet<BindingId> {
     let count = deployment.count.as_ref().map_or(0, |count| count.value as usize);
     let is_orphan = |binding: &Binding| {
@@ -44,7 +46,11 @@ pub(super) fn seated(
     };
     let mut order: Vec<_> = bindings
         .iter()
-        .map(|(id, binding)| (is_orphan(binding), !is_written(id, binding), binding.slot, *id))
+        .map(|(id, binding)| {
+            let is_unhealthy = unhealthy(deployment, observed, binding.machine).is_some();
+            let is_blank = !is_written(id, binding);
+            (is_orphan(binding), is_blank, is_unhealthy, binding.slot, *id)
+        })
         .collect();
     order.sort_unstable();
     order.into_iter().take(count).map(|(.., id)| id).collect()
@@ -60,10 +66,21 @@ pub(super) fn released<'a>(deployment: &'a Deployment, machine: &Name) -> Option
 pub(super) fn releases_surplus(fleet: &Fleet, deployment: &Name) -> bool {
     let deployment = fleet.deployments.get(deployment);
     deployment.is_some_and(|deployment| match deployment.release_order {
-        // What tells that a machine has failed is not observed yet.
-        Some(ReleaseOrder::UnhealthyFirst) | None => false,
-        Some(ReleaseOrder::Newest) => deployment.count.is_some(),
+        Some(ReleaseOrder::Newest | ReleaseOrder::UnhealthyFirst) => deployment.count.is_some(),
+        None => false,
     })
+}
+
+/// Why a machine goes before others of its deployment, if it does: it is out of service, and `release-order` asks for that.
+pub(super) fn unhealthy<'a>(
+    deployment: &Deployment,
+    observed: &'a Observed,
+    machine: MachineId,
+) -> Option<&'a str> {
+    match deployment.release_order {
+        Some(ReleaseOrder::UnhealthyFirst) => observed.unhealthy.get(&machine).map(String::as_str),
+        Some(ReleaseOrder::Newest) | None => None,
+    }
 }
 
 /// What is said of a machine that goes though nobody named it.

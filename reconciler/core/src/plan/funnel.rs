@@ -6,7 +6,7 @@ use schema_fleet::Deployment;
 use std::collections::BTreeMap;
 
 /// What keeps machines out, in the order in which it is asked. What git says stands before what an inspection has found.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 19] = [
     "pool",
     "zone",
     "rack",
@@ -19,6 +19,8 @@ const ORDER: [&str; 17] = [
     "cpu-threads",
     "memory",
     "disks",
+    "gpus",
+    "pci",
     FREE,
     CARRIED_OUT,
     INSPECTED,
@@ -98,6 +100,8 @@ fn is_asked(deployment: &Deployment, stage: &str) -> bool {
         "cpu-threads" => require.cpu_threads.is_some(),
         "memory" => require.memory.is_some(),
         "disks" => !require.disks.is_empty(),
+        "gpus" => !require.gpus.is_empty(),
+        "pci" => !require.pci.is_empty(),
         _ => false,
     }
 }

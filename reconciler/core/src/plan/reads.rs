@@ -1,7 +1,8 @@
 //! What a plan read of the machines that it changes, so that a person can be told what made it stale.
 
-use crate::observed::Observed;
-use crate::plan::Plan;
+use crate::observed::{Binding, BindingState, Observed};
+use crate::plan::{Plan, counted};
+use schema_fleet::Fleet;
 use schema_ids::{Generation, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,11 +21,25 @@ pub struct Read {
     pub installed: Option<Timestamp>,
     /// The latest generation that was told that it may write.
     pub written_in: Option<Generation>,
+    /// Of a machine that is released under `release-order = "unhealthy-first"`: why it counted as out of service, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy: Option<String>,
 }
 
 /// What `plan` read of the machines in its changes.
-pub(super) fn reads(plan: &Plan, observed: &Observed, parent: &Plan) -> BTreeMap<MachineId, Read> {
+pub(super) fn reads(
+    plan: &Plan,
+    fleet: &Fleet,
+    observed: &Observed,
+    parent: &Plan,
+) -> BTreeMap<MachineId, Read> {
     let concerned = plan.changes.iter().filter_map(|change| change.machine);
+    let leaving = |id: MachineId| {
+        let released = |binding: &&Binding| binding.machine == id && binding.state == BindingState::Leaving;
+        let bound = plan.bindings.values().find(released)?;
+        let wish = fleet.deployments.get(&bound.deployment)?;
+        counted::unhealthy(wish, observed, id)
+    };
     concerned
         .filter_map(|id| {
             let seen = observed.machines.get(&id);
@@ -36,6 +51,7 @@ pub(super) fn reads(plan: &Plan, observed: &Observed, parent: &Plan) -> BTreeMap
                 inspected: seen.and_then(|seen| seen.inspected),
                 installed: seen.and_then(|seen| seen.installed.as_ref()).map(|done| done.at),
                 written_in: seen.and_then(|seen| seen.written_in),
+                unhealthy: leaving(id).map(str::to_owned),
             };
             Some((id, read))
         })
@@ -87,6 +103,7 @@ impl Plan {
                         generation(read.written_in),
                         generation(now.written_in),
                     ),
+                    told("out of service:", read.unhealthy.clone(), now.unhealthy.clone()),
                 ]
                 .into_iter()
                 .flatten(),

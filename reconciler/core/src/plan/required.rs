@@ -2,7 +2,7 @@
 //!
 //! What git says of it is the language's own business; what it is made of, its inspection shows.
 
-use crate::plan::layout::size_text;
+use crate::plan::{layout::size_text, pci};
 use rack_api::inventory::{Disk, DiskKind, Inventory};
 use schema_fleet::{
     DiskType, Expect, ExpectedDisks, Fleet, Machine, Require, RequiredDisks, SpreadBy, Unmet,
@@ -65,6 +65,7 @@ pub(super) fn unmet_in_inventory(require: &Require, inventory: &Inventory) -> Op
             let why = disks.find_map(|disks| too_few(disks, &inventory.disks))?;
             Some(Unmet { field: "disks", why })
         })
+        .or_else(|| pci::unmet(require, inventory))
 }
 
 /// What a machine lacks of what git says that it has, in words.

@@ -243,7 +243,10 @@ fn standing<'a>(
             .iter()
             .filter(|(_, binding)| binding.deployment == *name);
         let own = own.filter(may_stay).map(|(id, binding)| (*id, binding)).collect();
-        Some((name, counted::seated(deployment, &own, parent, is_written)))
+        Some((
+            name,
+            counted::seated(deployment, &own, parent, is_written, observed),
+        ))
     };
     let mut slots = Slots {
         by_machine: BTreeMap::new(),

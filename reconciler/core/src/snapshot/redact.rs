@@ -6,7 +6,7 @@ use super::NotRestored;
 use crate::intent::Intent;
 use crate::observed::{Discovered, Observed, ObservedMachine};
 use crate::plan::{BmcPlan, MachinePlan, Plan};
-use rack_api::inventory::{Firmware, Inventory, Nic};
+use rack_api::inventory::{Firmware, Inventory, Nic, PciDevices};
 use rack_api::job::Deploy;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -184,22 +184,24 @@ pub(super) fn observed(observed: Observed) -> Observed {
         restored: None,
         destroyed: observed.destroyed,
         restraints: observed.restraints,
+        unhealthy: observed.unhealthy,
     }
 }
 
-/// Hardware as far as planning compares it: what only people read of it is left out.
+/// Hardware as far as planning compares it, and by its model, how long it takes: what only people read of it is left out.
 fn inventory(inventory: Inventory) -> Inventory {
     let Inventory {
         uuid,
         serial,
         vendor: _,
-        product: _,
+        product,
         firmware,
         cpu,
         memory_bytes,
         disks,
         nics,
         bmc: _,
+        pci,
     } = inventory;
     let nics = nics.into_iter().map(|nic| {
         let Nic {
@@ -221,7 +223,7 @@ fn inventory(inventory: Inventory) -> Inventory {
         uuid,
         serial,
         vendor: String::new(),
-        product: String::new(),
+        product,
         firmware: Firmware {
             kind: firmware.kind,
             version: String::new(),
@@ -231,5 +233,24 @@ fn inventory(inventory: Inventory) -> Inventory {
         disks,
         nics: nics.collect(),
         bmc: None,
+        pci: pci.map(|all| all.into_iter().map(self::pci).collect()),
+    }
+}
+
+/// Devices as far as they are asked for: not the cards that they sit on.
+fn pci(devices: PciDevices) -> PciDevices {
+    let PciDevices {
+        class,
+        vendor,
+        device,
+        subsystem: _,
+        count,
+    } = devices;
+    PciDevices {
+        class,
+        vendor,
+        device,
+        subsystem: None,
+        count,
     }
 }

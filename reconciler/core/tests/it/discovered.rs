@@ -67,6 +67,7 @@ fn found(link: &str, vendor: &str, product: &str, serial: Option<&str>) -> Disco
                 address: Some("10.77.0.12".parse().unwrap()),
                 mac: None,
             }),
+            pci: None,
         },
     }
 }

@@ -13,7 +13,8 @@ use formed::Forms;
 use reconciler_core::form::{Detail, Setting, text};
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::opened::Opened;
-use schema_ids::{DiskId, Generation, MachineId};
+use reconciler_core::times::Took;
+use schema_ids::{DiskId, Generation, MachineId, Name};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -66,6 +67,10 @@ struct Step {
     /// Addresses of strangers.
     #[serde(default)]
     in_use: Vec<std::net::IpAddr>,
+    /// The newest installations; they are remembered.
+    took: Option<Vec<Measured>>,
+    /// Machines that are out of service and with which nothing goes on, each with why; they are remembered.
+    unhealthy: Option<BTreeMap<String, String>>,
     /// Whether people saw this very plan before it is adopted.
     #[serde(default = "yes")]
     shown: bool,
@@ -81,6 +86,26 @@ struct Step {
     /// Machines whose network is of interest.
     #[serde(default)]
     network: Vec<String>,
+}
+
+/// An installation that is over.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Measured {
+    image: Name,
+    #[serde(default)]
+    model: String,
+    minutes: u64,
+}
+
+impl Measured {
+    fn took(&self) -> Took {
+        Took {
+            image: self.image.clone(),
+            model: self.model.clone(),
+            seconds: 60 * self.minutes,
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -144,12 +169,21 @@ fn run(case: &Case) -> Told {
         for name in &step.forgotten {
             world.forget(id(&world, name));
         }
+        if let Some(unhealthy) = &step.unhealthy {
+            let found = unhealthy
+                .iter()
+                .map(|(name, why)| (id(&world, name), why.clone()));
+            world.observed.unhealthy = found.collect();
+        }
+        if let Some(took) = &step.took {
+            world.took = took.iter().map(Measured::took).collect();
+        }
         world.observed.addresses_in_use = step.in_use.iter().map(|address| (*address, None)).collect();
         let new = world.plan(fleet);
         world.assert_same_elsewhere(fleet, &new);
         writeln!(text, "== {}", step.say).unwrap();
         text.push_str(&describe(&new, step));
-        forms.add(&step.say, &new);
+        forms.add(&step.say, &new, world.times(&new));
         let shown = step.shown.then_some(&new);
         let opened = step.opened.iter().flat_map(|(guard, people)| {
             people.iter().map(|who| Opened {

@@ -1,8 +1,8 @@
 //! A machine as an inspection finds it, said briefly.
 
-use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
+use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic, PciDevices};
 use reconciler_core::plan::Plan;
-use schema_ids::Uuid;
+use schema_ids::{PciId, Uuid};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -12,6 +12,9 @@ pub(crate) struct SeenMachine {
     uuid: Option<Uuid>,
     macs: Vec<schema_ids::Mac>,
     disks: Vec<SeenDisk>,
+    /// Empty where nobody knows it.
+    #[serde(default)]
+    model: String,
     #[serde(default)]
     uefi: bool,
     /// Cores; threads are twice as many.
@@ -19,6 +22,8 @@ pub(crate) struct SeenMachine {
     cores: u32,
     #[serde(default = "one")]
     memory_gib: u32,
+    /// Class, vendor and device on PCI, and how many; of an old inspection, nothing.
+    pci: Option<Vec<(PciId, PciId, PciId, u32)>>,
 }
 
 fn one() -> u32 {
@@ -67,7 +72,7 @@ impl SeenMachine {
             uuid: self.uuid,
             serial: self.serial.clone(),
             vendor: String::new(),
-            product: String::new(),
+            product: self.model.clone(),
             firmware: Firmware {
                 kind: if self.uefi {
                     FirmwareKind::Uefi
@@ -87,7 +92,18 @@ impl SeenMachine {
             disks: disks.collect(),
             nics: nics.collect(),
             bmc: None,
+            pci: self.pci.as_ref().map(|all| all.iter().map(devices).collect()),
         }
+    }
+}
+
+fn devices((class, vendor, device, count): &(PciId, PciId, PciId, u32)) -> PciDevices {
+    PciDevices {
+        class: *class,
+        vendor: *vendor,
+        device: *device,
+        subsystem: Some((PciId(0x1028), PciId(1))),
+        count: *count,
     }
 }
 

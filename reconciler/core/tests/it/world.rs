@@ -10,6 +10,7 @@ use reconciler_core::intent::Intent;
 use reconciler_core::observed::{Destroyed, InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::{Base, Desired, Plan, plan};
 use reconciler_core::snapshot::{self, BmcNames, Known, Snapshot};
+use reconciler_core::times::{Estimate, Took, estimates};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::{DiskId, Generation, Incarnation, MachineId, Timestamp};
 use std::cell::RefCell;
@@ -21,6 +22,8 @@ use std::time::Duration;
 pub(crate) struct World {
     pub(crate) observed: Observed,
     pub(crate) parent: Plan,
+    /// The newest installations.
+    pub(crate) took: Vec<Took>,
     commits: u32,
     /// The BMCs that the adopted commit declares.
     bmcs: Vec<IpAddr>,
@@ -34,6 +37,7 @@ impl World {
         Self {
             observed,
             parent: Plan::empty("lab".parse().unwrap()),
+            took: Vec::new(),
             commits: 0,
             bmcs: Vec::new(),
         }
@@ -84,18 +88,27 @@ impl World {
             commit,
             base: None,
         };
-        let there = self.elsewhere(&desired);
+        let (there, times) = self.elsewhere(&desired);
         assert_eq!(there.id, here.id);
         assert_eq!(there.made, here.made);
         // Guards' words of the moment are not in what is compared next.
         assert_eq!(there.guards, here.guards);
         assert_eq!(there.without_moment(), here.without_moment());
-        let setting = Setting::default();
-        assert_eq!(document(&there, &setting), document(here, &setting));
+        let setting = |times| Setting {
+            times,
+            ..Setting::default()
+        };
+        let told = document(here, &setting(self.times(here)));
+        assert_eq!(document(&there, &setting(times)), told);
     }
 
-    /// The plan that is made there.
-    fn elsewhere(&self, desired: &Desired<'_>) -> Plan {
+    /// How long each installation of a plan takes.
+    pub(crate) fn times(&self, plan: &Plan) -> BTreeMap<MachineId, Estimate> {
+        estimates(plan, &self.observed, &self.took)
+    }
+
+    /// The plan that is made there, and how long its installations take.
+    fn elsewhere(&self, desired: &Desired<'_>) -> (Plan, BTreeMap<MachineId, Estimate>) {
         let bodies = RefCell::new(BTreeMap::new());
         let known = Known {
             adopted: Some(self.parent.clone()),
@@ -103,6 +116,7 @@ impl World {
             drift: Vec::new(),
             silent: Vec::new(),
             agents: BTreeMap::new(),
+            took: self.took.clone(),
         };
         let snapshot = Snapshot::of(known, "7ree", |body| {
             let body = String::from_utf8(body.to_vec()).unwrap();
@@ -134,7 +148,10 @@ impl World {
             bodies.borrow().get(name).cloned()
         });
         let read = read.expect("the repository has what the snapshot names");
-        Ground::new(read.adopted, read.observed, &desired.fleet.name).plan(desired)
+        let ground = Ground::new(read.adopted, read.observed, &desired.fleet.name);
+        let plan = ground.plan(desired);
+        let times = estimates(&plan, &ground.observed, &read.took);
+        (plan, times)
     }
 
     /// Adopts a plan, and proves that planning again changes nothing.

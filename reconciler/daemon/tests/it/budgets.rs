@@ -13,7 +13,7 @@ use reconciler_core::people::{MachineDetail, Status};
 use schema_ids::{DiskId, MachineId, Uuid};
 
 /// Two machines that one deployment runs, one of them at a time.
-fn fleet(reinstall: u32) -> String {
+pub(crate) fn fleet(reinstall: u32) -> String {
     let rootfs = "[image.ephemeral.rootfs]\nsource = \"muster:ephemeral/root.squashfs\"\n\
                   sha256 = \"c7a1f7c1d2e6f0c5f1b7fd0d2ce2d1d4d7e0d5d7c8b1d3a6f9e2c4b5a6978812\"\n";
     let example = example();
@@ -77,19 +77,20 @@ fn inventory(number: u8) -> Box<Inventory> {
             driver: "virtio_net".to_owned(),
         }],
         bmc: None,
+        pci: None,
     })
 }
 
 /// A musterd with its rack agent, as a script.
-struct Stage {
-    bed: Bed,
-    muster: Muster,
+pub(crate) struct Stage {
+    pub(crate) bed: Bed,
+    pub(crate) muster: Muster,
     sequence: u64,
     boots: u8,
 }
 
 impl Stage {
-    async fn hear(&mut self, facts: Vec<FactBody>) {
+    pub(crate) async fn hear(&mut self, facts: Vec<FactBody>) {
         let first = self.sequence + 1;
         self.sequence += facts.len() as u64;
         self.bed.hear(first, facts).await;
@@ -145,7 +146,7 @@ impl Stage {
 }
 
 /// Both run what the first commit wants.
-async fn running() -> Stage {
+pub(crate) async fn running() -> Stage {
     let mut bed = Bed::new(&fleet(0));
     bed.start(&[]);
     let first = bed.until("adopted", |status| status.machines.len() == 2).await;

@@ -29,7 +29,7 @@ pub(crate) fn machine() -> String {
 }
 
 /// A machine that is to be deployed, seen by its agent; gives the plan.
-async fn deploying(bed: &mut Bed, muster: &Muster) -> String {
+pub(crate) async fn deploying(bed: &mut Bed, muster: &Muster) -> String {
     let (_, deployment) = fleet();
     bed.start(&[]);
     let status = bed.until("adopted", |status| is_adopted(status, "first")).await;
@@ -60,8 +60,8 @@ fn step(status: &Status, step: &str, state: StepState) -> FactBody {
     }
 }
 
-/// Obeys as a rack agent does, from this number on, until all is as wanted.
-pub(crate) async fn obey(bed: &Bed, status: &Status, first: u64) {
+/// Obeys as a rack agent does, from this number on, until all is as wanted; gives the number that comes next.
+pub(crate) async fn obey(bed: &Bed, status: &Status, first: u64) -> u64 {
     let machine = status.machines[0].id;
     let mut next = first;
     let until = Instant::now() + LINE_MAX;
@@ -81,7 +81,7 @@ pub(crate) async fn obey(bed: &Bed, status: &Status, first: u64) {
         next += count;
         let now: Status = bed.get(reconciler_core::people::STATUS).await;
         if now.machines[0].wait.is_none() && now.machines[0].proposed.is_none() {
-            return;
+            return next;
         }
         assert!(Instant::now() < until, "{now:#?}");
         tokio::time::sleep(Duration::from_millis(100)).await;

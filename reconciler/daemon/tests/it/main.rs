@@ -14,6 +14,7 @@ mod downloads;
 mod enrolment;
 mod events;
 mod forge;
+mod health;
 mod holds;
 mod killed;
 mod log;
@@ -24,6 +25,7 @@ mod secrets;
 mod shown;
 mod signed;
 mod statuses;
+mod times;
 mod webhook;
 mod yaml;
 

@@ -139,6 +139,7 @@ fn inventory(serial: &str, mac: &str, disks: Vec<Disk>) -> Box<Inventory> {
             driver: "virtio_net".to_owned(),
         }],
         bmc: None,
+        pci: None,
     })
 }
 

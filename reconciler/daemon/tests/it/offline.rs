@@ -1,7 +1,9 @@
 //! A plan without the daemon is the daemon's plan: from a snapshot that it published, in a clone such as CI has.
 
 use crate::bed::Bed;
+use crate::events::machine;
 use crate::muster::{Muster, fleet, installed, is_adopted, seen, text};
+use crate::times::ordered;
 use reconciler_core::people::Status;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -97,15 +99,23 @@ fn at(shown: &str) -> String {
     shown[digits..digits + "2026-11-01T12:00:00.000Z".len()].to_owned()
 }
 
-#[tokio::test]
-async fn the_plan_is_the_same_without_the_daemon() {
-    let (machine, deployment) = fleet();
-    let machine = machine.replace(
+/// The fleet, whose image takes user-data, and the deployment with some.
+fn with_user_data() -> (String, String) {
+    let (_, deployment) = fleet();
+    let machine = machine().replace(
         "[image.debian-12]\n",
         "[image.debian-12]\nuser-data = \"cloud-init\"\n",
     );
-    let deployment = format!("{deployment}user-data = \"userdata.yaml\"\n");
-    let user_data = format!("#cloud-config\npassword: {IN_USER_DATA}\n");
+    (machine, format!("{deployment}user-data = \"userdata.yaml\"\n"))
+}
+
+fn user_data() -> String {
+    format!("#cloud-config\npassword: {IN_USER_DATA}\n")
+}
+
+#[tokio::test]
+async fn the_plan_is_the_same_without_the_daemon() {
+    let (machine, deployment) = with_user_data();
     let mut bed = Bed::new(&machine);
     std::fs::create_dir(bed.path("secrets")).unwrap();
     let secret = format!("username = \"admin\"\npassword = \"{IN_SECRET}\"\n");
@@ -149,7 +159,7 @@ async fn the_plan_is_the_same_without_the_daemon() {
     bed.commit(
         &[
             (".muster/allowed-snapshots", Some(&allowed)),
-            ("userdata.yaml", Some(&user_data)),
+            ("userdata.yaml", Some(&user_data())),
             ("deploy.toml", Some(&deployment)),
         ],
         "deploy",
@@ -162,22 +172,14 @@ async fn the_plan_is_the_same_without_the_daemon() {
         same(&bed, &muster, "more")["wipe-set"]["entries"][0]["name"],
         "node-01"
     );
-    bed.hear(3, installed(&muster)).await;
+    let next = ordered(&bed, 3, 1).await;
+    bed.hear(next, installed(&muster)).await;
     muster_until(&bed, &muster, "node-01 runs", |plan| {
         plan["wipe-set"]["entries"] == json!([])
     })
     .await;
     assert_eq!(same(&bed, &muster, "more")["outcome"], "changes");
-    let moved = machine.replace(&format!("address = \"{BMC}\""), "address = \"10.77.0.12\"");
-    branch(&bed, "bmc", &[("fleet.toml", Some(&moved))]);
-    assert_eq!(
-        same(&bed, &muster, "bmc")["changes"][0]["fields"][0]["before"],
-        BMC
-    );
-    branch(&bed, "data", &[("userdata.yaml", Some("#cloud-config\n"))]);
-    assert_eq!(same(&bed, &muster, "data")["outdated"]["node-01"][0], "user-data");
-    branch(&bed, "gone", &[("deploy.toml", None), ("userdata.yaml", None)]);
-    same(&bed, &muster, "gone");
+    changes_of_each_kind(&bed, &muster, (&machine, &deployment));
 
     assert!(
         bed.log().contains("a snapshot was not published everywhere"),
@@ -186,6 +188,21 @@ async fn the_plan_is_the_same_without_the_daemon() {
     );
     says_nothing_that_was_planted(&bed, &published);
     branches_are_as_they_were(&bed);
+}
+
+/// A branch for each further kind of change.
+fn changes_of_each_kind(bed: &Bed, muster: &Muster, (machine, deployment): (&str, &str)) {
+    let moved = machine.replace(&format!("address = \"{BMC}\""), "address = \"10.77.0.12\"");
+    branch(bed, "bmc", &[("fleet.toml", Some(&moved))]);
+    assert_eq!(same(bed, muster, "bmc")["changes"][0]["fields"][0]["before"], BMC);
+    branch(bed, "data", &[("userdata.yaml", Some("#cloud-config\n"))]);
+    assert_eq!(same(bed, muster, "data")["outdated"]["node-01"][0], "user-data");
+    let again = format!("{deployment}reinstall = 1\n");
+    branch(bed, "again", &[("deploy.toml", Some(&again))]);
+    let timed = same(bed, muster, "again");
+    assert_eq!(timed["estimate-seconds"]["installations"], 1, "{timed:#}");
+    branch(bed, "gone", &[("deploy.toml", None), ("userdata.yaml", None)]);
+    same(bed, muster, "gone");
 }
 
 /// A machine that no one asks anything of.
@@ -255,7 +272,7 @@ fn branches_are_as_they_were(bed: &Bed) {
     let heads: Vec<&str> = heads.lines().collect();
     assert_eq!(
         heads,
-        ["bmc", "data", "gone", "main", "more"]
+        ["again", "bmc", "data", "gone", "main", "more"]
             .map(|name| format!("refs/heads/{name}"))
             .iter()
             .map(String::as_str)

@@ -62,6 +62,7 @@ pub(crate) async fn tell(bed: &Bed, machine: MachineId, sequence: u64, holds: &s
             driver: String::new(),
         }],
         bmc: None,
+        pci: None,
     };
     let body = FactBody::Inventory {
         job: JobRef {

@@ -173,6 +173,7 @@ pub(crate) fn inventory(memory_bytes: u64) -> Inventory {
         disks: Vec::new(),
         nics: Vec::new(),
         bmc: None,
+        pci: None,
     }
 }
 

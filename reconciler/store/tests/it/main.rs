@@ -22,5 +22,6 @@ mod reader;
 mod restraint;
 mod schema;
 mod start;
+mod times;
 mod wake;
 mod work;

@@ -11,7 +11,7 @@ use crate::{
     value::{BadValue, slip},
 };
 use ipnet::IpNet;
-use schema_ids::{ContentId, Digest, DiskId, Mac, Name, ParseError, Timestamp, Uuid};
+use schema_ids::{ContentId, Digest, DiskId, Mac, Name, ParseError, PciId, Timestamp, Uuid};
 use std::{
     net::{AddrParseError, IpAddr},
     str::FromStr,
@@ -245,6 +245,7 @@ text_value!(
     "52:54:00:77:00:01",
     r"^[0-9A-Fa-f][02468ACEace]((:[0-9A-Fa-f]{2}){5}|(-[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{10})$"
 );
+text_value!(PciId, M0009, "a PCI id", "10de", r"^[0-9A-Fa-f]{4}$");
 text_value!(
     Uuid,
     M0009,

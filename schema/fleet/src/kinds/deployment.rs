@@ -127,9 +127,7 @@ words! {
     ReleaseOrder {
         /// The highest slots.
         Newest = "newest",
-    }
-    later {
-        /// Machines that failed, then the highest slots.
+        /// Machines that are out of service, as budgets count them, and with which nothing goes on by itself; then the highest slots.
         UnhealthyFirst = "unhealthy-first",
     }
 }

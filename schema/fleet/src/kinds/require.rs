@@ -14,7 +14,7 @@ use crate::{
         vlan_ref::VlanRef,
     },
 };
-use schema_ids::Name;
+use schema_ids::{Name, PciId};
 
 table! {
     /// What a machine must be to be given a slot. What git says of it is looked at first, then what its
@@ -42,10 +42,12 @@ table! {
         live memory: Option<LeastSize>,
         /// Disks; each line is looked at by itself, so one disk may serve several.
         live disks: Vec<RequiredDisks>,
+        /// GPUs; each line is looked at by itself, so one GPU may serve several. What only gives a server its picture is none.
+        live gpus: Vec<RequiredGpus>,
+        /// Devices on PCI; each line is looked at by itself.
+        live pci: Vec<RequiredPci>,
     }
     later {
-        /// GPUs; each line is looked at by itself.
-        live gpus: Vec<RequiredGpus>,
         /// VLANs that its ports must be on.
         live vlans: Vec<Spanned<VlanRef>>,
     }
@@ -56,10 +58,27 @@ table! {
     RequiredGpus {
         /// Who makes them.
         live vendor: Option<GpuVendor>,
+        /// Which chip, as `lspci -nn` shows it behind the vendor.
+        live device: Option<PciId>,
+        /// How many there must be.
+        live count: LeastNumber = LeastNumber(1),
+    }
+    later {
         /// The maker's model name.
         live model: Option<Pattern>,
         /// Memory of each.
         live memory: Option<LeastSize>,
+    }
+}
+
+table! {
+    /// Devices on PCI that a machine must have, told by their numbers as `lspci -nn` shows them: `[10de:20b5]`. Bridges and
+    /// other parts of every board are not looked at.
+    RequiredPci {
+        /// Who makes the chip.
+        live vendor: PciId,
+        /// Which chip; without it, any of that vendor.
+        live device: Option<PciId>,
         /// How many there must be.
         live count: LeastNumber = LeastNumber(1),
     }

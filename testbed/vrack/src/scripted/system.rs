@@ -150,6 +150,7 @@ fn inspect(machine: &Machine) -> Inventory {
             driver: "veth".to_owned(),
         }],
         bmc: None,
+        pci: None,
     }
 }
 

@@ -120,6 +120,7 @@ fn inventory(disks: &[(u8, u16)]) -> Inventory {
         disks: disks.iter().enumerate().map(disk).collect(),
         nics: Vec::new(),
         bmc: None,
+        pci: None,
     }
 }
 

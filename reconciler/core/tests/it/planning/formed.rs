@@ -5,6 +5,9 @@ use reconciler_core::form::document::{Document, SCHEMA, document};
 use reconciler_core::form::{Detail, Setting, markdown, text};
 use reconciler_core::plan::Plan;
 use reconciler_core::plan::approvals::Agreement;
+use reconciler_core::times::Estimate;
+use schema_ids::MachineId;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -21,8 +24,11 @@ pub(super) struct Forms {
 }
 
 impl Forms {
-    pub(super) fn add(&mut self, say: &str, plan: &Plan) {
-        let setting = Setting::default();
+    pub(super) fn add(&mut self, say: &str, plan: &Plan, times: BTreeMap<MachineId, Estimate>) {
+        let setting = Setting {
+            times,
+            ..Setting::default()
+        };
         let shown = text::render(plan, &setting, Detail::Normal);
         writeln!(self.text, "== {say}\n\n{}", constant(plan, &shown)).unwrap();
         let shown = markdown::render(plan, &setting).expect("it is short");
