@@ -543,7 +543,7 @@ fn values(node: &Node, tell: &mut impl FnMut(&Span)) {
 /// What of a line stands outside of quotation marks; with one that is not closed.
 fn unquoted(line: &str) -> String {
     let parts: Vec<&str> = line.split('"').collect();
-    let open = if parts.len() % 2 == 0 { "\"" } else { "" };
+    let open = if parts.len().is_multiple_of(2) { "\"" } else { "" };
     let outside: String = parts.into_iter().step_by(2).collect();
     outside + open
 }

@@ -1,12 +1,13 @@
 //! A plan made of its parts: links, machines, their intents, what differs, what guards say.
 
+mod bind;
 mod left_alone;
 
 use crate::condition::Condition;
 use crate::intent::{Intent, Wanted};
 use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
-use crate::plan::as_is::{self, AsIs, Kept};
+use crate::plan::as_is::{self, Kept};
 use crate::plan::claim::Claims;
 use crate::plan::deployment::{Context, Decided, decide, erased, is_written, last_deploy};
 use crate::plan::held::KeptFree;
@@ -23,7 +24,6 @@ use rack_api::job::Deploy;
 use schema_fleet::Fleet;
 use schema_ids::{BindingId, DiskId, Generation, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::panic;
 use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
@@ -331,65 +331,6 @@ impl<'a> Filling<'a, '_> {
             None => before?.protect,
         }
     }
-
-    /// Records what a deployment takes; a disk that another binding has is not taken.
-    pub(super) fn bind(
-        &mut self,
-        id: MachineId,
-        name: &Name,
-        slot: u32,
-        decided: Decided,
-        as_is: Option<&AsIs>,
-    ) -> Decided {
-        let (own, mut disks, addresses) = match &decided.intent {
-            Intent::Deployed(deploy) => {
-                let disks: BTreeSet<DiskId> = deploy.disks.iter().map(|disk| disk.disk.clone()).collect();
-                (deploy.binding, disks, addresses_of(deploy))
-            }
-            // Which addresses its system has is not known here.
-            Intent::AsIs { binding, .. } => (*binding, BTreeSet::new(), BTreeSet::new()),
-            Intent::Observe { .. }
-            | Intent::Ready { .. }
-            | Intent::Orphaned { .. }
-            | Intent::Released(_)
-            | Intent::Retired => return decided,
-        };
-        // What it wrote under another layout, or was adopted with, stays its own until a release has erased it.
-        disks.extend(written(&self.context, id, own).into_keys());
-        disks.extend(as_is.into_iter().flat_map(AsIs::disks).cloned());
-        let mut owners = disks.iter().filter_map(|disk| self.owners.get(disk));
-        let other = owners.find(|owner| **owner != own);
-        if let Some(other) = other.and_then(|owner| self.bindings.get(owner)) {
-            let evidence = format!("a disk of it is also in {}[{}]", other.deployment, other.slot);
-            // Whoever runs something is not switched off for it.
-            let seen = self.context.observed.machines.get(&id);
-            let intent = match as_is.is_some() || seen.is_some_and(|seen| seen.serves(own)) {
-                true => Intent::Observe {
-                    why: evidence.clone(),
-                    look: None,
-                },
-                false => Intent::IDLE,
-            };
-            return plain(
-                intent,
-                Some(Blocked {
-                    condition: Condition::IdentityAmbiguous,
-                    evidence,
-                }),
-            );
-        }
-        self.owners.extend(disks.iter().map(|disk| (disk.clone(), own)));
-        let binding = Binding {
-            deployment: name.clone(),
-            slot,
-            machine: id,
-            disks,
-            addresses,
-            state: BindingState::Active,
-        };
-        self.bindings.insert(own, binding);
-        decided
-    }
 }
 
 fn plain(intent: Intent, blocked: Option<Blocked>) -> Decided {
@@ -399,13 +340,6 @@ fn plain(intent: Intent, blocked: Option<Blocked>) -> Decided {
         outdated: BTreeSet::new(),
         hurts: false,
     }
-}
-
-fn addresses_of(deploy: &Deploy) -> BTreeSet<IpAddr> {
-    let interfaces = deploy.network.all();
-    interfaces
-        .flat_map(|(_, settings)| settings.addresses.iter().map(|address| address.address))
-        .collect()
 }
 
 /// An intent with its number, which rises only when the intent changes by value.
