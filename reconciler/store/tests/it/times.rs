@@ -60,6 +60,7 @@ impl Fleet {
     async fn ordered(&self, ago: i64, n: u8, number: u32, kind: Option<JobKind>) {
         let next = kind.map_or(NextBoot::Local, |kind| {
             NextBoot::Job(Box::new(Job {
+                leaves: false,
                 job: job(n, 1, number),
                 name: name("m"),
                 boot_order: BootOrder::default(),
