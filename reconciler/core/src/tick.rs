@@ -7,6 +7,7 @@ use crate::admit::{Admission, Grant, Ground, Permits, Policy, admit, halt};
 use crate::condition::{Condition, Wait};
 use crate::facts::{AgentSeen, IssuedOrder, MachineFacts};
 use crate::intent::Intent;
+use crate::log;
 use crate::next::{Around, Decision, Proposal, next};
 use crate::plan::{MachinePlan, Plan};
 use crate::service::{Service, Standing};
@@ -246,7 +247,7 @@ pub fn unhealthy(
     };
     let stand = stand(world, decisions);
     let out = stand.into_iter().filter(|(id, _)| !goes_on(id));
-    out.filter_map(|(id, standing)| Some((id, standing.out()?)))
+    out.filter_map(|(id, standing)| Some((id, log::line(&standing.out()?))))
         .collect()
 }
 

@@ -69,7 +69,7 @@ pub(crate) async fn post(
         Some(only) => part(&plan, only)?,
     };
     let Beside { drift, silent, .. } = beside(&daemon).await?;
-    let took = times::took(&daemon, &ground.observed).await?;
+    let took = times::took(&daemon, &ground.observed).await;
     Ok(Json(people::PlanAnswer {
         stale: replaced.map_or_else(Vec::new, |old| old.outdated_reads(&plan)),
         setting: Setting {

@@ -161,9 +161,7 @@ async fn make(daemon: &Daemon) -> Result<Snapshot, PipelineError> {
             None => String::new(),
         };
         observed.unhealthy.clone_from(&unhealthy);
-        let took = times::took(daemon, &observed)
-            .await
-            .map_err(PipelineError::Store)?;
+        let took = times::took(daemon, &observed).await;
         let known = Known {
             adopted,
             observed,

@@ -3,6 +3,7 @@
 use super::{Case, Decision, Need, retry};
 use crate::condition::{Condition, Wait};
 use crate::facts::{JobSeen, OrderSeen};
+use crate::intent::Intent;
 use rack_api::fact::{PowerSeen, StepState};
 use rack_api::job::{Job, JobKind, JobRef};
 use rack_api::order::{Action, NextBoot, PowerWanted};
@@ -117,7 +118,10 @@ impl<'a> Case<'a> {
             job,
             name: self.machine.name.clone(),
             boot_order: self.machine.boot_order,
-            leaves: self.machine.is_left_alone() && *kind == JobKind::Inspect,
+            leaves: matches!(
+                self.machine.wanted.intent,
+                Intent::Observe { .. } | Intent::AsIs { .. }
+            ),
             kind: kind.clone(),
         };
         self.propose(Action::Boot(NextBoot::Job(Box::new(job))), cause, need)

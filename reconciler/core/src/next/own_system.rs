@@ -33,8 +33,9 @@ fn inspected(case: &Case<'_>, look: Option<Generation>) -> Result<(), Decision> 
     let ordered = case.boot_order().filter(|order| order.job().is_some());
     if look.is_none_or(|look| commission::is_inspected(case, look)) {
         return match ordered {
+            None if case.boot_order().is_none() && stands_in_a_job(case) => Err(begin(case)),
             None => Ok(()),
-            Some(_) => Err(its_own_disk(case, "inspected: its own disk")),
+            Some(order) => Err(leave(case, order)),
         };
     }
     let Some(order) = ordered else {
@@ -55,6 +56,41 @@ fn inspected(case: &Case<'_>, look: Option<Generation>) -> Result<(), Decision> 
             )))
         }
         Some(job) => Err(follow(case, job)),
+    }
+}
+
+/// Whether it was restarted for a job that nobody wants any more: what it booted then waits there for another, and a job that
+/// leaves leads it back to its own disk.
+fn stands_in_a_job(case: &Case<'_>) -> bool {
+    let facts = case.facts;
+    let Some(boot) = &facts.boot else {
+        return false;
+    };
+    let went_off = facts
+        .power
+        .as_ref()
+        .is_some_and(|power| power.value == PowerSeen::Off && power.since > boot.since);
+    let mut jobs = [&facts.earlier_job, &facts.job].into_iter().flatten();
+    let is_done = jobs.any(|job| job.done.is_some() && Some(job.last) >= facts.boot_began);
+    boot.value.answer.as_deref() == Some("job") && !went_off && !is_done
+}
+
+/// Its own disk, once the job that leads there is over, or nobody takes it.
+fn leave(case: &Case<'_>, order: &OrderSeen) -> Decision {
+    let ends = |job: &JobSeen| job.done.is_some() || job.failure().is_some() || case.cut_since(job).is_some();
+    if case.facts.job.as_ref().is_some_and(ends) {
+        return its_own_disk(case, "inspected: its own disk");
+    }
+    match case.boot_clock() {
+        Err(silent) => Decision::Wait(silent),
+        Ok(clock) if clock.elapsed(order.issued.at) > commission::INSPECT_LIMIT => {
+            its_own_disk(case, "nobody takes its way back: its own disk")
+        }
+        Ok(_) => {
+            let evidence = "on its way back to its own disk";
+            let wait = Wait::new(Condition::Commissioning, order.issued.at, evidence);
+            Decision::Wait(wait.limit(commission::INSPECT_LIMIT))
+        }
     }
 }
 

@@ -100,7 +100,8 @@ fn off_since(case: &Case<'_>, quarantine: &Quarantine) -> Option<Timestamp> {
     let vouched = facts.fenced.as_ref().map(|fenced| fenced.at);
     if !case.has_bmc() {
         // Nobody sees it go off: since its last word.
-        return vouched.map(|off| facts.heard().map_or(off, |heard| off.max(heard)));
+        let off = vouched.or(ordered);
+        return off.map(|off| facts.heard().map_or(off, |heard| off.max(heard)));
     }
     let told = |state| {
         let power = facts.power.as_ref().filter(|power| power.value == state);

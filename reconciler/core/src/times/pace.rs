@@ -8,7 +8,8 @@ use super::{Estimate, deployed, installs};
 use crate::admit::{BOOTS_MAX, ERASES_MAX};
 use crate::plan::{Budget, Change, ChangeAction, Plan};
 use schema_ids::{MachineId, Name};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// How long installations take together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,13 +129,16 @@ impl Lane {
 
     /// When its last machine is done: each begins at the first place that is free.
     fn seconds(&self, of: impl Fn(&MachineId) -> u64) -> u64 {
-        let mut free = vec![0_u64; self.at_once.max(1)];
+        // No more places than machines, however many git allows.
+        let machines = self.waves.iter().map(Vec::len).sum::<usize>();
+        let places = self.at_once.clamp(1, machines.max(1));
+        let mut free: BinaryHeap<Reverse<u64>> = std::iter::repeat_n(Reverse(0), places).collect();
         let (mut begins, mut over) = (0, 0);
         for wave in self.waves.iter().filter(|wave| !wave.is_empty()) {
             for machine in wave {
-                let place = free.iter_mut().min().expect("there is at least one place");
-                let ends = begins.max(*place).saturating_add(of(machine));
-                *place = ends.saturating_add(self.soak_seconds);
+                let Reverse(place) = free.pop().expect("there is at least one place");
+                let ends = place.max(begins).saturating_add(of(machine));
+                free.push(Reverse(ends.saturating_add(self.soak_seconds)));
                 over = over.max(ends);
             }
             begins = over.saturating_add(self.soak_seconds);
@@ -166,6 +170,8 @@ mod tests {
             (lane(1, 0, &[3]), 30),
             (lane(2, 0, &[3]), 20),
             (lane(8, 0, &[3]), 10),
+            // Of what git allows, as many places as there are machines.
+            (lane(usize::MAX, 0, &[3]), 10),
             // The last one is not waited for once it runs.
             (lane(1, 5, &[3]), 40),
             (lane(1, 5, &[1]), 10),

@@ -4,7 +4,7 @@
 use crate::seen::SeenMachine;
 use crate::world::{World, checked};
 use proptest::prelude::*;
-use rack_api::fact::PowerSeen;
+use rack_api::fact::{BootEvidence, PowerSeen};
 use rack_api::job::JobKind;
 use rack_api::order::{Action, NextBoot};
 use reconciler_core::facts::{MachineFacts, Seen};
@@ -273,4 +273,81 @@ proptest! {
             }
         }
     }
+}
+
+/// A machine whose installation was taken back after it was restarted for it is led back to its own disk, without its power.
+#[test]
+fn a_machine_that_stands_in_a_job_nobody_wants_is_led_back_to_its_own_disk() {
+    let commit = |entry: bool| Commit {
+        declared: true,
+        observe: !entry,
+        entry,
+        named: entry,
+        counted: false,
+        consents: false,
+        reinstall: 0,
+        inspect: 0,
+        other_image: false,
+        gone: None,
+        on: false,
+        happened: Happened::Nothing,
+    };
+    let mut world = World::new();
+    for entry in [false, true] {
+        world.later();
+        if let Some((id, _)) = world
+            .parent
+            .machine("m1")
+            .map(|(id, machine)| (id, machine.clone()))
+        {
+            look(&mut world, id);
+        }
+        let fleet = checked("", &text(&commit(entry))).unwrap();
+        world.next_commit();
+        let new = world.plan(&fleet);
+        world.adopt(&fleet, new);
+    }
+    let plan = &world.parent;
+    let (id, machine) = plan.machine("m1").unwrap();
+    let around = Around {
+        id,
+        incarnation: world.observed.incarnation,
+        boot_agents: BTreeSet::new(),
+        ephemeral: true,
+        deployment: None,
+        planned: plan.made,
+        restored: None,
+    };
+    let decided = |answer: &str| {
+        let boot = BootEvidence {
+            mac: "52:54:00:77:00:01".parse().unwrap(),
+            link: "lab/pxe".to_owned(),
+            began: plan.made,
+            client: String::new(),
+            uuid: None,
+            address: None,
+            tftp: None,
+            answer: Some(answer.to_owned()),
+            http: None,
+            last: plan.made,
+        };
+        let seen = |since| Seen {
+            value: boot.clone(),
+            since,
+        };
+        let facts = MachineFacts {
+            boot: Some(seen(plan.made)),
+            boot_began: Some(plan.made),
+            ..MachineFacts::default()
+        };
+        next(machine, &facts, &around, plan.made)
+    };
+    assert_eq!(decided("local"), Decision::Settled);
+    let Decision::Propose(proposal) = decided("job") else {
+        panic!("{:?}", decided("job"));
+    };
+    let Action::Boot(NextBoot::Job(job)) = &proposal.order.action else {
+        panic!("{proposal:?}");
+    };
+    assert!(job.kind == JobKind::Inspect && job.leaves, "{job:?}");
 }

@@ -1,4 +1,4 @@
-//! Budgets, waves, windows, soaking, halts, the canary and the hourly limit, over random sequences of plans, several
+//! Budgets, waves, windows, soaking, halts, the canary, the hourly limit and quarantines, over random sequences of plans, several
 //! daemons with stale views, crashes between any two effects, and machines that fail.
 //!
 //! The judge keeps books of its own and asks none of the code that it judges: what was begun, what runs, what failed.
@@ -31,6 +31,8 @@ pub(super) enum Event {
     Later(u8),
     /// A commit: another image, another epoch, another budget.
     Commit(u8),
+    /// A commit: a machine is removed, with a quarantine, or another one, or it is taken back.
+    Leave(u8),
     /// A person says "go on".
     Resume,
 }
@@ -46,6 +48,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<u8>().prop_map(Event::ByHand),
         3 => (0..60_u8).prop_map(Event::Later),
         2 => any::<u8>().prop_map(Event::Commit),
+        2 => any::<u8>().prop_map(Event::Leave),
         1 => Just(Event::Resume),
     ]
 }
@@ -78,6 +81,7 @@ fn git() -> impl Strategy<Value = Git> {
                 epoch: 0,
                 named: 0,
                 moved: false,
+                leaves: None,
             },
         )
 }

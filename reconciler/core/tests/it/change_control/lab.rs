@@ -43,6 +43,8 @@ pub(crate) struct Git {
     pub(crate) named: u8,
     /// Whether the first deployment is called `site` now.
     pub(crate) moved: bool,
+    /// How long the last machine is kept with its data, while it is removed.
+    pub(crate) leaves: Option<u8>,
 }
 
 impl Git {
@@ -64,12 +66,14 @@ impl Git {
             epoch: 0,
             named: 0,
             moved: false,
+            leaves: None,
         }
     }
 
     fn fleet(&self) -> Fleet {
         let mut text = String::new();
-        for number in 1..=self.machines {
+        let leaves = |number: &u8| self.leaves.is_some() && *number == self.machines;
+        for number in (1..=self.machines).filter(|number| !leaves(number)) {
             writeln!(
                 text,
                 "[machine.m{number}]\nrack = \"r1\"\nserial = \"S{number}\"\nboot.mode = \"bios\"\n\
@@ -79,8 +83,17 @@ impl Git {
             .unwrap();
         }
         let image = ["debian-a", "debian-b"][usize::from(self.image % 2)];
-        let (first, second): (Vec<u8>, Vec<u8>) =
-            (1..=self.machines).partition(|number| *number <= self.second);
+        let stay = (1..=self.machines).filter(|number| !leaves(number));
+        let (first, second): (Vec<u8>, Vec<u8>) = stay.partition(|number| *number <= self.second);
+        if let Some(length) = self.leaves {
+            let length = QUARANTINES[usize::from(length) % QUARANTINES.len()];
+            writeln!(
+                text,
+                "[removed.machine.m{}]\ndisks = \"quick\"\nquarantine = \"{length}\"\nreason = \"over\"",
+                self.machines
+            )
+            .unwrap();
+        }
         let web = if self.moved { "site" } else { "web" };
         // Hosts keep their names: a new one would be another intent.
         for (name, host, machines) in [(web, "web", first), ("db", "db", second)] {
@@ -133,6 +146,9 @@ impl Git {
     }
 }
 
+/// How long what leaves is kept with its data.
+const QUARANTINES: [&str; 4] = ["20m", "45m", "2h", "0s"];
+
 /// A machine as it is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Metal {
@@ -143,6 +159,9 @@ pub(crate) struct Metal {
     /// What is installed on it.
     pub(crate) spec: Option<Digest>,
     pub(crate) image: Option<Digest>,
+    /// Since when it is off, and from when to when it was before.
+    off: Option<Timestamp>,
+    rests: Vec<(Timestamp, Timestamp)>,
     boots: u8,
     /// The job that runs.
     running: Option<(JobRef, bool)>,
@@ -172,6 +191,8 @@ pub(crate) struct Lab {
     sequence: u64,
     daemons: [VecDeque<Todo>; 2],
     judge: Judge,
+    /// Since when the last machine leaves.
+    left: Timestamp,
 }
 
 /// A grant that was decided longer ago is not taken any more, as in the store.
@@ -199,6 +220,7 @@ impl Lab {
             sequence: 0,
             daemons: [VecDeque::new(), VecDeque::new()],
             judge: Judge::default(),
+            left: Timestamp::from_unix_ms(0),
             git,
         };
         lab.first_installation();
@@ -348,6 +370,7 @@ impl Lab {
                 if todo.plan != self.world.parent.id || !is_new || is_stale {
                     return Ok(false);
                 }
+                self.judge_erasure(&order.order, todo.at)?;
                 if let Some(grant) = grant {
                     self.judge_start(&grant, &todo.down, todo.at)?;
                     self.grant(grant);
@@ -398,6 +421,43 @@ impl Lab {
         judged
     }
 
+    /// The first order of an intent that erases what was in use is decided when its machine has been off for as long as its
+    /// quarantine, since it leaves.
+    fn judge_erasure(&self, order: &Order, decided: Timestamp) -> Result<(), String> {
+        let erases = |order: &Order| matches!(&order.action, Action::Boot(NextBoot::Job(job)) if matches!(job.kind, JobKind::Erase(_)));
+        let mut before = self.orders.get(&order.machine).into_iter().flatten();
+        let again = before.any(|known| known.order.generation == order.generation && erases(&known.order));
+        let machine = &self.world.parent.machines[&order.machine];
+        let Some(quarantine) = machine.quarantine.filter(|_| erases(order) && !again) else {
+            return Ok(());
+        };
+        let metal = &self.metal[&order.machine];
+        let open = metal.off.map(|off| (off, self.now()));
+        let mut rests = metal.rests.iter().copied().chain(open);
+        let rested = rests.any(|(off, on)| {
+            off <= decided && decided <= on && decided.since(off.max(self.left)) >= quarantine.length()
+        });
+        match rested {
+            true => Ok(()),
+            false => Err(format!(
+                "erased at {decided}, kept for {quarantine}, leaves since {}: {metal:?}",
+                self.left
+            )),
+        }
+    }
+
+    /// Its power goes on or off.
+    fn switched(&mut self, id: MachineId, on: bool) {
+        let now = self.now();
+        let metal = self.metal.get_mut(&id).unwrap();
+        match on {
+            true => metal.rests.extend(metal.off.take().map(|off| (off, now))),
+            false => {
+                metal.off.get_or_insert(now);
+            }
+        }
+    }
+
     fn grant(&mut self, grant: Grant) {
         let now = self.now();
         if grant.need.wipes {
@@ -442,7 +502,13 @@ impl Lab {
         {
             let order = power.issued.order.reference();
             let is_on = power.power() == Some(PowerWanted::On);
+            let leaves = matches!(self.world.parent.machines[&id].wanted.intent, Intent::Released(_));
+            if is_on && leaves {
+                // It never comes up for its erasure: nothing is begun, so that it can be taken back.
+                return false;
+            }
             let state = if is_on { PowerSeen::On } else { PowerSeen::Off };
+            self.switched(id, is_on);
             let metal = self.metal.get_mut(&id).unwrap();
             if !is_on {
                 (metal.up, metal.running) = (false, None);
@@ -476,6 +542,9 @@ impl Lab {
     }
 
     fn on_with_job(&mut self, id: MachineId, job: &JobRef, kind: &JobKind) -> bool {
+        if matches!(kind, JobKind::Erase(_)) {
+            return false;
+        }
         let metal = &self.metal[&id];
         match metal.running {
             Some((running, _)) if running == *job => {
@@ -599,6 +668,7 @@ impl Lab {
         let metal = self.metal.get_mut(&id).unwrap();
         if metal.up {
             metal.up = false;
+            self.switched(id, false);
             let power = PowerSeen::Off;
             self.tell(id, FactBody::Power { machine: id, power });
         } else {
@@ -615,6 +685,7 @@ impl Lab {
             .is_some_and(|power| power.value == PowerSeen::Off);
         if is_off && is_whole(&facts) && facts.newest(Lane::Boot).is_none_or(|order| order.job().is_none()) {
             let power = PowerSeen::On;
+            self.switched(id, true);
             self.tell(id, FactBody::Power { machine: id, power });
             self.home(id);
         }
@@ -677,6 +748,16 @@ impl Lab {
         self.adopt();
     }
 
+    /// The last machine is removed, for so long in quarantine; or kept for another time, or taken back.
+    fn leave(&mut self, length: u8) {
+        let stays = self.git.leaves.is_none();
+        if stays {
+            self.left = self.now();
+        }
+        self.git.leaves = Some(length).filter(|length| stays || length % 3 > 0);
+        self.adopt();
+    }
+
     /// A commit that says this.
     pub(crate) fn now_says(&mut self, change: impl FnOnce(&mut Git)) {
         change(&mut self.git);
@@ -686,6 +767,12 @@ impl Lab {
     fn adopt(&mut self) {
         self.fleet = self.git.fleet();
         self.world.next_commit();
+        let ids: Vec<MachineId> = self.world.parent.machines.keys().copied().collect();
+        for id in ids {
+            let (gone, generation) = (self.folded(id).gone(), self.generation(id));
+            let seen = self.world.observed.machines.get_mut(&id).unwrap();
+            (seen.gone_in, seen.gone_at) = (gone.map(|_| generation), gone);
+        }
         let before = self.world.parent.clone();
         self.world.adopt(&self.fleet, self.world.plan(&self.fleet));
         // What was ordered and not carried out is withdrawn: who runs was not disturbed.
@@ -763,6 +850,7 @@ impl Lab {
             Event::ByHand(number) => self.by_hand(self.pick(number))?,
             Event::Later(minutes) => self.later(minutes.into()),
             Event::Commit(what) => self.commit(what),
+            Event::Leave(length) => self.leave(length),
             Event::Resume => self.resume(),
         }
         Ok(())
@@ -771,6 +859,7 @@ impl Lab {
     /// Nothing fails any more, people do their part, and time passes: everything comes to run as wanted.
     pub(crate) fn comes_to_its_end(&mut self) -> Result<(), String> {
         self.git.epoch = self.git.epoch.saturating_add(1);
+        self.git.leaves = None;
         self.adopt();
         let ids: Vec<MachineId> = self.world.parent.machines.keys().copied().collect();
         for _ in 0..600 {
