@@ -24,12 +24,13 @@ const OFFLINE: [&str; 11] = [
 ];
 /// These would work for long, or for ever, or want what only a daemon, a forge or a fleet gives: their words alone are
 /// tried, by asking for help.
-const LONG: [&str; 5] = [
+const LONG: [&str; 6] = [
     "image build",
     "status --watch",
     "plan --offline",
     "comment",
     "unpin",
+    "adopt",
 ];
 /// A command that musterd does not answer.
 const UNREACHABLE: i32 = 6;
