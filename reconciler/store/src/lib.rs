@@ -83,6 +83,8 @@ mod store;
 #[cfg(feature = "queries")]
 mod stored;
 #[cfg(feature = "queries")]
+mod transaction;
+#[cfg(feature = "queries")]
 mod wake;
 #[cfg(feature = "queries")]
 mod work;

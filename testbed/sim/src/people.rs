@@ -46,6 +46,8 @@ struct Wish {
     names: Vec<String>,
     /// The most machines that may be out of service at once, where there is a budget.
     budget: Option<u32>,
+    /// The most machines that may be destroyed within a day.
+    limit: u32,
 }
 
 /// What a commit changes.
@@ -93,6 +95,7 @@ impl People {
             counted: dice.chance(300),
             names: vec!["web".to_owned()],
             budget: None,
+            limit: 1000,
         };
         Self {
             wish,
@@ -125,6 +128,18 @@ impl World<'_> {
                         _ => Change::Hostname,
                     };
                     self.commit_later(at, change);
+                }
+            }
+            Commits::Removing => {
+                self.people.wish.deployed.fill(true);
+                // By name: one that is counted would be replaced.
+                self.people.wish.counted = false;
+                let limit = self.settings.limit.unwrap_or_default();
+                self.people.wish.limit = limit;
+                for place in 0..2 * limit {
+                    let at = Duration::from_secs(u64::from(place + 1) * 7200);
+                    let at = at + self.seconds(0, 1800);
+                    self.commit_later(at, Change::Retired(place as usize, "quick"));
                 }
             }
             Commits::Drawn => {
@@ -310,8 +325,9 @@ fn fleet(wish: &Wish, machines: &[Machine]) -> Fleet {
 
 fn text(wish: &Wish, machines: &[Machine]) -> String {
     let mut text = String::from(
-        "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-destroyed = 1000\nlimits.max-wiped-per-hour = 10000\n",
+        "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-wiped-per-hour = 10000\n",
     );
+    writeln!(text, "limits.max-destroyed = {}", wish.limit).expect("writing into a String never fails");
     if let Some(most) = wish.budget {
         writeln!(
             text,

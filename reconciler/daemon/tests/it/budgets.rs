@@ -13,7 +13,7 @@ use reconciler_core::people::{MachineDetail, Status};
 use schema_ids::{DiskId, MachineId, Uuid};
 
 /// Two machines that one deployment runs, one of them at a time.
-fn fleet(reinstall: u32) -> String {
+pub(crate) fn fleet(reinstall: u32) -> String {
     let rootfs = "[image.ephemeral.rootfs]\nsource = \"muster:ephemeral/root.squashfs\"\n\
                   sha256 = \"c7a1f7c1d2e6f0c5f1b7fd0d2ce2d1d4d7e0d5d7c8b1d3a6f9e2c4b5a6978812\"\n";
     let example = example();
@@ -81,15 +81,15 @@ fn inventory(number: u8) -> Box<Inventory> {
 }
 
 /// A musterd with its rack agent, as a script.
-struct Stage {
-    bed: Bed,
-    muster: Muster,
-    sequence: u64,
+pub(crate) struct Stage {
+    pub(crate) bed: Bed,
+    pub(crate) muster: Muster,
+    pub(crate) sequence: u64,
     boots: u8,
 }
 
 impl Stage {
-    async fn hear(&mut self, facts: Vec<FactBody>) {
+    pub(crate) async fn hear(&mut self, facts: Vec<FactBody>) {
         let first = self.sequence + 1;
         self.sequence += facts.len() as u64;
         self.bed.hear(first, facts).await;
@@ -110,7 +110,7 @@ impl Stage {
     }
 
     /// It runs what is wanted of it, by its own word.
-    async fn runs(&mut self, number: u8) {
+    pub(crate) async fn runs(&mut self, number: u8) {
         let (machine, job, deploy) = self.wanted(number);
         self.boots += 1;
         let power = PowerSeen::On;
@@ -146,7 +146,11 @@ impl Stage {
 
 /// Both run what the first commit wants.
 async fn running() -> Stage {
-    let mut bed = Bed::new(&fleet(0));
+    running_in(Bed::new(&fleet(0))).await
+}
+
+/// The same in a bed with this fleet.
+pub(crate) async fn running_in(mut bed: Bed) -> Stage {
     bed.start(&[]);
     let first = bed.until("adopted", |status| status.machines.len() == 2).await;
     let muster = Muster::of(&bed);
@@ -189,7 +193,7 @@ async fn running() -> Stage {
     stage
 }
 
-fn waits_on(status: &Status, condition: Condition) -> Option<String> {
+pub(crate) fn waits_on(status: &Status, condition: Condition) -> Option<String> {
     let mut machines = status.machines.iter();
     let waits = machines.find(|machine| {
         machine
@@ -241,7 +245,7 @@ async fn power_by_hand_takes_a_place_or_says_who_has_it() {
 }
 
 /// Ends musterd between any two instructions.
-fn kill(bed: &mut Bed) {
+pub(crate) fn kill(bed: &mut Bed) {
     let pid = rustix::process::Pid::from_raw(bed.pid().cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     bed.ended();
@@ -253,7 +257,21 @@ fn resumes(muster: &Muster) {
     assert_eq!(muster.document(&resume, 1)["error"]["code"], "BAD_REQUEST");
     let unknown = ["resume", "--scope", "budget:other", "--reason", "x"];
     assert_eq!(muster.document(&unknown, 1)["error"]["code"], "NOT_FOUND");
+    // Who does not say what was looked at is told what there is.
     let resume = [&resume[..], &["--reason", "the mirror was stale"]].concat();
+    let asked = muster.document(&resume, 1);
+    let message = asked["error"]["message"].as_str().unwrap();
+    assert!(message.contains("other bytes"), "{message}");
+    let (_, seen) = message.split_once("--seen ").unwrap();
+    let seen = seen.split(' ').next().unwrap();
+    let status = muster.says(&["status"], 0);
+    assert!(
+        status.contains(&format!("muster resume --scope budget:web --seen {seen} ")),
+        "{status}"
+    );
+    let earlier = [&resume[..], &["--seen", "0"]].concat();
+    assert_eq!(muster.document(&earlier, 1)["error"]["code"], "NOT_FOUND");
+    let resume = [&resume[..], &["--seen", seen]].concat();
     assert_eq!(muster.says(&resume, 0), "budget:web goes on.\n");
 }
 

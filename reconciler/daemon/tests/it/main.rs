@@ -8,6 +8,8 @@ mod bed;
 mod bmc_role;
 mod budgets;
 mod ci;
+mod cluster;
+mod crash;
 mod day_two;
 mod downloads;
 mod enrolment;
@@ -23,6 +25,7 @@ mod secrets;
 mod shown;
 mod signed;
 mod statuses;
+mod two;
 mod webhook;
 mod yaml;
 

@@ -15,7 +15,7 @@ use metal::Metal;
 use rack_api::fact::{Fact, FactBody, PowerSeen};
 use rack_api::job::{JobKind, JobRef};
 use rack_api::order::{Action, NextBoot};
-use reconciler_core::admit::{BudgetFailure, Permits, Policy, Records, Resumed};
+use reconciler_core::admit::{BudgetFailure, Permits, PermitsEpoch, Policy, Records, Resumed};
 use reconciler_core::condition::Wait;
 use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact, WriteStart};
 use reconciler_core::hold::Restraints;
@@ -41,6 +41,8 @@ pub(crate) struct Lab {
     pub(crate) wiped: Vec<(MachineId, Generation, Timestamp)>,
     sequence: u64,
     daemons: [VecDeque<Todo>; 2],
+    /// The epoch that each daemon's step goes on under.
+    under: [PermitsEpoch; 2],
     judge: Judge,
 }
 
@@ -65,6 +67,7 @@ impl Lab {
             wiped: Vec::new(),
             sequence: 0,
             daemons: [VecDeque::new(), VecDeque::new()],
+            under: [PermitsEpoch::read(0); 2],
             judge: Judge::default(),
             git,
         };
@@ -75,14 +78,7 @@ impl Lab {
     /// Everything runs what git says, since two days.
     fn first_installation(&mut self) {
         for number in 1..=self.git.machines {
-            let (id, _) = self.world.parent.machine(&format!("m{number}")).unwrap();
-            let seen: SeenMachine = toml::from_str(&format!(
-                "serial = \"S{number}\"\nmacs = [\"52:54:00:77:00:0{number}\"]\n\
-                 disks = [{{ id = \"serial:d{number}\", gb = 20 }}]"
-            ))
-            .unwrap();
-            let inventory = seen.inventory(&self.world.parent);
-            self.world.see(id, inventory);
+            self.inspect(number);
         }
         self.world.adopt(&self.fleet, self.world.plan(&self.fleet));
         self.world.later();
@@ -100,6 +96,29 @@ impl Lab {
             self.home(id);
         }
         self.world.observed.at = self.world.observed.at.plus(Duration::from_secs(48 * 3600));
+    }
+
+    fn inspect(&mut self, number: u8) -> MachineId {
+        let (id, _) = self.world.parent.machine(&format!("m{number}")).unwrap();
+        let seen: SeenMachine = toml::from_str(&format!(
+            "serial = \"S{number}\"\nmacs = [\"52:54:00:77:00:0{number}\"]\n\
+             disks = [{{ id = \"serial:d{number}\", gb = 20 }}]"
+        ))
+        .unwrap();
+        let inventory = seen.inventory(&self.world.parent);
+        self.world.see(id, inventory);
+        id
+    }
+
+    /// Git names one machine more, which is there and was inspected.
+    pub(crate) fn arrives(&mut self) -> MachineId {
+        self.now_says(|git| git.machines += 1);
+        let id = self.inspect(self.git.machines);
+        self.metal.entry(id).or_default();
+        let power = PowerSeen::Off;
+        self.tell(id, FactBody::Power { machine: id, power });
+        self.adopt();
+        id
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -206,7 +225,8 @@ impl Lab {
         self.world.adopt(&self.fleet, self.world.plan(&self.fleet));
         // What was ordered and not carried out is withdrawn: who runs was not disturbed.
         for (id, machine) in &self.world.parent.machines {
-            let is_new = before.machines[id].wanted.generation != machine.wanted.generation;
+            let known = before.machines.get(id);
+            let is_new = known.is_some_and(|known| known.wanted.generation != machine.wanted.generation);
             if is_new && self.metal[id].up {
                 self.judge.finished(*id);
             }

@@ -2,7 +2,7 @@
 
 use super::{Event, Lab};
 use rack_api::order::Order;
-use reconciler_core::admit::{self, BudgetFailure, Grant, Ground};
+use reconciler_core::admit::{self, BudgetFailure, Grant, Ground, Leave, PermitsEpoch};
 use reconciler_core::facts::IssuedOrder;
 use reconciler_core::tick::{self, Effect, stand, tick};
 use schema_ids::{MachineId, Timestamp};
@@ -11,7 +11,6 @@ use std::time::Duration;
 /// What a daemon decided and has not done yet.
 pub(super) struct Todo {
     plan: String,
-    epoch: u64,
     effect: Effect,
     /// Machines that were known to be down when it was decided.
     down: Vec<MachineId>,
@@ -24,20 +23,15 @@ const DECIDED_MAX: Duration = Duration::from_secs(60);
 impl Lab {
     pub(super) fn look(&mut self, daemon: usize) {
         let step = self.tick();
-        let down: Vec<MachineId> = self
-            .metal
-            .iter()
-            .filter(|(_, metal)| !metal.up)
-            .map(|(id, _)| *id)
-            .collect();
+        let down = self.down();
         let todo = step.effects.into_iter().map(|effect| Todo {
             plan: self.world.parent.id.clone(),
-            epoch: self.epoch,
             effect,
             down: down.clone(),
             at: self.now(),
         });
         self.daemons[daemon] = todo.collect();
+        self.under[daemon] = PermitsEpoch::read(self.epoch);
     }
 
     /// Performs one effect; whether something came of it.
@@ -46,17 +40,23 @@ impl Lab {
             return Ok(false);
         };
         match todo.effect {
-            Effect::Issue { order, grant } => {
+            Effect::Issue { order, leave } => {
                 let is_new = self.place_is_free(&order.order);
-                let is_stale = grant.as_ref().is_some_and(|grant| {
-                    self.epoch != todo.epoch || self.now().since(grant.at) > DECIDED_MAX
-                });
+                let is_stale = match &leave {
+                    Leave::Unneeded => false,
+                    Leave::Held => !self.permits.grants.contains_key(&order.order.machine),
+                    Leave::Take(grant) => {
+                        self.under[daemon].now() != Some(self.epoch)
+                            || self.now().since(grant.at) > DECIDED_MAX
+                    }
+                };
                 if todo.plan != self.world.parent.id || !is_new || is_stale {
                     return Ok(false);
                 }
-                if let Some(grant) = grant {
+                if let Leave::Take(grant) = leave {
                     self.judge_start(&grant, &todo.down, todo.at)?;
                     self.grant(grant);
+                    self.under[daemon].wrote(self.epoch);
                 }
                 self.orders.entry(order.order.machine).or_default().push(*order);
                 Ok(true)
@@ -82,6 +82,7 @@ impl Lab {
                 let is_new = !self.failures.iter().any(known);
                 if is_new {
                     self.failures.push(BudgetFailure {
+                        number: self.failures.len() as u64 + 1,
                         budget,
                         machine,
                         generation,
@@ -90,6 +91,7 @@ impl Lab {
                         resumed: None,
                     });
                     self.epoch += 1;
+                    self.under[daemon].wrote(self.epoch);
                 }
                 Ok(is_new)
             }
@@ -119,6 +121,15 @@ impl Lab {
             .grants
             .insert(grant.machine, Grant { at: now, ..grant });
         self.epoch += 1;
+    }
+
+    /// Who ran and does not now; who never ran is missed by nobody.
+    fn down(&self) -> Vec<MachineId> {
+        let down = self
+            .metal
+            .iter()
+            .filter(|(_, metal)| !metal.up && metal.home.is_some());
+        down.map(|(id, _)| *id).collect()
     }
 
     fn place_is_free(&self, order: &Order) -> bool {
@@ -152,18 +163,13 @@ impl Lab {
                 standing: &standing,
             };
             let taken = admit::by_hand(&order, world.permits, &ground, now);
-            taken.exceeds.is_none().then_some((order, taken.grant))
+            taken.exceeds.is_none().then_some((order, taken.leave))
         });
-        let Some((order, grant)) = decided else {
+        let Some((order, leave)) = decided else {
             return Ok(());
         };
-        if let Some(grant) = grant {
-            let down: Vec<MachineId> = self
-                .metal
-                .iter()
-                .filter(|(_, metal)| !metal.up)
-                .map(|(id, _)| *id)
-                .collect();
+        if let Leave::Take(grant) = leave {
+            let down = self.down();
             let mut judge = std::mem::take(&mut self.judge);
             let judged = judge.room(self, &grant, &down);
             judge.begun(grant.machine);
@@ -176,7 +182,7 @@ impl Lab {
         Ok(())
     }
 
-    /// A daemon looks and performs what it decided, until it decides nothing more: each grant makes it decide anew.
+    /// A daemon looks and performs what it decided, until it decides nothing more.
     pub(crate) fn round(&mut self) {
         let mut acted = true;
         while acted {
