@@ -32,7 +32,7 @@ pub(super) fn unfinished(
     let is_given_up = |id: &MachineId| ground.standing.get(id).is_some_and(|standing| standing.own_fault);
     let awaited = |wave: &Wave| -> Vec<MachineId> {
         let has_one = wave.machines.iter().any(is_well);
-        let is_awaited = |id: &&MachineId| !is_well(id) && !(has_one && is_given_up(id));
+        let is_awaited = |id: &&MachineId| !(is_well(id) || has_one && is_given_up(id));
         wave.machines.iter().filter(is_awaited).copied().collect()
     };
     let waves = budget.waves.iter().enumerate();

@@ -13,7 +13,7 @@ use reconciler_core::snapshot::{self, BmcNames, Known, Snapshot};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::{DiskId, Generation, Incarnation, MachineId, Timestamp};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
