@@ -65,7 +65,7 @@ const TOLD: [(&str, &str); 8] = [
          FROM order_issued ORDER BY 1, 2, 3",
     ),
     (
-        "order's and grant's words",
+        "what was said of orders and grants",
         "SELECT what, machine, subject, count(*) FROM audit
          WHERE what IN ('order-issued', 'grant-taken', 'grant-released') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
     ),
