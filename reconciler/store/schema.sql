@@ -54,7 +54,7 @@ TABLE audit
     subject text NOT NULL
     who text NOT NULL
     why text NOT NULL
-    xact bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint
+    xact bigint NOT NULL DEFAULT this_transaction()
     PRIMARY KEY (number)
     CREATE INDEX audit_machine ON public.audit USING btree (machine, number) WHERE (machine IS NOT NULL)
     CREATE INDEX audit_of_plans ON public.audit USING btree (at_ms, subject) WHERE (what = ANY (ARRAY['plan-adopted'::text, 'guard-opened'::text]))
@@ -135,6 +135,8 @@ TABLE destroyed
     machine text NOT NULL
     at_ms bigint NOT NULL DEFAULT now_ms()
     deployment text
+    zones text[] NOT NULL DEFAULT '{}'::text[]
+    pools text[] NOT NULL DEFAULT '{}'::text[]
     FOREIGN KEY (machine) REFERENCES machine(id)
     FOREIGN KEY (plan_id) REFERENCES plan(id)
     PRIMARY KEY (plan_id, machine)
@@ -154,7 +156,7 @@ TABLE fact
     attempt bigint
     body json NOT NULL
     inventory text
-    xact bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint
+    xact bigint NOT NULL DEFAULT this_transaction()
     CHECK ((sequence > 0))
     FOREIGN KEY (inventory) REFERENCES inventory(digest)
     PRIMARY KEY ("position")
@@ -255,7 +257,7 @@ TABLE order_issued
     plan_id text NOT NULL
     at_ms bigint NOT NULL
     body json NOT NULL
-    xact bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint
+    xact bigint NOT NULL DEFAULT this_transaction()
     CHECK ((generation >= 0))
     CHECK ((lane = ANY (ARRAY['power'::text, 'boot'::text])))
     CHECK ((number >= 0))
@@ -317,7 +319,7 @@ TABLE revision
     code text
     reason text
     since_ms bigint NOT NULL DEFAULT now_ms()
-    xact bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint
+    xact bigint NOT NULL DEFAULT this_transaction()
     CHECK (((code IS NULL) = (reason IS NULL)))
     PRIMARY KEY ("position")
     CREATE INDEX revision_commit ON public.revision USING btree (commit_id, "position" DESC)
@@ -370,6 +372,13 @@ TABLE target
     PRIMARY KEY (single)
     CREATE UNIQUE INDEX target_pkey ON public.target USING btree (single)
 
+TABLE transaction_base
+    single boolean NOT NULL DEFAULT true
+    base bigint NOT NULL
+    CHECK (single)
+    PRIMARY KEY (single)
+    CREATE UNIQUE INDEX transaction_base_pkey ON public.transaction_base USING btree (single)
+
 TABLE wipe_begun
     machine text NOT NULL
     generation bigint NOT NULL
@@ -401,7 +410,7 @@ TABLE write_start
     at_ms bigint NOT NULL
     code text
     reason text
-    xact bigint NOT NULL DEFAULT ((pg_current_xact_id())::text)::bigint
+    xact bigint NOT NULL DEFAULT this_transaction()
     CHECK (((code IS NULL) = (reason IS NULL)))
     FOREIGN KEY (machine) REFERENCES machine(id)
     PRIMARY KEY (nonce)

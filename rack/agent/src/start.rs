@@ -152,7 +152,8 @@ fn assemble(
     let state = StateDir::open(&settings.state_dir).map_err(StartError::State)?;
     let mut word = state.read_word().map_err(StartError::State)?;
     let is_lost = word.orders.incarnation().is_none();
-    word.orders.limit(settings.wipes_per_hour, is_lost, clock::now());
+    word.orders
+        .limit(settings.wipes_per_hour, is_lost, clock::now(), clock::steady());
     let daemon = Daemon::new(settings.daemon.clone(), identity).map_err(StartError::Client)?;
     let session = Arc::new(Mutex::new(Session::new(Kept {
         agent: settings.name.clone(),

@@ -208,7 +208,11 @@ impl Sync {
 
     async fn take(&mut self, event: Event, underway: &mut Underway) {
         let is_answer = matches!(event, Event::Answered(_));
-        let mut effects = lock(&self.session).handle(event, clock::now());
+        let mut effects = {
+            let mut session = lock(&self.session);
+            session.passed(clock::steady());
+            session.handle(event, clock::now())
+        };
         if is_answer && !effects.iter().any(|effect| matches!(effect, Effect::Refuse(_))) {
             if let Some(faults) = self.obey(&mut effects) {
                 effects.extend(lock(&self.session).handle(Event::Facts(faults), clock::now()));

@@ -14,6 +14,7 @@ use rack_api::{
 use schema_ids::{Generation, Incarnation, MachineId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// More orders than this at once are not taken: two for each of the most machines a rack agent serves.
 pub const ORDERS_MAX: usize = 20_000;
@@ -109,8 +110,13 @@ impl Orders {
     }
 
     /// How many machines may lose data in use within an hour; see [`Wipes::limit`].
-    pub fn limit(&mut self, per_hour: u32, lost: bool, now: Timestamp) {
-        self.wipes.limit(per_hour, lost, now);
+    pub fn limit(&mut self, per_hour: u32, lost: bool, now: Timestamp, steady: Duration) {
+        self.wipes.limit(per_hour, lost, now, steady);
+    }
+
+    /// So much has passed on the host's steady clock; see [`Wipes::passed`]. An hour passes by nothing else.
+    pub fn passed(&mut self, steady: Duration) {
+        self.wipes.passed(steady);
     }
 
     /// The boot order in force.

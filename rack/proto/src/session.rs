@@ -175,6 +175,11 @@ impl Session {
         self.next_sequence
     }
 
+    /// So much has passed on the host's steady clock since its start: what is limited within an hour goes by that.
+    pub fn passed(&mut self, steady: Duration) {
+        self.orders.passed(steady);
+    }
+
     /// Takes an event.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();

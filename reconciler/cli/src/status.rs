@@ -156,6 +156,9 @@ pub(crate) fn render(status: &Status) -> String {
     if let Some(trouble) = &status.source {
         say(format!("\nSOURCE: {trouble}"));
     }
+    if let Some(slow) = &status.slow {
+        say(format!("\n{slow}"));
+    }
     if let Some(restored) = &status.restored {
         say(format!(
             "\nSTATE_RESTORED: {restored}\nNothing is ordered until `muster recover`."

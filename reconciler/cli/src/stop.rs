@@ -53,12 +53,18 @@ pub(crate) fn resume(client: &Client, wish: &Resume, json: bool) -> Result<Exit,
     let request = ResumeRequest {
         scope: wish.scope.clone(),
         reason: wish.reason.clone(),
+        seen: wish.seen,
     };
     let answer: ResumeAnswer = client.post(&format!("{STOPS}{END}"), &request)?;
     if json {
-        say_json(serde_json::json!({ "resumed": answer.scope }))?;
-    } else {
+        say_json(serde_json::json!({ "resumed": answer.scope, "left": answer.left }))?;
+    } else if answer.left.is_empty() {
         say(format_args!("{} goes on.", answer.scope))?;
+    } else {
+        let (scope, left) = (&answer.scope, answer.left.join("; "));
+        say(format_args!(
+            "What you have looked at of {scope} counts no more. This failed since, and does: {left}"
+        ))?;
     }
     Ok(Exit::Done)
 }

@@ -213,6 +213,7 @@ mod tests {
             adopted: None,
             revision: None,
             source: None,
+            slow: None,
             stops: Vec::new(),
             budgets: Vec::new(),
             holds: Vec::new(),

@@ -10,6 +10,7 @@ mod boots;
 mod budget;
 mod by_hand;
 mod canary;
+mod epoch;
 pub(crate) mod halt;
 mod rate;
 mod soak;
@@ -20,6 +21,7 @@ mod window;
 
 pub use by_hand::{ByHand, by_hand};
 pub use canary::Kind;
+pub use epoch::PermitsEpoch;
 pub use halt::{BudgetFailure, Resumed};
 pub use told::{BudgetTold, HaltTold, told};
 
@@ -118,6 +120,27 @@ pub struct Grant {
     pub at: Timestamp,
 }
 
+/// By what leave an order is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leave {
+    /// None is needed: it disturbs nobody.
+    Unneeded,
+    /// The grant that its machine holds: it is written only while that stands.
+    Held,
+    /// This grant, which is taken with it or not at all.
+    Take(Grant),
+}
+
+impl Leave {
+    /// The grant that is to be taken, if one is.
+    pub fn taken(&self) -> Option<&Grant> {
+        match self {
+            Self::Take(grant) => Some(grant),
+            Self::Unneeded | Self::Held => None,
+        }
+    }
+}
+
 /// The grants that stand.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Permits {
@@ -151,11 +174,8 @@ impl Ground<'_> {
 /// The answer to one proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    /// Give the order; take this grant first if there is one, by compare-and-set on its machine.
-    Go {
-        /// The grant to take; `None` if none is needed or it is already held.
-        grant: Option<Grant>,
-    },
+    /// Give the order by this leave.
+    Go(Leave),
     /// Not now.
     Wait(Wait),
 }
@@ -171,7 +191,7 @@ pub fn admit(
     let mut tallies = Tallies::new(&grants, ground, now);
     let mut admit_next = |proposal: &Proposal| {
         let admission = admit_one(proposal, (&grants, &tallies), ground, now);
-        if let Admission::Go { grant: Some(grant) } = &admission {
+        if let Admission::Go(Leave::Take(grant)) = &admission {
             grants.insert(grant.machine, grant.clone());
             match grant.need.disrupts() {
                 true => tallies = Tallies::new(&grants, ground, now),
@@ -259,12 +279,12 @@ fn admit_one(
         return Admission::Wait(denied.wait(proposal.since));
     }
     let Some(need) = &proposal.need else {
-        return Admission::Go { grant: None };
+        return Admission::Go(Leave::Unneeded);
     };
     let standing = grants.get(&machine);
     let held = standing.filter(|grant| grant.generation == generation);
     if held.is_some_and(|grant| grant.need.covers(need)) {
-        return Admission::Go { grant: None };
+        return Admission::Go(Leave::Held);
     }
     let case = Case {
         machine,
@@ -280,14 +300,12 @@ fn admit_one(
     let refused = boots::check(&case).or_else(|| if is_begun { None } else { case.refused() });
     match refused {
         Some(wait) => Admission::Wait(wait),
-        None => Admission::Go {
-            grant: Some(Grant {
-                machine,
-                generation,
-                need: need.with(held.map(|grant| &grant.need)),
-                at: now,
-            }),
-        },
+        None => Admission::Go(Leave::Take(Grant {
+            machine,
+            generation,
+            need: need.with(held.map(|grant| &grant.need)),
+            at: now,
+        })),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::facts::{Erasure, Seen};
 use crate::hold::Restraints;
+use crate::plan::{MachinePlan, Plan};
 use rack_api::inventory::Inventory;
 use rack_api::job::Deploy;
 use schema_ids::{
@@ -68,6 +69,41 @@ pub struct Destroyed {
     pub at: Timestamp,
     /// The deployments that it was bound for then, or before within the time that counts.
     pub deployments: BTreeSet<Name>,
+    /// The zones that it was in then, or before.
+    #[serde(default)]
+    pub zones: BTreeSet<Name>,
+    /// The pools that it was in then, or before.
+    #[serde(default)]
+    pub pools: BTreeSet<Name>,
+}
+
+impl Destroyed {
+    /// That a plan releases or erases a machine, by where it was under the plan's parent and where it is now.
+    pub fn by(plan: &Plan, parent: &Plan, id: MachineId, at: Timestamp) -> Self {
+        let machines = [parent, plan].map(|plan| plan.machines.get(&id));
+        let places = |of: fn(&MachinePlan) -> Option<&Name>| {
+            let places = machines.into_iter().flatten().filter_map(of);
+            places.cloned().collect()
+        };
+        let bound = parent.bindings.values().filter(|binding| binding.machine == id);
+        Self {
+            at,
+            deployments: bound.map(|binding| binding.deployment.clone()).collect(),
+            zones: places(|machine| machine.zone.as_ref()),
+            pools: places(|machine| machine.pool.as_ref()),
+        }
+    }
+
+    /// With what is known from before.
+    #[must_use]
+    pub fn beside(mut self, before: Option<Self>) -> Self {
+        if let Some(before) = before {
+            self.deployments.extend(before.deployments);
+            self.zones.extend(before.zones);
+            self.pools.extend(before.pools);
+        }
+        self
+    }
 }
 
 /// One claimed machine.

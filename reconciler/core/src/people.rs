@@ -83,6 +83,9 @@ pub struct Status {
     pub revision: Option<Revision>,
     /// The repository's own trouble, if it cannot be read.
     pub source: Option<String>,
+    /// Set when this daemon is too slow for what it decides.
+    #[serde(default)]
+    pub slow: Option<String>,
     /// Set when agents or markers know more than this database.
     pub restored: Option<String>,
     /// What is stopped.

@@ -3,15 +3,17 @@
 //! Budgets count machines that do not: whoever is changed, whoever failed, and whoever went off without anybody's order.
 //! A silent BMC or agent says nothing about the system that runs, and counts for nothing. Nothing here is stored.
 
+use crate::admit::Kind;
 use crate::condition::Condition;
 use crate::facts::MachineFacts;
 use crate::intent::Intent;
 use crate::next::Decision;
-use crate::plan::MachinePlan;
+use crate::plan::{MachinePlan, Plan};
 use rack_api::fact::PowerSeen;
 use rack_api::job::JobKind;
 use rack_api::order::{Lane, PowerWanted};
-use schema_ids::{BindingId, Timestamp};
+use schema_ids::{BindingId, MachineId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a machine does what it is there for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +45,11 @@ pub struct Standing {
     pub failed: Option<(Condition, String)>,
     /// Whether the installation that its intent wants was ordered.
     pub given_over: bool,
+    /// Whether what its intent wants has run on it since it was installed, be it off now.
+    pub proven: bool,
+    /// Whether its first installation failed where another machine has run the same: the fault is its own, and nobody
+    /// counts on it yet. Told by those of all, [`own_faults`].
+    pub own_fault: bool,
 }
 
 impl Standing {
@@ -54,13 +61,15 @@ impl Standing {
             service: service(machine, facts),
             failed: failed(machine, decision),
             given_over: installs.next().is_some() || facts.goes().next().is_some(),
+            proven: proven(machine, facts),
+            own_fault: false,
         }
     }
 
     /// Why it counts as out of service, if it does.
     pub fn out(&self) -> Option<String> {
         match (&self.service, &self.failed) {
-            (_, Some((condition, _))) => Some(format!("failed, {condition}")),
+            (_, Some((condition, _))) => (!self.own_fault).then(|| format!("failed, {condition}")),
             (Service::Out { why }, None) => Some(why.clone()),
             (Service::NotYet | Service::Serves { .. }, None) => None,
         }
@@ -80,6 +89,40 @@ impl Standing {
             _ => None,
         }
     }
+}
+
+/// The machines whose first installation failed though another machine has run the same image on the same layout.
+///
+/// An image or a layout that has run nowhere yet may be what is wrong, and the next machine would fail by it too.
+pub fn own_faults(plan: &Plan, standing: &BTreeMap<MachineId, Standing>) -> BTreeSet<MachineId> {
+    let kind = |id: &MachineId| match &plan.machines.get(id)?.wanted.intent {
+        Intent::Deployed(deploy) => Some(Kind::of(deploy)),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::AsIs { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => None,
+    };
+    let new = standing
+        .iter()
+        .filter(|(_, it)| it.failed.is_some() && it.service == Service::NotYet);
+    let failed: Vec<(MachineId, Kind)> = new.filter_map(|(id, _)| Some((*id, kind(id)?))).collect();
+    if failed.is_empty() {
+        return BTreeSet::new();
+    }
+    let ran = standing.iter().filter(|(_, it)| it.proven);
+    let ran: BTreeSet<Kind> = ran.filter_map(|(id, _)| kind(id)).collect();
+    let own = failed.into_iter().filter(|(_, kind)| ran.contains(kind));
+    own.map(|(id, _)| id).collect()
+}
+
+fn proven(machine: &MachinePlan, facts: &MachineFacts) -> bool {
+    let Intent::Deployed(deploy) = &machine.wanted.intent else {
+        return false;
+    };
+    let installed = facts.installed_as(deploy);
+    installed.is_some_and(|installed| facts.proof(deploy.binding, installed).is_ok())
 }
 
 fn service(machine: &MachinePlan, facts: &MachineFacts) -> Service {

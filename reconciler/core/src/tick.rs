@@ -3,14 +3,14 @@
 //! The daemon performs the effects, each on its own, and asks again; the simulator does the same and
 //! crashes between any two. Nothing is remembered from one tick to the next.
 
-use crate::admit::{Admission, Grant, Ground, Permits, Policy, admit, halt};
+use crate::admit::{Admission, Grant, Ground, Leave, Permits, Policy, admit, halt};
 use crate::condition::{Condition, Wait};
 use crate::facts::{AgentSeen, IssuedOrder, MachineFacts};
 use crate::intent::Intent;
 use crate::log;
 use crate::next::{Around, Decision, Proposal, next};
 use crate::plan::{MachinePlan, Plan};
-use crate::service::{Service, Standing};
+use crate::service::{Service, Standing, own_faults};
 use schema_ids::{Generation, Incarnation, MachineId, Name, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -50,13 +50,13 @@ pub enum Effect {
         machines: Vec<MachineId>,
     },
     /// Record this order and, in the same transaction, take the grant if there is one. Both are
-    /// compare-and-set: the order on (machine, generation, number), the grant on its machine; if
-    /// either is taken, neither is written and the next tick decides anew.
+    /// compare-and-set: the order on (machine, generation, number), the grant on the epoch of the permits; if
+    /// either has moved, neither is written and the next tick decides anew.
     Issue {
         /// The record.
         order: Box<IssuedOrder>,
-        /// The grant to take; replaces one of an older generation.
-        grant: Option<Grant>,
+        /// By what leave; a grant replaces one of an older generation.
+        leave: Leave,
     },
     /// Record that a machine failed while a budget was about it; once for each intent.
     RecordFailure {
@@ -231,7 +231,13 @@ pub fn stand(world: &World<'_>, decisions: &BTreeMap<MachineId, Decision>) -> BT
         let facts = world.facts.get(id).unwrap_or(&nothing);
         Some((*id, Standing::of(machine, facts, decision)))
     };
-    decisions.iter().filter_map(of).collect()
+    let mut standing: BTreeMap<MachineId, Standing> = decisions.iter().filter_map(of).collect();
+    for id in own_faults(world.plan, &standing) {
+        if let Some(standing) = standing.get_mut(&id) {
+            standing.own_fault = true;
+        }
+    }
+    standing
 }
 
 /// Machines that are out of service and with which nothing goes on by itself, each with why, as the end of a sentence that
@@ -286,12 +292,12 @@ fn issue(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick, now: Timestamp
     let admissions = admit(&proposals, &standing(world), ground, now);
     for (proposal, admission) in proposals.into_iter().zip(admissions) {
         match admission {
-            Admission::Go { grant } => {
+            Admission::Go(leave) => {
                 let order = Box::new(IssuedOrder {
                     order: proposal.order,
                     at: now,
                 });
-                step.effects.push(Effect::Issue { order, grant });
+                step.effects.push(Effect::Issue { order, leave });
             }
             Admission::Wait(wait) => {
                 step.decisions

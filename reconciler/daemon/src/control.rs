@@ -4,9 +4,12 @@
 //! effects. Wake-ups are hints: facts that arrived here or at another daemon, and a timer.
 
 use crate::daemon::Daemon;
+use crate::failpoint;
 use crate::pipeline::{self, PipelineError};
 use crate::roles;
 use crate::world::{self, Loaded};
+use rack_api::order::Order;
+use reconciler_core::admit::{Leave, PermitsEpoch};
 use reconciler_core::hold::Hold;
 use reconciler_core::tick::Effect;
 use reconciler_store::{By, Claimed, Intended, Issuance, Issue, StoreError, Wake, WorkItem};
@@ -122,9 +125,26 @@ async fn steps(daemon: &Daemon) -> Result<Duration, ControlError> {
             .map_err(ControlError::Store)?;
         end_spent(daemon, &loaded).await.map_err(ControlError::Store)?;
         let tick = loaded.tick();
+        let takes = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::Issue {
+                    leave: Leave::Take(_),
+                    ..
+                }
+            )
+        };
+        if !tick.effects.iter().any(takes) {
+            daemon.set_slowness(None);
+        }
+        let mut step = Step {
+            daemon,
+            loaded: &loaded,
+            permits: PermitsEpoch::read(loaded.permits_epoch),
+        };
         for effect in tick.effects {
-            crate::failpoint::reach("effect");
-            acted |= perform(daemon, &loaded, effect).await?;
+            failpoint::reach("effect");
+            acted |= step.perform(effect).await?;
         }
         if !acted {
             let due = tick.next_due.map_or(SWEEP, |due| due.since(loaded.now));
@@ -156,96 +176,130 @@ async fn end_spent(daemon: &Daemon, loaded: &Loaded) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Performs one effect; `false` if the world had moved on or nothing came of it.
-async fn perform(daemon: &Daemon, loaded: &Loaded, effect: Effect) -> Result<bool, ControlError> {
-    match effect {
-        Effect::Issue { order, grant } => issue(daemon, loaded, &order.order, grant).await,
-        Effect::ReleaseGrant { machine, generation } => {
-            let by = By {
-                who: "musterd".to_owned(),
-                why: "the machine is as wanted".to_owned(),
-            };
-            daemon
-                .store
-                .release_grant(machine, generation, &by)
-                .await
-                .map_err(ControlError::Store)
-        }
-        Effect::RecordFailure {
-            budget,
-            machine,
-            generation,
-            why,
-        } => {
-            let by = By {
-                who: "musterd".to_owned(),
-                why,
-            };
-            let recorded = daemon.store.record_failure(&budget, machine, generation, &by);
-            let recorded = recorded.await.map_err(ControlError::Store)?;
-            if recorded {
-                tracing::warn!(%machine, generation = generation.0, %budget, why = by.why, "failed, and its budget counts it");
-            }
-            Ok(recorded)
-        }
-        Effect::Replan { machines } => {
-            let Some(commit) = loaded.plan.commit.clone() else {
-                return Ok(false);
-            };
-            let why = format!("new facts of {} machines", machines.len());
-            let by = By {
-                who: "musterd".to_owned(),
-                why,
-            };
-            let before = loaded.plan.id.clone();
-            match pipeline::advance(daemon, &commit, None, &by).await {
-                Ok(_) => {}
-                Err(PipelineError::Store(error)) => return Err(ControlError::Store(error)),
-                // A repository out of reach keeps new facts waiting, and nobody else.
-                Err(error) => {
-                    tracing::warn!(error = %crate::chain(&error), "cannot plan again; it will be tried again");
-                    return Ok(false);
-                }
-            }
-            let after = daemon.store.adopted_id().await.map_err(ControlError::Store)?;
-            Ok(after.as_ref() != Some(&before))
-        }
-    }
+/// One step that is carried out, effect by effect.
+struct Step<'a> {
+    daemon: &'a Daemon,
+    loaded: &'a Loaded,
+    /// What its grants are taken under: all that it decided was decided together.
+    permits: PermitsEpoch,
 }
 
-async fn issue(
-    daemon: &Daemon,
-    loaded: &Loaded,
-    order: &rack_api::order::Order,
-    grant: Option<reconciler_core::admit::Grant>,
-) -> Result<bool, ControlError> {
-    let intended = [Intended {
-        order: order.clone(),
-        grant,
-    }];
-    let issue = Issue {
-        plan: &loaded.plan.id,
-        permits_epoch: loaded.permits_epoch,
-        decided: loaded.now,
-        restraints_epoch: loaded.restraints_epoch,
-        orders: &intended,
-        goes: None,
-        who: "musterd",
-    };
-    let issued = daemon.store.issue(&issue).await.map_err(ControlError::Store)?;
-    match issued {
-        Issuance::Written { orders, .. } if !orders.is_empty() => {
-            let action = crate::rack_door::action_name(&order.action);
-            tracing::info!(machine = %order.machine, generation = order.generation.0, number = order.number,
-                action, cause = %order.cause, "order issued");
-            Ok(true)
+impl Step<'_> {
+    /// Performs one effect; `false` if the world had moved on or nothing came of it.
+    async fn perform(&mut self, effect: Effect) -> Result<bool, ControlError> {
+        match effect {
+            Effect::Issue { order, leave } => self.issue(&order.order, leave).await,
+            Effect::ReleaseGrant { machine, generation } => {
+                let by = By {
+                    who: "musterd".to_owned(),
+                    why: "the machine is as wanted".to_owned(),
+                };
+                let released = self.daemon.store.release_grant(machine, generation, &by);
+                released.await.map_err(ControlError::Store)
+            }
+            Effect::RecordFailure {
+                budget,
+                machine,
+                generation,
+                why,
+            } => {
+                let by = By {
+                    who: "musterd".to_owned(),
+                    why,
+                };
+                let recorded = self
+                    .daemon
+                    .store
+                    .record_failure(&budget, machine, generation, &by);
+                let Some(epoch) = recorded.await.map_err(ControlError::Store)? else {
+                    return Ok(false);
+                };
+                self.permits.wrote(epoch);
+                tracing::warn!(%machine, generation = generation.0, %budget, why = by.why, "failed, and its budget counts it");
+                Ok(true)
+            }
+            Effect::Replan { machines } => self.replan(machines.len()).await,
         }
-        Issuance::Written { .. } | Issuance::PlanSuperseded | Issuance::PermitsMoved | Issuance::Begun => {
-            Ok(false)
+    }
+
+    async fn replan(&self, machines: usize) -> Result<bool, ControlError> {
+        let Some(commit) = self.loaded.plan.commit.clone() else {
+            return Ok(false);
+        };
+        let by = By {
+            who: "musterd".to_owned(),
+            why: format!("new facts of {machines} machines"),
+        };
+        match pipeline::advance(self.daemon, &commit, None, &by).await {
+            Ok(_) => {}
+            Err(PipelineError::Store(error)) => return Err(ControlError::Store(error)),
+            // A repository out of reach keeps new facts waiting, and nobody else.
+            Err(error) => {
+                tracing::warn!(error = %crate::chain(&error), "cannot plan again; it will be tried again");
+                return Ok(false);
+            }
         }
-        Issuance::Refused(reason) => {
-            tracing::warn!(machine = %order.machine, generation = order.generation.0, reason, "order not issued");
-            Ok(false)
+        let after = self.daemon.store.adopted_id().await;
+        Ok(after.map_err(ControlError::Store)?.as_ref() != Some(&self.loaded.plan.id))
+    }
+
+    async fn issue(&mut self, order: &Order, leave: Leave) -> Result<bool, ControlError> {
+        let takes = leave.taken().is_some();
+        let Some(permits_epoch) = self
+            .permits
+            .now()
+            .or((!takes).then_some(self.loaded.permits_epoch))
+        else {
+            return Ok(false);
+        };
+        let intended = [Intended {
+            order: order.clone(),
+            leave,
+        }];
+        let issue = Issue {
+            plan: &self.loaded.plan.id,
+            permits_epoch,
+            decided: failpoint::earlier(self.loaded.now),
+            restraints_epoch: self.loaded.restraints_epoch,
+            orders: &intended,
+            goes: None,
+            who: "musterd",
+        };
+        let issued = self.daemon.store.issue(&issue).await;
+        match issued.map_err(ControlError::Store)? {
+            Issuance::Written {
+                orders,
+                permits_epoch,
+            } => {
+                failpoint::reach("issued");
+                if takes {
+                    self.permits.wrote(permits_epoch);
+                    self.daemon.set_slowness(None);
+                }
+                if orders.is_empty() {
+                    return Ok(false);
+                }
+                let action = crate::rack_door::action_name(&order.action);
+                tracing::info!(machine = %order.machine, generation = order.generation.0, number = order.number,
+                    action, cause = %order.cause, "order issued");
+                Ok(true)
+            }
+            Issuance::PlanSuperseded | Issuance::PermitsMoved | Issuance::Begun => {
+                // The rest of the step was decided by the same.
+                self.permits.outdated();
+                Ok(false)
+            }
+            Issuance::TooLate { after } => {
+                self.permits.outdated();
+                tracing::warn!(machine = %order.machine, generation = order.generation.0, seconds = after.as_secs(),
+                    "decided too long ago, so nothing that needs a grant is begun: this daemon or its database is too slow");
+                self.daemon.set_slowness(Some(after));
+                Ok(false)
+            }
+            Issuance::Refused(reason) => {
+                tracing::warn!(machine = %order.machine, generation = order.generation.0, reason, "order not issued");
+                Ok(false)
+            }
         }
     }
 }

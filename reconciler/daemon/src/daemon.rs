@@ -7,12 +7,14 @@ use crate::revision::Parsed;
 use crate::source::{Source, SourceError};
 use crate::times;
 use crate::trust::Trust;
+use reconciler_core::condition::Condition;
 use reconciler_core::hold::Stop;
 use reconciler_core::roles::BmcTimes;
 use reconciler_git::SealingKey;
 use reconciler_store::Store;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// Handles of one running daemon.
@@ -42,6 +44,8 @@ pub(crate) struct Daemon {
     pub(crate) changed: watch::Sender<u64>,
     /// The last fetch's trouble, if it failed.
     source_trouble: Mutex<Option<String>>,
+    /// How old what it decided was when it came to be carried out, if that was too old.
+    slowness: Mutex<Option<Duration>>,
     /// Revisions already parsed, newest last: parsing the adopted one again on every new fact would be
     /// the daemon's main cost.
     parsed: Mutex<Vec<Arc<Parsed>>>,
@@ -89,6 +93,7 @@ impl Daemon {
             look: Arc::new(Notify::new()),
             changed: watch::Sender::new(0),
             source_trouble: Mutex::new(None),
+            slowness: Mutex::new(None),
             parsed: Mutex::new(Vec::new()),
             told_plans: ToldPlans::default(),
             times: times::Remembered::default(),
@@ -137,6 +142,25 @@ impl Daemon {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Remembers whether it was fast enough for what it decided.
+    pub(crate) fn set_slowness(&self, after: Option<Duration>) {
+        *self.slowness.lock().unwrap_or_else(PoisonError::into_inner) = after;
+    }
+
+    /// Whether it is too slow for what it decides, in words.
+    pub(crate) fn slowness(&self) -> Option<String> {
+        let after = *self.slowness.lock().unwrap_or_else(PoisonError::into_inner);
+        let condition = Condition::DecidedTooLate;
+        after.map(|after| {
+            format!(
+                "{condition}: it was {} s from a look at the world to what was decided by it, and nothing that needs a grant \
+                 is begun after more than 60 s. {}",
+                after.as_secs(),
+                condition.row().person
+            )
+        })
     }
 
     /// A revision parsed before.

@@ -3,6 +3,8 @@
 //! `MUSTER_FAILPOINT=name` or `name:3` (the third time). Only in builds with debug assertions; the
 //! shipped binary does not look.
 
+use schema_ids::Timestamp;
+
 /// Ends the process here if this place was named. Says so first, so that a test can tell that its
 /// failpoint was reached.
 pub(crate) fn reach(name: &str) {
@@ -12,13 +14,29 @@ pub(crate) fn reach(name: &str) {
     let _ = name;
 }
 
+/// When something was decided; `MUSTER_DECIDED_EARLIER=61`: as if that was so many seconds earlier, as in a daemon that is
+/// too slow.
+pub(crate) fn earlier(decided: Timestamp) -> Timestamp {
+    #[cfg(debug_assertions)]
+    let decided = debug::earlier(decided);
+    decided
+}
+
 #[cfg(debug_assertions)]
 mod debug {
+    use schema_ids::Timestamp;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     static WANTED: OnceLock<Option<(String, u32)>> = OnceLock::new();
     static REACHED: AtomicU32 = AtomicU32::new(0);
+
+    pub(super) fn earlier(decided: Timestamp) -> Timestamp {
+        let seconds = std::env::var("MUSTER_DECIDED_EARLIER").ok();
+        let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+        decided.minus(Duration::from_secs(seconds.unwrap_or(0)))
+    }
 
     pub(super) fn reach(name: &str) {
         let wanted = WANTED.get_or_init(|| {

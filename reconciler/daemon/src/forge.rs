@@ -262,6 +262,7 @@ async fn round(daemon: &Daemon, forge: &Forge, http: &Client, said: &mut Said) -
             }
             match forge.post(http, &revision.commit, context, &status).await {
                 Ok(()) => {
+                    crate::failpoint::reach("posted");
                     tracing::debug!(commit = revision.commit, context, state = ?status.state, "status posted");
                     said.insert(key, (status, None));
                 }

@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use reconciler_core::admit::BudgetFailure;
 use reconciler_core::hold::{self, Hold, Keeper, Scope, Stop};
 use reconciler_core::people::restraints::{
     END, EndRequest, HOLDS, HoldRequest, HoldsAnswer, ResumeAnswer, ResumeRequest, Resumed, STOPS,
@@ -18,6 +19,7 @@ use reconciler_core::refusal::RefusalCode;
 use reconciler_store::{By, NewHold};
 use schema_fleet::{Code, Selector};
 use schema_ids::Name;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// More selectors in one hold are a list that belongs into git.
@@ -166,8 +168,8 @@ async fn resume(
         why: reason(&request.reason)?.to_owned(),
     };
     let stops = world::restraints(&daemon).await?.restraints.stops;
-    let scope = match request.scope {
-        Some(Resumed::Budget(budget)) => return resume_budget(&daemon, budget, &request.reason, &by).await,
+    let scope = match request.scope.clone() {
+        Some(Resumed::Budget(budget)) => return resume_budget(&daemon, budget, &request, &by).await,
         Some(Resumed::Scope(scope)) => scope,
         None => only_one(&stops)?,
     };
@@ -188,26 +190,68 @@ async fn resume(
     tracing::warn!(%scope, by = %person, why = by.why, "resumed");
     daemon.announce();
     let scope = Resumed::Scope(scope);
-    Ok(Json(ResumeAnswer { scope }))
+    Ok(Json(ResumeAnswer {
+        scope,
+        left: Vec::new(),
+    }))
 }
 
-/// Somebody has looked at the failures that count against a budget.
+/// Somebody has looked at the failures that count against a budget, up to one.
 async fn resume_budget(
     daemon: &Daemon,
     budget: Name,
-    reason: &str,
+    request: &ResumeRequest,
     by: &By,
 ) -> Result<Json<ResumeAnswer>, Refused> {
-    why(reason)?;
-    if daemon.store.resume_budget(&budget, by).await? == 0 {
-        let message = format!("no failure counts against budget {budget}");
-        let code = RefusalCode::NotFound.code();
-        return Err(refused(StatusCode::NOT_FOUND, code, message));
+    why(&request.reason)?;
+    let adopted = daemon.store.adopted().await?;
+    let planned = adopted.as_ref().and_then(|plan| plan.budgets.get(&budget));
+    let mut names = planned.map_or_else(BTreeSet::new, |planned| planned.formerly.clone());
+    names.insert(budget.clone());
+    let Some(seen) = request.seen else {
+        let counting = counting(daemon, adopted.as_ref(), &names).await?;
+        let Some((last, _)) = counting.last() else {
+            return Err(none_counts(&budget));
+        };
+        return Err(bad(format!(
+            "say up to which failure you have looked: --seen {last} for these: {}",
+            words(&counting).join("; ")
+        )));
+    };
+    if daemon.store.resume_budget(&budget, &names, seen, by).await? == 0 {
+        return Err(none_counts(&budget));
     }
-    tracing::warn!(%budget, by = by.who, why = by.why, "a budget goes on");
+    tracing::warn!(%budget, seen, by = by.who, why = by.why, "a person has looked at what failed of a budget");
     daemon.announce();
+    let left = words(&counting(daemon, adopted.as_ref(), &names).await?);
     let scope = Resumed::Budget(budget);
-    Ok(Json(ResumeAnswer { scope }))
+    Ok(Json(ResumeAnswer { scope, left }))
+}
+
+fn none_counts(budget: &Name) -> Refused {
+    let message = format!("no failure that you have looked at counts against budget {budget}");
+    refused(StatusCode::NOT_FOUND, RefusalCode::NotFound.code(), message)
+}
+
+/// The failures that count under one of these names: each one's number, and what it was.
+async fn counting(
+    daemon: &Daemon,
+    adopted: Option<&Plan>,
+    names: &BTreeSet<Name>,
+) -> Result<Vec<(u64, String)>, Refused> {
+    let failures = daemon.store.permits().await?.records.failures;
+    let counts = |failure: &&BudgetFailure| failure.resumed.is_none() && names.contains(&failure.budget);
+    let told = failures.iter().filter(counts).map(|failure| {
+        let known = adopted.and_then(|plan| plan.machines.get(&failure.machine));
+        let name = known.map_or_else(|| failure.machine.to_string(), |machine| machine.name.to_string());
+        let (at, why) = (failure.at, &failure.why);
+        (failure.number, format!("{name} failed at {at}, {why}"))
+    });
+    Ok(told.collect())
+}
+
+fn words(counting: &[(u64, String)]) -> Vec<String> {
+    counting.iter().map(|(_, words)| words.clone()).collect()
 }
 
 fn only_one(stops: &[Stop]) -> Result<Scope, Refused> {

@@ -91,6 +91,7 @@ pub(crate) async fn get(
         }),
         revision,
         source: None,
+        slow: None,
         restored: None,
         holds: hold::told(&plan, &then.restraints, &policy, at),
         stops: then.restraints.stops,

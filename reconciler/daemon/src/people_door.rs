@@ -145,6 +145,7 @@ async fn get_status(State(daemon): State<Arc<Daemon>>) -> Result<Json<people::St
         adopted: None,
         revision: newest,
         source: daemon.source_trouble(),
+        slow: daemon.slowness(),
         restored: daemon.store.restored().await?,
         stops: world::restraints(&daemon).await?.restraints.stops,
         budgets: Vec::new(),

@@ -117,6 +117,7 @@ pub(crate) async fn fetch(daemon: &Daemon) -> Result<CommitInfo, PipelineError> 
     let commit = daemon.source.fetch().await.map_err(PipelineError::Source)?;
     let recorded = daemon.store.record_arrival(&commit.id).await;
     recorded.map_err(PipelineError::Store)?;
+    failpoint::reach("fetched");
     Ok(commit)
 }
 
@@ -145,6 +146,7 @@ pub(crate) async fn advance(
                 .record_revision(commit, progress.stage, condition)
                 .await
                 .map_err(PipelineError::Store)?;
+            failpoint::reach("recorded");
             return Ok(progress);
         }
     }
@@ -163,6 +165,7 @@ async fn attempt(
     if let Some(Disbelieved { code, reason }) = disbelieved(daemon, commit, adopted).await? {
         return Ok(Some(stopped(Stage::Fetched, code.as_str(), reason)));
     }
+    failpoint::reach("verified");
     let parsed = revision::parse(daemon, commit)
         .await
         .map_err(PipelineError::Source)?;
@@ -170,6 +173,7 @@ async fn attempt(
     if let Some(Disbelieved { code, reason }) = unusable.map_err(PipelineError::Source)? {
         return Ok(Some(stopped(Stage::Verified, code.as_str(), reason)));
     }
+    failpoint::reach("checked");
     let base = base_of(daemon, &parsed, parent.as_ref()).await;
     let Some(made) = make_plan(daemon, &parsed, parent, base.as_deref()).await? else {
         return Ok(Some(stopped(Stage::Verified, &parsed.code, parsed.text.clone())));
@@ -189,6 +193,7 @@ async fn attempt(
         }));
     }
     daemon.store.save_plan(plan).await.map_err(PipelineError::Store)?;
+    failpoint::reach("planned");
     let opened = daemon
         .store
         .opened(&plan.id)
@@ -200,6 +205,7 @@ async fn attempt(
             stopped: Some(blocked),
         }));
     }
+    failpoint::reach("guarded");
     if named.is_some() && !(plan.wipe_set.entries.is_empty() && plan.destroys.is_empty()) {
         let agreed = agree(daemon, plan, &parsed.tree, by).await;
         agreed.map_err(PipelineError::Store)?;

@@ -59,10 +59,10 @@ pub(crate) async fn post(
         let order = wish
             .order(loaded.now)
             .map_err(|no| refused(StatusCode::CONFLICT, no.code, no.message))?;
-        let ByHand { grant, exceeds } = room(&loaded, &tick, &order, request.beyond_budget)?;
+        let ByHand { leave, exceeds } = room(&loaded, &tick, &order, request.beyond_budget)?;
         let orders = [Intended {
             order: order.clone(),
-            grant,
+            leave,
         }];
         let issue = Issue {
             plan: &loaded.plan.id,
@@ -89,6 +89,7 @@ pub(crate) async fn post(
             Issuance::Written { .. }
             | Issuance::PlanSuperseded
             | Issuance::PermitsMoved
+            | Issuance::TooLate { .. }
             | Issuance::Begun => {}
             Issuance::Refused(reason) => {
                 let code = reconciler_core::condition::Condition::StateRestored.code();

@@ -4,6 +4,7 @@
 //! bounded: one snapshot at a time, not more often than the operator said, none that is larger than readers take.
 
 use crate::daemon::Daemon;
+use crate::failpoint;
 use crate::people_door::Refused;
 use crate::pipeline::{self, PipelineError};
 use crate::plan_door::{self, Beside};
@@ -234,8 +235,10 @@ async fn once(daemon: &Daemon, targets: &[Target], last: &mut [Last]) -> Result<
         if is_known(last) {
             continue;
         }
+        failpoint::reach("publish");
         match put(daemon, target, &sealed, &snapshot).await {
             Ok(()) => {
+                failpoint::reach("published");
                 tracing::debug!(bytes = sealed.len(), ?target, "a snapshot was published");
                 *last = Some((snapshot.clone(), Instant::now()));
             }

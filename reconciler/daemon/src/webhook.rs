@@ -119,6 +119,7 @@ async fn take(State(hooks): State<Arc<Hooks>>, request: Request) -> (StatusCode,
     }
     tracing::debug!("a forge says that the branch was pushed");
     hooks.pushed.notify_one();
+    crate::failpoint::reach("pushed");
     (StatusCode::ACCEPTED, "looking\n")
 }
 

@@ -10,11 +10,12 @@ use crate::column::{generation, read};
 use crate::store::Fault;
 use crate::work::{self, WorkItem};
 use crate::{By, Store, StoreError, audit, bmc_role, plans};
-use reconciler_core::observed::{Binding, BindingState, Observed};
+use reconciler_core::observed::{Binding, BindingState, Destroyed, Observed};
 use reconciler_core::plan::Plan;
 use reconciler_core::roles;
 use schema_ids::{BindingId, Name};
 use sqlx::{PgConnection, query, query_scalar};
+use std::collections::BTreeSet;
 
 /// What became of an adoption.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl Store {
                     .execute(&mut *transaction)
                     .await?;
                 claim_machines(&mut transaction, plan).await?;
-                record_destroyed(&mut transaction, plan).await?;
+                record_destroyed(&mut transaction, plan, basis.parent).await?;
                 end_bindings(&mut transaction, plan).await?;
                 write_bindings(&mut transaction, plan).await.map_err(still_held)?;
                 for moved in roles::moved(basis.parent, plan) {
@@ -125,18 +126,23 @@ async fn record_as_is(
     Ok(())
 }
 
-/// What limits count for a day from now on.
-async fn record_destroyed(connection: &mut PgConnection, plan: &Plan) -> Result<(), Fault> {
-    let machines: Vec<String> = plan.destroys.iter().map(ToString::to_string).collect();
-    query!(
-        "INSERT INTO destroyed (plan_id, machine, deployment)
-         SELECT $1, lost.id, (SELECT deployment FROM binding WHERE machine = lost.id AND state <> 'ended' LIMIT 1)
-         FROM unnest($2::text[]) AS lost (id) ON CONFLICT DO NOTHING",
-        plan.id,
-        &machines
-    )
-    .execute(connection)
-    .await?;
+/// What limits count for a day from now on, by what the machine was bound for and by where it was and is.
+async fn record_destroyed(connection: &mut PgConnection, plan: &Plan, parent: &Plan) -> Result<(), Fault> {
+    for id in &plan.destroys {
+        let destroyed = Destroyed::by(plan, parent, *id, plan.made);
+        let names = |names: &BTreeSet<Name>| -> Vec<String> { names.iter().map(Name::to_string).collect() };
+        query!(
+            "INSERT INTO destroyed (plan_id, machine, deployment, zones, pools)
+             SELECT $1, $2, (SELECT deployment FROM binding WHERE machine = $2 AND state <> 'ended' LIMIT 1), $3, $4
+             ON CONFLICT DO NOTHING",
+            plan.id,
+            id.to_string(),
+            &names(&destroyed.zones),
+            &names(&destroyed.pools)
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
     Ok(())
 }
 

@@ -76,8 +76,8 @@ impl Store {
         self.run("reading a commit's adoptions", async {
             let mut snapshot = self.begin_reading().await?;
             let now = query!(
-                r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "settled!",
-                          pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS "begun!""#
+                r#"SELECT base + pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "settled!",
+                          base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS "begun!" FROM transaction_base"#
             )
             .fetch_one(&mut *snapshot)
             .await?;
@@ -120,8 +120,8 @@ impl Store {
         self.run("reading a commit's events", async {
             let mut snapshot = self.begin_reading().await?;
             let now = query!(
-                r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "settled!",
-                          pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS "begun!""#
+                r#"SELECT base + pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "settled!",
+                          base + pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS "begun!" FROM transaction_base"#
             )
             .fetch_one(&mut *snapshot)
             .await?;

@@ -85,6 +85,8 @@ mod stored;
 #[cfg(feature = "queries")]
 mod times;
 #[cfg(feature = "queries")]
+mod transaction;
+#[cfg(feature = "queries")]
 mod wake;
 #[cfg(feature = "queries")]
 mod work;

@@ -9,7 +9,7 @@ use reconciler_core::facts::{MachineFacts, StoredFact};
 use reconciler_core::observed::{
     Binding, BindingState, Destroyed, InstalledBinding, Observed, ObservedMachine,
 };
-use schema_ids::{BindingId, Generation, Mac, MachineId, Timestamp};
+use schema_ids::{BindingId, Generation, Mac, MachineId, Name, Timestamp};
 use sqlx::{PgConnection, query, query_as, query_scalar};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -44,7 +44,7 @@ impl Store {
                 addresses_in_use: addresses(&mut snapshot, time(now_ms)).await?,
                 restored: identity::restored(&mut snapshot).await?,
                 destroyed: destroyed(&mut snapshot, time(now_ms)).await?,
-                restraints: restraint::standing(&mut snapshot).await?,
+                restraints: restraint::standing(&mut snapshot, None).await?,
                 // Decided from all facts, which whoever decides has.
                 unhealthy: BTreeMap::new(),
             };
@@ -63,20 +63,26 @@ async fn destroyed(
     let rows = query!(
         r#"SELECT machine, max(at_ms) AS "at_ms!",
                   coalesce(array_agg(DISTINCT deployment) FILTER (WHERE deployment IS NOT NULL), '{}')
-                      AS "deployments!"
-           FROM destroyed WHERE at_ms > $1 GROUP BY machine"#,
+                      AS "deployments!",
+                  coalesce(array_agg(DISTINCT zone) FILTER (WHERE zone IS NOT NULL), '{}') AS "zones!",
+                  coalesce(array_agg(DISTINCT pool) FILTER (WHERE pool IS NOT NULL), '{}') AS "pools!"
+           FROM destroyed LEFT JOIN unnest(zones) AS zone ON true LEFT JOIN unnest(pools) AS pool ON true
+           WHERE at_ms > $1 GROUP BY machine"#,
         now.minus(DESTROYED_COUNTS).unix_ms()
     )
     .fetch_all(connection)
     .await?;
     let mut all = BTreeMap::new();
     for row in rows {
-        let deployments = row.deployments.iter();
+        let names = |column: &'static str, names: &[String]| {
+            let names = names.iter().map(|name| read("destroyed", column, name));
+            names.collect::<Result<BTreeSet<Name>, _>>()
+        };
         let destroyed = Destroyed {
             at: time(row.at_ms),
-            deployments: deployments
-                .map(|name| read("destroyed", "deployment", name))
-                .collect::<Result<_, _>>()?,
+            deployments: names("deployment", &row.deployments)?,
+            zones: names("zones", &row.zones)?,
+            pools: names("pools", &row.pools)?,
         };
         all.insert(read("destroyed", "machine", &row.machine)?, destroyed);
     }

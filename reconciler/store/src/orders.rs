@@ -4,7 +4,7 @@ use crate::column::{document, generation, read_document, time};
 use crate::store::Fault;
 use crate::{By, Store, StoreError, audit, identity, permits, restraint, start};
 use rack_api::order::{Lane, Order, OrderRef};
-use reconciler_core::admit::Grant;
+use reconciler_core::admit::Leave;
 use reconciler_core::facts::IssuedOrder;
 use schema_ids::Timestamp;
 use sqlx::{PgConnection, query, query_scalar};
@@ -18,9 +18,8 @@ const DECIDED_MAX: Duration = Duration::from_secs(60);
 pub struct Intended {
     /// The order.
     pub order: Order,
-    /// The grant to take with it; `None` if it needs none or holds it already. `at` is set by the
-    /// database.
-    pub grant: Option<Grant>,
+    /// By what leave. The `at` of a grant is set by the database.
+    pub leave: Leave,
 }
 
 /// Orders that were decided under one plan and one state of the permits.
@@ -59,6 +58,11 @@ pub enum Issuance {
     PlanSuperseded,
     /// A grant was taken or released meanwhile, or a hold or stop was made or ended: decide anew. Nothing was written.
     PermitsMoved,
+    /// Grants were decided too long ago: decide anew, and faster. Nothing was written.
+    TooLate {
+        /// So long.
+        after: Duration,
+    },
     /// The machine was told meanwhile that it may write: decide anew. Nothing was written.
     Begun,
     /// An order is of another incarnation, or an agent knows more than this database. Nothing was
@@ -143,7 +147,10 @@ async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issua
             }
         }
     }
-    let wants_grants = issue.orders.iter().any(|intended| intended.grant.is_some());
+    let wants_grants = issue
+        .orders
+        .iter()
+        .any(|intended| intended.leave.taken().is_some());
     let mut permits_epoch = issue.permits_epoch;
     if wants_grants && permits::lock(connection, permits_epoch).await?.is_none() {
         return Ok(Issuance::PermitsMoved);
@@ -151,11 +158,18 @@ async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issua
     let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#)
         .fetch_one(&mut *connection)
         .await?;
-    if wants_grants && time(now_ms).since(issue.decided) > DECIDED_MAX {
-        return Ok(Issuance::PermitsMoved);
+    let after = time(now_ms).since(issue.decided);
+    if wants_grants && after > DECIDED_MAX {
+        return Ok(Issuance::TooLate { after });
+    }
+    for Intended { order, leave } in issue.orders {
+        // Whoever gave it back gave its places to others.
+        if *leave == Leave::Held && !permits::stands(connection, order.machine).await? {
+            return Ok(Issuance::PermitsMoved);
+        }
     }
     let (mut orders, mut grants) = (Vec::new(), Vec::new());
-    for Intended { order, grant } in issue.orders {
+    for Intended { order, leave } in issue.orders {
         if write_order(connection, order, issue.plan, now_ms).await? {
             let by = By {
                 who: issue.who.to_owned(),
@@ -164,7 +178,7 @@ async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issua
             let subject = format!("generation {} order {}", order.generation, order.number);
             audit::write(connection, "order-issued", Some(order.machine), &subject, &by).await?;
             orders.push(order.reference());
-            grants.extend(grant);
+            grants.extend(leave.taken());
         }
     }
     if !grants.is_empty() {

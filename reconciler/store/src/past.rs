@@ -5,14 +5,13 @@
 
 use crate::column::{count, generation, read, read_document, time};
 use crate::orders::issued;
-use crate::restraint::{id, selector};
 use crate::revision::Row as RevisionRow;
 use crate::start::StartRow;
 use crate::store::Fault;
 use crate::stored::{FactRow, by_machine};
-use crate::{Revision, Scope, Store, StoreError};
+use crate::{Revision, Scope, Store, StoreError, restraint};
 use reconciler_core::facts::{AgentSeen, Fenced, IssuedOrder, MachineFacts, WriteStart};
-use reconciler_core::hold::{Hold, Keeper, Restraints, Stop};
+use reconciler_core::hold::Restraints;
 use reconciler_core::plan::Plan;
 use schema_ids::{Incarnation, MachineId, Timestamp};
 use sqlx::{PgConnection, query, query_as};
@@ -52,7 +51,7 @@ impl Store {
             let then = Then {
                 plan: read_document("plan", "document", document.document)?,
                 revision: revision(&mut snapshot, at).await?,
-                restraints: restraints(&mut snapshot, at).await?,
+                restraints: restraint::standing(&mut snapshot, Some(at)).await?,
                 incarnation: incarnation(&mut snapshot, at).await?,
             };
             snapshot.commit().await?;
@@ -221,51 +220,4 @@ async fn incarnation(connection: &mut PgConnection, at: Timestamp) -> Result<Inc
         number: count("incarnation", "number", row.number)?,
         uuid: read("incarnation", "uuid", &row.uuid)?,
     })
-}
-
-/// What stood; holds whose time was over too, until they were ended.
-async fn restraints(connection: &mut PgConnection, at: Timestamp) -> Result<Restraints, Fault> {
-    let holds = query!(
-        "SELECT number, targets, effect, until_ms, reason, ticket, who, at_ms FROM hold
-         WHERE at_ms <= $1
-           AND NOT EXISTS (SELECT FROM hold_end WHERE hold_end.hold = hold.number AND hold_end.at_ms <= $1)
-         ORDER BY number",
-        at.unix_ms()
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let holds = holds.into_iter().map(|row| {
-        let targets = row.targets.iter().map(|target| selector(target));
-        Ok(Hold {
-            id: id(row.number),
-            targets: targets.collect::<Result<_, StoreError>>()?,
-            effect: read("hold", "effect", &row.effect)?,
-            until: Some(time(row.until_ms)),
-            reason: row.reason,
-            ticket: row.ticket,
-            by: row.who,
-            since: Some(time(row.at_ms)),
-        })
-    });
-    let holds = holds.collect::<Result<_, StoreError>>()?;
-    let stops = query!(
-        "SELECT scope, reason, who, at_ms FROM stop
-         WHERE at_ms <= $1
-           AND NOT EXISTS (SELECT FROM stop_end WHERE stop_end.stop = stop.number AND stop_end.at_ms <= $1)
-         ORDER BY number",
-        at.unix_ms()
-    )
-    .fetch_all(connection)
-    .await?;
-    let stops = stops.into_iter().map(|row| {
-        Ok(Stop {
-            scope: read("stop", "scope", &row.scope)?,
-            reason: row.reason,
-            by: row.who,
-            since: time(row.at_ms),
-            keeper: Keeper::Database,
-        })
-    });
-    let stops = stops.collect::<Result<_, StoreError>>()?;
-    Ok(Restraints { holds, stops })
 }

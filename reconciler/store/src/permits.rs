@@ -91,12 +91,21 @@ impl Store {
     }
 }
 
-/// Whatever was decided before is decided anew. The epoch's row is locked to the end of the transaction.
-pub(crate) async fn move_on(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    query!("UPDATE permit_epoch SET epoch = epoch + 1")
-        .execute(connection)
+/// Whatever was decided before is decided anew; gives the new epoch, whose row is locked to the end of the transaction.
+pub(crate) async fn move_on(connection: &mut PgConnection) -> Result<u64, Fault> {
+    let epoch = query_scalar!("UPDATE permit_epoch SET epoch = epoch + 1 RETURNING epoch")
+        .fetch_one(connection)
         .await?;
-    Ok(())
+    Ok(count("permit_epoch", "epoch", epoch)?)
+}
+
+/// Whether this machine's grant stands, and will to the end of the caller's transaction.
+pub(crate) async fn stands(connection: &mut PgConnection, machine: MachineId) -> Result<bool, sqlx::Error> {
+    let found = query_scalar!(
+        "SELECT generation FROM permit WHERE machine = $1 FOR SHARE",
+        machine.to_string()
+    );
+    Ok(found.fetch_optional(connection).await?.is_some())
 }
 
 /// Locks the permits for the rest of the caller's transaction; `None` if they have moved since `epoch`.
@@ -144,8 +153,5 @@ pub(crate) async fn take(
         let subject = format!("generation {}", grant.generation);
         audit::write(connection, "grant-taken", Some(grant.machine), &subject, &by).await?;
     }
-    let epoch = query_scalar!("UPDATE permit_epoch SET epoch = epoch + 1 RETURNING epoch")
-        .fetch_one(connection)
-        .await?;
-    Ok(count("permit_epoch", "epoch", epoch)?)
+    move_on(connection).await
 }

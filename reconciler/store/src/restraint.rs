@@ -41,7 +41,7 @@ impl Store {
             let epoch = query_scalar!("SELECT epoch FROM restraint_epoch")
                 .fetch_one(&mut *snapshot)
                 .await?;
-            let restraints = standing(&mut snapshot).await?;
+            let restraints = standing(&mut snapshot, None).await?;
             snapshot.commit().await?;
             Ok(HeldRestraints {
                 epoch: count("restraint_epoch", "epoch", epoch)?,
@@ -200,7 +200,7 @@ impl Store {
     }
 }
 
-pub(crate) fn id(number: i64) -> String {
+fn id(number: i64) -> String {
     format!("h-{number}")
 }
 
@@ -220,11 +220,19 @@ pub(crate) async fn unmoved(connection: &mut PgConnection, epoch: u64) -> Result
     Ok(u64::try_from(now) == Ok(epoch))
 }
 
-/// What stands, oldest first.
-pub(crate) async fn standing(connection: &mut PgConnection) -> Result<Restraints, Fault> {
+/// What stands, or stood at a time; oldest first. Holds whose time is over too, until they were ended.
+pub(crate) async fn standing(
+    connection: &mut PgConnection,
+    at: Option<Timestamp>,
+) -> Result<Restraints, Fault> {
+    // What is there now was made, whatever the clock says of it.
+    let until = at.map_or(i64::MAX, Timestamp::unix_ms);
     let holds = query!(
         "SELECT number, targets, effect, until_ms, reason, ticket, who, at_ms FROM hold
-         WHERE NOT EXISTS (SELECT FROM hold_end WHERE hold_end.hold = hold.number) ORDER BY number"
+         WHERE at_ms <= $1
+           AND NOT EXISTS (SELECT FROM hold_end WHERE hold_end.hold = hold.number AND hold_end.at_ms <= $1)
+         ORDER BY number",
+        until
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -244,7 +252,10 @@ pub(crate) async fn standing(connection: &mut PgConnection) -> Result<Restraints
     let holds = holds.collect::<Result<_, StoreError>>()?;
     let stops = query!(
         "SELECT scope, reason, who, at_ms FROM stop
-         WHERE NOT EXISTS (SELECT FROM stop_end WHERE stop_end.stop = stop.number) ORDER BY number"
+         WHERE at_ms <= $1
+           AND NOT EXISTS (SELECT FROM stop_end WHERE stop_end.stop = stop.number AND stop_end.at_ms <= $1)
+         ORDER BY number",
+        until
     )
     .fetch_all(connection)
     .await?;
@@ -261,7 +272,7 @@ pub(crate) async fn standing(connection: &mut PgConnection) -> Result<Restraints
     Ok(Restraints { holds, stops })
 }
 
-pub(crate) fn selector(text: &str) -> Result<Selector, StoreError> {
+fn selector(text: &str) -> Result<Selector, StoreError> {
     let unreadable = |_| crate::column::unreadable("hold", "targets", &"it is no selector");
     text.parse().map_err(unreadable)
 }

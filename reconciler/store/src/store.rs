@@ -2,7 +2,7 @@
 
 use crate::migrate::migrate;
 use crate::wake::Hints;
-use crate::{MigrateError, StoreError};
+use crate::{MigrateError, StoreError, transaction};
 use schema_ids::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection, Postgres, Transaction, query, query_scalar};
@@ -81,6 +81,12 @@ impl Store {
             hints: Arc::new(Hints::new(pool.clone())),
             pool,
         };
+        store
+            .run("numbering transactions", async {
+                let mut connection = store.pool.acquire().await?;
+                Ok(transaction::ensure(&mut connection).await?)
+            })
+            .await?;
         store.ensure_identity().await?;
         Ok(store)
     }

@@ -14,6 +14,8 @@ pub(crate) struct Bmc {
     /// Tells what was ordered last instead of what is.
     pub(crate) lies_until: Option<Timestamp>,
     ordered: Option<PowerWanted>,
+    /// When it last said that a machine is off which is on.
+    pub(crate) lied_at: Option<Timestamp>,
 }
 
 impl Bmc {
@@ -30,7 +32,7 @@ impl Bmc {
 pub(crate) struct Unanswered;
 
 impl World<'_> {
-    pub(crate) fn bmc_reads(&self, machine: usize) -> Result<PowerSeen, Unanswered> {
+    pub(crate) fn bmc_reads(&mut self, machine: usize) -> Result<PowerSeen, Unanswered> {
         let place = &self.machines[machine];
         if self.during(place.bmc.silent_until) {
             return Err(Unanswered);
@@ -39,6 +41,9 @@ impl World<'_> {
             Some(ordered) => ordered == PowerWanted::On,
             None => place.on,
         };
+        if place.on && !on {
+            self.machines[machine].bmc.lied_at = Some(self.now);
+        }
         Ok(if on { PowerSeen::On } else { PowerSeen::Off })
     }
 

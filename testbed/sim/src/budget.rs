@@ -38,7 +38,7 @@ impl World<'_> {
     }
 
     /// The number of a machine of the plan.
-    fn number_of(&self, id: MachineId) -> Option<usize> {
+    pub(crate) fn number_of(&self, id: MachineId) -> Option<usize> {
         let nic = self.store.plan.machines.get(&id)?.nics.first()?;
         self.place_of(nic.mac)
     }

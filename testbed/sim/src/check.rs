@@ -6,6 +6,7 @@
 use crate::agent::Agent;
 use crate::budget::Out;
 use crate::daemon::{BOOTS_MAX, Daemon};
+use crate::planned::Shown;
 use crate::report::Violation;
 use crate::store::deploy_of;
 use crate::world::World;
@@ -53,6 +54,10 @@ pub enum Invariant {
     Stopped,
     /// No more machines boot, or are erased, at once than may.
     Limits,
+    /// Nothing runs that is taken away, and nothing is lost, but what a plan showed that was adopted.
+    Planned,
+    /// No more machines are given up within a day than may be.
+    DayLimit,
     /// Of machines that nothing else struck, none is taken out of service while a budget's number is, by our doing.
     Budget,
     /// What an agent once had on disk is stored, as it was, before the agent forgets it.
@@ -67,7 +72,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::OneBinding,
         Self::OneIntent,
         Self::PlanStands,
@@ -81,6 +86,8 @@ impl Invariant {
         Self::Quarantine,
         Self::Stopped,
         Self::Limits,
+        Self::Planned,
+        Self::DayLimit,
         Self::Budget,
         Self::FactsKept,
         Self::HonestStatus,
@@ -107,6 +114,8 @@ impl fmt::Display for Invariant {
             Self::Quarantine => "nothing is erased before its machine was off for its quarantine",
             Self::Stopped => "nothing is ordered or allowed while everything is stopped",
             Self::Limits => "no more machines boot or are erased at once than may",
+            Self::Planned => "nothing is taken away or lost but what an adopted plan showed",
+            Self::DayLimit => "no more machines are given up within a day than may be",
             Self::Budget => "no more machines are out of service by our doing than a budget lets",
             Self::FactsKept => "no fact is forgotten before it is stored",
             Self::HonestStatus => "what is said to run was seen to run",
@@ -125,7 +134,7 @@ pub(crate) struct Checker {
     /// Systems that were seen to run by whoever stood beside the machine.
     ran: BTreeSet<(usize, BindingId, Digest)>,
     /// Installations that were finished.
-    finished: BTreeSet<(MachineId, Generation)>,
+    pub(crate) finished: BTreeSet<(MachineId, Generation)>,
     /// Bindings whose machines were told that they may write.
     told: BTreeSet<BindingId>,
     /// Since when bindings leave.
@@ -138,6 +147,8 @@ pub(crate) struct Checker {
     spooled: BTreeMap<(Name, u64), Fact>,
     /// Who is out of service by our doing.
     pub(crate) out: Out,
+    /// What plans have shown.
+    pub(crate) shown: Shown,
 }
 
 impl Checker {
@@ -210,7 +221,7 @@ impl World<'_> {
         matches!(intent, Some(Intent::Released(erase)) if erase.disks.is_empty()) || self.people.keep_disks()
     }
 
-    /// Whether the machine of a binding that leaves was off since it does.
+    /// Whether the machine of a binding that leaves was off since it does, or its BMC said so and lied, which nobody can know.
     fn was_off(&self, binding: BindingId, machine: MachineId) -> bool {
         let planned = self.store.plan.machines.get(&machine);
         let nic = planned.and_then(|planned| planned.nics.first());
@@ -218,13 +229,14 @@ impl World<'_> {
             .and_then(|nic| self.place_of(nic.mac))
             .map(|place| &self.machines[place]);
         let since = self.check.leaving.get(&binding);
-        place
-            .zip(since)
-            .is_some_and(|(place, since)| !place.on || place.on_since > *since)
+        place.zip(since).is_some_and(|(place, since)| {
+            !place.on || place.on_since > *since || place.bmc.lied_at > Some(*since)
+        })
     }
 
     /// After a plan was adopted.
     pub(crate) fn check_plan(&mut self) -> Result<(), Violation> {
+        self.note_shown();
         let plan = &self.store.plan;
         let mut owned = BTreeSet::new();
         for (id, binding) in &plan.bindings {
@@ -355,6 +367,9 @@ impl World<'_> {
             let what = format!("m{machine} writes {disk} for {reference:?}; it held {held}");
             return Err(self.violation(Invariant::AgreedContents, what));
         }
+        if let Some(before) = before.filter(|_| !own && !last) {
+            self.check_shown(machine, &job.job, disk, &before)?;
+        }
         if last {
             self.check.finished.insert(place);
         }
@@ -402,6 +417,9 @@ impl World<'_> {
         {
             let what = format!("m{machine} erases {disk} for {reference:?}; it held {before:?}");
             return Err(self.violation(Invariant::ReleasedErased, what));
+        }
+        if let Some(before) = before.filter(|_| !is_own) {
+            self.check_shown(machine, &job.job, disk, &before)?;
         }
         self.check.erased.insert((erase.binding, disk.clone()));
         Ok(())

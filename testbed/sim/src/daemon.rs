@@ -10,7 +10,7 @@ use crate::report::Violation;
 use crate::store::{Store, written};
 use crate::world::{Event, World};
 use rack_api::order::{Action, NextBoot};
-use reconciler_core::admit::{BudgetFailure, Grant, Policy};
+use reconciler_core::admit::{BudgetFailure, Leave, PermitsEpoch, Policy};
 use reconciler_core::facts::IssuedOrder;
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::{self, Plan};
@@ -26,8 +26,12 @@ pub(crate) struct Daemon {
     /// Rises with each start: what an earlier life began, the next knows nothing of.
     life: u64,
     todo: VecDeque<Todo>,
+    /// The epoch of the permits that its step goes on under.
+    permits: Option<PermitsEpoch>,
     /// The commit that it planned last.
     planned: String,
+    /// Until when it plans none, since a guard stopped it.
+    blocked_until: Option<Timestamp>,
     /// Long polls that wait for news, by request.
     polls: BTreeMap<u64, (Name, Option<Digest>)>,
     /// When it looks at the world next, and the one wake-up that counts.
@@ -39,10 +43,9 @@ pub(crate) struct Daemon {
 enum Todo {
     /// Take the place of this plan's parent.
     Adopt { plan: Box<Plan>, basis: Basis },
-    /// An effect, with the plan, the permits and the stops that it was decided by.
+    /// An effect, with the plan and the stops that it was decided by.
     Perform {
         plan: String,
-        permits_epoch: u64,
         restraints_epoch: u64,
         effect: Effect,
     },
@@ -64,6 +67,9 @@ const WAKE_SLOW_MS: u64 = 1000;
 
 /// The longest time between two looks at the world.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// Until a commit that a guard stopped is planned again: seldom enough that a day of it is soon over.
+const AGAIN: Duration = Duration::from_secs(900);
 
 /// How many machines of the rack may boot at once.
 pub(crate) const BOOTS_MAX: u32 = 4;
@@ -152,7 +158,8 @@ impl World<'_> {
         if !self.daemons[daemon].todo.is_empty() {
             return Ok(());
         }
-        if self.people.commit != self.daemons[daemon].planned {
+        let is_blocked = self.daemons[daemon].blocked_until > Some(self.now);
+        if self.people.commit != self.daemons[daemon].planned && !is_blocked {
             self.daemons[daemon].planned = self.people.commit.clone();
             self.replan(daemon);
         }
@@ -160,11 +167,10 @@ impl World<'_> {
             let step = self.tick();
             self.check_decisions(&step)?;
             let plan = self.store.plan.id.clone();
-            let permits_epoch = self.store.permits_epoch;
+            self.daemons[daemon].permits = Some(PermitsEpoch::read(self.store.permits_epoch));
             let restraints_epoch = self.store.restraints_epoch;
             let todo = step.effects.into_iter().map(|effect| Todo::Perform {
                 plan: plan.clone(),
-                permits_epoch,
                 restraints_epoch,
                 effect,
             });
@@ -228,28 +234,30 @@ impl World<'_> {
                 Todo::Adopt { plan, basis } => self.adopt(daemon, *plan, &basis)?,
                 Todo::Perform {
                     plan,
-                    permits_epoch,
                     restraints_epoch,
                     effect,
                 } => match effect {
                     // A stop was made or ended since this was decided.
                     Effect::Issue { .. } if restraints_epoch != self.store.restraints_epoch => false,
-                    Effect::Issue { order, grant } => {
-                        self.issue(daemon, &plan, permits_epoch, (*order, grant))?
-                    }
+                    Effect::Issue { order, leave } => self.issue(daemon, &plan, (*order, leave))?,
                     Effect::RecordFailure {
                         budget,
                         machine,
                         generation,
                         why,
-                    } => self.store.record_failure(BudgetFailure {
-                        budget,
-                        machine,
-                        generation,
-                        why,
-                        at: self.now,
-                        resumed: None,
-                    }),
+                    } => {
+                        let is_new = self.store.record_failure(BudgetFailure {
+                            number: self.store.records.failures.len() as u64 + 1,
+                            budget,
+                            machine,
+                            generation,
+                            why,
+                            at: self.now,
+                            resumed: None,
+                        });
+                        self.wrote(daemon, is_new);
+                        is_new
+                    }
                     Effect::ReleaseGrant { machine, generation } => self.store.release(machine, generation),
                     Effect::Replan { .. } => {
                         self.replan(daemon);
@@ -301,6 +309,14 @@ impl World<'_> {
         let allowed = settings
             .is_some_and(|settings| adoptable(&plan, &self.store.plan, Some(&plan), settings, &[]).is_ok());
         let parent = plan.parent.clone().unwrap_or_default();
+        // A limit over a day opens by itself: the commit is looked at again.
+        if self.settings.limit.is_some() && plan.stopped_by(&[], 1, self.now).is_some() {
+            let place = &mut self.daemons[daemon];
+            place.planned.clear();
+            place.blocked_until = Some(self.now.plus(AGAIN));
+            self.report.limited += 1;
+            return Ok(false);
+        }
         let began = self.store.began(&plan, &basis.written);
         if !self.code.is_parent(&parent, &self.store.plan.id) || !self.code.knows_goes(began) {
             // Another daemon was first, or a machine; the commit is looked at again.
@@ -311,8 +327,9 @@ impl World<'_> {
             let (id, made) = (plan.id.clone(), plan.changes.len());
             self.note(musterd(daemon), format_args!("adopts {id}, {made} changes"));
             self.check_adoption(&plan)?;
+            self.check_limit(&plan)?;
             let same_commit = plan.commit.as_ref() == Some(&self.people.commit);
-            self.store.adopt(plan);
+            self.store.adopt(plan, self.now);
             self.check_plan()?;
             if same_commit && self.store.facts_count() == basis.facts {
                 self.check_plan_stands()?;
@@ -325,15 +342,24 @@ impl World<'_> {
         &mut self,
         daemon: usize,
         plan: &str,
-        permits_epoch: u64,
-        (order, grant): (IssuedOrder, Option<Grant>),
+        (order, leave): (IssuedOrder, Leave),
     ) -> Result<bool, Violation> {
-        let begins = self.begins(grant.as_ref());
-        let issued = self.code.is_current(plan, &self.store.plan.id)
-            && self.store.issue(permits_epoch, order.clone(), grant);
+        let begins = self.begins(leave.taken());
+        let under = self.daemons[daemon].permits.and_then(PermitsEpoch::now);
+        let takes = leave.taken().is_some();
+        let unmoved = match &leave {
+            Leave::Unneeded => true,
+            Leave::Held => self.store.permits.grants.contains_key(&order.order.machine),
+            Leave::Take(_) => under == Some(self.store.permits_epoch),
+        };
+        let issued = unmoved
+            && self.code.is_current(plan, &self.store.plan.id)
+            && self.store.issue(order.clone(), leave);
         if !issued {
             return Ok(false);
         }
+        self.wrote(daemon, takes);
+        self.check_planned(&order.order)?;
         self.report.orders += 1;
         let order = order.order;
         let name = self.name_of(order.machine);
@@ -357,6 +383,14 @@ impl World<'_> {
             self.check_budget(order.machine)?;
         }
         Ok(true)
+    }
+
+    /// A daemon's step wrote into the permits, if it did, and goes on behind its own word.
+    fn wrote(&mut self, daemon: usize, did: bool) {
+        let epoch = self.store.permits_epoch;
+        if let Some(permits) = self.daemons[daemon].permits.as_mut().filter(|_| did) {
+            permits.wrote(epoch);
+        }
     }
 
     pub(crate) fn is_living(&self, daemon: usize, life: u64) -> bool {

@@ -37,6 +37,7 @@ pub mod expected;
 mod fault;
 mod machine;
 mod people;
+mod planned;
 mod report;
 mod rpc;
 mod settings;

@@ -50,6 +50,8 @@ struct Wish {
     budget: Option<u32>,
     /// How long what leaves is kept with its data.
     quarantine: Option<&'static str>,
+    /// The most machines that may be destroyed within a day.
+    limit: u32,
 }
 
 /// What a commit changes.
@@ -98,6 +100,7 @@ impl People {
             names: vec!["web".to_owned()],
             budget: None,
             quarantine: None,
+            limit: 1000,
         };
         Self {
             wish,
@@ -131,6 +134,18 @@ impl World<'_> {
                         _ => Change::Hostname,
                     };
                     self.commit_later(at, change);
+                }
+            }
+            Commits::Removing => {
+                self.people.wish.deployed.fill(true);
+                // By name: one that is counted would be replaced.
+                self.people.wish.counted = false;
+                let limit = self.settings.limit.unwrap_or_default();
+                self.people.wish.limit = limit;
+                for place in 0..2 * limit {
+                    let at = Duration::from_secs(u64::from(place + 1) * 7200);
+                    let at = at + self.seconds(0, 1800);
+                    self.commit_later(at, Change::Retired(place as usize, "quick"));
                 }
             }
             Commits::Drawn => {
@@ -325,11 +340,12 @@ fn fleet(wish: &Wish, machines: &[Machine]) -> Fleet {
 
 fn text(wish: &Wish, machines: &[Machine]) -> String {
     let mut text = String::from(
-        "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-destroyed = 1000\nlimits.max-wiped-per-hour = 10000\n",
+        "[fleet.lab]\nschema = 1\nephemeral = \"ephemeral\"\nunreviewed = \"allow\"\nlimits.max-wiped-per-hour = 10000\n",
     );
     if let Some(length) = wish.quarantine {
         writeln!(text, "quarantine = \"{length}\"").expect("writing into a String never fails");
     }
+    writeln!(text, "limits.max-destroyed = {}", wish.limit).expect("writing into a String never fails");
     if let Some(most) = wish.budget {
         writeln!(
             text,

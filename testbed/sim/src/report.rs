@@ -18,6 +18,8 @@ pub struct Report {
     pub writes: usize,
     /// Erasures that were finished and told.
     pub erasures: usize,
+    /// Plans that a guard kept from being adopted.
+    pub limited: u32,
     /// Faults that struck, by kind.
     pub faults: BTreeMap<&'static str, u32>,
     /// Places between effects at which somebody could have died.

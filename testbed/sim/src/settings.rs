@@ -14,6 +14,8 @@ pub struct Settings {
     pub commits: Commits,
     /// How many machines a budget over the fleet lets out of service at once; `None` where there is no budget.
     pub budget: Option<u32>,
+    /// How many machines may be destroyed within a day; `None` where nothing limits it.
+    pub limit: Option<u32>,
     /// For how long things fail.
     pub faults_for: Duration,
     /// One crash at a place of its own, beside the faults.
@@ -34,6 +36,8 @@ pub enum Commits {
     NewImage(Duration),
     /// A few, each of which reinstalls every machine; all of them stay deployed.
     Rolling,
+    /// Every two hours one more machine is removed, up to twice as many as may be within a day.
+    Removing,
 }
 
 impl Default for Settings {
@@ -44,6 +48,7 @@ impl Default for Settings {
             daemons: 2,
             commits: Commits::Drawn,
             budget: None,
+            limit: None,
             faults_for: Duration::from_secs(5 * 3600),
             crash: None,
             converges_within: Duration::from_secs(12 * 3600),
@@ -61,10 +66,22 @@ impl Settings {
             daemons: 1,
             commits: Commits::NewImage(Duration::from_secs(1200)),
             budget: None,
+            limit: None,
             faults_for: Duration::ZERO,
             crash: None,
             converges_within: Duration::from_secs(4 * 3600),
             quiet_for: Duration::from_secs(600),
+        }
+    }
+
+    /// A fleet of which one machine after the other is removed, two within a day at most, while everything fails.
+    pub fn removing() -> Self {
+        Self {
+            commits: Commits::Removing,
+            limit: Some(2),
+            faults_for: Duration::from_secs(10 * 3600),
+            converges_within: Duration::from_secs(48 * 3600),
+            ..Self::default()
         }
     }
 

@@ -6,14 +6,18 @@ use crate::code::Code;
 use rack_api::fact::{Fact, FactBody};
 use rack_api::order::Order;
 use rack_api::sync::{NumbersTaken, Spooled, SyncRequest};
-use reconciler_core::admit::{BudgetFailure, Grant, Permits, Records};
+use reconciler_core::admit::{BudgetFailure, Leave, Permits, Records};
 use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact, WriteStart};
 use reconciler_core::hold::{Restraints, Stop};
 use reconciler_core::intent::Intent;
-use reconciler_core::observed::{InstalledBinding, Observed, ObservedMachine};
+use reconciler_core::observed::{Destroyed, InstalledBinding, Observed, ObservedMachine};
 use reconciler_core::plan::Plan;
 use schema_ids::{BindingId, DiskId, Generation, Incarnation, MachineId, Name, Timestamp, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long what plans destroyed counts, as in the store.
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything stored.
 pub(crate) struct Store {
@@ -26,6 +30,8 @@ pub(crate) struct Store {
     pub(crate) permits_epoch: u64,
     /// Failures that budgets count, and what began to be erased within an hour.
     pub(crate) records: Records,
+    /// What plans destroyed within a day.
+    destroyed: BTreeMap<MachineId, Destroyed>,
     /// What people stopped.
     pub(crate) restraints: Restraints,
     /// Rises with each stop made or ended.
@@ -54,6 +60,7 @@ impl Store {
             permits: Permits::default(),
             permits_epoch: 0,
             records: Records::default(),
+            destroyed: BTreeMap::new(),
             restraints: Restraints::default(),
             restraints_epoch: 0,
             orders: BTreeMap::new(),
@@ -166,6 +173,7 @@ impl Store {
     /// The snapshot that planning reads.
     pub(crate) fn observed(&mut self, now: Timestamp, code: &dyn Code) -> Observed {
         self.refresh(code);
+        self.destroyed.retain(|_, destroyed| counts(destroyed, now));
         let written = written(self);
         let machines = self.plan.machines.iter().map(|(id, machine)| {
             let known = &self.known[id];
@@ -193,6 +201,7 @@ impl Store {
             machines: machines.collect(),
             bindings: self.plan.bindings.clone(),
             restraints: self.restraints.clone(),
+            destroyed: self.destroyed.clone(),
             ..Observed::empty(now, self.fleet_uid, self.incarnation)
         }
     }
@@ -221,9 +230,14 @@ impl Store {
     }
 
     /// Adopts a plan whose parent is the adopted one.
-    pub(crate) fn adopt(&mut self, plan: Plan) {
+    pub(crate) fn adopt(&mut self, plan: Plan, now: Timestamp) {
         self.version += 1;
         self.known.clear();
+        for id in &plan.destroys {
+            let before = self.destroyed.remove(id).filter(|before| counts(before, now));
+            let destroyed = Destroyed::by(&plan, &self.plan, *id, now).beside(before);
+            self.destroyed.insert(*id, destroyed);
+        }
         self.plan = plan;
     }
 
@@ -234,19 +248,17 @@ impl Store {
         self.version += 1;
     }
 
-    /// Records an order and takes its grant, if permits and number are as they were decided by.
-    pub(crate) fn issue(&mut self, permits_epoch: u64, issued: IssuedOrder, grant: Option<Grant>) -> bool {
+    /// Records an order and takes its grant, if its place is free.
+    pub(crate) fn issue(&mut self, issued: IssuedOrder, leave: Leave) -> bool {
         let order = &issued.order;
         let place = self.orders.entry(order.machine).or_default();
-        let taken = place.iter().any(|known| same_place(&known.order, order));
-        let moved = grant.is_some() && permits_epoch != self.permits_epoch;
-        if taken || moved {
+        if place.iter().any(|known| same_place(&known.order, order)) {
             return false;
         }
         self.stale.insert(order.machine);
         self.version += 1;
         place.push(issued);
-        if let Some(grant) = grant {
+        if let Leave::Take(grant) = leave {
             self.permits_epoch += 1;
             let wiped = &mut self.records.wiped;
             let known = |(id, of, _): &(MachineId, Generation, Timestamp)| {
@@ -302,6 +314,11 @@ impl Store {
         }
         Some(recorded)
     }
+}
+
+/// Whether it counts against the limits of a day still.
+fn counts(destroyed: &Destroyed, now: Timestamp) -> bool {
+    now.since(destroyed.at) < DAY
 }
 
 fn same_place(a: &Order, b: &Order) -> bool {

@@ -233,11 +233,13 @@ fn erase(generation: u64, number: u32) -> Order {
 fn what_erases_too_much_within_an_hour_is_refused_and_leaves_no_trace() {
     let minutes = |minutes: i64| Timestamp::from_unix_ms((1000 + minutes) * 60_000);
     let mut orders = Orders::default();
-    orders.limit(1, false, minutes(0));
+    let up = |minutes: u64| std::time::Duration::from_secs(60 * minutes);
+    orders.limit(1, false, minutes(0), up(0));
     let taken = orders.accept(&desired(vec![erase(2, 1)]), minutes(0)).unwrap();
     assert_eq!(words(&taken), ["taken 2/1"]);
     let again = orders.accept(&desired(vec![erase(2, 2)]), minutes(1)).unwrap();
     assert_eq!(words(&again), ["taken 2/2"], "another try of the same intent");
+    orders.passed(up(2));
     let refused = orders.accept(&desired(vec![erase(3, 1)]), minutes(2)).unwrap();
     let [FactBody::OrderRefused { until, why, .. }] = &refused[..] else {
         panic!("{refused:?}");
@@ -251,6 +253,10 @@ fn what_erases_too_much_within_an_hour_is_refused_and_leaves_no_trace() {
     );
     let local = orders.accept(&desired(vec![boot(3, 2)]), minutes(3)).unwrap();
     assert_eq!(words(&local), ["taken 3/2"], "nothing is erased by it");
+    // The wall clock alone opens nothing.
+    let set = orders.accept(&desired(vec![erase(4, 1)]), minutes(600)).unwrap();
+    assert!(matches!(set[..], [FactBody::OrderRefused { .. }]), "{set:?}");
+    orders.passed(up(60));
     let later = orders.accept(&desired(vec![erase(4, 1)]), minutes(60)).unwrap();
     assert_eq!(words(&later), ["taken 4/1"]);
 }

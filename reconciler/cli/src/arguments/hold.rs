@@ -88,6 +88,10 @@ pub(crate) struct Resume {
     /// the machines that failed, and they count no more.
     #[arg(long)]
     pub(crate) scope: Option<Resumed>,
+    /// Of a budget: the number of the last failure that you have looked at, as `muster status` gives it. What failed since goes
+    /// on counting.
+    #[arg(long, value_name = "N")]
+    pub(crate) seen: Option<u64>,
     /// Why, for the audit; needed for a budget.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,

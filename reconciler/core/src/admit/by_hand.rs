@@ -3,7 +3,7 @@
 //! Only room is asked for. Waves, windows, soaking and halts say when the next step of a change is begun by itself; a person
 //! who switches a machine has decided that.
 
-use super::{Case, Grant, Ground, Permits, budget, tally::Tallies};
+use super::{Case, Grant, Ground, Leave, Permits, budget, tally::Tallies};
 use crate::condition::Wait;
 use crate::next::Need;
 use crate::service::Service;
@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 /// What a person's order takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ByHand {
-    /// The grant to take with it, where budgets are about the machine.
-    pub grant: Option<Grant>,
+    /// By what leave it is given.
+    pub leave: Leave,
     /// Why there is no room for it, if there is none.
     pub exceeds: Option<Wait>,
 }
@@ -39,7 +39,7 @@ pub fn by_hand(order: &Order, permits: &Permits, ground: &Ground<'_>, now: Times
     let budgets: BTreeSet<Name> = about.map(|(name, _)| name.clone()).collect();
     if !takes_out || !serves || budgets.is_empty() {
         return ByHand {
-            grant: None,
+            leave: Leave::Unneeded,
             exceeds: None,
         };
     }
@@ -62,11 +62,14 @@ pub fn by_hand(order: &Order, permits: &Permits, ground: &Ground<'_>, now: Times
         .budgets()
         .find_map(|(name, of, tally)| budget::check(&case, name, of, tally));
     let held = permits.grants.get(&machine).map(|grant| &grant.need);
-    let grant = (!held.is_some_and(|held| held.disrupts())).then(|| Grant {
-        machine,
-        generation: order.generation,
-        need: need.with(held),
-        at: now,
-    });
-    ByHand { grant, exceeds }
+    let leave = match held.is_some_and(|held| held.disrupts()) {
+        true => Leave::Held,
+        false => Leave::Take(Grant {
+            machine,
+            generation: order.generation,
+            need: need.with(held),
+            at: now,
+        }),
+    };
+    ByHand { leave, exceeds }
 }

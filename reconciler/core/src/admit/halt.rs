@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 /// A machine that failed while a budget was about it; one for each intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetFailure {
-    /// The budget.
+    /// Its number: whoever says "go on" names the last one that was looked at.
+    #[serde(default)]
+    pub number: u64,
+    /// The budget, as it was called then.
     pub budget: Name,
     /// The machine.
     pub machine: MachineId,
@@ -44,17 +47,21 @@ pub(crate) struct Unrecorded {
     pub(crate) why: String,
 }
 
-/// Failures of a budget's machines that are not on record.
+/// Failures of a budget's machines that are not on record. A machine that nobody counts on yet, and that failed where others
+/// run the same, halts nothing.
 pub(crate) fn unrecorded(ground: &Ground<'_>, name: &Name, budget: &Budget) -> Vec<Unrecorded> {
     if budget.halt_after_failures == 0 {
         return Vec::new();
     }
     let known = |machine, generation| {
         let mut failures = ground.policy.records.failures.iter();
-        failures.any(|known| (&known.budget, known.machine, known.generation) == (name, machine, generation))
+        failures.any(|known| {
+            budget.counts(name, &known.budget) && (known.machine, known.generation) == (machine, generation)
+        })
     };
     let failed = budget.members().filter_map(|id| {
-        let (condition, evidence) = ground.standing.get(&id)?.failed.as_ref()?;
+        let standing = ground.standing.get(&id).filter(|standing| !standing.own_fault)?;
+        let (condition, evidence) = standing.failed.as_ref()?;
         let generation = ground.plan.machines.get(&id)?.wanted.generation;
         (!known(id, generation)).then(|| Unrecorded {
             machine: id,
@@ -65,10 +72,20 @@ pub(crate) fn unrecorded(ground: &Ground<'_>, name: &Name, budget: &Budget) -> V
     failed.collect()
 }
 
-/// The failures that count against a budget: each machine's name with why it failed.
-pub(super) fn counted(ground: &Ground<'_>, name: &Name, budget: &Budget) -> Vec<String> {
+/// The failures that count against a budget.
+pub(super) struct Counted {
+    /// Each machine's name with why it failed.
+    pub(super) failures: Vec<String>,
+    /// The number of the last one on record; `None` where none is yet.
+    pub(super) last: Option<u64>,
+}
+
+/// The failures that count against a budget.
+pub(super) fn counted(ground: &Ground<'_>, name: &Name, budget: &Budget) -> Counted {
     let failures = ground.policy.records.failures.iter();
-    let standing = failures.filter(|failure| failure.budget == *name && failure.resumed.is_none());
+    let standing =
+        failures.filter(|failure| budget.counts(name, &failure.budget) && failure.resumed.is_none());
+    let last = standing.clone().map(|failure| failure.number).max();
     let recorded = standing.map(|failure| (failure.machine, &failure.why, Some(failure.at)));
     let new = unrecorded(ground, name, budget);
     let new = new.iter().map(|failure| (failure.machine, &failure.why, None));
@@ -76,7 +93,10 @@ pub(super) fn counted(ground: &Ground<'_>, name: &Name, budget: &Budget) -> Vec<
         let at = at.map_or_else(String::new, |at| format!(" at {at}"));
         format!("{} failed{at}, {why}", ground.name(machine))
     };
-    recorded.chain(new).map(words).collect()
+    Counted {
+        failures: recorded.chain(new).map(words).collect(),
+        last,
+    }
 }
 
 /// Whether nothing more may be begun.
@@ -85,7 +105,7 @@ pub(super) fn is_halted(budget: &Budget, failures: usize) -> bool {
 }
 
 pub(super) fn check(case: &Case<'_>, name: &Name, budget: &Budget, tally: &Tally) -> Option<Wait> {
-    let (failures, most) = (&tally.failures, budget.halt_after_failures);
+    let (Counted { failures, last }, most) = (&tally.failed, budget.halt_after_failures);
     is_halted(budget, failures.len()).then(|| {
         let evidence = format!(
             "budget {name} is halted, {} of {most} failures: {}",
@@ -93,11 +113,14 @@ pub(super) fn check(case: &Case<'_>, name: &Name, budget: &Budget, tally: &Tally
             some_of(failures.clone())
         );
         case.wait(Condition::BudgetHalted, evidence)
-            .next_step(how_to_go_on(name))
+            .next_step(how_to_go_on(name, *last))
     })
 }
 
-/// What ends it.
-pub(super) fn how_to_go_on(name: &Name) -> String {
-    format!("Look at the machines that failed, then `muster resume --scope budget:{name} --reason ...`")
+/// What ends it: a person's word on the failures up to this one. What fails while they are looked at was not seen.
+pub(super) fn how_to_go_on(name: &Name, last: Option<u64>) -> String {
+    let seen = last.map_or("N".to_owned(), |last| last.to_string());
+    format!(
+        "Look at the machines that failed, then `muster resume --scope budget:{name} --seen {seen} --reason ...`"
+    )
 }

@@ -21,7 +21,7 @@ pub(super) struct Tally {
     /// Machines that take places, each with why.
     pub(super) takers: BTreeMap<MachineId, String>,
     /// Failures that count.
-    pub(super) failures: Vec<String>,
+    pub(super) failed: halt::Counted,
     /// Until when the last one that was finished soaks: that, since when it runs, and which.
     pub(super) soaks: Option<(Timestamp, Timestamp, MachineId)>,
     /// The first wave that is not over.
@@ -65,7 +65,7 @@ impl Tally {
         let waves: BTreeMap<MachineId, usize> = waves.collect();
         Self {
             takers: budget::takers(ground, grants, name, &waves),
-            failures: halt::counted(ground, name, of),
+            failed: halt::counted(ground, name, of),
             soaks: soak::soaks(ground, of, now),
             unfinished: wave::unfinished(ground, grants, of),
             waves,

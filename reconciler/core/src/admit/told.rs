@@ -26,6 +26,10 @@ pub struct BudgetTold {
 pub struct HaltTold {
     /// Each failure that counts, with the machine, since when and why.
     pub failures: Vec<String>,
+    /// The number of the last one on record, by which a person says up to where they were looked at; absent for the moment
+    /// until the first is.
+    #[serde(default)]
+    pub seen: Option<u64>,
     /// What ends it.
     pub end: String,
 }
@@ -42,9 +46,10 @@ pub fn told(permits: &Permits, ground: &Ground<'_>, now: Timestamp) -> Vec<Budge
             max_unavailable: of.max_unavailable,
             out: budget::words(ground, &tally.takers),
             opens: window.and_then(|window| window.opens(now)),
-            halted: halt::is_halted(of, tally.failures.len()).then(|| HaltTold {
-                failures: tally.failures.clone(),
-                end: halt::how_to_go_on(name),
+            halted: halt::is_halted(of, tally.failed.failures.len()).then(|| HaltTold {
+                failures: tally.failed.failures.clone(),
+                seen: tally.failed.last,
+                end: halt::how_to_go_on(name, tally.failed.last),
             }),
         }
     };

@@ -1,11 +1,13 @@
 //! Waves: the next begins when every machine of the earlier ones runs as wanted.
 //!
+//! A new machine that failed where others run the same is not awaited, as long as another one of its wave runs.
+//!
 //! A machine that is out of service is not kept waiting by it: it holds a place that the earlier waves may need, and
 //! bringing it back disturbs nobody.
 
 use super::{Case, Grant, Ground, some_of, tally::Tally};
 use crate::condition::{Condition, Wait};
-use crate::plan::Budget;
+use crate::plan::{Budget, Wave};
 use schema_ids::{MachineId, Name};
 use std::collections::BTreeMap;
 
@@ -27,15 +29,24 @@ pub(super) fn unfinished(
         let standing = ground.standing.get(id);
         !is_changed && standing.is_some_and(|standing| standing.well_since().is_some())
     };
-    let mut waves = budget.waves.iter().enumerate();
-    let (place, wave) = waves.find(|(_, wave)| !wave.machines.iter().all(is_well))?;
-    let missing = wave.machines.iter().filter(|id| !is_well(id));
-    let missing: Vec<String> = missing.map(|id| ground.name(*id)).collect();
+    let is_given_up = |id: &MachineId| ground.standing.get(id).is_some_and(|standing| standing.own_fault);
+    let awaited = |wave: &Wave| -> Vec<MachineId> {
+        let has_one = wave.machines.iter().any(is_well);
+        let is_awaited = |id: &&MachineId| !(is_well(id) || has_one && is_given_up(id));
+        wave.machines.iter().filter(is_awaited).copied().collect()
+    };
+    let waves = budget.waves.iter().enumerate();
+    let mut waves = waves.map(|(place, wave)| (place, wave, awaited(wave)));
+    let (place, wave, missing) = waves.find(|(_, _, awaited)| !awaited.is_empty())?;
+    let missing: Vec<String> = missing.into_iter().map(|id| ground.name(id)).collect();
     let called = wave
         .name
         .as_ref()
         .map_or("the last wave".to_owned(), |name| format!("wave {name}"));
-    let (done, all) = (wave.machines.len() - missing.len(), wave.machines.len());
+    let (done, all) = (
+        wave.machines.iter().filter(|id| is_well(id)).count(),
+        wave.machines.len(),
+    );
     let words = format!(
         "{done} of {all} machines of {called} run as wanted; awaited: {}",
         some_of(missing)

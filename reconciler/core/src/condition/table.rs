@@ -308,8 +308,15 @@ conditions! {
     }
     BudgetHalted BUDGET_HALTED {
         meaning: "A budget is halted: as many of its machines have failed as its `halt-after-failures` says. Nothing more is begun, also when those machines are well again.",
-        person: "Look at the machines that the evidence names, then say that it shall go on: `muster resume --scope budget:NAME --reason ...`. Failures of before that do not count any more.",
+        person: "Look at the machines that the evidence names, then say that it shall go on: `muster resume --scope budget:NAME --seen N --reason ...`, with the number that `muster status` gives. Failures up to that one do not count any more; what failed since does.",
         by_itself: "Nothing. What was begun goes on to its end.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    DecidedTooLate DECIDED_TOO_LATE {
+        meaning: "musterd needs longer than a minute from its look at the world to what it decided by it. By then windows, limits and machines may stand otherwise, so nothing that needs a grant is begun.",
+        person: "Look at the load of musterd's host and of its database: `muster status` says how long it took, and the log how often. A fleet of 10,000 machines is looked at within seconds.",
+        by_itself: "It looks and decides anew, for as long as it takes. What needs no grant goes on.",
         limit: Limit::None,
         under_way: false,
     }

@@ -41,6 +41,7 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::StateRestored
         | Condition::Budget
         | Condition::BudgetHalted
+        | Condition::DecidedTooLate
         | Condition::WindowClosed
         | Condition::EarlierWave
         | Condition::Soaking

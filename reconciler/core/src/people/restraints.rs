@@ -56,6 +56,9 @@ pub struct ResumeRequest {
     /// Why; may be empty where a stop is ended.
     #[serde(default)]
     pub reason: String,
+    /// Of a budget: the number of the last failure that was looked at. What failed since goes on counting.
+    #[serde(default)]
+    pub seen: Option<u64>,
 }
 
 /// What goes on: what was stopped, or a budget that is halted.
@@ -111,6 +114,9 @@ impl<'de> Deserialize<'de> for Resumed {
 pub struct ResumeAnswer {
     /// The scope.
     pub scope: Resumed,
+    /// Of a budget: what failed since and counts still, each with the machine, since when and why.
+    #[serde(default)]
+    pub left: Vec<String>,
 }
 
 /// All holds, as the daemon tells them at this time.

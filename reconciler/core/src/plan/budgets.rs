@@ -32,6 +32,10 @@ pub struct Budget {
     pub window: Option<Window>,
     /// Its machines in the order in which they are changed; no wave is empty.
     pub waves: Vec<Wave>,
+    /// The names of budgets that are no more and that were about machines of this one: what failed under them counts here,
+    /// so that a halt is not ended by another name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub formerly: BTreeSet<Name>,
 }
 
 /// Machines that go together.
@@ -57,6 +61,11 @@ impl Budget {
     /// The wave of a machine; `None` if it is not about that one.
     pub fn wave_of(&self, machine: MachineId) -> Option<&Wave> {
         self.waves.iter().find(|wave| wave.machines.contains(&machine))
+    }
+
+    /// Whether what was recorded under a name counts against it, which has this one.
+    pub fn counts(&self, name: &Name, recorded: &Name) -> bool {
+        recorded == name || self.formerly.contains(recorded)
     }
 
     /// In a line: `wave canary 1, soak 15 min, then 2 at once; window mon-fri 09:00-16:00 Europe/Amsterdam`.
@@ -90,8 +99,19 @@ pub(crate) fn length(length: Duration) -> String {
     }
 }
 
-/// The budgets of a plan that is otherwise made.
-pub(super) fn budgets(fleet: &Fleet, plan: &Plan) -> BTreeMap<Name, Budget> {
+/// The budgets of a plan that is otherwise made, after its parent's.
+pub(super) fn budgets(fleet: &Fleet, plan: &Plan, parent: &Plan) -> BTreeMap<Name, Budget> {
+    let mut budgets = declared(fleet, plan);
+    let former = former(&budgets, &parent.budgets);
+    for (name, former) in former {
+        if let Some(budget) = budgets.get_mut(&name) {
+            budget.formerly = former;
+        }
+    }
+    budgets
+}
+
+fn declared(fleet: &Fleet, plan: &Plan) -> BTreeMap<Name, Budget> {
     if fleet.budgets.is_empty() {
         return BTreeMap::new();
     }
@@ -115,6 +135,31 @@ pub(super) fn budgets(fleet: &Fleet, plan: &Plan) -> BTreeMap<Name, Budget> {
         (name.clone(), resolved(budget, members.collect()))
     };
     fleet.budgets.iter().map(budget).collect()
+}
+
+/// Which budgets of before live on in which of now. One whose name is gone, or was given to others, lives on in each that is
+/// about a machine of it; one that was split lives on in all of its parts.
+fn former(now: &BTreeMap<Name, Budget>, before: &BTreeMap<Name, Budget>) -> BTreeMap<Name, BTreeSet<Name>> {
+    let mut former: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
+    for (old, was) in before {
+        let members: BTreeSet<MachineId> = was.members().collect();
+        let shares = |budget: &Budget| budget.members().any(|id| members.contains(&id));
+        let stays = now.get(old).filter(|budget| members.is_empty() || shares(budget));
+        let heirs: Vec<&Name> = match stays {
+            Some(_) => vec![old],
+            None => now
+                .iter()
+                .filter(|(_, budget)| shares(budget))
+                .map(|(name, _)| name)
+                .collect(),
+        };
+        for heir in heirs {
+            let names = was.formerly.iter().chain([old]);
+            let names = names.filter(|name| *name != heir).cloned();
+            former.entry(heir.clone()).or_default().extend(names);
+        }
+    }
+    former
 }
 
 fn resolved(budget: &schema_fleet::Budget, members: Vec<MachineId>) -> Budget {
@@ -147,6 +192,7 @@ fn resolved(budget: &schema_fleet::Budget, members: Vec<MachineId>) -> Budget {
         soak_seconds: budget.soak.as_ref().map_or(0, |soak| soak.value.0.as_secs()),
         window: budget.window.as_ref().map(Window::of),
         waves,
+        formerly: BTreeSet::new(),
     }
 }
 

@@ -126,7 +126,7 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         budgets: BTreeMap::new(),
         control: Control::of(&fleet.settings),
     };
-    plan.budgets = budgets::budgets(fleet, &plan);
+    plan.budgets = budgets::budgets(fleet, &plan, parent);
     plan.notes.extend(not_yet.notes(plan.machines.values()));
     plan.changes = changes::changes(fleet, parent, &plan, observed, &slots.ending, renamed);
     plan.destroys = guards::destroyed(&slots.ending, &hurt);

@@ -2,7 +2,7 @@
 
 use crate::seen::SeenMachine;
 use crate::world::{World, fleet};
-use reconciler_core::admit::{Permits, Policy};
+use reconciler_core::admit::{Leave, Permits, Policy};
 use reconciler_core::condition::Condition;
 use reconciler_core::facts::{AgentSeen, MachineFacts};
 use reconciler_core::next::Decision;
@@ -85,7 +85,7 @@ fn a_renamed_deployment_has_what_is_under_way_in_its_budget() {
     for effect in ticked(&world, &permits, &facts).effects {
         let Effect::Issue {
             order,
-            grant: Some(grant),
+            leave: Leave::Take(grant),
         } = effect
         else {
             continue;

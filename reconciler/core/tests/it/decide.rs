@@ -17,7 +17,7 @@ use in_git::{InGit, fleet};
 use rack_api::fact::{Fact, FactBody};
 use rack_api::job::JobRef;
 use rack_api::order::{Lane, OrderRef};
-use reconciler_core::admit::{Permits, Policy};
+use reconciler_core::admit::{Leave, Permits, Policy};
 use reconciler_core::condition::Wait;
 use reconciler_core::facts::{AgentSeen, Fenced, IssuedOrder, MachineFacts, StoredFact, WriteStart};
 use reconciler_core::hold::Restraints;
@@ -227,14 +227,14 @@ impl Stage {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Issue { order, grant } => {
+            Effect::Issue { order, leave } => {
                 writeln!(
                     self.text,
                     "    order {}: {}",
                     order.order.number, order.order.cause
                 )
                 .unwrap();
-                if let Some(grant) = grant {
+                if let Leave::Take(grant) = leave {
                     self.permits.grants.insert(grant.machine, grant);
                 }
                 self.orders.push(*order);

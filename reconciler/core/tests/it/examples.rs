@@ -109,3 +109,32 @@ fn every_example_fills_its_slots_in_both_syntaxes() {
         assert!(toml.wants_the_same(&kdl), "{name} differs");
     }
 }
+
+/// What the guide shows of budgets, canaries and limits is a fleet, word for word.
+#[test]
+fn the_guide_of_budgets_shows_a_fleet() {
+    let page = include_str!("../../../../docs/guide/budgets.md");
+    let blocks = page.split("```toml\n").skip(1);
+    let blocks: Vec<&str> = blocks
+        .filter_map(|rest| Some(rest.split_once("```")?.0))
+        .collect();
+    let [budget, settings] = blocks[..] else {
+        panic!("two blocks: {blocks:?}");
+    };
+    let around = "[machine.m1]\nrack = \"r1\"\nserial = \"S1\"\nboot.mode = \"bios\"\n\
+                  nic.p0 = { mac = \"52:54:00:77:00:01\", link = \"lab/pxe\" }\n\
+                  [deployment.web-1]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\n\
+                  storage = \"disk\"\nnetwork = \"auto\"\n";
+    let files = [settings, include_str!("../cases/base.toml"), budget, around];
+    let files: Vec<schema_fleet::SourceFile> = (1..)
+        .zip(files)
+        .map(|(number, text)| schema_fleet::SourceFile {
+            path: format!("{number}.toml"),
+            bytes: text.as_bytes().to_vec(),
+        })
+        .collect();
+    let parsed = schema_fleet::parse(&files);
+    assert_eq!(parsed.diagnostics, [], "{:#?}", parsed.diagnostics);
+    let fleet = parsed.fleet.expect("a fleet");
+    assert!(fleet.budgets.contains_key("web") && fleet.settings.canary.enabled);
+}

@@ -8,7 +8,7 @@ use rack_api::inventory::Inventory;
 use rack_api::job::{Deploy, JobRef, PartitionKind};
 use rack_api::order::{Action, Order, PowerWanted};
 use rack_api::volume::Device;
-use reconciler_core::admit::{Admission, Ground, Permits, Policy, admit};
+use reconciler_core::admit::{Admission, Ground, Leave, Permits, Policy, admit};
 use reconciler_core::facts::{MachineFacts, StoredFact};
 use reconciler_core::hold::Act;
 use reconciler_core::intent::Intent;
@@ -358,7 +358,7 @@ proptest! {
             let answers = admit(&proposals, &permits, &ground, Timestamp::from_unix_ms(0));
             prop_assert_eq!(answers.len(), proposals.len());
             for (answer, (machine, _, _, back)) in answers.into_iter().zip(ask) {
-                if let Admission::Go { grant: Some(grant) } = answer {
+                if let Admission::Go(Leave::Take(grant)) = answer {
                     permits.grants.insert(grant.machine, grant);
                 }
                 if *back {

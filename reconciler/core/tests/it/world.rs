@@ -14,7 +14,7 @@ use reconciler_core::times::{Estimate, Took, estimates};
 use schema_fleet::{Fleet, SourceFile};
 use schema_ids::{DiskId, Generation, Incarnation, MachineId, Timestamp};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -167,18 +167,9 @@ impl World {
         self.observed.bindings = new.bindings.clone();
         let at = self.observed.at;
         for id in &new.destroys {
-            let bound = self
-                .parent
-                .bindings
-                .values()
-                .filter(|binding| binding.machine == *id);
             let before = self.observed.destroyed.remove(id);
-            let deployments = before.map_or_else(BTreeSet::new, |before| before.deployments);
-            let deployments = bound
-                .map(|binding| binding.deployment.clone())
-                .chain(deployments)
-                .collect();
-            self.observed.destroyed.insert(*id, Destroyed { at, deployments });
+            let destroyed = Destroyed::by(&new, &self.parent, *id, at).beside(before);
+            self.observed.destroyed.insert(*id, destroyed);
         }
         self.parent = new;
         self.bmcs = snapshot::bmcs(fleet).collect();

@@ -34,6 +34,8 @@ pub(crate) struct Bed {
     pub(crate) words: Vec<String>,
     /// Where musterd fetches from, if not from the folder that commits are made in.
     pub(crate) repository: Option<String>,
+    /// The address of a database that outlives musterd, if it shall not have one of its own.
+    pub(crate) database: Option<String>,
     /// Between two looks at it.
     pub(crate) poll_seconds: u32,
 }
@@ -56,6 +58,7 @@ impl Bed {
             enrolled: tokio::sync::Mutex::default(),
             words: Vec::new(),
             repository: None,
+            database: None,
             poll_seconds: 1,
         };
         bed.git(&["init", "-q", "-b", "main"]);
@@ -122,6 +125,9 @@ impl Bed {
             &self.poll_seconds.to_string(),
         ]);
         command.args(&self.words);
+        if let Some(database) = &self.database {
+            command.args(["--database", database]);
+        }
         command
             .envs(variables.iter().copied())
             .current_dir(self.dir.path())
@@ -146,6 +152,20 @@ impl Bed {
             assert!(Instant::now() < until, "musterd did not end: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// How musterd ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        let musterd = self.musterd.as_mut().expect("musterd was started");
+        musterd.try_wait().unwrap()
+    }
+
+    /// Ends musterd in the ordinary way.
+    pub(crate) fn stop(&mut self) {
+        let mut musterd = self.musterd.take().expect("musterd was started");
+        let pid = rustix::process::Pid::from_child(&musterd);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(musterd.wait().unwrap().success(), "{}", self.log());
     }
 
     /// Ends musterd as a power cut would.
@@ -300,19 +320,13 @@ impl Bed {
         self.sql(&format!("TABLE {name}"))
     }
 
-    fn sql(&self, query: &str) -> Vec<String> {
-        let asked = Command::new("psql")
-            .args(["-XAt", "-U", "muster", "-d", "muster", "-c", query, "-h"])
-            .arg(self.path("run/postgres"))
-            .output()
-            .expect("psql runs");
-        assert!(
-            asked.status.success(),
-            "{}",
-            String::from_utf8_lossy(&asked.stderr)
+    /// What its database answers, a line for each row.
+    pub(crate) fn sql(&self, query: &str) -> Vec<String> {
+        let own = format!(
+            "host={} user=muster dbname=muster",
+            self.path("run/postgres").display()
         );
-        let text = String::from_utf8(asked.stdout).unwrap();
-        text.lines().map(str::to_owned).collect()
+        psql(self.database.as_deref().unwrap_or(&own), query).unwrap_or_else(|why| panic!("{query}: {why}"))
     }
 
     /// Carries the branch out now.
@@ -321,6 +335,19 @@ impl Bed {
             .await
             .expect("musterd answers")
     }
+}
+
+/// What a database answers, a line for each row.
+pub(crate) fn psql(database: &str, query: &str) -> Result<Vec<String>, String> {
+    let asked = Command::new("psql")
+        .args(["-XAt", "-c", query, database])
+        .output();
+    let asked = asked.expect("psql runs");
+    if !asked.status.success() {
+        return Err(String::from_utf8_lossy(&asked.stderr).into_owned());
+    }
+    let text = String::from_utf8(asked.stdout).unwrap();
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 fn url(path: &str) -> String {

@@ -85,7 +85,7 @@ fn inventory(number: u8) -> Box<Inventory> {
 pub(crate) struct Stage {
     pub(crate) bed: Bed,
     pub(crate) muster: Muster,
-    sequence: u64,
+    pub(crate) sequence: u64,
     boots: u8,
 }
 
@@ -111,7 +111,7 @@ impl Stage {
     }
 
     /// It runs what is wanted of it, by its own word.
-    async fn runs(&mut self, number: u8) {
+    pub(crate) async fn runs(&mut self, number: u8) {
         let (machine, job, deploy) = self.wanted(number);
         self.boots += 1;
         let power = PowerSeen::On;
@@ -147,7 +147,11 @@ impl Stage {
 
 /// Both run what the first commit wants.
 pub(crate) async fn running() -> Stage {
-    let mut bed = Bed::new(&fleet(0));
+    running_in(Bed::new(&fleet(0))).await
+}
+
+/// The same in a bed with this fleet.
+pub(crate) async fn running_in(mut bed: Bed) -> Stage {
     bed.start(&[]);
     let first = bed.until("adopted", |status| status.machines.len() == 2).await;
     let muster = Muster::of(&bed);
@@ -190,7 +194,7 @@ pub(crate) async fn running() -> Stage {
     stage
 }
 
-fn waits_on(status: &Status, condition: Condition) -> Option<String> {
+pub(crate) fn waits_on(status: &Status, condition: Condition) -> Option<String> {
     let mut machines = status.machines.iter();
     let waits = machines.find(|machine| {
         machine
@@ -242,7 +246,7 @@ async fn power_by_hand_takes_a_place_or_says_who_has_it() {
 }
 
 /// Ends musterd between any two instructions.
-fn kill(bed: &mut Bed) {
+pub(crate) fn kill(bed: &mut Bed) {
     let pid = rustix::process::Pid::from_raw(bed.pid().cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     bed.ended();
@@ -254,7 +258,21 @@ fn resumes(muster: &Muster) {
     assert_eq!(muster.document(&resume, 1)["error"]["code"], "BAD_REQUEST");
     let unknown = ["resume", "--scope", "budget:other", "--reason", "x"];
     assert_eq!(muster.document(&unknown, 1)["error"]["code"], "NOT_FOUND");
+    // Who does not say what was looked at is told what there is.
     let resume = [&resume[..], &["--reason", "the mirror was stale"]].concat();
+    let asked = muster.document(&resume, 1);
+    let message = asked["error"]["message"].as_str().unwrap();
+    assert!(message.contains("other bytes"), "{message}");
+    let (_, seen) = message.split_once("--seen ").unwrap();
+    let seen = seen.split(' ').next().unwrap();
+    let status = muster.says(&["status"], 0);
+    assert!(
+        status.contains(&format!("muster resume --scope budget:web --seen {seen} ")),
+        "{status}"
+    );
+    let earlier = [&resume[..], &["--seen", "0"]].concat();
+    assert_eq!(muster.document(&earlier, 1)["error"]["code"], "NOT_FOUND");
+    let resume = [&resume[..], &["--seen", seen]].concat();
     assert_eq!(muster.says(&resume, 0), "budget:web goes on.\n");
 }
 

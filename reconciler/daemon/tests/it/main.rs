@@ -9,6 +9,8 @@ mod bed;
 mod bmc_role;
 mod budgets;
 mod ci;
+mod cluster;
+mod crash;
 mod day_two;
 mod downloads;
 mod enrolment;
@@ -26,6 +28,7 @@ mod shown;
 mod signed;
 mod statuses;
 mod times;
+mod two;
 mod webhook;
 mod yaml;
 

@@ -461,3 +461,30 @@ async fn a_guard_is_opened_by_each_person_once() {
     );
     assert!(bed.open_guard("p-2", "limits", &say("of no plan")).await.is_err());
 }
+
+/// Zones and pools of a machine as it is destroyed: where it was, and where the plan has it now.
+#[tokio::test]
+async fn it_is_kept_where_a_machine_was_when_it_was_destroyed() {
+    let bed = Bed::new().await;
+    let place = |plan: &mut Plan, zone: &str, pool: &str| {
+        let machine = plan.machines.get_mut(&machine(1)).unwrap();
+        (machine.zone, machine.pool) = (Some(name(zone)), Some(name(pool)));
+    };
+    let mut first = plan("p-1", None, &[(1, 1)]);
+    place(&mut first, "east", "web");
+    adopt(&bed, &first).await;
+    let mut second = plan("p-2", Some("p-1"), &[(1, 2)]);
+    place(&mut second, "east", "db");
+    second.destroys = [machine(1)].into();
+    let observed = bed.observed().await.unwrap();
+    let basis = Basis {
+        parent: &first,
+        observed: &observed,
+    };
+    bed.adopt(&second, basis, &by()).await.unwrap();
+    // It leaves the fleet, and what was done to it is known all the same.
+    adopt(&bed, &plan("p-3", Some("p-2"), &[])).await;
+    let known = &bed.observed().await.unwrap().destroyed[&machine(1)];
+    assert_eq!(known.zones, [name("east")].into());
+    assert_eq!(known.pools, [name("db"), name("web")].into());
+}

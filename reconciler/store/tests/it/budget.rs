@@ -3,10 +3,10 @@
 
 use crate::bed::Bed;
 use crate::fleet::{adopt, boot_order, by, machine, name, plan};
-use reconciler_core::admit::Grant;
+use reconciler_core::admit::{Grant, Leave};
 use reconciler_core::next::Need;
 use reconciler_store::{By, Intended, Issuance, Issue, Store};
-use schema_ids::{Generation, Incarnation, Timestamp};
+use schema_ids::{Generation, Incarnation, Name, Timestamp};
 use std::time::Duration;
 
 /// Machines 1 and 2, each wanted at generation 2.
@@ -38,7 +38,14 @@ fn wiping(life: Incarnation, n: u8, number: u32) -> Intended {
     };
     Intended {
         order,
-        grant: Some(grant),
+        leave: Leave::Take(grant),
+    }
+}
+
+fn granted(intended: &mut Intended) -> &mut Grant {
+    match &mut intended.leave {
+        Leave::Take(grant) => grant,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -53,6 +60,12 @@ async fn issue(store: &Store, plan: &str, epoch: u64, decided: Timestamp, order:
         who: "musterd",
     };
     store.issue(&issue).await.unwrap()
+}
+
+/// A person's word on what failed under this very name.
+async fn resume(store: &Store, budget: &Name, seen: u64, by: &By) -> u64 {
+    let names = [budget.clone()].into();
+    store.resume_budget(budget, &names, seen, by).await.unwrap()
 }
 
 /// Decided just now.
@@ -70,15 +83,17 @@ async fn a_failure_is_on_record_once_for_each_budget_machine_and_intent() {
         bed.record_failure(&canary, machine(1), one, &first)
             .await
             .unwrap()
+            .is_some()
     );
     let recorded = bed.permits().await.unwrap();
     let rival = bed.another().await;
     let again = failed("another word for it");
     assert!(
-        !rival
+        rival
             .record_failure(&canary, machine(1), one, &again)
             .await
             .unwrap()
+            .is_none()
     );
     assert_eq!(bed.permits().await.unwrap(), recorded, "nothing moved");
     let [failure] = &recorded.records.failures[..] else {
@@ -99,6 +114,7 @@ async fn a_failure_is_on_record_once_for_each_budget_machine_and_intent() {
             bed.record_failure(budget, machine(of), generation, &again)
                 .await
                 .unwrap()
+                .is_some()
         );
     }
     assert_eq!(bed.permits().await.unwrap().records.failures.len(), 4);
@@ -119,7 +135,7 @@ async fn what_was_decided_before_a_failure_or_a_go_on_is_decided_anew() {
     let stale = issue(&bed, "p-1", before, just_now(), wiping(life, 2, 1)).await;
     assert_eq!(stale, Issuance::PermitsMoved);
     let knowing = bed.permits().await.unwrap().epoch;
-    bed.resume_budget(&canary, &by()).await.unwrap();
+    resume(&bed, &canary, u64::MAX, &by()).await;
     let stale = issue(&bed, "p-1", knowing, just_now(), wiping(life, 2, 1)).await;
     assert_eq!(stale, Issuance::PermitsMoved);
     let nothing = bed.permits().await.unwrap();
@@ -142,15 +158,16 @@ async fn a_go_on_is_for_every_failure_of_its_budget_and_for_no_other() {
             bed.record_failure(&canary, machine(of), generation, &why)
                 .await
                 .unwrap()
+                .is_some()
         );
     }
     bed.record_failure(&all, machine(1), Generation(2), &why)
         .await
         .unwrap();
-    assert_eq!(bed.resume_budget(&canary, &by()).await.unwrap(), 3);
+    assert_eq!(resume(&bed, &canary, u64::MAX, &by()).await, 3);
     let resumed = bed.permits().await.unwrap();
-    assert_eq!(bed.resume_budget(&canary, &failed("again")).await.unwrap(), 0);
-    assert_eq!(bed.resume_budget(&name("nobody"), &by()).await.unwrap(), 0);
+    assert_eq!(resume(&bed, &canary, u64::MAX, &failed("again")).await, 0);
+    assert_eq!(resume(&bed, &name("nobody"), u64::MAX, &by()).await, 0);
     assert_eq!(bed.permits().await.unwrap(), resumed, "nothing moved");
 
     let told: Vec<_> = resumed
@@ -177,10 +194,10 @@ async fn a_go_on_is_for_every_failure_of_its_budget_and_for_no_other() {
         ]
     );
     let again = bed.record_failure(&canary, machine(1), Generation(2), &why);
-    assert!(!again.await.unwrap(), "looked at is looked at");
+    assert!(again.await.unwrap().is_none(), "looked at is looked at");
     let newer = bed.record_failure(&canary, machine(1), Generation(3), &why);
-    assert!(newer.await.unwrap(), "another intent fails anew");
-    assert_eq!(bed.resume_budget(&canary, &by()).await.unwrap(), 1);
+    assert!(newer.await.unwrap().is_some(), "another intent fails anew");
+    assert_eq!(resume(&bed, &canary, u64::MAX, &by()).await, 1);
 }
 
 #[tokio::test]
@@ -224,7 +241,7 @@ async fn a_wipe_is_on_record_with_its_grant_once_for_each_intent_and_counts_for_
     adopt(&bed, &plan("p-2", Some("p-1"), &[(1, 3), (2, 2)])).await;
     let mut next = wiping(life, 1, 1);
     next.order.generation = Generation(3);
-    next.grant.as_mut().unwrap().generation = Generation(3);
+    granted(&mut next).generation = Generation(3);
     issue(&bed, "p-2", over.epoch, just_now(), next).await;
     let wiped = bed.permits().await.unwrap().records.wiped;
     assert!(matches!(wiped[..], [(_, Generation(3), _)]), "{wiped:?}");
@@ -235,7 +252,7 @@ async fn a_grant_that_wipes_nothing_is_not_counted_as_a_wipe() {
     let bed = Bed::new().await;
     let life = begin(&bed).await;
     let mut gentle = wiping(life, 1, 1);
-    gentle.grant.as_mut().unwrap().need.wipes = false;
+    granted(&mut gentle).need.wipes = false;
     issue(&bed, "p-1", 0, just_now(), gentle).await;
     let held = bed.permits().await.unwrap();
     assert_eq!((held.permits.grants.len(), held.records.wiped.len()), (1, 0));
@@ -248,13 +265,16 @@ async fn a_grant_that_was_decided_over_a_minute_ago_is_not_taken() {
     let now = Timestamp::from_unix_ms(bed.number("SELECT now_ms()").await);
     let ago = |seconds: i64| Timestamp::from_unix_ms(now.unix_ms() - 1000 * seconds);
     let late = issue(&bed, "p-1", 0, ago(61), wiping(life, 1, 1)).await;
-    assert_eq!(late, Issuance::PermitsMoved);
+    let Issuance::TooLate { after } = late else {
+        panic!("{late:?}")
+    };
+    assert!(after >= Duration::from_secs(61), "{after:?}");
     let held = bed.permits().await.unwrap();
     assert!(held.permits.grants.is_empty() && held.records.wiped.is_empty() && held.epoch == 0);
     assert_eq!(bed.current_orders().await.unwrap(), []);
     // One that needs no grant disturbs nobody, however old.
     let mut harmless = wiping(life, 2, 1);
-    harmless.grant = None;
+    harmless.leave = Leave::Unneeded;
     let written = issue(&bed, "p-1", 0, ago(3600), harmless).await;
     assert!(matches!(written, Issuance::Written { orders, .. } if orders.len() == 1));
     let ahead = now.plus(Duration::from_secs(3600));
@@ -264,4 +284,88 @@ async fn a_grant_that_was_decided_over_a_minute_ago_is_not_taken() {
         let written = issue(&bed, "p-1", epoch, decided, wiping(life, 1, number)).await;
         assert!(matches!(written, Issuance::Written { orders, .. } if orders.len() == 1));
     }
+}
+
+/// What fails while a person looks at what failed before was not seen, and goes on counting; under another name it counts all
+/// the same.
+#[tokio::test]
+async fn a_go_on_is_for_what_was_seen_under_each_of_its_names() {
+    let bed = Bed::new().await;
+    begin(&bed).await;
+    let (old, new, why) = (name("web"), name("site"), failed("x"));
+    for (budget, of) in [(&old, 1), (&new, 1), (&new, 2)] {
+        let recorded = bed.record_failure(budget, machine(of), Generation(2), &why);
+        assert!(recorded.await.unwrap().is_some());
+    }
+    let numbers = |records: &reconciler_core::admit::Records| -> Vec<(u64, bool)> {
+        let told = records.failures.iter();
+        told.map(|failure| (failure.number, failure.resumed.is_some()))
+            .collect()
+    };
+    let before = numbers(&bed.permits().await.unwrap().records);
+    let [(first, _), (second, _), (third, _)] = before[..] else {
+        panic!("{before:?}")
+    };
+    assert!(first < second && second < third, "{before:?}");
+    let names = [old, new.clone()].into();
+    let resumed = async || bed.resume_budget(&new, &names, second, &by()).await.unwrap();
+    assert_eq!(resumed().await, 2);
+    let after = numbers(&bed.permits().await.unwrap().records);
+    assert_eq!(after, [(first, true), (second, true), (third, false)]);
+    assert_eq!(resumed().await, 0);
+}
+
+/// Each word moves the epoch by one, and says to which: a step that carries it on sees whether anybody came between.
+#[tokio::test]
+async fn each_grant_and_failure_moves_the_epoch_by_one() {
+    let bed = Bed::new().await;
+    let life = begin(&bed).await;
+    let first = issue(&bed, "p-1", 0, just_now(), wiping(life, 1, 1)).await;
+    assert!(
+        matches!(first, Issuance::Written { permits_epoch: 1, .. }),
+        "{first:?}"
+    );
+    let second = issue(&bed, "p-1", 1, just_now(), wiping(life, 2, 1)).await;
+    assert!(
+        matches!(second, Issuance::Written { permits_epoch: 2, .. }),
+        "{second:?}"
+    );
+    let (canary, why) = (name("canary"), failed("x"));
+    let recorded = bed.record_failure(&canary, machine(1), Generation(2), &why);
+    assert_eq!(recorded.await.unwrap(), Some(3));
+    assert_eq!(bed.permits().await.unwrap().epoch, 3);
+    // Its place is taken, so its grant is not, and nothing moves.
+    let again = issue(&bed, "p-1", 3, just_now(), wiping(life, 2, 1)).await;
+    assert!(
+        matches!(&again, Issuance::Written { orders, permits_epoch: 3 } if orders.is_empty()),
+        "{again:?}"
+    );
+}
+
+/// An order that was decided while its machine held a grant is not written when that was given back: its places may be
+/// another's by now.
+#[tokio::test]
+async fn an_order_on_a_held_grant_is_written_while_that_stands() {
+    let bed = Bed::new().await;
+    let life = begin(&bed).await;
+    let held = |number| Intended {
+        order: boot_order(life, 1, 2, number),
+        leave: Leave::Held,
+    };
+    issue(&bed, "p-1", 0, just_now(), wiping(life, 1, 1)).await;
+    let on = issue(&bed, "p-1", 0, just_now(), held(2)).await;
+    assert!(
+        matches!(&on, Issuance::Written { orders, .. } if orders.len() == 1),
+        "no epoch is asked for: {on:?}"
+    );
+    let rival = bed.another().await;
+    assert!(
+        rival
+            .release_grant(machine(1), Generation(2), &by())
+            .await
+            .unwrap()
+    );
+    let late = issue(&bed, "p-1", 0, just_now(), held(3)).await;
+    assert_eq!(late, Issuance::PermitsMoved);
+    assert_eq!(bed.number("SELECT count(*) FROM order_issued").await, 2);
 }

@@ -121,3 +121,34 @@ async fn what_begins_first_and_ends_last_is_neither_lost_nor_told_late() {
     assert!(adoptions.superseded.is_some());
     assert_eq!(settled(&bed, 0).await.records, all.records);
 }
+
+/// A dump is restored into a cluster that has not come as far: what is written from then on is behind what is kept.
+#[tokio::test]
+async fn in_another_cluster_numbers_go_on_behind_those_that_are_kept() {
+    let bed = Bed::new().await;
+    let mut first = plan("p-1", None, &[(1, 1)]);
+    first.commit = Some(COMMIT.to_owned());
+    adopt(&bed, &first).await;
+    let far = 1_i64 << 32;
+    for table in ["audit", "fact", "revision", "order_issued", "write_start"] {
+        bed.sql(&format!("UPDATE {table} SET xact = xact + {far}")).await;
+    }
+    let kept = bed.adoptions(COMMIT).await.unwrap().plans[0].transaction;
+
+    let restarted = bed.another().await;
+    let mut second = plan("p-2", Some("p-1"), &[(1, 2)]);
+    second.commit = Some("f".repeat(40));
+    adopt(&bed, &second).await;
+    let later = restarted.adoptions(&"f".repeat(40)).await.unwrap();
+    assert!(later.plans[0].transaction > kept, "{later:?} behind {kept}");
+    assert_eq!(later.superseded, None, "what was adopted before comes before");
+    let earlier = restarted.adoptions(COMMIT).await.unwrap();
+    assert_eq!(earlier.superseded, Some(later.plans[0].transaction));
+    assert_eq!(words(&settled(&bed, 0).await), ["p-1"]);
+    // Started again, nothing is raised again.
+    let base = "SELECT base FROM transaction_base";
+    let raised = bed.number(base).await;
+    assert!(raised > 0);
+    bed.another().await;
+    assert_eq!(bed.number(base).await, raised);
+}

@@ -4,6 +4,7 @@ use crate::bed::Bed;
 use crate::fleet::{adopt, binding, binding_id, by, machine, plan, power_order, sync};
 use rack_api::fact::FactBody;
 use rack_api::order::{Action, Order, PowerWanted};
+use reconciler_core::admit::Leave;
 use reconciler_core::observed::{Binding, BindingState};
 use reconciler_store::{Fencing, Intended, Issue, Scope};
 use schema_ids::Generation;
@@ -31,7 +32,7 @@ async fn order(bed: &Bed, generation: u64, number: u32, wanted: PowerWanted) -> 
     };
     let orders = [Intended {
         order: order.clone(),
-        grant: None,
+        leave: Leave::Unneeded,
     }];
     let issue = Issue {
         plan: "p-2",

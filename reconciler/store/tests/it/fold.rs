@@ -3,6 +3,7 @@
 use crate::bed::Bed;
 use crate::fleet::{adopt, inventory, job, machine, name, plan, power_order, sync, uuid};
 use rack_api::fact::{BmcFaultKind, BootEvidence, FactBody, PowerSeen, StepState};
+use reconciler_core::admit::Leave;
 use reconciler_core::facts::{MachineFacts, StoredFact};
 use reconciler_store::{Intended, Issue, Scope};
 use schema_ids::{Digest, Generation, Incarnation, Timestamp};
@@ -153,7 +154,7 @@ async fn what_is_read_folds_to_what_was_said() {
         .flat_map(|generation| (1..=2).map(move |number| (generation, number)))
         .map(|(generation, number)| Intended {
             order: power_order(incarnation, 1, generation, number),
-            grant: None,
+            leave: Leave::Unneeded,
         })
         .collect();
     let issue = Issue {

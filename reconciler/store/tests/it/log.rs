@@ -3,7 +3,7 @@
 use crate::bed::Bed;
 use crate::fleet::{adopt, boot_order, by, inventory, job, machine, plan, sync, uuid};
 use rack_api::fact::{BmcFaultKind, FactBody, PowerSeen, StepState};
-use reconciler_core::admit::Grant;
+use reconciler_core::admit::{Grant, Leave};
 use reconciler_core::facts::WriteStart;
 use reconciler_core::next::Need;
 use reconciler_core::people::{LogPlace, Stage};
@@ -74,7 +74,7 @@ async fn order(bed: &Bed) {
     };
     let orders = [Intended {
         order: boot_order(life, 1, 2, 1),
-        grant: Some(grant),
+        leave: Leave::Take(grant),
     }];
     let issue = Issue {
         plan: "p-1",

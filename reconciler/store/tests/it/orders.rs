@@ -3,14 +3,17 @@
 use crate::bed::Bed;
 use crate::fleet::{adopt, boot_order, by, job, machine, plan, power_order, sync, uuid};
 use rack_api::order::{Action, ByHand, Lane, Order, PowerWanted};
-use reconciler_core::admit::Grant;
+use reconciler_core::admit::{Grant, Leave};
 use reconciler_core::facts::WriteStart;
 use reconciler_core::next::Need;
 use reconciler_store::{Intended, Issuance, Issue, StartRecord, Store};
 use schema_ids::{Generation, Incarnation, Timestamp};
 
 fn plain(order: Order) -> Intended {
-    Intended { order, grant: None }
+    Intended {
+        order,
+        leave: Leave::Unneeded,
+    }
 }
 
 fn granted(order: Order) -> Intended {
@@ -25,7 +28,7 @@ fn granted(order: Order) -> Intended {
     };
     Intended {
         order,
-        grant: Some(grant),
+        leave: Leave::Take(grant),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::bed::Bed;
 use crate::fleet::{adopt, boot_order, job, plan, uuid};
+use reconciler_core::admit::Leave;
 use reconciler_core::facts::WriteStart;
 use reconciler_core::hold::Effect;
 use reconciler_store::{By, Intended, Issuance, Issue, NewHold, StartRecord};
@@ -89,7 +90,7 @@ async fn what_was_decided_before_a_stop_is_not_written_after_it() {
     let after = bed.restraints().await.unwrap().epoch;
     let orders = [Intended {
         order: boot_order(life, 1, 2, 1),
-        grant: None,
+        leave: Leave::Unneeded,
     }];
     let issue = |restraints_epoch| Issue {
         plan: "p-1",

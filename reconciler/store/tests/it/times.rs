@@ -8,6 +8,7 @@ use rack_api::inventory::FirmwareKind;
 use rack_api::job::{Deploy, ImageFormat, ImageRef, Job, JobKind};
 use rack_api::network::Network;
 use rack_api::order::{Action, NextBoot, Order};
+use reconciler_core::admit::Leave;
 use reconciler_store::{Installation, Intended, Issuance, Issue};
 use schema_ids::{Digest, Incarnation, Timestamp};
 
@@ -71,7 +72,10 @@ impl Fleet {
             action: Action::Boot(next),
             ..boot_order(self.life, n, 1, number)
         };
-        let orders = [Intended { order, grant: None }];
+        let orders = [Intended {
+            order,
+            leave: Leave::Unneeded,
+        }];
         let issue = Issue {
             plan: "p-1",
             permits_epoch: 0,

@@ -6,15 +6,15 @@ use rack_api::order::{Action, NextBoot, Order};
 use rack_api::sync::{BootGoRequest, SyncRequest};
 use rack_proto::boot::{self, LiveGo};
 use rack_proto::session::KeptSpool;
-use reconciler_core::admit::Permits;
+use reconciler_core::admit::{Leave, Permits};
 use reconciler_core::condition::Condition;
 use reconciler_core::facts::{IssuedOrder, MachineFacts, WriteStart};
 use reconciler_core::fence::{self, Ground};
 use reconciler_core::intent::Intent;
 use reconciler_core::next::Decision;
 use reconciler_core::observed::{BindingState, Observed};
-use reconciler_core::plan::{self, Desired, Plan};
-use reconciler_core::tick::{self, Effect, Tick};
+use reconciler_core::plan::{self, Desired, Effect, Plan};
+use reconciler_core::tick::{self, Tick};
 use schema_ids::{Name, Timestamp};
 use std::time::Duration;
 use testbed_sim::{Code, Invariant, Settings, Violation, run};
@@ -63,7 +63,7 @@ impl Code for EndsEarly {
     }
 }
 
-/// A binding whose disks are kept ends at once, whether its machine still runs or not.
+/// A binding whose disks are kept ends ten seconds after a plan, whether its machine still runs or not.
 struct EndsBeforeOff;
 
 impl Code for EndsBeforeOff {
@@ -73,6 +73,7 @@ impl Code for EndsBeforeOff {
             if let (Intent::Released(erase), Some(seen)) =
                 (&machine.wanted.intent, observed.machines.get_mut(id))
                 && erase.disks.is_empty()
+                && now.since(parent.made) > Duration::from_secs(10)
             {
                 seen.gone_in = Some(machine.wanted.generation);
             }
@@ -284,7 +285,10 @@ impl Code for Restless {
                     ..last.order.clone()
                 };
                 let order = Box::new(IssuedOrder { order, at: now });
-                step.effects.push(Effect::Issue { order, grant: None });
+                step.effects.push(tick::Effect::Issue {
+                    order,
+                    leave: Leave::Unneeded,
+                });
             }
         }
         step
@@ -320,8 +324,43 @@ impl Code for NoQuarantine {
     }
 }
 
+/// The plan does not say which disks it erases.
+struct Unshown;
+
+impl Code for Unshown {
+    fn plan(&self, desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
+        let mut plan = plan::plan(desired, observed, parent, now);
+        plan.changes.iter_mut().for_each(|change| change.erases.clear());
+        plan
+    }
+}
+
+/// The plan says of what takes a system away that nothing comes of it.
+struct Harmless;
+
+impl Code for Harmless {
+    fn plan(&self, desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
+        let mut plan = plan::plan(desired, observed, parent, now);
+        for change in &mut plan.changes {
+            change.effect = Effect::None;
+        }
+        plan
+    }
+}
+
+/// What was destroyed before counts against no limit.
+struct ForgottenDay;
+
+impl Code for ForgottenDay {
+    fn plan(&self, desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Timestamp) -> Plan {
+        let mut observed = observed.clone();
+        observed.destroyed.clear();
+        plan::plan(desired, &observed, parent, now)
+    }
+}
+
 /// Each bug with the invariant that must find it.
-const BUGS: [(&str, &(dyn Code + Sync), Invariant); 22] = [
+const BUGS: [(&str, &(dyn Code + Sync), Invariant); 25] = [
     ("shared disk", &SharedDisk, Invariant::OneBinding),
     ("no parent", &NoParent, Invariant::PlanStands),
     ("ends early", &EndsEarly, Invariant::ReleasedErased),
@@ -343,6 +382,9 @@ const BUGS: [(&str, &(dyn Code + Sync), Invariant); 22] = [
     ("deaf to stops", &DeafToStops, Invariant::Stopped),
     ("ignored permits", &IgnoredPermits, Invariant::Limits),
     ("miscounted budget", &MiscountedBudget, Invariant::Budget),
+    ("unshown erasure", &Unshown, Invariant::Planned),
+    ("harmless change", &Harmless, Invariant::Planned),
+    ("forgotten day", &ForgottenDay, Invariant::DayLimit),
     ("lost facts", &LostFacts, Invariant::FactsKept),
     ("lost spool", &LostSpool, Invariant::FactsKept),
     ("early settled", &EarlySettled, Invariant::HonestStatus),
@@ -356,6 +398,7 @@ fn found(code: &dyn Code, invariant: Invariant) -> Option<Violation> {
     let calm = run(0, &Settings::small(), code).err();
     let settings = match invariant {
         Invariant::Budget => Settings::rolling(),
+        Invariant::DayLimit => Settings::removing(),
         _ => Settings::default(),
     };
     let broken = (0..SEEDS_MAX).filter_map(|seed| run(seed, &settings, code).err());

@@ -23,6 +23,19 @@ fn budgets_hold() {
     assert!(seeds < 3 || writes > 9 * seeds, "only {writes} installations");
 }
 
+/// One machine after the other is removed, as many within a day as may be: the others follow when it is over.
+#[test]
+fn day_limits_hold() {
+    let (seeds, _) = held("day_limits_hold", &Settings::removing(), RUNS / 4);
+    let limited = (0..3).map(|seed| run(seed, &Settings::removing(), &Shipped).unwrap());
+    assert!(
+        seeds < 3
+            || limited
+                .into_iter()
+                .any(|report| report.limited > 0 && report.erasures > 2)
+    );
+}
+
 /// How many seeds were run, none of which was broken, and the installations of all.
 fn held(test: &str, settings: &Settings, runs: u64) -> (usize, usize) {
     let seeds = match number("SIM_SEED") {

@@ -142,32 +142,44 @@ impl Scope {
     }
 }
 
+/// A sort of place that machines are in.
+struct Place {
+    kind: &'static str,
+    /// Which of its sort a machine is in.
+    of: fn(&MachinePlan) -> Option<&Name>,
+    /// Which a machine was in when it was destroyed.
+    then: fn(&Destroyed) -> &BTreeSet<Name>,
+}
+
 /// Zones, pools and deployments that have limits of their own.
 fn parts<'a>(ground: &'a Ground<'_>) -> impl Iterator<Item = Scope> + 'a {
     let fleet = ground.fleet;
-    let by_place =
-        |kind, name: &Name, limits: &Option<ScopeLimits>, of: fn(&MachinePlan) -> Option<&Name>| {
-            let is_in = |side: Side, id: MachineId| {
-                let machine = side.of(ground).machines.get(&id);
-                machine.and_then(of) == Some(name)
-            };
-            let was_in = |id: MachineId, _: &Destroyed| is_in(Side::Parent, id) || is_in(Side::New, id);
-            Scope::part(
-                ground,
-                format!("{kind} {name}"),
-                limits.as_ref()?,
-                &is_in,
-                &was_in,
-            )
+    let by_place = |place: &Place, name: &Name, limits: &Option<ScopeLimits>| {
+        let is_in = |side: Side, id: MachineId| {
+            let machine = side.of(ground).machines.get(&id);
+            machine.and_then(place.of) == Some(name)
         };
+        // Who has left since, or was given another place, was destroyed here all the same.
+        let was_in = |id: MachineId, destroyed: &Destroyed| {
+            (place.then)(destroyed).contains(name) || is_in(Side::Parent, id) || is_in(Side::New, id)
+        };
+        let of = format!("{} {name}", place.kind);
+        Scope::part(ground, of, limits.as_ref()?, &is_in, &was_in)
+    };
+    let zone = Place {
+        kind: "zone",
+        of: |machine| machine.zone.as_ref(),
+        then: |destroyed| &destroyed.zones,
+    };
     let zones = fleet.zones.iter();
-    let zones = zones.filter_map(move |(name, zone)| {
-        by_place("zone", name, &zone.limits, |machine| machine.zone.as_ref())
-    });
+    let zones = zones.filter_map(move |(name, of)| by_place(&zone, name, &of.limits));
+    let pool = Place {
+        kind: "pool",
+        of: |machine| machine.pool.as_ref(),
+        then: |destroyed| &destroyed.pools,
+    };
     let pools = fleet.pools.iter();
-    let pools = pools.filter_map(move |(name, pool)| {
-        by_place("pool", name, &pool.limits, |machine| machine.pool.as_ref())
-    });
+    let pools = pools.filter_map(move |(name, of)| by_place(&pool, name, &of.limits));
     let (before, now) = (bound(ground.parent), bound(ground.new));
     let moves = Moves::of_deployments(fleet);
     let deployments = fleet.deployments.iter().filter_map(move |(name, deployment)| {

@@ -243,6 +243,149 @@ fn a_halt_is_not_lifted_by_the_machine_that_failed() {
     assert!(lab.wiped.len() > wiped, "it goes on");
 }
 
+/// A machine fails, which halts its budget; the machine and everything else is as it was but for the budget's name.
+fn halted(git: Git) -> (Lab, MachineId) {
+    let mut lab = Lab::new(git);
+    lab.now_says(|git| git.epoch = 1);
+    lab.happens(Event::Look(0)).unwrap();
+    lab.happens(Event::Act(0)).unwrap();
+    let [begun] = lab.begun()[..] else {
+        panic!("one is begun");
+    };
+    while !lab.runs_a_job(begun) {
+        lab.happens(Event::Advance(lab.number(begun))).unwrap();
+        lab.goes_on_with(begun);
+    }
+    lab.happens(Event::Fail(0)).unwrap();
+    lab.round();
+    (lab, begun)
+}
+
+#[test]
+fn a_renamed_budget_stays_halted_until_a_person_says_go_on() {
+    let (mut lab, begun) = halted(Git::plain(3, "2"));
+    // Nothing fails any more, and nothing is called as it was.
+    lab.now_says(|git| git.epoch = 2);
+    assert!(failed_no_more(&lab, begun));
+    for named in [1, 2] {
+        lab.now_says(|git| git.named = named);
+        lab.round();
+        let other = *lab.metal.keys().find(|id| **id != begun).unwrap();
+        let (condition, evidence) = lab.waits(other);
+        assert_eq!(condition, Condition::BudgetHalted, "{evidence}");
+        let said = format!("budget b{named} is halted, 1 of 1 failures");
+        assert!(evidence.contains(&said), "{evidence}");
+        let step = lab.wait(other).unwrap().next_step;
+        let wanted = format!("--scope budget:b{named} --seen 1");
+        assert!(step.contains(&wanted), "{step}");
+    }
+    assert_eq!(lab.failures.len(), 1, "and it failed once");
+    lab.happens(Event::Resume).unwrap();
+    let wiped = lab.wiped.len();
+    lab.round();
+    assert!(lab.wiped.len() > wiped, "it goes on");
+}
+
+/// Still failing under a new name, it is not recorded a second time, and not after a person has looked at it.
+#[test]
+fn a_failure_counts_once_under_all_names() {
+    let (mut lab, _) = halted(Git {
+        halt: 2,
+        ..Git::plain(4, "1")
+    });
+    lab.now_says(|git| git.named = 1);
+    lab.round();
+    assert_eq!(lab.failures.len(), 1, "{:?}", lab.failures);
+    lab.happens(Event::Resume).unwrap();
+    lab.now_says(|git| git.named = 2);
+    lab.round();
+    assert_eq!(lab.failures.len(), 1, "{:?}", lab.failures);
+}
+
+/// All that there is room for is begun after one look: each grant counts those before it.
+#[test]
+fn one_look_begins_all_that_there_is_room_for() {
+    let mut lab = Lab::new(Git::plain(6, "4"));
+    lab.now_says(|git| git.epoch = 1);
+    lab.happens(Event::Look(0)).unwrap();
+    for _ in 0..12 {
+        lab.happens(Event::Act(0)).unwrap();
+    }
+    assert_eq!(lab.begun().len(), 4);
+}
+
+/// Two have looked; what the second one decided counts for nothing since the first one began something.
+#[test]
+fn nobody_goes_on_behind_anothers_word() {
+    let mut lab = Lab::new(Git::plain(6, "4"));
+    lab.now_says(|git| git.epoch = 1);
+    for event in [Event::Look(0), Event::Look(1), Event::Act(0)] {
+        lab.happens(event).unwrap();
+    }
+    for _ in 0..12 {
+        lab.happens(Event::Act(1)).unwrap();
+    }
+    assert_eq!(lab.begun().len(), 1);
+}
+
+/// A new machine is given over to its first installation, which fails for good.
+fn newcomer_fails(lab: &mut Lab) -> MachineId {
+    let new = lab.arrives();
+    lab.round();
+    for _ in 0..20 {
+        if lab.runs_a_job(new) {
+            break;
+        }
+        lab.happens(Event::Advance(lab.number(new))).unwrap();
+        lab.goes_on_with(new);
+    }
+    assert!(lab.runs_a_job(new), "{:?}", lab.wait(new));
+    lab.happens(Event::Fail(0)).unwrap();
+    lab.round();
+    assert!(!failed_no_more(lab, new), "{}", lab.decision(new));
+    new
+}
+
+/// Others run the same image on the same layout, so the fault is its own, and nobody counts on it yet.
+#[test]
+fn a_dead_new_machine_halts_nothing_and_takes_no_place() {
+    let mut lab = Lab::new(Git::plain(3, "1"));
+    let new = newcomer_fails(&mut lab);
+    assert_eq!(lab.failures, [], "nothing is halted");
+    // What serves goes on as if it were not there.
+    let serving = *lab.metal.keys().find(|id| **id != new).unwrap();
+    lab.happens(Event::ByHand(lab.number(serving))).unwrap();
+    assert_eq!(lab.begun(), [serving], "there is room: {:?}", lab.wait(serving));
+}
+
+/// No machine has run the image yet: it may be what is wrong, and the next one would fail by it too.
+#[test]
+fn an_image_that_fails_on_a_new_machine_halts_the_change() {
+    let mut lab = Lab::new(Git {
+        canary: true,
+        ..Git::plain(4, "4")
+    });
+    lab.now_says(|git| git.image = 1);
+    let new = newcomer_fails(&mut lab);
+    let [failure] = &lab.failures[..] else {
+        panic!("it is on record: {:?}", lab.failures);
+    };
+    assert_eq!(failure.machine, new);
+    // One of those that serve may have been begun beside it; nobody else is.
+    let begun = lab.begun();
+    let waiting: Vec<MachineId> = lab
+        .metal
+        .keys()
+        .copied()
+        .filter(|id| !begun.contains(id))
+        .collect();
+    assert!(!waiting.is_empty(), "{begun:?}");
+    for id in waiting.into_iter().filter(|id| *id != new) {
+        let (condition, evidence) = lab.waits(id);
+        assert_eq!(condition, Condition::BudgetHalted, "{evidence}");
+    }
+}
+
 fn failed_no_more(lab: &Lab, id: MachineId) -> bool {
     lab.decision(id).contains("failed: None")
 }
