@@ -108,6 +108,8 @@ pub struct Seen<T> {
 pub struct MachineFacts {
     /// The power state as the BMC last told it.
     pub power: Option<Seen<PowerSeen>>,
+    /// When its BMC last told that it is off, be it on again now: what ran before does not run since.
+    pub off_at: Option<Timestamp>,
     /// The BMC's standing fault; cleared by the next power state.
     pub bmc_fault: Option<Seen<(BmcFaultKind, String)>>,
     /// The newest inventory.

@@ -212,6 +212,10 @@ fn away(facts: &MachineFacts, home: Timestamp) -> Option<String> {
     if let Some(off) = power.filter(|power| power.value == PowerSeen::Off && power.since >= home) {
         return Some(format!("is off since {}", off.since));
     }
+    // Whoever had it switched off and on: an order of before this intent is none that is looked at here.
+    if let Some(off) = facts.off_at.filter(|off| *off > home) {
+        return Some(format!("was off at {off} and is not heard since"));
+    }
     let order = facts
         .newest(Lane::Power)
         .filter(|order| order.issued.at > home && order.failed.is_none())?;

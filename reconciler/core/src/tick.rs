@@ -69,12 +69,15 @@ pub enum Effect {
         /// The condition and the evidence.
         why: String,
     },
-    /// Give this machine's grant back, if it is still of this generation.
+    /// Give this machine's grant back, if it is still of this generation and nothing was ordered by it meanwhile.
     ReleaseGrant {
         /// Whose.
         machine: MachineId,
         /// Of which generation.
         generation: Generation,
+        /// The newest order of this generation that was looked at, 0 for none; absent of a generation that is overtaken, of
+        /// which nobody orders anything any more.
+        newest: Option<u32>,
     },
 }
 
@@ -318,7 +321,14 @@ fn release(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick) {
             false => is_used(world, grant, decision),
         };
         if !keep {
-            step.effects.push(Effect::ReleaseGrant { machine, generation });
+            let wanted = world.plan.machines.get(&machine);
+            let is_wanted = wanted.is_some_and(|wanted| wanted.wanted.generation == generation);
+            let facts = world.facts.get(&machine).filter(|_| is_wanted);
+            step.effects.push(Effect::ReleaseGrant {
+                machine,
+                generation,
+                newest: facts.map(|facts| facts.next_number() - 1),
+            });
         }
     }
 }

@@ -189,12 +189,16 @@ impl Step<'_> {
     async fn perform(&mut self, effect: Effect) -> Result<bool, ControlError> {
         match effect {
             Effect::Issue { order, leave } => self.issue(&order.order, leave).await,
-            Effect::ReleaseGrant { machine, generation } => {
+            Effect::ReleaseGrant {
+                machine,
+                generation,
+                newest,
+            } => {
                 let by = By {
                     who: "musterd".to_owned(),
                     why: "the machine is as wanted".to_owned(),
                 };
-                let released = self.daemon.store.release_grant(machine, generation, &by);
+                let released = self.daemon.store.release_grant(machine, generation, newest, &by);
                 released.await.map_err(ControlError::Store)
             }
             Effect::RecordFailure {

@@ -53,11 +53,13 @@ impl Store {
         .await
     }
 
-    /// Releases the grant of this machine and generation; `false` if it was not held.
+    /// Releases the grant of this machine and generation; `false` if it was not held, or an order of that generation was
+    /// given beyond the `newest` that the caller has looked at, if it names one.
     pub async fn release_grant(
         &self,
         machine: MachineId,
         generation: Generation,
+        newest: Option<u32>,
         by: &By,
     ) -> Result<bool, StoreError> {
         let generation = self::generation(generation)?;
@@ -67,10 +69,17 @@ impl Store {
                 // The epoch's row is locked before the permit's, as in `take`.
                 move_on(&mut transaction).await?;
                 let id = machine.to_string();
+                // Whoever orders by it has its row locked to the end: what is ordered is seen by the next statement.
+                query!("SELECT generation FROM permit WHERE machine = $1 FOR UPDATE", id)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
                 let released = query!(
-                    "DELETE FROM permit WHERE machine = $1 AND generation = $2",
+                    "DELETE FROM permit WHERE machine = $1 AND generation = $2
+                     AND NOT EXISTS (SELECT FROM order_issued
+                         WHERE machine = $1 AND generation = $2 AND number > $3)",
                     id,
-                    generation
+                    generation,
+                    newest.map(i64::from)
                 )
                 .execute(&mut *transaction)
                 .await?

@@ -111,6 +111,10 @@ async fn facts(
             SELECT max(position), max(position) FROM fact JOIN asked USING (machine)
             WHERE kind = 'erased' GROUP BY machine, slot
             UNION ALL
+            -- When it was last off.
+            SELECT max(position), max(position) FROM fact JOIN asked USING (machine)
+            WHERE kind = 'power' AND slot = 'off' GROUP BY machine
+            UNION ALL
             -- What holds now, since when: the newest of a kind, and the first after something else.
             SELECT began.position, newest.position
             FROM asked CROSS JOIN unnest('{boot,power,bmc-fault,inventory,boot-order,installed,phoned-home}'::text[]) AS kinds (kind)

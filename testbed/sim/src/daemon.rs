@@ -258,7 +258,11 @@ impl World<'_> {
                         self.wrote(daemon, is_new);
                         is_new
                     }
-                    Effect::ReleaseGrant { machine, generation } => self.store.release(machine, generation),
+                    Effect::ReleaseGrant {
+                        machine,
+                        generation,
+                        newest,
+                    } => self.store.release(machine, generation, newest),
                     Effect::Replan { .. } => {
                         self.replan(daemon);
                         false

@@ -10,7 +10,7 @@ use crate::store::{DAY, deploy_of};
 use crate::world::World;
 use rack_api::job::JobRef;
 use rack_api::order::{Action, NextBoot, Order, PowerWanted};
-use reconciler_core::intent::Intent;
+use reconciler_core::intent::{Intent, Wanted};
 use reconciler_core::plan::{Effect, Plan};
 use schema_ids::{ContentId, DiskId, Generation, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,14 +22,41 @@ pub(crate) struct Shown {
     effects: BTreeMap<(MachineId, Generation), Effect>,
     /// Disks that were named, with what they held.
     erased: BTreeSet<(MachineId, Generation, DiskId, ContentId)>,
+    /// What adopted plans last wanted.
+    wanted: BTreeMap<MachineId, Wanted>,
     /// Machines with a finished installation that a plan gave up, and when.
     given_up: BTreeMap<MachineId, Timestamp>,
+}
+
+impl Shown {
+    /// What was shown of one generation of a machine's intent holds for another.
+    fn carry(&mut self, machine: MachineId, from: Generation, to: Generation) {
+        if let Some(effect) = self.effects.get(&(machine, from)).copied() {
+            self.effects.insert((machine, to), effect);
+        }
+        let of_it = self
+            .erased
+            .iter()
+            .filter(|(id, generation, ..)| (*id, *generation) == (machine, from));
+        let again: Vec<_> = of_it
+            .map(|(id, _, disk, content)| (*id, to, disk.clone(), content.clone()))
+            .collect();
+        self.erased.extend(again);
+    }
 }
 
 impl World<'_> {
     /// After a plan was adopted.
     pub(crate) fn note_shown(&mut self) {
         let shown = &mut self.check.shown;
+        for (id, machine) in &self.store.plan.machines {
+            let before = shown.wanted.insert(*id, machine.wanted.clone());
+            // A longer quarantine numbers the same intent anew: what was said of it stands.
+            let before = before.filter(|before| before.intent == machine.wanted.intent);
+            if let Some(before) = before.filter(|before| before.generation != machine.wanted.generation) {
+                shown.carry(*id, before.generation, machine.wanted.generation);
+            }
+        }
         for change in &self.store.plan.changes {
             let machine = change
                 .machine

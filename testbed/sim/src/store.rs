@@ -288,9 +288,18 @@ impl Store {
     }
 
     /// Gives a grant back; whether it was there.
-    pub(crate) fn release(&mut self, machine: MachineId, generation: Generation) -> bool {
+    pub(crate) fn release(
+        &mut self,
+        machine: MachineId,
+        generation: Generation,
+        newest: Option<u32>,
+    ) -> bool {
         let grant = self.permits.grants.get(&machine);
-        let there = grant.is_some_and(|grant| grant.generation == generation);
+        let mut orders = self.orders.get(&machine).into_iter().flatten();
+        let is_used = orders.any(|issued| {
+            issued.order.generation == generation && newest.is_some_and(|newest| issued.order.number > newest)
+        });
+        let there = grant.is_some_and(|grant| grant.generation == generation) && !is_used;
         if there {
             self.permits.grants.remove(&machine);
             self.permits_epoch += 1;

@@ -6,7 +6,7 @@ use super::{
     AgentSeen, Erasure, Installed, IssuedOrder, JobSeen, MachineFacts, OrderSeen, PhonedHome, Seen, StepSeen,
     StoredFact, WriteStart,
 };
-use rack_api::fact::{Fact, FactBody, StepState};
+use rack_api::fact::{Fact, FactBody, PowerSeen, StepState};
 use rack_api::job::JobRef;
 use rack_api::order::OrderRef;
 use schema_ids::{Generation, Name, Timestamp, Uuid};
@@ -73,6 +73,9 @@ impl Folding {
             FactBody::Power { power, .. } => {
                 self.facts.bmc_fault = None;
                 renew(&mut self.facts.power, *power, at);
+                if *power == PowerSeen::Off {
+                    self.facts.off_at = Some(at);
+                }
             }
             FactBody::BmcFault { fault, detail, .. } => {
                 let since = self

@@ -137,3 +137,121 @@ fn a_failure_halts_what_there_is_room_for() {
     rounds(&mut lab, &step, 9);
     assert_eq!(lab.wiped.len(), 2, "it goes on");
 }
+
+/// Who gives a grant back must have seen all that was ordered by it: another daemon orders an installation meanwhile.
+#[test]
+fn a_grant_is_not_given_back_behind_an_order() {
+    use Event::*;
+    let events = [
+        Commit(105),
+        ByHand(47),
+        Later(15),
+        Look(1),
+        Act(1),
+        Look(1),
+        Look(0),
+        Look(0),
+        ByHand(0),
+        Look(0),
+        Look(0),
+        Act(1),
+        Advance(0),
+        Advance(0),
+        Act(0),
+        Act(0),
+        Look(0),
+        Look(0),
+        Look(0),
+        Look(0),
+        Look(0),
+        Act(0),
+        Advance(248),
+        Later(58),
+        Advance(234),
+        Act(1),
+        Later(37),
+        Advance(136),
+        Act(0),
+        Advance(246),
+        Act(0),
+        Look(1),
+        Advance(139),
+        Act(1),
+        Advance(15),
+        Advance(198),
+        Advance(140),
+        Advance(103),
+        Fail(199),
+        Advance(123),
+    ];
+    let git = Git {
+        second: 1,
+        rate: 2,
+        halt: 0,
+        ..Git::plain(5, "2")
+    };
+    happens_well(git, events);
+}
+
+/// A machine that was switched off and on for an intent that was overtaken is not heard yet.
+#[test]
+fn who_was_switched_off_for_an_overtaken_intent_does_not_serve() {
+    use Event::*;
+    let events = [
+        Commit(5),
+        Look(0),
+        Act(0),
+        Commit(72),
+        Power(39),
+        Look(1),
+        Act(1),
+        Advance(42),
+        Look(0),
+        Act(0),
+        Advance(15),
+        Commit(15),
+        Commit(89),
+        Look(1),
+        Act(1),
+        ByHand(4),
+        Look(0),
+        Look(0),
+        Look(0),
+        Look(0),
+        Look(0),
+        Look(0),
+        Advance(57),
+        Later(27),
+        Act(0),
+        Advance(1),
+        Crash(0),
+        Look(1),
+        Advance(143),
+        Act(0),
+        Act(0),
+        Act(1),
+        Commit(227),
+        Power(29),
+        Commit(219),
+        Crash(1),
+        Act(0),
+        Advance(243),
+        Advance(30),
+        Act(1),
+    ];
+    let git = Git {
+        second: 1,
+        rate: 2,
+        halt: 0,
+        ..Git::plain(3, "2")
+    };
+    happens_well(git, events);
+}
+
+fn happens_well(git: Git, events: impl IntoIterator<Item = Event>) {
+    let mut lab = Lab::new(git);
+    for event in events {
+        lab.happens(event).unwrap();
+    }
+    lab.comes_to_its_end().unwrap();
+}

@@ -361,7 +361,7 @@ async fn an_order_on_a_held_grant_is_written_while_that_stands() {
     let rival = bed.another().await;
     assert!(
         rival
-            .release_grant(machine(1), Generation(2), &by())
+            .release_grant(machine(1), Generation(2), None, &by())
             .await
             .unwrap()
     );

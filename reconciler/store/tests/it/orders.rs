@@ -224,12 +224,28 @@ async fn grants_are_taken_only_by_who_counted_last() {
     );
 
     assert!(
-        !bed.release_grant(winner, Generation(1), &by()).await.unwrap(),
+        !bed.release_grant(winner, Generation(1), None, &by())
+            .await
+            .unwrap(),
         "of another generation"
     );
+    assert!(
+        !bed.release_grant(winner, Generation(2), Some(0), &by())
+            .await
+            .unwrap(),
+        "an order was given by it that whoever gives it back had not seen"
+    );
     assert_eq!(bed.permits().await.unwrap().epoch, epoch, "nothing moved");
-    assert!(bed.release_grant(winner, Generation(2), &by()).await.unwrap());
-    assert!(!bed.release_grant(winner, Generation(2), &by()).await.unwrap());
+    assert!(
+        bed.release_grant(winner, Generation(2), None, &by())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !bed.release_grant(winner, Generation(2), None, &by())
+            .await
+            .unwrap()
+    );
     let free = bed.permits().await.unwrap();
     assert!(free.epoch > epoch && free.permits.grants.is_empty());
     let all = [
@@ -264,7 +280,9 @@ async fn every_order_and_grant_is_in_the_audit() {
     let bed = Bed::new().await;
     let life = begin(&bed).await;
     issue(&bed, "p-1", 0, &[granted(boot_order(life, 1, 2, 1))]).await;
-    bed.release_grant(machine(1), Generation(2), &by()).await.unwrap();
+    bed.release_grant(machine(1), Generation(2), None, &by())
+        .await
+        .unwrap();
     bed.record_audit("hold", Some(machine(1)), "m1", &by())
         .await
         .unwrap();

@@ -43,7 +43,7 @@ impl Judge {
         }
         self.room(lab, grant, down)?;
         self.rate(lab, grant)?;
-        self.canary(lab, id)?;
+        self.canary(lab, id, down)?;
         let is_out = self.changed.contains(&id) || down.contains(&id);
         for (name, budget) in &lab.world.parent.budgets {
             if budget.wave_of(id).is_none() {
@@ -137,7 +137,7 @@ impl Judge {
     }
 
     /// Another machine runs the same well, or nobody was given over to it.
-    fn canary(&self, lab: &Lab, id: MachineId) -> Result<(), String> {
+    fn canary(&self, lab: &Lab, id: MachineId, down: &[MachineId]) -> Result<(), String> {
         if lab.world.parent.control.canary.is_none() {
             return Ok(());
         }
@@ -149,7 +149,10 @@ impl Judge {
             .metal
             .keys()
             .filter(|other| **other != id && image(other) == image(&id));
-        let runs = same.clone().any(|other| lab.is_well(*other));
+        // Who goes off between a word and its deed was well when the word was said.
+        let runs = same
+            .clone()
+            .any(|other| lab.is_well(*other) || lab.is_installed(*other) && !down.contains(other));
         let first = same.find(|other| lab.given_over(**other) && !lab.is_well(**other));
         match (runs, first) {
             (false, Some(first)) => Err(format!("{id} is begun while {first} tries the same image")),

@@ -139,11 +139,15 @@ impl Lab {
 
     /// Whether it runs what the plan wants of it.
     pub(crate) fn is_well(&self, id: MachineId) -> bool {
+        self.metal[&id].up && self.is_installed(id)
+    }
+
+    /// Whether what is wanted of it is installed on it.
+    pub(crate) fn is_installed(&self, id: MachineId) -> bool {
         let Intent::Deployed(deploy) = &self.world.parent.machines[&id].wanted.intent else {
             return false;
         };
-        let metal = &self.metal[&id];
-        metal.up && metal.spec == Some(deploy.spec)
+        self.metal[&id].spec == Some(deploy.spec)
     }
 
     fn tell(&mut self, id: MachineId, body: FactBody) {

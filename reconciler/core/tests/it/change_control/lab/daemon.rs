@@ -63,9 +63,18 @@ impl Lab {
                 self.orders.entry(order.order.machine).or_default().push(*order);
                 Ok(true)
             }
-            Effect::ReleaseGrant { machine, generation } => {
+            Effect::ReleaseGrant {
+                machine,
+                generation,
+                newest,
+            } => {
                 let held = self.permits.grants.get(&machine);
-                let is_held = held.is_some_and(|grant| grant.generation == generation);
+                let mut orders = self.orders.get(&machine).into_iter().flatten();
+                let is_used = orders.any(|issued| {
+                    issued.order.generation == generation
+                        && newest.is_some_and(|newest| issued.order.number > newest)
+                });
+                let is_held = held.is_some_and(|grant| grant.generation == generation) && !is_used;
                 if is_held {
                     self.permits.grants.remove(&machine);
                     self.epoch += 1;
