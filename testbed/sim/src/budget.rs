@@ -3,7 +3,7 @@
 //! A machine that something else struck is left alone here: what a daemon knows of it is late, and may let it pass as one
 //! that is out already.
 
-use crate::check::Invariant;
+use crate::invariant::Invariant;
 use crate::report::Violation;
 use crate::world::World;
 use reconciler_core::admit::Grant;

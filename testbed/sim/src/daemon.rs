@@ -5,7 +5,7 @@ mod sync;
 
 pub(crate) use sync::Reply;
 
-use crate::check::Invariant;
+use crate::invariant::Invariant;
 use crate::report::Violation;
 use crate::store::{Store, written};
 use crate::world::{Event, World};

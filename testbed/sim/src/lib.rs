@@ -35,6 +35,7 @@ mod daemon;
 mod dice;
 pub mod expected;
 mod fault;
+mod invariant;
 mod machine;
 mod people;
 mod planned;
@@ -44,9 +45,9 @@ mod settings;
 mod store;
 mod world;
 
-pub use check::Invariant;
 pub use code::{Code, Shipped};
 pub use crash::{Crash, Who};
+pub use invariant::Invariant;
 pub use report::{Report, Violation};
 pub use settings::{Commits, Settings};
 pub use world::run;

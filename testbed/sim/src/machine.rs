@@ -8,8 +8,8 @@ mod job;
 
 use crate::agent::BootAnswer;
 use crate::bmc::Bmc;
-use crate::check::Invariant;
 use crate::dice::Dice;
+use crate::invariant::Invariant;
 use crate::report::Violation;
 use crate::rpc::Question;
 use crate::world::{Event, World};

@@ -4,7 +4,7 @@
 //! The books are of the changes that people read, not of the intents that the machinery goes by: where the two differ, this
 //! sees it.
 
-use crate::check::Invariant;
+use crate::invariant::Invariant;
 use crate::report::Violation;
 use crate::store::{DAY, deploy_of};
 use crate::world::World;

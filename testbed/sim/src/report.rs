@@ -1,7 +1,7 @@
 //! What a run did, and what a person reads when something was seen that must never be.
 
-use crate::check::Invariant;
 use crate::crash::Who;
+use crate::invariant::Invariant;
 use schema_ids::Name;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

@@ -3,7 +3,7 @@
 //! A call may be lost, answered late or answered twice; the agent waits five seconds. Between what a
 //! daemon makes of "may I write?" and its record, another plan may be adopted, and the daemon may die.
 
-use crate::check::Invariant;
+use crate::invariant::Invariant;
 use crate::machine::Stage;
 use crate::report::Violation;
 use crate::store::Store;

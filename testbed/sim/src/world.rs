@@ -1,11 +1,12 @@
 //! The world: its parts, its time, and the run from the first event to rest.
 
 use crate::agent::Agent;
-use crate::check::{Checker, Invariant};
+use crate::check::Checker;
 use crate::code::Code;
 use crate::daemon::{Daemon, Reply};
 use crate::dice::Dice;
 use crate::fault::Fault;
+use crate::invariant::Invariant;
 use crate::machine::{Machine, Stage};
 use crate::people::{Change, People};
 use crate::report::{Report, Story, Violation};

@@ -25,6 +25,7 @@ pub(super) struct Slot<'a> {
 }
 
 /// All places, and what ends.
+#[derive(Default)]
 pub(super) struct Slots<'a> {
     /// By the machine that shall fill it.
     pub(super) by_machine: BTreeMap<MachineId, Slot<'a>>,
@@ -249,17 +250,8 @@ fn standing<'a>(
         ))
     };
     let mut slots = Slots {
-        by_machine: BTreeMap::new(),
-        bound: BTreeMap::new(),
-        ending: BTreeMap::new(),
-        leaving: BTreeMap::new(),
-        over: BTreeSet::new(),
-        dropped: BTreeSet::new(),
         seated: fleet.deployments.iter().filter_map(seated).collect(),
-        adopting: BTreeMap::new(),
-        adopted_by: BTreeMap::new(),
-        no_room: BTreeMap::new(),
-        used: BTreeMap::new(),
+        ..Slots::default()
     };
     for (id, binding) in &parent.bindings {
         let Binding {

@@ -1,7 +1,7 @@
 //! The agent's power lanes: the shipped machine for each BMC, with BMCs that are modelled.
 
 use crate::bmc::Unanswered;
-use crate::check::Invariant;
+use crate::invariant::Invariant;
 use crate::report::Violation;
 use crate::world::{Event, World};
 use rack_api::fact::BmcFaultKind;
