@@ -103,13 +103,22 @@ pub struct Seen<T> {
     pub since: Timestamp,
 }
 
+/// When something was told. Two agents' words may arrive in another order than they were said in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// By the store's clock.
+    pub received: Timestamp,
+    /// By the clock of the agent that told it.
+    pub said: Timestamp,
+}
+
 /// Everything `next` knows of one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MachineFacts {
     /// The power state as the BMC last told it.
     pub power: Option<Seen<PowerSeen>>,
     /// When its BMC last told that it is off, be it on again now: what ran before does not run since.
-    pub off_at: Option<Timestamp>,
+    pub off_at: Option<Told>,
     /// The BMC's standing fault; cleared by the next power state.
     pub bmc_fault: Option<Seen<(BmcFaultKind, String)>>,
     /// The newest inventory.
@@ -135,6 +144,8 @@ pub struct MachineFacts {
     pub written_in: Option<Generation>,
     /// The newest word from an installed system.
     pub phoned_home: Option<Seen<PhonedHome>>,
+    /// When that was said, by the clock of the agent that heard it.
+    pub home_told: Option<Timestamp>,
     /// The newest erasure of each disk, of any generation.
     pub erased: BTreeMap<DiskId, Seen<Erasure>>,
     /// Answers to "may I write?", oldest first, of the current generation.

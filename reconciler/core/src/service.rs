@@ -212,9 +212,14 @@ fn away(facts: &MachineFacts, home: Timestamp) -> Option<String> {
     if let Some(off) = power.filter(|power| power.value == PowerSeen::Off && power.since >= home) {
         return Some(format!("is off since {}", off.since));
     }
-    // Whoever had it switched off and on: an order of before this intent is none that is looked at here.
-    if let Some(off) = facts.off_at.filter(|off| *off > home) {
-        return Some(format!("was off at {off} and is not heard since"));
+    // Whoever had it switched off and on: an order of before this intent is none that is looked at here. The agent of its
+    // BMC may report late of a time before its system was up: what it says itself of when counts too.
+    let spoke = facts.home_told;
+    let was_off = facts
+        .off_at
+        .filter(|off| off.received > home && spoke.is_none_or(|spoke| off.said > spoke));
+    if let Some(off) = was_off {
+        return Some(format!("was off at {} and is not heard since", off.said));
     }
     let order = facts
         .newest(Lane::Power)

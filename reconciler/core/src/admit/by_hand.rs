@@ -61,15 +61,15 @@ pub fn by_hand(order: &Order, permits: &Permits, ground: &Ground<'_>, now: Times
     let exceeds = case
         .budgets()
         .find_map(|(name, of, tally)| budget::check(&case, name, of, tally));
-    let held = permits.grants.get(&machine).map(|grant| &grant.need);
-    let leave = match held.is_some_and(|held| held.disrupts()) {
-        true => Leave::Held,
-        false => Leave::Take(Grant {
-            machine,
-            generation: order.generation,
-            need: need.with(held),
-            at: now,
-        }),
-    };
+    // A place that it has already is taken anew, of the generation that it is of: it counts from this order on, and gives no
+    // leave for what the plan wants by now.
+    let held = permits.grants.get(&machine);
+    let of_old = held.filter(|held| held.need.disrupts());
+    let leave = Leave::Take(Grant {
+        machine,
+        generation: of_old.map_or(order.generation, |held| held.generation),
+        need: need.with(held.map(|held| &held.need)),
+        at: now,
+    });
     ByHand { leave, exceeds }
 }

@@ -4,7 +4,7 @@
 
 use super::{
     AgentSeen, Erasure, Installed, IssuedOrder, JobSeen, MachineFacts, OrderSeen, PhonedHome, Seen, StepSeen,
-    StoredFact, WriteStart,
+    StoredFact, Told, WriteStart,
 };
 use rack_api::fact::{Fact, FactBody, PowerSeen, StepState};
 use rack_api::job::JobRef;
@@ -74,7 +74,10 @@ impl Folding {
                 self.facts.bmc_fault = None;
                 renew(&mut self.facts.power, *power, at);
                 if *power == PowerSeen::Off {
-                    self.facts.off_at = Some(at);
+                    self.facts.off_at = Some(Told {
+                        received: at,
+                        said: fact.at,
+                    });
                 }
             }
             FactBody::BmcFault { fault, detail, .. } => {
@@ -171,6 +174,14 @@ impl Folding {
                     root_disk: root_disk.clone(),
                     root_device: root_device.clone(),
                 };
+                if self
+                    .facts
+                    .phoned_home
+                    .as_ref()
+                    .is_none_or(|known| known.value != word)
+                {
+                    self.facts.home_told = Some(fact.at);
+                }
                 renew(&mut self.facts.phoned_home, word, at);
             }
             FactBody::Erased {

@@ -138,21 +138,19 @@ fn declared(fleet: &Fleet, plan: &Plan) -> BTreeMap<Name, Budget> {
 }
 
 /// Which budgets of before live on in which of now. One whose name is gone, or was given to others, lives on in each that is
-/// about a machine of it; one that was split lives on in all of its parts.
+/// about a machine of it; one that was split lives on in all of its parts, those with new names too. Among budgets that were
+/// there before, machines may move.
 fn former(now: &BTreeMap<Name, Budget>, before: &BTreeMap<Name, Budget>) -> BTreeMap<Name, BTreeSet<Name>> {
     let mut former: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
     for (old, was) in before {
         let members: BTreeSet<MachineId> = was.members().collect();
         let shares = |budget: &Budget| budget.members().any(|id| members.contains(&id));
         let stays = now.get(old).filter(|budget| members.is_empty() || shares(budget));
-        let heirs: Vec<&Name> = match stays {
-            Some(_) => vec![old],
-            None => now
-                .iter()
-                .filter(|(_, budget)| shares(budget))
-                .map(|(name, _)| name)
-                .collect(),
+        let lives_on = |(name, budget): &(&Name, &Budget)| match *name == old {
+            true => stays.is_some(),
+            false => shares(budget) && (stays.is_none() || !before.contains_key(*name)),
         };
+        let heirs: Vec<&Name> = now.iter().filter(lives_on).map(|(name, _)| name).collect();
         for heir in heirs {
             let names = was.formerly.iter().chain([old]);
             let names = names.filter(|name| *name != heir).cloned();

@@ -7,7 +7,7 @@
 
 use crate::condition::Condition;
 use crate::intent::Intent;
-use crate::observed::{Binding, Observed};
+use crate::observed::{Binding, BindingState, Observed};
 use crate::plan::allocate::{self, Candidate, Choice, Demand, Place, Size, Spread};
 use crate::plan::compose::Filling;
 use crate::plan::deployment::decide;
@@ -29,8 +29,8 @@ const REASONS_MAX: usize = 8;
 /// Characters of what one machine lacks: the first disk or port that does not fit says it.
 const EVIDENCE_MAX: usize = 160;
 
-/// Of a deployment's bindings, those that its count has room for. Whoever is an orphan already stays one
-/// before anybody else becomes one, then those go of which nothing was written, then those of whom `unhealthy` says so, then the
+/// Of a deployment's bindings, those that its count has room for. Whoever leaves already goes on leaving, and whoever is an orphan
+/// stays one, before anybody else does, then those go of which nothing was written, then those of whom `unhealthy` says so, then the
 /// highest slots.
 pub(super) fn seated(
     deployment: &Deployment,
@@ -49,7 +49,15 @@ pub(super) fn seated(
         .map(|(id, binding)| {
             let is_unhealthy = unhealthy(deployment, observed, binding.machine).is_some();
             let is_blank = !is_written(id, binding);
-            (is_orphan(binding), is_blank, is_unhealthy, binding.slot, *id)
+            let leaves = binding.state == BindingState::Leaving;
+            (
+                leaves,
+                is_orphan(binding),
+                is_blank,
+                is_unhealthy,
+                binding.slot,
+                *id,
+            )
         })
         .collect();
     order.sort_unstable();

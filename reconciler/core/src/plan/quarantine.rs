@@ -149,11 +149,24 @@ pub(super) fn was_protected(parent: &Plan, before: Option<&MachinePlan>, binding
 
 /// In which generation it was taken back from a release, if it is still wanted so.
 pub(super) fn taken_back(before: Option<&MachinePlan>, wanted: &Wanted) -> Option<Generation> {
-    let (before, Intent::Deployed(deploy)) = (before?, &wanted.intent) else {
-        return None;
+    let before = before?;
+    let runs = match &wanted.intent {
+        Intent::Deployed(deploy) => deploy.binding,
+        Intent::AsIs { binding, .. } => *binding,
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Released(_)
+        | Intent::Retired => return None,
     };
     match &before.wanted.intent {
-        Intent::Released(erase) => (erase.binding == deploy.binding).then_some(wanted.generation),
+        Intent::Released(erase) => (erase.binding == runs).then_some(wanted.generation),
+        // An installation that was taken back before it wrote may have switched it off.
+        Intent::Deployed(deploy)
+            if deploy.binding == runs && matches!(wanted.intent, Intent::AsIs { .. }) =>
+        {
+            Some(wanted.generation)
+        }
         Intent::Observe { .. }
         | Intent::Ready { .. }
         | Intent::Deployed(_)

@@ -208,10 +208,11 @@ impl Ground<'_> {
     }
 
     /// Whether erasing may have begun: since the binding leaves, a disk of it is on record, or a go. Where nobody
-    /// can tell, it has.
+    /// can tell since when it leaves, it has. What is wanted of the machine now does not tell: it may only be observed.
     fn is_begun(&self, id: &BindingId, machine: &MachineId) -> bool {
-        let leaving = self.erase(id, machine);
-        leaving.is_none_or(|(plan, _)| begun(self.observed, *id, *machine, plan.leaving_since))
+        let plan = self.parent.machines.get(machine);
+        let since = plan.and_then(|plan| plan.leaving_since);
+        since.is_none() || begun(self.observed, *id, *machine, since)
     }
 }
 

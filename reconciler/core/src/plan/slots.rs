@@ -236,8 +236,13 @@ fn standing<'a>(
                 surplus: false,
             };
             let turn = ground.observed_turn(id, binding, git, declared.contains(&binding.machine));
-            let is_active = binding.state == BindingState::Active && turn == Turn::Stays;
-            is_active && (declared.contains(&binding.machine) || is_written(id, binding))
+            let is_declared = declared.contains(&binding.machine);
+            turn == Turn::Stays
+                && match binding.state {
+                    BindingState::Active => is_declared || is_written(id, binding),
+                    // Taken back in time, if there is room for it.
+                    BindingState::Leaving => is_declared,
+                }
         };
         let own = parent
             .bindings

@@ -210,7 +210,8 @@ fn is_let_alone(plan: &Plan, id: MachineId, power: PowerSeen) -> Result<(), Test
             Action::Boot(NextBoot::Local) => {}
             Action::Boot(NextBoot::Job(job)) => prop_assert!(job.kind == JobKind::Inspect && job.leaves),
             Action::Power(_) => {
-                prop_assert!(machine.keep_on && !machine.observe && power == PowerSeen::Off);
+                let is_back = machine.taken_back == Some(machine.wanted.generation);
+                prop_assert!((machine.keep_on || is_back) && !machine.observe && power == PowerSeen::Off);
             }
         }
     }

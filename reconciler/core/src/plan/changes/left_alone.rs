@@ -37,7 +37,9 @@ impl Compared<'_> {
         if had.is_some() {
             let text = match self.before.map(|before| &before.wanted.intent) {
                 Some(Intent::AsIs { .. }) => "to be inspected when it next boots; it runs as it was adopted",
-                _ => "wanted again as it was adopted: nothing is done to it",
+                _ => {
+                    "wanted again as it was adopted: nothing is written, and where it was switched off for something else it is switched on"
+                }
             };
             return self.change(ChangeAction::Update, text.to_owned());
         }
