@@ -231,3 +231,55 @@ impl Plan {
         by_machine
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schema_ids::Uuid;
+
+    fn budgets(of: &[(&str, &[u8])]) -> BTreeMap<Name, Budget> {
+        let budget = |machines: &[u8]| Budget {
+            max_unavailable: 1,
+            halt_after_failures: 1,
+            soak_seconds: 0,
+            window: None,
+            waves: vec![Wave {
+                name: None,
+                machines: machines
+                    .iter()
+                    .map(|n| MachineId(Uuid::from_bytes([*n; 16])))
+                    .collect(),
+            }],
+            formerly: BTreeSet::new(),
+        };
+        of.iter()
+            .map(|(name, machines)| (name.parse().expect("a name"), budget(machines)))
+            .collect()
+    }
+
+    fn told(now: &[(&str, &[u8])], before: &[(&str, &[u8])]) -> Vec<String> {
+        let former = former(&budgets(now), &budgets(before));
+        former
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(name, names)| format!("{name}: {names:?}"))
+            .collect()
+    }
+
+    #[test]
+    fn a_budget_lives_on_in_all_of_its_parts() {
+        let web = r#"{Name("web")}"#;
+        let parts = [("a", [1].as_slice()), ("b", &[2])];
+        assert_eq!(
+            told(&parts, &[("web", &[1, 2])]),
+            [format!("a: {web}"), format!("b: {web}")]
+        );
+        // One part keeps the name.
+        let parts = [("web", [1].as_slice()), ("web-b", &[2])];
+        assert_eq!(told(&parts, &[("web", &[1, 2])]), [format!("web-b: {web}")]);
+        // Among those that were there before, machines may move.
+        let before = [("web", [1, 2].as_slice()), ("db", &[3])];
+        let now = [("web", [1].as_slice()), ("db", &[2, 3])];
+        assert!(told(&now, &before).is_empty());
+    }
+}
