@@ -49,6 +49,19 @@ pub enum Intent {
 impl Intent {
     /// Idle, with whatever inventory there is.
     pub const IDLE: Self = Self::Ready { look: Generation(0) };
+
+    /// The installation that it wants, if it wants one.
+    pub fn deploy(&self) -> Option<&Arc<Deploy>> {
+        match self {
+            Self::Deployed(deploy) => Some(deploy),
+            Self::Observe { .. }
+            | Self::Ready { .. }
+            | Self::AsIs { .. }
+            | Self::Orphaned { .. }
+            | Self::Released(_)
+            | Self::Retired => None,
+        }
+    }
 }
 
 fn any_inventory() -> Generation {

@@ -95,15 +95,7 @@ impl Standing {
 ///
 /// An image or a layout that has run nowhere yet may be what is wrong, and the next machine would fail by it too.
 pub fn own_faults(plan: &Plan, standing: &BTreeMap<MachineId, Standing>) -> BTreeSet<MachineId> {
-    let kind = |id: &MachineId| match &plan.machines.get(id)?.wanted.intent {
-        Intent::Deployed(deploy) => Some(Kind::of(deploy)),
-        Intent::Observe { .. }
-        | Intent::Ready { .. }
-        | Intent::AsIs { .. }
-        | Intent::Orphaned { .. }
-        | Intent::Released(_)
-        | Intent::Retired => None,
-    };
+    let kind = |id: &MachineId| Some(Kind::of(plan.machines.get(id)?.wanted.intent.deploy()?));
     let new = standing
         .iter()
         .filter(|(_, it)| it.failed.is_some() && it.service == Service::NotYet);

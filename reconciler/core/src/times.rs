@@ -8,7 +8,6 @@ mod pace;
 pub use pace::{Together, together};
 
 use crate::facts::MachineFacts;
-use crate::intent::Intent;
 use crate::observed::Observed;
 use crate::phase::Phase;
 use crate::plan::{ChangeAction, Plan};
@@ -17,6 +16,7 @@ use rack_api::job::{Deploy, JobKind};
 use schema_ids::{MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// An installation that is over: from the order of its job to the first word of the system that it installed, by the
 /// store's clock.
@@ -175,15 +175,7 @@ fn installs(action: ChangeAction) -> bool {
 
 /// What a machine of the plan is to run.
 fn deployed(plan: &Plan, id: MachineId) -> Option<&Deploy> {
-    match &plan.machines.get(&id)?.wanted.intent {
-        Intent::Deployed(deploy) => Some(deploy),
-        Intent::Observe { .. }
-        | Intent::Ready { .. }
-        | Intent::AsIs { .. }
-        | Intent::Orphaned { .. }
-        | Intent::Released(_)
-        | Intent::Retired => None,
-    }
+    plan.machines.get(&id)?.wanted.intent.deploy().map(Arc::as_ref)
 }
 
 /// An installation that is under way, with how long such a one takes.

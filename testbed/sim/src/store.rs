@@ -14,6 +14,7 @@ use reconciler_core::observed::{Destroyed, InstalledBinding, Observed, ObservedM
 use reconciler_core::plan::Plan;
 use schema_ids::{BindingId, DiskId, Generation, Incarnation, MachineId, Name, Timestamp, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long what plans destroyed counts, as in the store.
@@ -368,13 +369,5 @@ pub(crate) fn written(store: &Store) -> BTreeMap<MachineId, Generation> {
 
 /// The deploy job that an intent wants.
 pub(crate) fn deploy_of(intent: &Intent) -> Option<&rack_api::job::Deploy> {
-    match intent {
-        Intent::Deployed(deploy) => Some(deploy),
-        Intent::Observe { .. }
-        | Intent::Ready { .. }
-        | Intent::AsIs { .. }
-        | Intent::Orphaned { .. }
-        | Intent::Released(_)
-        | Intent::Retired => None,
-    }
+    intent.deploy().map(Arc::as_ref)
 }

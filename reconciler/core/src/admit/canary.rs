@@ -6,8 +6,7 @@
 
 use super::{Case, Grant, Ground};
 use crate::condition::{Condition, Wait};
-use crate::intent::Intent;
-use crate::plan::{MachinePlan, layout_digest, length};
+use crate::plan::{layout_digest, length};
 use rack_api::job::Deploy;
 use schema_ids::{Digest, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,18 +31,6 @@ impl Kind {
     }
 }
 
-fn deploy(machine: &MachinePlan) -> Option<&Deploy> {
-    match &machine.wanted.intent {
-        Intent::Deployed(deploy) => Some(deploy),
-        Intent::Observe { .. }
-        | Intent::Ready { .. }
-        | Intent::AsIs { .. }
-        | Intent::Orphaned { .. }
-        | Intent::Released(_)
-        | Intent::Retired => None,
-    }
-}
-
 /// How far a pair was tried.
 #[derive(Default)]
 pub(super) struct Tried {
@@ -57,7 +44,9 @@ pub(super) struct Tried {
 pub(super) fn tried(grants: &BTreeMap<MachineId, Grant>, ground: &Ground<'_>) -> BTreeMap<Kind, Tried> {
     let mut kinds: BTreeMap<Kind, Tried> = BTreeMap::new();
     for (id, machine) in &ground.plan.machines {
-        let Some(deploy) = deploy(machine) else { continue };
+        let Some(deploy) = machine.wanted.intent.deploy() else {
+            continue;
+        };
         let standing = ground.standing.get(id);
         let is_granted = grants.get(id).is_some_and(|grant| {
             grant.need.boots && (grant.need.disrupts() || grant.generation == machine.wanted.generation)
@@ -83,7 +72,7 @@ pub(super) fn check(case: &Case<'_>) -> Option<Wait> {
     if !case.need.disrupts() {
         return None;
     }
-    let wanted = plan.machines.get(&case.machine).and_then(deploy)?;
+    let wanted = plan.machines.get(&case.machine)?.wanted.intent.deploy()?;
     let tried = case
         .tallies
         .kinds(case.grants, case.ground)
