@@ -2,7 +2,7 @@
 
 use crate::{
     ParseError,
-    bytes_text::{read_hex, write_hex},
+    bytes_text::{put_hex, read_hex, write_text},
     serde_as_text,
 };
 use std::{fmt, str::FromStr};
@@ -12,10 +12,12 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
+const PREFIX: &str = "sha256:";
+
 impl Digest {
     /// The 64 digits without the prefix, for paths and checksum files.
     pub fn hex(self) -> String {
-        self.to_string().split_off("sha256:".len())
+        self.to_string().split_off(PREFIX.len())
     }
 
     /// The first 8 digits, for people.
@@ -26,8 +28,10 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        write_hex(f, &self.0)
+        let mut text = [0; PREFIX.len() + 64];
+        text[..PREFIX.len()].copy_from_slice(PREFIX.as_bytes());
+        put_hex(&mut text[PREFIX.len()..], &self.0);
+        write_text(f, &text)
     }
 }
 
@@ -35,7 +39,7 @@ impl FromStr for Digest {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        read_hex(text.strip_prefix("sha256:").unwrap_or(text))
+        read_hex(text.strip_prefix(PREFIX).unwrap_or(text))
             .map(Self)
             .ok_or_else(|| ParseError::new("a SHA-256 digest", text, "it is 64 hexadecimal digits"))
     }

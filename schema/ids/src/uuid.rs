@@ -2,7 +2,7 @@
 
 use crate::{
     ParseError,
-    bytes_text::{read_hex, write_hex},
+    bytes_text::{put_hex, read_hex, write_text},
     serde_as_text,
 };
 use std::{fmt, str::FromStr};
@@ -45,13 +45,11 @@ impl Uuid {
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, part) in [0..4, 4..6, 6..8, 8..10, 10..16].into_iter().enumerate() {
-            if index > 0 {
-                f.write_str("-")?;
-            }
-            write_hex(f, &self.0[part])?;
+        let mut text = [b'-'; 36];
+        for (at, part) in [(0, 0..4), (9, 4..6), (14, 6..8), (19, 8..10), (24, 10..16)] {
+            put_hex(&mut text[at..at + 2 * part.len()], &self.0[part]);
         }
-        Ok(())
+        write_text(f, &text)
     }
 }
 

@@ -318,7 +318,7 @@ fn install<'a>(
         .filter(|deploy| deploy.binding == slot.binding);
     let before_it = before.map(Arc::as_ref);
     let mut candidate = resolve(context, &question, plan, slot, inventory, before_it, addresses)?;
-    candidate.spec = digest::spec(&candidate);
+    digest::spec(&mut candidate);
     if let Some(leaver) = context.leaving_names.get(candidate.hostname.as_str()) {
         return Err(name_in_use(&candidate.hostname, leaver));
     }

@@ -168,9 +168,9 @@ fn leaving_names<'a>(parent: &'a Plan, slots: &Slots<'_>) -> BTreeMap<&'a str, &
 
 fn kept_bindings(parent: &Plan, slots: &Slots<'_>) -> BTreeMap<BindingId, Binding> {
     let kept = parent.bindings.iter().filter(|(id, _)| !slots.ends(id));
-    let leaves = |id: &BindingId| slots.leaving.values().any(|leaving| leaving == id);
+    let leaving: BTreeSet<&BindingId> = slots.leaving.values().collect();
     kept.map(|(id, binding)| {
-        let state = if leaves(id) {
+        let state = if leaving.contains(id) {
             BindingState::Leaving
         } else {
             BindingState::Active

@@ -106,7 +106,7 @@ pub(super) fn decide<'a>(
             };
         }
     }
-    candidate.spec = digest::spec(&candidate);
+    digest::spec(&mut candidate);
     let deploy = match before.filter(|before| done.is_none() && same_wish(before, &candidate)) {
         Some(before) => Arc::clone(before),
         None => Arc::new(candidate),

@@ -34,9 +34,11 @@ pub(super) fn reads(
     parent: &Plan,
 ) -> BTreeMap<MachineId, Read> {
     let concerned = plan.changes.iter().filter_map(|change| change.machine);
-    let leaving = |id: MachineId| {
-        let released = |binding: &&Binding| binding.machine == id && binding.state == BindingState::Leaving;
-        let bound = plan.bindings.values().find(released)?;
+    let is_leaving = |binding: &&Binding| binding.state == BindingState::Leaving;
+    let leaving = plan.bindings.values().filter(is_leaving);
+    let leaving: BTreeMap<MachineId, &Binding> = leaving.map(|binding| (binding.machine, binding)).collect();
+    let unhealthy = |id: MachineId| {
+        let bound = leaving.get(&id)?;
         let wish = fleet.deployments.get(&bound.deployment)?;
         counted::unhealthy(wish, observed, id)
     };
@@ -51,7 +53,7 @@ pub(super) fn reads(
                 inspected: seen.and_then(|seen| seen.inspected),
                 installed: seen.and_then(|seen| seen.installed.as_ref()).map(|done| done.at),
                 written_in: seen.and_then(|seen| seen.written_in),
-                unhealthy: leaving(id).map(str::to_owned),
+                unhealthy: unhealthy(id).map(str::to_owned),
             };
             Some((id, read))
         })
