@@ -211,7 +211,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     let lived = live(wish, kind, &rack, &specs, &built, accelerator);
     if let Err(error) = &lived {
         println!("FAILED: {}", chain(error));
-        specs.iter().for_each(|spec| programs::print_tails(&rack, spec));
+        programs::print_tails(&rack, &specs);
         println!("kept for reading: {}", rack.run.directory().display());
         rack.run.keep()?;
     }

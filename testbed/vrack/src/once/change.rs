@@ -149,14 +149,14 @@ impl Story<'_> {
                 "This cannot be undone.",
                 "DESTRUCTIVE",
                 "deployment.edge",
-                "[WIPE all]",
+                "[WIPE os]",
                 "->",
                 &image,
                 "deployments/edge.toml:4",
                 "erase  serial:os-of-edge   6.4 GB",
                 "keep   serial:data-of-edge",
                 "release deployment.web[",
-                "[WIPE all]",
+                "[WIPE os]",
                 "its slot is given back (CHG-4802): erased (quick), then it is Ready   deployments/web.toml:4",
                 "erase  serial:os-of-web-b   6.4 GB",
                 "keep   serial:data-of-web-b",
@@ -189,7 +189,7 @@ impl Story<'_> {
                 "ERASES 1 DISK ON 1 MACHINE",
                 "This cannot be undone.",
                 "deployment.edge",
-                "[WIPE all]",
+                "[WIPE os]",
                 &image,
                 "->",
                 &back,
@@ -202,6 +202,9 @@ impl Story<'_> {
                 "wanted again as it runs",
                 "10.77.0.249 - 10.77.0.253  ->  10.77.0.249 - 10.77.0.249   # live",
                 "rename machine.web-a",
+                "it was front; nothing is done to it",
+                "ok       limits       destroys 1 of 3 allowed, beside 1 within 24 hours, of 4 machines",
+                "Plan: 1 to redeploy, 1 to deploy, 2 to update, 1 to rename.",
             ],
         )?;
         erases_exactly(&text, &[EDGE, RELEASED])
@@ -217,12 +220,16 @@ impl Story<'_> {
         if said.status.code() != Some(exit) {
             return disproved(format!("apply of {message:?} ended with {}", said.status));
         }
-        let reason = programs.status()?["revision"]["stopped"].to_string();
-        println!("stopped: {reason}");
-        if format!("{}{}{reason}", said.output, said.errors).contains(code) {
-            return Ok(());
+        let mut patience = Patience::new(self.rack, "the revision is stopped");
+        loop {
+            let revision = &programs.status()?["revision"];
+            if revision["summary"] == message && revision["stopped"]["code"] == code {
+                println!("stopped: {}", revision["stopped"]);
+                return Ok(());
+            }
+            patience.check()?;
+            thread::sleep(LOOK_EVERY);
         }
-        disproved(format!("nobody says {code}"))
     }
 
     /// The machine with another name is known by it, and deployed.
@@ -276,11 +283,12 @@ impl Story<'_> {
 
     /// Waits until the rack agent was heard once more.
     fn agent_heard(&self) -> Result<()> {
-        let now = self.rack.programs.status()?["now"].to_string();
+        let now = self.rack.programs.status()?["now"].clone();
         let mut patience = Patience::new(self.rack, "the rack agent is heard");
         loop {
+            let status = self.rack.programs.status()?;
             // Times of one form compare as they read.
-            if self.rack.programs.status()?["agents"][self.rack.rack.site.agent].to_string() > now {
+            if status["agents"][self.rack.rack.site.agent].as_str() > now.as_str() {
                 return Ok(());
             }
             patience.check()?;
