@@ -216,7 +216,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         rack.run.keep()?;
     }
     if wish.keep {
-        programs::print_commands(&rack, &wish.programs);
+        programs::print_commands(&rack, &specs[0], &wish.programs);
         let mut line = String::new();
         // Nobody there to press Enter means that nobody wants to look.
         drop(std::io::stdin().read_line(&mut line));

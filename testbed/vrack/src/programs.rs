@@ -394,12 +394,12 @@ pub(crate) fn print_tails(rack: &Rack, specs: &[MachineSpec]) {
 }
 
 /// How to look at a rack that is kept running.
-pub(crate) fn print_commands(rack: &Rack, folder: &Path) {
+pub(crate) fn print_commands(rack: &Rack, spec: &MachineSpec, folder: &Path) {
     let run = rack.run.directory().display();
     println!("\nThe rack runs on. To look at it:");
     println!("  export MUSTER_SOCKET={run}/rt/musterd.sock");
     println!("  {}/muster status", folder.display());
-    println!("  tail -f {run}/m/node-01/console.log");
+    println!("  tail -f {run}/m/{}/console.log", spec.name);
     println!(
         "  ip netns exec {} ssh -i {run}/id_ed25519 debian@ADDRESS",
         rack.run.namespace()

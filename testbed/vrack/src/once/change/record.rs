@@ -15,7 +15,7 @@ pub(super) const WRITTEN: &str = "/var/lib/ledger";
 const WRITE: &str = "set -eu; sudo mkfs.ext4 -q DISK; sudo mount DISK /mnt; \
     head -c 8M /dev/urandom | sudo tee /mnt/ledger FILE > /dev/null; sudo umount /mnt; sync";
 /// A boot of a kernel has an id of its own (random(4)). A system that was installed since has no such file.
-const ASK: &str = "cat /proc/sys/kernel/random/boot_id; sudo sha256sum FILE 2>&1 || true";
+const ASK: &str = "cat /proc/sys/kernel/random/boot_id; hostname; sudo sha256sum FILE 2>&1 || true";
 /// mkfs and eight megabytes of random bytes on real hardware.
 const WRITE_MAX: Duration = Duration::from_secs(30);
 /// A small disk's file is read in a moment; a loaded host gets more.
@@ -83,7 +83,7 @@ impl<'a> Member<'a> {
 struct Record {
     orders: Vec<String>,
     starts: u64,
-    /// The boot that it is in, and the digest of what a person wrote into its system.
+    /// The boot that it is in, what it calls itself, and the digest of what a person wrote into its system.
     inside: String,
     data: String,
 }
