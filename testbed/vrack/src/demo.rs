@@ -145,7 +145,7 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
         Err(error) => {
             show.say(&format!("FAILED: {}", chain(error)));
             if !wish.json {
-                specs.iter().for_each(|spec| programs::print_tails(&rack, spec));
+                programs::print_tails(&rack, &specs);
             }
             show.say(&format!("kept for reading: {}", rack.run.directory().display()));
             rack.run.keep()?;

@@ -82,7 +82,7 @@ fn round(wish: &Wish, built: &[Built; 2], accelerator: Accelerator) -> Result<Ro
     let measured = both(wish, &rack, &specs, built, accelerator);
     if let Err(error) = &measured {
         eprintln!("FAILED: {}", chain(error));
-        specs.iter().for_each(|spec| programs::print_tails(&rack, spec));
+        programs::print_tails(&rack, &specs);
         eprintln!("kept for reading: {}", rack.run.directory().display());
         rack.run.keep()?;
     }

@@ -3,6 +3,7 @@
 //! A fleet is committed; `musterd` and `muster-rackd` do the rest on their own; this module only watches,
 //! and at the end looks for itself: at the disk, at the console, and by ssh.
 
+mod change;
 mod copies;
 mod disks;
 pub(crate) mod faults;
@@ -96,6 +97,8 @@ pub(crate) enum Kind {
     Release,
     /// Two rack agents on its link; the one that answers a boot, and has the BMC, is killed in the middle of it.
     TwoAgents,
+    /// Four machines under a pull request: one gets another image, one is released, one renamed, one loses its file.
+    Change,
 }
 
 /// Programs are started from the run's own directory.
@@ -116,7 +119,8 @@ pub(crate) fn machine(kind: Kind) -> MachineSpec {
         | Kind::Uefi
         | Kind::UefiHttp
         | Kind::SecureBoot
-        | Kind::TwoAgents => vec![os],
+        | Kind::TwoAgents
+        | Kind::Change => vec![os],
         Kind::Disks => vec![os, disks::data()],
         Kind::Mirror | Kind::KernelUpgrade | Kind::UefiMirror => vec![os.clone(), mirror::other(&os)],
         Kind::UsedDisks | Kind::Release => {
@@ -136,7 +140,8 @@ pub(crate) fn machine(kind: Kind) -> MachineSpec {
         | Kind::UsedDisks
         | Kind::KernelUpgrade
         | Kind::Release
-        | Kind::TwoAgents => Firmware::Bios,
+        | Kind::TwoAgents
+        | Kind::Change => Firmware::Bios,
     };
     let mut nics = vec![NicSpec {
         mac: "52:54:00:77:00:01".to_owned(),
@@ -163,6 +168,27 @@ pub(crate) fn machine(kind: Kind) -> MachineSpec {
     }
 }
 
+/// All machines of a life.
+fn machines(kind: Kind) -> Vec<MachineSpec> {
+    let one = machine(kind);
+    match kind {
+        Kind::Change => change::fleet::machines(&one),
+        Kind::Plain
+        | Kind::Faults
+        | Kind::Disks
+        | Kind::Mirror
+        | Kind::Network
+        | Kind::UsedDisks
+        | Kind::Uefi
+        | Kind::UefiHttp
+        | Kind::SecureBoot
+        | Kind::UefiMirror
+        | Kind::KernelUpgrade
+        | Kind::Release
+        | Kind::TwoAgents => vec![one],
+    }
+}
+
 /// Lives it.
 pub(crate) fn run(wish: &Wish) -> Result<()> {
     if wish.tied {
@@ -170,27 +196,27 @@ pub(crate) fn run(wish: &Wish) -> Result<()> {
     }
     preflight::check()?;
     let kind = wish.from.map_or(wish.life, Point::kind);
-    let spec = machine(kind);
-    if let Firmware::Uefi(network) = spec.firmware {
+    let specs = machines(kind);
+    if let Firmware::Uefi(network) = specs[0].firmware {
         preflight::check_uefi(network)?;
     }
     let built = images::build(&wish.programs, &wish.images)?;
     let accelerator = Accelerator::choose(built[0].file("kernel")?)?;
     println!("machines run by {}", accelerator.argument());
-    let rack = Rack::open(std::slice::from_ref(&spec), accelerator, |run| match wish.from {
+    let rack = Rack::open(&specs, accelerator, |run| match wish.from {
         Some(point) => copies::put(run, point, &built),
         None => Ok(()),
     })?;
     println!("run: {}", rack.run.directory().display());
-    let lived = live(wish, kind, &rack, &spec, &built, accelerator);
+    let lived = live(wish, kind, &rack, &specs, &built, accelerator);
     if let Err(error) = &lived {
         println!("FAILED: {}", chain(error));
-        programs::print_tails(&rack, &spec);
+        programs::print_tails(&rack, &specs);
         println!("kept for reading: {}", rack.run.directory().display());
         rack.run.keep()?;
     }
     if wish.keep {
-        programs::print_commands(&rack, &wish.programs);
+        programs::print_commands(&rack, &specs[0], &wish.programs);
         let mut line = String::new();
         // Nobody there to press Enter means that nobody wants to look.
         drop(std::io::stdin().read_line(&mut line));
@@ -203,13 +229,14 @@ fn live(
     wish: &Wish,
     kind: Kind,
     rack: &Rack,
-    spec: &MachineSpec,
+    specs: &[MachineSpec],
     built: &[images::Built; 2],
     accelerator: Accelerator,
 ) -> Result<()> {
+    let spec = &specs[0];
     let example = wish.fleet.join("toml/fleet.toml");
     let fleet = match kind {
-        Kind::Plain | Kind::Faults | Kind::UsedDisks | Kind::Release => {
+        Kind::Plain | Kind::Faults | Kind::UsedDisks | Kind::Release | Kind::Change => {
             Fleet::create(rack, spec, &example, built)?
         }
         Kind::TwoAgents => Fleet::create(rack, spec, &example, built)?.with(two_agents::fleet)?,
@@ -222,8 +249,10 @@ fn live(
         Kind::SecureBoot => Fleet::create(rack, spec, &example, built)?.with(uefi::secure_layout)?,
         Kind::UefiMirror => Fleet::create(rack, spec, &example, built)?.with(uefi::mirror_layout)?,
     };
-    if wish.from.is_none() {
-        fleet.declare()?;
+    match wish.from {
+        None if kind == Kind::Change => change::fleet::declare(&fleet, specs, built)?,
+        None => fleet.declare()?,
+        Some(_) => {}
     }
     let programs = Programs::start(
         rack,
@@ -253,6 +282,7 @@ fn live(
         Kind::KernelUpgrade => kernel_upgrade::live(&life, wish.from),
         Kind::Release => release::live(&life, wish.from),
         Kind::TwoAgents => two_agents::live(&life),
+        Kind::Change => change::live(&life, specs),
     }
 }
 

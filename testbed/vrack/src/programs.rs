@@ -369,9 +369,8 @@ fn await_file(path: &Path, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// The ends of all logs, for whoever reads a failure.
-pub(crate) fn print_tails(rack: &Rack, spec: &MachineSpec) {
-    let console = rack::console(&rack.machine(&spec.name));
+/// The ends of all logs and of these machines' consoles, for whoever reads a failure.
+pub(crate) fn print_tails(rack: &Rack, specs: &[MachineSpec]) {
     let logs = [
         "musterd.log",
         "muster-rackd.log",
@@ -381,7 +380,11 @@ pub(crate) fn print_tails(rack: &Rack, spec: &MachineSpec) {
     let logs = logs
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), fs::read_to_string(rack.run.path(name)).ok()?)));
-    for (name, text) in logs.chain([("console".to_owned(), console)]) {
+    let consoles = specs.iter().map(|spec| {
+        let name = format!("console of {}", spec.name);
+        (name, rack::console(&rack.machine(&spec.name)))
+    });
+    for (name, text) in logs.chain(consoles) {
         println!("──── {name}");
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..]
@@ -391,12 +394,12 @@ pub(crate) fn print_tails(rack: &Rack, spec: &MachineSpec) {
 }
 
 /// How to look at a rack that is kept running.
-pub(crate) fn print_commands(rack: &Rack, folder: &Path) {
+pub(crate) fn print_commands(rack: &Rack, spec: &MachineSpec, folder: &Path) {
     let run = rack.run.directory().display();
     println!("\nThe rack runs on. To look at it:");
     println!("  export MUSTER_SOCKET={run}/rt/musterd.sock");
     println!("  {}/muster status", folder.display());
-    println!("  tail -f {run}/m/node-01/console.log");
+    println!("  tail -f {run}/m/{}/console.log", spec.name);
     println!(
         "  ip netns exec {} ssh -i {run}/id_ed25519 debian@ADDRESS",
         rack.run.namespace()

@@ -76,6 +76,11 @@ impl Repository {
         self.git(&["checkout", "-q", "main"])
     }
 
+    /// Takes the last commit back on the branch that is carried out.
+    pub(crate) fn put_back(&self) -> Result<()> {
+        self.git(&["revert", "--no-edit", "HEAD"])
+    }
+
     /// Commits whatever is in the folder to the branch that is checked out.
     pub(crate) fn commit_all(&self, message: &str) -> Result<()> {
         self.git(&["add", "--all", "."])?;

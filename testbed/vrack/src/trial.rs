@@ -5,7 +5,7 @@
 
 mod adopt;
 mod bed;
-mod change;
+pub(crate) mod change;
 mod conditions;
 mod contents;
 mod count;

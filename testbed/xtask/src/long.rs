@@ -58,6 +58,7 @@ const LIVES: &[Life] = &[
     life("used-disks", &["--life", "used-disks"], "one disk, a mirror over it, and apart again; a stranger's disk stays as it is"),
     life("kernel-upgrade", &["--life", "kernel-upgrade"], "the distribution's next kernel on a mirror; boots from the second disk alone"),
     life("release", &["--life", "release"], "a deployment removed, the power cut in mid-erase; a record, an empty disk, a stranger's as it was"),
+    life("change", &["--life", "change"], "a pull request on four machines does what its plan says and nothing else; its revert, and an empty git, do nothing"),
     life("two-agents", &["--life", "two-agents"], "two rack agents; the one that sends the kernel is killed, the other carries on, no address twice"),
     life("power-cut", &["--life", "faults"], "power cut in mid-write, programs and database killed, reboots without muster"),
     life("uefi", &["--life", "uefi"], "UEFI by PXE; its boot order is ours; reboots with the rack and without"),

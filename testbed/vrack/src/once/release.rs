@@ -128,7 +128,7 @@ fn cut_in_mid_erase(life: &Life<'_>) -> Result<()> {
 }
 
 /// No table, no filesystem, no marker: both ends are zeros, and nothing is known where the root began.
-fn holds_nothing(disk: &Path) -> Result<()> {
+pub(super) fn holds_nothing(disk: &Path) -> Result<()> {
     let mut first = vec![0; END_BYTES * 2];
     let mut file = File::open(disk).map_err(failed("open the disk's file"))?;
     file.read_exact(&mut first)
@@ -145,7 +145,7 @@ fn holds_nothing(disk: &Path) -> Result<()> {
             return disproved(format!("at byte {offset} there still is {}", found.output));
         }
     }
-    println!("{WRITTEN}: no table, no marker, no filesystem");
+    println!("{}: no table, no marker, no filesystem", disk.display());
     Ok(())
 }
 

@@ -184,6 +184,20 @@ fn one_hand_on_the_bmc([killed, other]: &[Agent<'_>; 2]) -> Result<()> {
     ))
 }
 
+/// Has a stranger ask for an address: what it got, or what it said when it got none.
+pub(super) fn ask_for_address(life: &Life<'_>, number: usize) -> Result<std::result::Result<String, String>> {
+    let interface = format!("c{number}");
+    let mut client = child::enter_command(&life.rack.run)?;
+    client.args(["busybox", "udhcpc", "-f", "-n", "-q", "-t", "5", "-T", "2"]);
+    client.args(["-s", "/bin/true", "-i", &interface]);
+    let said = program::outcome(&mut client, DHCP_MAX)?;
+    let address = said
+        .errors
+        .split_once("lease of ")
+        .and_then(|(_, rest)| rest.split(' ').next());
+    Ok(address.map(str::to_owned).ok_or_else(|| said.errors.clone()))
+}
+
 /// Which clients were given an address.
 #[derive(Default)]
 struct Given(BTreeMap<String, BTreeMap<String, &'static str>>);
@@ -192,19 +206,11 @@ impl Given {
     /// These strangers ask, one after the other, and each must get an address.
     fn ask(&mut self, life: &Life<'_>, strangers: std::ops::Range<usize>) -> Result<()> {
         for number in strangers {
-            let interface = format!("c{number}");
-            let mut client = child::enter_command(&life.rack.run)?;
-            client.args(["busybox", "udhcpc", "-f", "-n", "-q", "-t", "5", "-T", "2"]);
-            client.args(["-s", "/bin/true", "-i", &interface]);
-            let said = program::outcome(&mut client, DHCP_MAX)?;
-            let address = said
-                .errors
-                .split_once("lease of ")
-                .and_then(|(_, rest)| rest.split(' ').next());
-            let Some(address) = address else {
-                return disproved(format!("{interface} got no address: {}", said.errors));
+            let address = match ask_for_address(life, number)? {
+                Ok(address) => address,
+                Err(said) => return disproved(format!("c{number} got no address: {said}")),
             };
-            self.note(address, &namespace::stranger(number), "its own word");
+            self.note(&address, &namespace::stranger(number), "its own word");
         }
         Ok(())
     }

@@ -243,7 +243,7 @@ impl Bed {
             println!("{}", self.why(&spec.name).unwrap_or_default());
         }
         if let Some(first) = self.specs.first() {
-            programs::print_tails(&self.rack, first);
+            programs::print_tails(&self.rack, std::slice::from_ref(first));
         }
         println!("kept for reading: {}", self.rack.run.directory().display());
         self.rack.run.keep()

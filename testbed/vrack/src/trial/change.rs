@@ -307,7 +307,7 @@ fn open(bed: &Bed, guard: &str, text: &str) -> Result<()> {
 }
 
 /// All of these are said, one behind the other.
-fn in_order(text: &str, all: &[&str]) -> Result<()> {
+pub(crate) fn in_order(text: &str, all: &[&str]) -> Result<()> {
     let mut rest = text;
     for wanted in all {
         match rest.find(wanted) {
@@ -319,7 +319,7 @@ fn in_order(text: &str, all: &[&str]) -> Result<()> {
 }
 
 /// Edits a fleet file.
-fn change(folder: &Path, file: &str, from: &str, to: &str) -> Result<()> {
+pub(crate) fn change(folder: &Path, file: &str, from: &str, to: &str) -> Result<()> {
     let text = fs::read_to_string(folder.join(file)).map_err(failed("read a fleet file"))?;
     if !text.contains(from) {
         return disproved(format!("{file} does not say {from:?}:\n{text}"));
@@ -407,7 +407,7 @@ fn deployment(name: &str, machines: &str) -> String {
     )
 }
 
-fn write(folder: &Path, file: &str, text: &str) -> Result<()> {
+pub(crate) fn write(folder: &Path, file: &str, text: &str) -> Result<()> {
     let path = folder.join(file);
     let made = path.parent().map_or(Ok(()), fs::create_dir_all);
     made.and_then(|()| fs::write(path, text))
