@@ -110,6 +110,9 @@ pub struct BudgetWord {
     pub window: Option<String>,
     /// Its machines in the order in which they are changed.
     pub waves: Vec<WaveWord>,
+    /// Budgets that are no more and for which it goes on: what failed under their names counts, and halts.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub formerly: BTreeSet<Name>,
 }
 
 /// Machines that go together.
@@ -135,6 +138,7 @@ impl BudgetWord {
             soak_seconds: budget.soak_seconds,
             window: budget.window.as_ref().map(ToString::to_string),
             waves: waves.collect(),
+            formerly: budget.formerly.clone(),
         }
     }
 }
