@@ -215,7 +215,9 @@ pub(super) fn report(plan: &Plan) -> Option<GuardReport> {
         .iter()
         .map(|(name, budget)| {
             let (most, all) = (budget.max_unavailable, budget.members().count());
-            let former = budget.goes_on().map_or_else(String::new, |words| format!(", {words}"));
+            let former = budget
+                .goes_on()
+                .map_or_else(String::new, |words| format!(", {words}"));
             format!("{name} {most} of {all} at once{former}")
         })
         .collect();
