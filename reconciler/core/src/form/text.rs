@@ -4,7 +4,7 @@
 use crate::form::block::{Block, Totals, blocks};
 use crate::form::{Detail, Setting, counted, short};
 use crate::plan::{Budget, Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text};
-use crate::times::{self, Estimate};
+use crate::times::{self, Estimate, Pace, Together};
 use schema_ids::{ContentId, DiskId, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -23,6 +23,7 @@ pub fn render(plan: &Plan, setting: &Setting, detail: Detail) -> String {
         out: String::new(),
         plan,
         setting,
+        pace: setting.pace(plan),
         detail,
     };
     text.write().expect("writing into a string does not fail");
@@ -33,6 +34,7 @@ struct Text<'a> {
     out: String,
     plan: &'a Plan,
     setting: &'a Setting,
+    pace: Pace<'a>,
     detail: Detail,
 }
 
@@ -263,7 +265,7 @@ impl Text<'_> {
             .iter()
             .filter_map(|change| times.get(&change.machine?));
         let each: Vec<&Estimate> = each.collect();
-        let together = times::together(self.plan, times, block.changes.iter().copied());
+        let together = self.pace.together(block.changes.iter().copied());
         let Some((together, slowest)) = together.zip(slowest(&each)) else {
             return Ok(());
         };
@@ -532,14 +534,37 @@ pub(super) fn total(plan: &Plan) -> String {
 
 /// How long its installations take together, in a line; nothing where nothing like them was measured.
 pub(super) fn time(plan: &Plan, setting: &Setting) -> Option<String> {
-    let together = times::together(plan, &setting.times, &plan.changes)?;
-    let windows = match together.windows {
-        true => ", while the windows of its budgets are open",
-        false => "",
-    };
-    let installations = counted(together.installations, "installation");
-    let time = both(together.p50, together.p90);
-    Some(format!("about {time} for {installations}{windows}"))
+    let pace = setting.pace(plan);
+    let installed = pace.together(&plan.changes).map(|together| {
+        let installations = counted(together.installations, "installation");
+        let time = both(together.p50, together.p90);
+        let longer = longer(plan, &together);
+        format!("about {time} for {installations}{longer}")
+    });
+    let released = pace.releases(&plan.changes).map(|time| {
+        let erased = match time.releases {
+            1 => "1 release is erased".to_owned(),
+            many => format!("all of {many} releases are erased"),
+        };
+        format!("at least {} until {erased}", times::words(time.at_least))
+    });
+    let parts: Vec<String> = [installed, released].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// For what installations take longer together than their budgets' places ask for.
+fn longer(plan: &Plan, together: &Together) -> String {
+    let hourly = format!(
+        ", no more than {} erased within an hour",
+        plan.control.wiped_per_hour
+    );
+    let parts = [
+        (together.canary, ", one machine first"),
+        (together.windows, ", with waiting for windows to open"),
+        (together.hourly, hourly.as_str()),
+    ];
+    let counted = parts.iter().filter(|(counts, _)| *counts);
+    counted.map(|(_, words)| *words).collect()
 }
 
 /// A usual time, and the one that nine of ten keep.
