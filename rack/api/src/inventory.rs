@@ -44,13 +44,23 @@ pub struct PciDevices {
     pub device: PciId,
     /// Vendor and device of the card that it sits on, where they tell.
     pub subsystem: Option<(PciId, PciId)>,
+    /// Bytes of the largest prefetchable window (BAR, PCI Local Bus 3.0 §6.2.5.1) of each, of displays and accelerators: through
+    /// it a processor sees a GPU's memory, or a part of it. `None` of other devices, and in inventories of before it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_bytes: Option<u64>,
     /// How many there are.
     pub count: u32,
 }
 
 impl PciDevices {
-    /// The class of displays: VGA (`0300`), 3D (`0302`) and others (`0380`) with it.
+    /// The base class of displays: VGA (`0300`), 3D (`0302`) and others (`0380`) with it.
     const DISPLAY: u16 = 0x03;
+
+    /// The base class of processing accelerators.
+    const ACCELERATOR: u16 = 0x12;
+
+    /// ATI, under whose number AMD makes GPUs; its processors' parts are `1022`.
+    const AMD: PciId = PciId(0x1002);
 
     /// AMD, Intel and NVIDIA.
     const GPU_VENDORS: [PciId; 3] = [PciId(0x1002), PciId(0x8086), PciId(0x10de)];
@@ -62,12 +72,23 @@ impl PciDevices {
         (PciId(0x1002), PciId(0x5969)),
     ];
 
-    /// Whether they are GPUs: a display of a maker of GPUs. What gives a server its picture, a BMC's VGA (ASPEED `1a03`,
-    /// Matrox `102b`) or a virtual machine's (`1234`, `1af4`), is of the same class, and no GPU.
+    /// Whether they are GPUs: a display of a maker of GPUs, or an accelerator of AMD's, since from the MI300 on those say that they
+    /// are no display (`1200`). What gives a server its picture, a BMC's VGA (ASPEED `1a03`, Matrox `102b`) or a virtual machine's
+    /// (`1234`, `1af4`), is of the class of displays too, and no GPU.
     pub fn are_gpus(&self) -> bool {
-        self.class.0 >> 8 == Self::DISPLAY
-            && Self::GPU_VENDORS.contains(&self.vendor)
-            && !Self::PICTURES_ONLY.contains(&(self.vendor, self.device))
+        match self.class.0 >> 8 {
+            Self::DISPLAY => {
+                Self::GPU_VENDORS.contains(&self.vendor)
+                    && !Self::PICTURES_ONLY.contains(&(self.vendor, self.device))
+            }
+            Self::ACCELERATOR => self.vendor == Self::AMD,
+            _ => false,
+        }
+    }
+
+    /// Whether devices of a class may have memory of their own that programs compute in.
+    pub fn may_have_memory(class: PciId) -> bool {
+        matches!(class.0 >> 8, Self::DISPLAY | Self::ACCELERATOR)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::say::{say, say_json};
 use crate::status::line;
 use comfy_table::{ContentArrangement, Table, presets};
 use reconciler_core::form::{Detail, Setting, text};
+use reconciler_core::gpu;
 use reconciler_core::people::{
     self, DiscoveredMachine, FencedAnswer, FencedRequest, MachineDetail, RecoverAnswer, Status,
 };
@@ -73,10 +74,7 @@ pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Fail
             .flatten()
             .filter(|devices| devices.are_gpus());
         for gpus in gpus {
-            say(format_args!(
-                "    gpu   {} x {}:{}",
-                gpus.count, gpus.vendor, gpus.device
-            ))?;
+            say(format_args!("    gpu   {} x {}", gpus.count, gpu::words(gpus)))?;
         }
         for nic in &inventory.nics {
             say(format_args!(

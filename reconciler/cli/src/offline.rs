@@ -95,6 +95,7 @@ pub(crate) fn make(wish: &Wish, from: &str) -> Result<PlanAnswer, Failure> {
             silent: snapshot.silent,
             approvals,
             times: estimates(&plan, &ground.observed, &snapshot.took),
+            now: Some(ground.observed.at),
         },
         plan,
         stale: Vec::new(),

@@ -49,8 +49,13 @@ pub(crate) fn pin(client: &Client, wish: &Pin, json: bool) -> Result<Exit, Failu
 pub(crate) fn unpin(wish: &Pin, json: bool) -> Result<Exit, Failure> {
     let name = name(wish)?;
     let mut patch = Patch::of(&wish.folder)?;
-    let file = revise::unpin(patch.files(), name).map_err(|why| Failure::Other(why.to_string()))?;
-    patch.take(file);
+    let unpinned = revise::unpin(patch.files(), name).map_err(|why| Failure::Other(why.to_string()))?;
+    if let Some((said, named)) = unpinned.raised {
+        tell(format_args!(
+            "deployment.{name} counted {said} before it was pinned and names {named} machines now: it counts {named}"
+        ));
+    }
+    patch.take(unpinned.file);
     patch.say(&wish.folder, json)
 }
 

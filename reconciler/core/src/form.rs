@@ -8,9 +8,10 @@ pub mod document;
 pub mod markdown;
 pub mod text;
 
+use crate::plan::Plan;
 use crate::plan::approvals::Agreement;
-use crate::times::Estimate;
-use schema_ids::{MachineId, Name};
+use crate::times::{Estimate, Pace};
+use schema_ids::{MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,6 +34,16 @@ pub struct Setting {
     /// How long each installation takes, as far as anything like it was measured.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub times: BTreeMap<MachineId, Estimate>,
+    /// When that was read: windows open and close from then on. Absent where a daemon does not say; then, when the plan was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Timestamp>,
+}
+
+impl Setting {
+    /// How fast a plan can be carried out.
+    pub fn pace<'a>(&'a self, plan: &'a Plan) -> Pace<'a> {
+        Pace::of(plan, &self.times, self.now.unwrap_or(plan.made))
+    }
 }
 
 /// A commit under a name.

@@ -22,6 +22,7 @@ pub mod event;
 pub mod facts;
 pub mod fence;
 pub mod form;
+pub mod gpu;
 pub mod ground;
 pub mod hold;
 pub mod intent;

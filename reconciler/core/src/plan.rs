@@ -237,7 +237,7 @@ pub struct MachinePlan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantine>,
     /// The generation in which it was taken back from a release, while that is the wanted one: what was switched off
-    /// for the release is switched on again.
+    /// for the release is switched on again, once it is no more only observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_back: Option<Generation>,
     /// The disks that its binding had begun to write when it was last told something else. Plans of before this

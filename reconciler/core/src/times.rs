@@ -5,7 +5,7 @@
 
 mod pace;
 
-pub use pace::{Together, together};
+pub use pace::{Pace, Releases, Together};
 
 use crate::facts::MachineFacts;
 use crate::observed::Observed;

@@ -116,6 +116,11 @@ impl Window {
         self.openings(now).map(|(from, _)| from).find(|from| *from > now)
     }
 
+    /// When it is open, from now or from its next opening on; `None` where the zone is not known.
+    pub fn opening(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        self.openings(now).find(|(_, to)| now < *to)
+    }
+
     /// When each opening from that of the day before on begins and ends.
     fn openings(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
         let zone = zone(&self.zone);

@@ -80,6 +80,7 @@ pub(crate) async fn post(
             silent,
             approvals,
             times: estimates(&plan, &ground.observed, &took),
+            now: Some(ground.observed.at),
         },
         plan,
         warnings: parsed.text.clone(),

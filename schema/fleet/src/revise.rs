@@ -3,15 +3,17 @@
 //! Lines are changed, and the result is read again: what then does not say exactly what was wanted is not given. There are
 //! more ways to write an object than this knows; it never guesses.
 
+mod lines;
+
 use crate::{
     fleet::Fleet,
     index::Index,
     objects::Object,
     parse::{Parsed, parse},
     source::SourceFile,
-    span::Span,
     tree::{Entry, Node, Syntax, Value},
 };
+use lines::{depth, indented, spans, unquoted, values};
 use schema_ids::Name;
 use std::collections::BTreeSet;
 
@@ -228,11 +230,21 @@ pub fn adopt(
     target.checked(files, edited, lines, says)
 }
 
-/// Takes back what a deployment counted before it was pinned.
+/// A deployment that counts again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpinned {
+    /// Its file.
+    pub file: SourceFile,
+    /// What it counted before it was pinned, and what it counts now: as many as it named, where machines were added since.
+    pub raised: Option<(u32, u32)>,
+}
+
+/// Takes back what a deployment counted before it was pinned. Where it names more by now, it counts those: machines that a person
+/// added by name are not given up for a number of before.
 ///
 /// # Errors
 /// Where the deployment is not there, names no machines, or no comments of [`pin`] stand in its file.
-pub fn unpin(files: &[SourceFile], name: &str) -> Result<SourceFile, NotRevised> {
+pub fn unpin(files: &[SourceFile], name: &str) -> Result<Unpinned, NotRevised> {
     let index = Index::read(files);
     let target = Target::find(&index, files, "deployment", name)?;
     let Some(machines) = target.object.node.get("machines") else {
@@ -260,13 +272,47 @@ pub fn unpin(files: &[SourceFile], name: &str) -> Result<SourceFile, NotRevised>
             None => text.push_str(old),
         }
     }
+    let named = match &machines.node.value {
+        Value::List(named) => u32::try_from(named.len()).unwrap_or(u32::MAX),
+        _ => 1,
+    };
+    let (text, raised) = counted(target.path, text, name, named);
     let says = |parsed: &Parsed, _: &[SourceFile]| {
         let fleet = parsed.fleet.as_ref();
         let deployment =
             fleet.and_then(|fleet| fleet.deployments.iter().find(|(known, _)| known.as_str() == name));
-        deployment.is_some_and(|(_, deployment)| deployment.count.is_some() && deployment.machines.is_empty())
+        deployment.is_some_and(|(_, deployment)| {
+            let count = deployment.count.as_ref().map_or(0, |count| count.value);
+            count >= named.max(1) && deployment.machines.is_empty()
+        })
     };
-    target.checked(files, Some(text), "count = ...".to_owned(), says)
+    let file = target.checked(files, Some(text), format!("count = {named}"), says)?;
+    Ok(Unpinned { file, raised })
+}
+
+/// The text of a file in which a deployment counts no less than so many, with what it counted and what it does now.
+fn counted(path: &str, text: String, name: &str, least: u32) -> (String, Option<(u32, u32)>) {
+    let files = [SourceFile {
+        path: path.to_owned(),
+        bytes: text.clone().into_bytes(),
+    }];
+    let index = Index::read(&files);
+    let mut objects = index.objects.iter();
+    let object = objects.find(|object| object.kind.name == "deployment" && object.name.text == name);
+    let Some(count) = object.and_then(|object| object.node.get("count")) else {
+        return (text, None);
+    };
+    let span = &count.node.span;
+    let place = span.start.byte as usize..span.end.byte as usize;
+    let said = text.get(place.clone()).and_then(|said| said.parse::<u32>().ok());
+    match said.filter(|said| *said < least) {
+        Some(said) => {
+            let mut text = text;
+            text.replace_range(place, &least.to_string());
+            (text, Some((said, least)))
+        }
+        None => (text, None),
+    }
 }
 
 /// What a revision of one deployment leaves as it is: which objects there are, and what may be done to whom.
@@ -514,52 +560,4 @@ impl<'a> Target<'a> {
             false => Err(by_hand()),
         }
     }
-}
-
-/// The places of an entry's keys and values. A table's own place is its head, which its key has as well.
-fn spans(entry: &Entry, tell: &mut impl FnMut(&Span)) {
-    tell(&entry.key.span);
-    values(&entry.node, tell);
-}
-
-fn values(node: &Node, tell: &mut impl FnMut(&Span)) {
-    match &node.value {
-        Value::Table(entries) => entries.iter().for_each(|entry| spans(entry, tell)),
-        Value::List(items) => {
-            tell(&node.span);
-            items.iter().for_each(|item| values(item, tell));
-        }
-        Value::Null
-        | Value::Bool(_)
-        | Value::Integer(_)
-        | Value::Number(_)
-        | Value::Date(_)
-        | Value::Text(_) => {
-            tell(&node.span);
-        }
-    }
-}
-
-/// What of a line stands outside of quotation marks; with one that is not closed.
-fn unquoted(line: &str) -> String {
-    let parts: Vec<&str> = line.split('"').collect();
-    let open = if parts.len().is_multiple_of(2) { "\"" } else { "" };
-    let outside: String = parts.into_iter().step_by(2).collect();
-    outside + open
-}
-
-/// A line's indentation, and the rest of it.
-fn indented(line: &str) -> (&str, &str) {
-    line.split_at(line.len() - line.trim_start().len())
-}
-
-/// By how many brackets a line opens more than it closes. Those within texts count too: what comes of it is read again.
-fn depth(line: &str) -> i32 {
-    line.chars()
-        .map(|character| match character {
-            '{' | '[' => 1,
-            '}' | ']' => -1,
-            _ => 0,
-        })
-        .sum()
 }

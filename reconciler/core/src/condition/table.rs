@@ -217,7 +217,7 @@ conditions! {
     }
     UnexpectedContents UNEXPECTED_CONTENTS {
         meaning: "A disk that was to be erased holds something that nobody agreed to erase, or part of an array or a volume group that is also on a disk which is not to be erased. Nothing was written.",
-        person: "Look at what is there. If it may go, add the `consent` line that the evidence names to the machine in git; otherwise choose other disks, or, where an entry removes it, name the disk in `keep` there. Deleting a partition table does not make a disk blank, `blkdiscard` does. Take an array or a group apart, or have its other disks in the layout too; a group that only has the name of one in the layout can be renamed.",
+        person: "Look at what is there. If it may go, add the `consent` line that the evidence names in git, to the machine or to the entry that removes it; otherwise choose other disks, or, where an entry removes it, name the disk in `keep` there. Deleting a partition table does not make a disk blank, `blkdiscard` does. Take an array or a group apart, or have its other disks in the layout too; a group that only has the name of one in the layout can be renamed.",
         by_itself: "The machine is inspected again, once, and planned with what is found.",
         limit: Limit::None,
         under_way: false,

@@ -8,7 +8,7 @@ use crate::form::{Drift, Reference, Setting};
 use crate::observed::DiskContents;
 use crate::plan::approvals::Agreement;
 use crate::plan::{Budget, Change, FieldChange, GuardReport, NamedDisk, Note, Plan, Read, Said};
-use crate::times::{self, Estimate};
+use crate::times::Estimate;
 use schema_ids::{DiskId, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +68,9 @@ pub struct Document {
     /// How long its installations take together; left out where nothing like them was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate_seconds: Option<TotalTime>,
+    /// How long its releases wait before they erase; left out where that may begin at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_seconds: Option<ReleaseTime>,
 }
 
 /// How long installations take together, under the plan's budgets.
@@ -80,20 +83,38 @@ pub struct TotalTime {
     pub p90: u64,
     /// How many they are.
     pub installations: usize,
-    /// Whether a budget with a window says when some of them may begin: closed windows are not counted.
+    /// Whether it takes longer since one machine is to run well before the others follow.
+    #[serde(default)]
+    pub canary: bool,
+    /// Whether it takes longer since windows of budgets are closed meanwhile.
     pub windows: bool,
+    /// Whether it takes longer since only so many may be erased within an hour.
+    #[serde(default)]
+    pub hourly: bool,
 }
 
 impl TotalTime {
     fn of(plan: &Plan, setting: &Setting) -> Option<Self> {
-        let together = times::together(plan, &setting.times, &plan.changes)?;
+        let together = setting.pace(plan).together(&plan.changes)?;
         Some(Self {
             p50: together.p50,
             p90: together.p90,
             installations: together.installations,
+            canary: together.canary,
             windows: together.windows,
+            hourly: together.hourly,
         })
     }
+}
+
+/// How long releases that erase something take before they do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReleaseTime {
+    /// Before the last of them begins to be erased, at least.
+    pub at_least: u64,
+    /// How many they are.
+    pub releases: usize,
 }
 
 /// One budget.
@@ -110,6 +131,9 @@ pub struct BudgetWord {
     pub window: Option<String>,
     /// Its machines in the order in which they are changed.
     pub waves: Vec<WaveWord>,
+    /// Budgets that are no more and for which it goes on: what failed under their names counts, and halts.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub formerly: BTreeSet<Name>,
 }
 
 /// Machines that go together.
@@ -135,6 +159,7 @@ impl BudgetWord {
             soak_seconds: budget.soak_seconds,
             window: budget.window.as_ref().map(ToString::to_string),
             waves: waves.collect(),
+            formerly: budget.formerly.clone(),
         }
     }
 }
@@ -376,6 +401,13 @@ pub fn document(plan: &Plan, setting: &Setting) -> Document {
             .map(|(name, budget)| (name.clone(), BudgetWord::of(plan, budget)))
             .collect(),
         estimate_seconds: TotalTime::of(plan, setting),
+        release_seconds: setting
+            .pace(plan)
+            .releases(&plan.changes)
+            .map(|time| ReleaseTime {
+                at_least: time.at_least,
+                releases: time.releases,
+            }),
     }
 }
 

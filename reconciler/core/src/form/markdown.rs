@@ -109,6 +109,11 @@ fn fixed_part(out: &mut String, plan: &Plan, setting: &Setting) -> fmt::Result {
     if let Some(time) = text::time(plan, setting) {
         writeln!(out, "Takes {time}.\n")?;
     }
+    for (name, budget) in &plan.budgets {
+        if let Some(words) = budget.goes_on() {
+            writeln!(out, "Budget `{name}` {}.\n", escaped(&words))?;
+        }
+    }
     for guard in &plan.guards {
         if let Some((code, reason)) = &guard.blocked {
             writeln!(

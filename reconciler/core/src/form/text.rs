@@ -1,14 +1,18 @@
 //! A plan as text: what is lost first, each disk by name with what it holds, what is kept, the cause with file and
 //! line, what is nobody's doing here, the guards, and the total last. Without colour: `[WIPE` can be searched for.
 
+mod time;
+
 use crate::form::block::{Block, Totals, blocks};
 use crate::form::{Detail, Setting, counted, short};
 use crate::plan::{Budget, Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text};
-use crate::times::{self, Estimate};
+use crate::times::{Estimate, Pace};
 use schema_ids::{ContentId, DiskId, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
+pub(super) use time::time;
+use time::{both, slowest};
 
 /// Of equal changes by which nothing is lost, so many machines are named.
 const SAMPLE: usize = 5;
@@ -23,6 +27,7 @@ pub fn render(plan: &Plan, setting: &Setting, detail: Detail) -> String {
         out: String::new(),
         plan,
         setting,
+        pace: setting.pace(plan),
         detail,
     };
     text.write().expect("writing into a string does not fail");
@@ -33,6 +38,7 @@ struct Text<'a> {
     out: String,
     plan: &'a Plan,
     setting: &'a Setting,
+    pace: Pace<'a>,
     detail: Detail,
 }
 
@@ -263,7 +269,7 @@ impl Text<'_> {
             .iter()
             .filter_map(|change| times.get(&change.machine?));
         let each: Vec<&Estimate> = each.collect();
-        let together = times::together(self.plan, times, block.changes.iter().copied());
+        let together = self.pace.together(block.changes.iter().copied());
         let Some((together, slowest)) = together.zip(slowest(&each)) else {
             return Ok(());
         };
@@ -528,33 +534,6 @@ pub(super) fn total(plan: &Plan) -> String {
     let word = |(action, count): (&ChangeAction, &usize)| format!("{count} to {}", action.word());
     let parts: Vec<String> = totals.actions.iter().map(word).collect();
     format!("Plan: {}.", parts.join(", "))
-}
-
-/// How long its installations take together, in a line; nothing where nothing like them was measured.
-pub(super) fn time(plan: &Plan, setting: &Setting) -> Option<String> {
-    let together = times::together(plan, &setting.times, &plan.changes)?;
-    let windows = match together.windows {
-        true => ", while the windows of its budgets are open",
-        false => "",
-    };
-    let installations = counted(together.installations, "installation");
-    let time = both(together.p50, together.p90);
-    Some(format!("about {time} for {installations}{windows}"))
-}
-
-/// A usual time, and the one that nine of ten keep.
-fn both(p50: u64, p90: u64) -> String {
-    format!("{} (p90 {})", times::words(p50), times::words(p90))
-}
-
-/// What is said of several installations at once: the longest times, and the weakest ground of any.
-fn slowest(each: &[&Estimate]) -> Option<Estimate> {
-    Some(Estimate {
-        p50: each.iter().map(|one| one.p50).max()?,
-        p90: each.iter().map(|one| one.p90).max()?,
-        samples: each.iter().map(|one| one.samples).min()?,
-        like: each.iter().map(|one| one.like).max()?,
-    })
 }
 
 /// A place in git.

@@ -8,7 +8,7 @@ use crate::plan::held::KeptFree;
 use crate::plan::layout::size_text;
 use crate::plan::required::{unmet_in_git, unmet_in_inventory, zone};
 use crate::plan::{MachinePlan, Plan, counted, pci};
-use rack_api::inventory::{Inventory, PciDevices};
+use rack_api::inventory::Inventory;
 use schema_fleet::{Deployment, Fleet, Machine, Manage, Require};
 use schema_ids::{MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -303,8 +303,8 @@ fn hardware(field: &str, inventory: &Inventory) -> String {
         "cpu-cores" => inventory.cpu.cores.to_string(),
         "cpu-threads" => inventory.cpu.threads.to_string(),
         "memory" => size_text(inventory.memory_bytes),
-        "gpus" => pci::found(inventory, PciDevices::are_gpus),
-        "pci" => pci::found(inventory, |_| true),
+        "gpus" => pci::gpus_found(inventory),
+        "pci" => pci::devices_found(inventory),
         _ => {
             let disks = inventory.disks.iter().filter(|disk| disk.local);
             let disks: Vec<String> = disks

@@ -12,7 +12,7 @@ use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::observed::DiskContents;
 use crate::plan::addresses::Addresses;
-use crate::plan::contents::Question;
+use crate::plan::contents::{Consents, Question};
 use crate::plan::deployment::{
     Context, Decided, erased, hurts, image, is_written, last_deploy, name_in_use, placeholders, resolve,
     same_firmware, same_wish, unshown, user_data,
@@ -307,7 +307,7 @@ fn install<'a>(
         observed: context.observed,
         parent: context.parent,
         id,
-        machine: context.fleet.machines.get(&plan.name).map(|machine| &**machine),
+        consents: Consents::of(context.fleet, &plan.name, false),
         binding: slot.binding,
         written: &BTreeMap::new(),
         as_is: true,

@@ -68,6 +68,12 @@ impl Budget {
         recorded == name || self.formerly.contains(recorded)
     }
 
+    /// For which budgets that are no more it goes on, in words; `None` where there are none.
+    pub fn goes_on(&self) -> Option<String> {
+        let names: Vec<&str> = self.formerly.iter().map(|name| name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("goes on for {}: what failed there counts", names.join(", ")))
+    }
+
     /// In a line: `wave canary 1, soak 15 min, then 2 at once; window mon-fri 09:00-16:00 Europe/Amsterdam`.
     pub fn words(&self) -> String {
         let named = self.waves.iter().filter_map(|wave| {
@@ -209,7 +215,10 @@ pub(super) fn report(plan: &Plan) -> Option<GuardReport> {
         .iter()
         .map(|(name, budget)| {
             let (most, all) = (budget.max_unavailable, budget.members().count());
-            format!("{name} {most} of {all} at once")
+            let former = budget
+                .goes_on()
+                .map_or_else(String::new, |words| format!(", {words}"));
+            format!("{name} {most} of {all} at once{former}")
         })
         .collect();
     (!said.is_empty()).then(|| GuardReport {

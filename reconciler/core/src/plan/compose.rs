@@ -302,7 +302,8 @@ impl<'a> Filling<'a, '_> {
             protected: machine.protect.is_some() || machine.was_protected,
         };
         machine.quarantine = quarantine::of(&self.context, leaver, &mut machine.wanted);
-        machine.taken_back = quarantine::taken_back(before, &machine.wanted);
+        let stays = binding.filter(|_| !self.slots.leaving.contains_key(&id));
+        machine.taken_back = quarantine::taken_back(self.context.parent, before, &machine.wanted, stays);
         machine.blocked = decided.blocked;
         machine.outdated = decided.outdated;
         machine.kept = kept(before, &machine.wanted.intent, binding);

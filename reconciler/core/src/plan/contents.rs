@@ -6,9 +6,50 @@ use crate::plan::Plan;
 use crate::plan::layout::size_text;
 use crate::plan::written::{Written, is_left_by};
 use rack_api::inventory::Disk;
-use schema_fleet::Machine;
-use schema_ids::{BindingId, ContentId, DiskId, MachineId};
+use schema_fleet::{Consent, Fleet, Machine, RemovedMachine};
+use schema_ids::{BindingId, ContentId, DiskId, MachineId, Name};
 use std::collections::BTreeMap;
+
+/// Contents that a person agrees to lose, where git says so.
+#[derive(Clone, Copy)]
+pub(super) enum Consents<'a> {
+    /// None: git says nothing of the machine, or it is not asked.
+    None,
+    /// On the machine.
+    Machine(&'a Machine),
+    /// On the entry that removes it, since it is declared no more.
+    Removed(&'a RemovedMachine),
+}
+
+impl<'a> Consents<'a> {
+    /// What git says of a machine of this name, which may be gone from it.
+    pub(super) fn of(fleet: &'a Fleet, name: &Name, removed: bool) -> Self {
+        let machine = fleet.machines.get(name).filter(|_| !removed);
+        let gone = fleet.removed_machines.get(name).filter(|_| removed);
+        match (machine, gone) {
+            (Some(machine), _) => Self::Machine(machine),
+            (None, Some(gone)) => Self::Removed(gone),
+            (None, None) => Self::None,
+        }
+    }
+
+    fn all(self) -> &'a [Consent] {
+        match self {
+            Self::None => &[],
+            Self::Machine(machine) => &machine.consent,
+            Self::Removed(gone) => &gone.consent,
+        }
+    }
+
+    /// The line by which a person agrees to lose this.
+    fn line(self, id: &DiskId, content: &ContentId) -> String {
+        let place = match self {
+            Self::None | Self::Machine(_) => "the machine",
+            Self::Removed(_) => "its removed.machine entry",
+        };
+        format!("If it may go, add to {place}: consent = [{{ disk = \"{id}\", contents = \"{content}\" }}]")
+    }
+}
 
 /// Whose disk, for which binding.
 #[derive(Clone, Copy)]
@@ -16,8 +57,8 @@ pub(super) struct Question<'a> {
     pub(super) observed: &'a Observed,
     pub(super) parent: &'a Plan,
     pub(super) id: MachineId,
-    /// What git says of it, if it does.
-    pub(super) machine: Option<&'a Machine>,
+    /// What a person agrees to lose, in git.
+    pub(super) consents: Consents<'a>,
     pub(super) binding: BindingId,
     /// What the binding has written, under any of its layouts.
     pub(super) written: &'a BTreeMap<DiskId, Written>,
@@ -51,7 +92,7 @@ impl Question<'_> {
             } if self.as_is && *binding == self.binding => Ok(content),
             ContentId::Marker { .. } | ContentId::Foreign(_) if self.as_is => Err(format!(
                 "{what}. It was adopted, muster did not install it. {}",
-                consent_line(id, &content)
+                self.consents.line(id, &content)
             )),
             ContentId::Marker {
                 binding, installed, ..
@@ -63,7 +104,7 @@ impl Question<'_> {
                 Err(format!(
                     "{what}. This database was never told that it was installed: it may be in use, and the database \
                      may come from a backup. {}",
-                    consent_line(id, &content)
+                    self.consents.line(id, &content)
                 ))
             }
             ContentId::Marker { binding, .. } => {
@@ -75,11 +116,11 @@ impl Question<'_> {
                     ),
                     None => format!(
                         "{what}. Whose that is, is not known here. {}",
-                        consent_line(id, &content)
+                        self.consents.line(id, &content)
                     ),
                 })
             }
-            ContentId::Foreign(_) => Err(format!("{what}. {}", consent_line(id, &content))),
+            ContentId::Foreign(_) => Err(format!("{what}. {}", self.consents.line(id, &content))),
         }
     }
 
@@ -146,23 +187,17 @@ impl Question<'_> {
     }
 
     pub(super) fn consented(&self, id: &DiskId, content: &ContentId) -> bool {
-        let consents = self.machine.into_iter().flat_map(|machine| &machine.consent);
-        consents
-            .into_iter()
-            .any(|consent| consent.disk.value == *id && consent.contents == *content)
+        let mut consents = self.consents.all().iter();
+        consents.any(|consent| consent.disk.value == *id && consent.contents == *content)
     }
 
     /// The line by which a person agrees to lose this.
     pub(super) fn consent(&self, erased: &DiskContents) -> String {
-        consent_line(&erased.disk, &erased.content)
+        self.consents.line(&erased.disk, &erased.content)
     }
 
     /// Whether erasing this hurts: it is neither blank nor agreed to by a person.
     pub(super) fn hurts(&self, erased: &DiskContents) -> bool {
         erased.content != ContentId::Blank && !self.consented(&erased.disk, &erased.content)
     }
-}
-
-fn consent_line(id: &DiskId, content: &ContentId) -> String {
-    format!("If it may go, add to the machine: consent = [{{ disk = \"{id}\", contents = \"{content}\" }}]")
 }

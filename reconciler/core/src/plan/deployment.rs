@@ -7,7 +7,7 @@ use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::observed::{DiskContents, Observed, ObservedMachine};
 use crate::plan::addresses::Addresses;
-use crate::plan::contents::Question;
+use crate::plan::contents::{Consents, Question};
 use crate::plan::not_yet::{Concerned, NotCarriedOut};
 use crate::plan::required::lacking;
 use crate::plan::slots::Slot;
@@ -71,7 +71,7 @@ pub(super) fn decide<'a>(
         observed: context.observed,
         parent: context.parent,
         id,
-        machine: Some(machine),
+        consents: Consents::Machine(machine),
         binding: slot.binding,
         written: &written(context, id, slot.binding),
         as_is: false,

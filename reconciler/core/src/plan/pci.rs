@@ -2,12 +2,16 @@
 //!
 //! An inventory of before they were looked at says nothing about them, which is not that there are none.
 
+use crate::gpu::{self, Memory};
 use rack_api::inventory::{Inventory, PciDevices};
 use schema_fleet::{GpuVendor, Require, RequiredGpus, RequiredPci, Unmet};
 use schema_ids::PciId;
 
 /// What is said of a machine whose devices nobody has looked at.
 const NOT_LOOKED_AT: &str = "whose PCI devices no inspection has seen; raise `inspect` of theirs";
+
+/// What is said of a machine whose GPUs would do, but for their memory, which nobody has looked at.
+const MEMORY_NOT_LOOKED_AT: &str = "whose GPUs' memory no inspection has seen; raise `inspect` of theirs";
 
 /// The first requirement that a machine does not meet.
 pub(super) fn unmet(require: &Require, inventory: &Inventory) -> Option<Unmet> {
@@ -24,7 +28,17 @@ pub(super) fn unmet(require: &Require, inventory: &Inventory) -> Option<Unmet> {
         fitting.map(|devices| u64::from(devices.count)).sum::<u64>() >= u64::from(least)
     };
     for gpus in &require.gpus {
-        if !has(&|devices| is_such_gpu(gpus, devices), gpus.count.0) {
+        if !has(
+            &|devices| is_such_gpu(gpus, devices) && has_memory(gpus, devices),
+            gpus.count.0,
+        ) {
+            let may_have = |devices: &PciDevices| {
+                let is_unseen = gpu::memory(devices) == Memory::Unseen;
+                is_such_gpu(gpus, devices) && (is_unseen || has_memory(gpus, devices))
+            };
+            if has(&may_have, gpus.count.0) {
+                return unmet("gpus", MEMORY_NOT_LOOKED_AT.to_owned());
+            }
             return unmet(
                 "gpus",
                 format!("with fewer {} than {}", gpus_words(gpus), gpus.count.0),
@@ -50,6 +64,15 @@ fn is_such_gpu(wanted: &RequiredGpus, devices: &PciDevices) -> bool {
             .vendor
             .is_none_or(|vendor| devices.vendor == number(vendor))
         && wanted.device.is_none_or(|device| devices.device == device)
+        && wanted
+            .model
+            .as_ref()
+            .is_none_or(|wanted| gpu::model(devices).is_some_and(|model| wanted.matches(model)))
+}
+
+fn has_memory(wanted: &RequiredGpus, devices: &PciDevices) -> bool {
+    let least = wanted.memory;
+    least.is_none_or(|least| gpu::memory(devices).bytes() >= least.0.0)
 }
 
 fn is_such(wanted: &RequiredPci, devices: &PciDevices) -> bool {
@@ -65,7 +88,7 @@ fn number(vendor: GpuVendor) -> PciId {
     }
 }
 
-/// What GPUs are wanted: `nvidia GPUs 20b5`.
+/// What GPUs are wanted: `nvidia GPUs 20b5 *A100* of 80GB`.
 pub(super) fn gpus_words(wanted: &RequiredGpus) -> String {
     let vendor = wanted
         .vendor
@@ -73,7 +96,11 @@ pub(super) fn gpus_words(wanted: &RequiredGpus) -> String {
     let device = wanted
         .device
         .map_or_else(String::new, |device| format!(" {device}"));
-    format!("{vendor}GPUs{device}")
+    let model = wanted.model.as_ref();
+    let model = model.map_or_else(String::new, |model| format!(" {model}"));
+    let memory = wanted.memory;
+    let memory = memory.map_or_else(String::new, |least| format!(" of {}", least.0));
+    format!("{vendor}GPUs{device}{model}{memory}")
 }
 
 /// Which devices are wanted: `15b3:1017`.
@@ -84,16 +111,31 @@ pub(super) fn id_words(wanted: &RequiredPci) -> String {
     }
 }
 
-/// The devices that were found, in words: `4 x 10de:20b5`.
-pub(super) fn found(inventory: &Inventory, which: impl Fn(&PciDevices) -> bool) -> String {
+/// The GPUs that were found, with what they are called and how much memory they have.
+pub(super) fn gpus_found(inventory: &Inventory) -> String {
+    let words = |devices: &PciDevices| format!("{} x {}", devices.count, gpu::words(devices));
+    found(inventory, PciDevices::are_gpus, words, "; ")
+}
+
+/// The devices that were found: `4 x 10de:20b5`.
+pub(super) fn devices_found(inventory: &Inventory) -> String {
+    let words = |devices: &PciDevices| format!("{} x {}:{}", devices.count, devices.vendor, devices.device);
+    found(inventory, |_| true, words, ", ")
+}
+
+fn found(
+    inventory: &Inventory,
+    which: impl Fn(&PciDevices) -> bool,
+    words: impl Fn(&PciDevices) -> String,
+    between: &str,
+) -> String {
     let Some(all) = &inventory.pci else {
         return "no inspection has looked".to_owned();
     };
     let such = all.iter().filter(|devices| which(devices));
-    let words = such.map(|devices| format!("{} x {}:{}", devices.count, devices.vendor, devices.device));
-    let words: Vec<String> = words.collect();
+    let words: Vec<String> = such.map(words).collect();
     match words.is_empty() {
         true => "none".to_owned(),
-        false => words.join(", "),
+        false => words.join(between),
     }
 }

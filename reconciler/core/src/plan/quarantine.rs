@@ -147,31 +147,41 @@ pub(super) fn was_protected(parent: &Plan, before: Option<&MachinePlan>, binding
     has_it && before.is_some_and(|before| before.was_protected || before.protect.is_some())
 }
 
-/// In which generation it was taken back from a release, if it is still wanted so.
-pub(super) fn taken_back(before: Option<&MachinePlan>, wanted: &Wanted) -> Option<Generation> {
+/// In which generation it was taken back from a release, if it is still wanted so. `binding` is the one that it has and that
+/// does not leave. One that is only observed is not switched: that it was off for a release is remembered until it is
+/// managed again.
+pub(super) fn taken_back(
+    parent: &Plan,
+    before: Option<&MachinePlan>,
+    wanted: &Wanted,
+    binding: Option<BindingId>,
+) -> Option<Generation> {
     let before = before?;
     let runs = match &wanted.intent {
         Intent::Deployed(deploy) => deploy.binding,
         Intent::AsIs { binding, .. } => *binding,
-        Intent::Observe { .. }
-        | Intent::Ready { .. }
-        | Intent::Orphaned { .. }
-        | Intent::Released(_)
-        | Intent::Retired => return None,
-    };
-    match &before.wanted.intent {
-        Intent::Released(erase) => (erase.binding == runs).then_some(wanted.generation),
-        // An installation that was taken back before it wrote may have switched it off.
-        Intent::Deployed(deploy)
-            if deploy.binding == runs && matches!(wanted.intent, Intent::AsIs { .. }) =>
-        {
-            Some(wanted.generation)
+        Intent::Observe { .. } => binding?,
+        Intent::Ready { .. } | Intent::Orphaned { .. } | Intent::Released(_) | Intent::Retired => {
+            return None;
         }
-        Intent::Observe { .. }
-        | Intent::Ready { .. }
-        | Intent::Deployed(_)
-        | Intent::AsIs { .. }
-        | Intent::Orphaned { .. }
-        | Intent::Retired => before.taken_back.filter(|of| *of == wanted.generation),
+    };
+    let left = parent.bindings.get(&runs);
+    let left = left.is_some_and(|bound| bound.state == BindingState::Leaving);
+    let is_back = left
+        || match &before.wanted.intent {
+            // An installation that was taken back before it wrote may have switched it off.
+            Intent::Deployed(deploy) => {
+                deploy.binding == runs && matches!(wanted.intent, Intent::AsIs { .. })
+            }
+            Intent::Observe { .. } => before.taken_back.is_some(),
+            Intent::Ready { .. }
+            | Intent::AsIs { .. }
+            | Intent::Orphaned { .. }
+            | Intent::Released(_)
+            | Intent::Retired => false,
+        };
+    match is_back {
+        true => Some(wanted.generation),
+        false => before.taken_back.filter(|of| *of == wanted.generation),
     }
 }

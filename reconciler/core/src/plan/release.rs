@@ -10,7 +10,7 @@ use crate::facts::erased_for;
 use crate::intent::Intent;
 use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::as_is;
-use crate::plan::contents::Question;
+use crate::plan::contents::{Consents, Question};
 use crate::plan::counted;
 use crate::plan::deployment::{Context, Decided, last_deploy, unshown};
 use crate::plan::moved::Names;
@@ -167,12 +167,12 @@ impl Ground<'_> {
     fn withheld(&self, id: &BindingId, binding: &Binding, removed: bool) -> Option<Blocked> {
         let fate = self.fate(binding, removed)?;
         let record = as_is::record(self.parent.machines.get(&binding.machine), *id)?;
-        let name = self.names.get(&binding.machine).filter(|_| !removed);
+        let name = self.names.get(&binding.machine);
         let question = Question {
             observed: self.observed,
             parent: self.parent,
             id: binding.machine,
-            machine: name.and_then(|name| Some(&**self.fleet.machines.get(name)?)),
+            consents: name.map_or(Consents::None, |name| Consents::of(self.fleet, name, removed)),
             binding: *id,
             written: &BTreeMap::new(),
             as_is: true,
@@ -281,7 +281,7 @@ pub(super) fn decide(
         observed: context.observed,
         parent: context.parent,
         id,
-        machine: context.fleet.machines.get(name).map(|machine| &**machine),
+        consents: Consents::of(context.fleet, name, removed),
         binding,
         written: &written(context, id, binding),
         as_is: record.is_some(),

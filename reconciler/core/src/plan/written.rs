@@ -7,7 +7,7 @@
 use crate::intent::Intent;
 use crate::observed::ObservedMachine;
 use crate::plan::MachinePlan;
-use crate::plan::contents::Question;
+use crate::plan::contents::{Consents, Question};
 use crate::plan::deployment::{Context, last_deploy};
 use rack_api::inventory::Inventory;
 use schema_ids::{BindingId, ContentId, DiskId, Generation, MachineId, Timestamp};
@@ -44,7 +44,7 @@ pub(super) fn written(context: &Context<'_>, id: MachineId, binding: BindingId) 
             observed: context.observed,
             parent,
             id,
-            machine: None,
+            consents: Consents::None,
             binding,
             // Asked of what the newest go has let go: only what was seen or installed tells of that.
             written: &BTreeMap::new(),

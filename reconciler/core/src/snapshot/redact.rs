@@ -244,6 +244,7 @@ fn pci(devices: PciDevices) -> PciDevices {
         vendor,
         device,
         subsystem: _,
+        window_bytes,
         count,
     } = devices;
     PciDevices {
@@ -251,6 +252,7 @@ fn pci(devices: PciDevices) -> PciDevices {
         vendor,
         device,
         subsystem: None,
+        window_bytes,
         count,
     }
 }

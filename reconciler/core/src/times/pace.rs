@@ -1,15 +1,20 @@
 //! How long installations take together: as many at once as budgets and limits let there be, the others after them.
 //!
-//! Counted are what is known beforehand: a budget's places, waves and soak; one machine at a time of a deployment that no
-//! budget is about; and what one rack boots at once. Not counted are holds, closed windows, the canary, the hourly limit,
-//! and what goes wrong. So it is the time that it takes where nobody and nothing stands in the way.
+//! Counted is what is known beforehand: a budget's places, waves, soak and window; one machine at a time of a deployment
+//! that no budget is about; what one rack boots at once; the first machine of a new image or layout, with its soak; how many may
+//! be erased within an hour; and the quarantine of a release. Each is counted by itself, and the slowest says how long it
+//! takes. Not counted are holds and stops, how long a release erases, what other plans have under way, and what goes wrong.
+//! So it is the time that it takes where nobody and nothing else stands in the way.
+
+mod lane;
 
 use super::{Estimate, deployed, installs};
-use crate::admit::{BOOTS_MAX, ERASES_MAX};
+use crate::admit::{BOOTS_MAX, ERASES_MAX, Kind};
 use crate::plan::{Budget, Change, ChangeAction, Plan};
-use schema_ids::{MachineId, Name};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use lane::{Door, Lane, Place, Run};
+use schema_ids::{ContentId, MachineId, Name, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// How long installations take together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,73 +25,254 @@ pub struct Together {
     pub p90: u64,
     /// How many they are.
     pub installations: usize,
-    /// Whether a budget says when some of them may begin: while its window is closed, time goes on.
+    /// Whether it takes longer since one machine is to run well before the others follow.
+    pub canary: bool,
+    /// Whether it takes longer since windows of budgets are closed meanwhile.
     pub windows: bool,
+    /// Whether it takes longer since only so many may be erased within an hour.
+    pub hourly: bool,
 }
 
-/// Machines of which so many go at once.
-struct Lane {
-    at_once: usize,
-    soak_seconds: u64,
-    /// A wave begins when the one before it is over.
-    waves: Vec<Vec<MachineId>>,
+/// How long releases that erase take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Releases {
+    /// Before the last of them begins to be erased so many seconds pass, at least.
+    pub at_least: u64,
+    /// How many they are.
+    pub releases: usize,
 }
 
-/// How long the installations among these changes take together; `None` where there are none of which anything is known.
-pub fn together<'a>(
-    plan: &Plan,
-    times: &BTreeMap<MachineId, Estimate>,
-    changes: impl IntoIterator<Item = &'a Change>,
-) -> Option<Together> {
-    let known = changes.into_iter().filter_map(|change| {
-        let id = change.machine.filter(|_| installs(change.action))?;
-        times.contains_key(&id).then_some((id, change.action))
-    });
-    let known: BTreeMap<MachineId, ChangeAction> = known.collect();
-    if known.is_empty() {
-        return None;
+/// Seconds that are counted from now.
+struct Clock {
+    now: Timestamp,
+}
+
+impl Clock {
+    fn at(&self, seconds: u64) -> Timestamp {
+        self.now.plus(Duration::from_secs(seconds))
     }
-    let replaced = known
-        .iter()
-        .filter(|(_, action)| **action == ChangeAction::Redeploy);
-    let replaced: BTreeSet<MachineId> = replaced.map(|(id, _)| *id).collect();
-    let budgets: Vec<&Budget> = plan
-        .budgets
-        .values()
-        .filter(|budget| budget.members().any(|id| replaced.contains(&id)))
-        .collect();
-    let mut lanes: Vec<Lane> = budgets
-        .iter()
-        .map(|budget| of_budget(budget, &replaced))
-        .collect();
-    lanes.extend(of_deployments(plan, &budgets, &replaced));
-    lanes.extend(of_racks(plan, known.keys()));
-    let longest = |percentile: fn(&Estimate) -> u64| {
-        let seconds = |id: &MachineId| times.get(id).map_or(0, percentile);
-        lanes.iter().map(|lane| lane.seconds(seconds)).max().unwrap_or(0)
-    };
-    Some(Together {
-        p50: longest(|estimate| estimate.p50),
-        p90: longest(|estimate| estimate.p90),
-        installations: known.len(),
-        windows: budgets.iter().any(|budget| budget.window.is_some()),
-    })
+
+    /// Whole seconds until then, rounded up.
+    fn until(&self, then: Timestamp) -> u64 {
+        u64::try_from(then.since(self.now).as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
+    }
 }
 
-fn of_budget(budget: &Budget, replaced: &BTreeSet<MachineId>) -> Lane {
+/// How fast a plan can be carried out.
+pub struct Pace<'a> {
+    plan: &'a Plan,
+    times: &'a BTreeMap<MachineId, Estimate>,
+    clock: Clock,
+    /// The machine that each waits for, since what it gets is new to the fleet.
+    first: BTreeMap<MachineId, MachineId>,
+}
+
+/// What is counted beside places and waves.
+#[derive(Clone, Copy)]
+struct Counted {
+    canary: bool,
+    windows: bool,
+    hourly: bool,
+}
+
+const ALL: Counted = Counted {
+    canary: true,
+    windows: true,
+    hourly: true,
+};
+
+impl<'a> Pace<'a> {
+    /// Of a plan whose installations take so long, from `now` on.
+    pub fn of(plan: &'a Plan, times: &'a BTreeMap<MachineId, Estimate>, now: Timestamp) -> Self {
+        Self {
+            plan,
+            times,
+            clock: Clock { now },
+            first: first(plan, times),
+        }
+    }
+
+    /// How long the installations among these changes take together; `None` where there are none of which anything is known.
+    pub fn together<'b>(&self, changes: impl IntoIterator<Item = &'b Change>) -> Option<Together> {
+        let known = changes.into_iter().filter_map(|change| {
+            let id = change.machine.filter(|_| installs(change.action))?;
+            self.times.contains_key(&id).then_some((id, change.action))
+        });
+        let known: BTreeMap<MachineId, ChangeAction> = known.collect();
+        if known.is_empty() {
+            return None;
+        }
+        let longest = |percentile, counted| self.longest(&known, percentile, counted);
+        let p50 = longest(|estimate| estimate.p50, ALL);
+        let without = |counted| longest(|estimate| estimate.p50, counted) < p50;
+        Some(Together {
+            p50,
+            p90: longest(|estimate| estimate.p90, ALL),
+            installations: known.len(),
+            canary: without(Counted { canary: false, ..ALL }),
+            windows: without(Counted {
+                windows: false,
+                ..ALL
+            }),
+            hourly: without(Counted { hourly: false, ..ALL }),
+        })
+    }
+
+    /// How long the releases among these changes take that erase something; `None` where that may begin at once.
+    pub fn releases<'b>(&self, changes: impl IntoIterator<Item = &'b Change>) -> Option<Releases> {
+        let mut wiped: Vec<(u64, MachineId)> = Vec::new();
+        let mut releases = BTreeSet::new();
+        for change in changes {
+            let Some(id) = change.machine else { continue };
+            let is_release = change.action == ChangeAction::Release
+                && change.erases.iter().any(|disk| disk.content != ContentId::Blank);
+            if is_release {
+                releases.insert(id);
+                wiped.push((change.quarantine.map_or(0, |quarantine| quarantine.seconds), id));
+            } else if change.action == ChangeAction::Redeploy {
+                wiped.push((0, id));
+            }
+        }
+        // Whoever may go first does.
+        wiped.sort_unstable();
+        let lane = self.hourly(wiped.iter().map(|(_, id)| *id).collect());
+        let not_before = wiped.iter().map(|(seconds, id)| (*id, *seconds)).collect();
+        let ends = lane.ends(&Run {
+            clock: &self.clock,
+            takes: &BTreeMap::new(),
+            not_before: &not_before,
+        });
+        let at_least = releases.iter().filter_map(|id| ends.get(id)).copied().max()?;
+        (at_least > 0).then_some(Releases {
+            at_least,
+            releases: releases.len(),
+        })
+    }
+
+    /// When the last is done, in seconds from now.
+    fn longest(
+        &self,
+        known: &BTreeMap<MachineId, ChangeAction>,
+        percentile: fn(&Estimate) -> u64,
+        counted: Counted,
+    ) -> u64 {
+        let takes: BTreeMap<MachineId, u64> = self
+            .times
+            .iter()
+            .map(|(id, estimate)| (*id, percentile(estimate)))
+            .collect();
+        let waits = self.first.iter().filter(|_| counted.canary);
+        let waits = waits.map(|(id, first)| (*id, self.tried(*first, &takes, counted)));
+        let run = Run {
+            clock: &self.clock,
+            takes: &takes,
+            not_before: &waits.collect(),
+        };
+        let lanes = self.lanes(known, counted);
+        lanes.iter().map(|lane| lane.seconds(&run)).max().unwrap_or(0)
+    }
+
+    fn lanes(&self, known: &BTreeMap<MachineId, ChangeAction>, counted: Counted) -> Vec<Lane<'a>> {
+        let plan = self.plan;
+        let replaced = known
+            .iter()
+            .filter(|(_, action)| **action == ChangeAction::Redeploy);
+        let replaced: BTreeSet<MachineId> = replaced.map(|(id, _)| *id).collect();
+        let budgets: Vec<&Budget> = plan
+            .budgets
+            .values()
+            .filter(|budget| budget.members().any(|id| replaced.contains(&id)))
+            .collect();
+        let mut lanes: Vec<Lane<'_>> = budgets
+            .iter()
+            .map(|budget| of_budget(budget, &replaced, counted))
+            .collect();
+        lanes.extend(of_deployments(plan, &budgets, &replaced));
+        lanes.extend(of_racks(plan, known.keys()));
+        if counted.hourly {
+            lanes.push(self.hourly(replaced.into_iter().collect()));
+        }
+        lanes
+    }
+
+    /// So many may begin to lose data in use within an hour.
+    fn hourly(&self, machines: Vec<MachineId>) -> Lane<'a> {
+        Lane {
+            place: Place::WithinAnHour,
+            ..Lane::of(self.plan.control.wiped_per_hour, machines)
+        }
+    }
+
+    /// When the first machine has run for as long as the others wait for it.
+    fn tried(&self, first: MachineId, takes: &BTreeMap<MachineId, u64>, counted: Counted) -> u64 {
+        let soak = self.plan.control.canary.map_or(0, |canary| canary.soak_seconds);
+        let budgets = self.plan.budgets.values();
+        let windows = budgets.filter(|budget| budget.wave_of(first).is_some());
+        let windows = windows.filter_map(|budget| budget.window.as_ref());
+        let windows = windows.filter(|_| counted.windows);
+        let opens = windows.map(|window| Door::of(Some(window)).passed(&self.clock, 0));
+        let begins = opens.max().unwrap_or(0);
+        let takes = takes.get(&first).copied().unwrap_or(0);
+        begins.saturating_add(takes).saturating_add(soak)
+    }
+}
+
+/// The machine that each waits for, since what it gets runs nowhere in the fleet: one that loses nothing in use if there is one,
+/// else one of those with the lowest slot, as admission takes them. Only who loses something waits.
+fn first(plan: &Plan, times: &BTreeMap<MachineId, Estimate>) -> BTreeMap<MachineId, MachineId> {
+    if plan.control.canary.is_none() || times.is_empty() {
+        return BTreeMap::new();
+    }
+    let installed = plan.changes.iter().filter_map(|change| {
+        let id = change.machine.filter(|_| installs(change.action))?;
+        Some((id, change.action))
+    });
+    let installed: BTreeMap<MachineId, ChangeAction> = installed.collect();
+    let image = |id: &MachineId| Some(deployed(plan, *id)?.image.digest);
+    let images: BTreeSet<_> = installed.keys().filter_map(image).collect();
+    let mut new: BTreeMap<Kind, Vec<MachineId>> = BTreeMap::new();
+    let mut runs: BTreeSet<Kind> = BTreeSet::new();
+    for id in plan.machines.keys() {
+        let deploy = deployed(plan, *id).filter(|deploy| images.contains(&deploy.image.digest));
+        let Some(kind) = deploy.map(Kind::of) else {
+            continue;
+        };
+        match installed.contains_key(id) {
+            true => new.entry(kind).or_default().push(*id),
+            false => _ = runs.insert(kind),
+        }
+    }
+    new.retain(|kind, _| !runs.contains(kind));
+    let place = |id: &MachineId| {
+        let bound = deployed(plan, *id).and_then(|deploy| plan.bindings.get(&deploy.binding));
+        let loses = installed.get(id) == Some(&ChangeAction::Redeploy);
+        (loses, bound.map(|bound| bound.slot), *id)
+    };
+    let waits = new.values().flat_map(|machines| {
+        let first = machines.iter().copied().min_by_key(place);
+        let others = machines
+            .iter()
+            .filter(move |id| Some(**id) != first && place(id).0);
+        others.filter_map(move |id| Some((*id, first?)))
+    });
+    waits.collect()
+}
+
+fn of_budget<'a>(budget: &'a Budget, replaced: &BTreeSet<MachineId>, counted: Counted) -> Lane<'a> {
     let some = |machines: &[MachineId]| {
         let some = machines.iter().filter(|id| replaced.contains(*id));
         some.copied().collect()
     };
     Lane {
         at_once: budget.max_unavailable as usize,
-        soak_seconds: budget.soak_seconds,
+        place: Place::Soaks(budget.soak_seconds),
+        window: budget.window.as_ref().filter(|_| counted.windows),
         waves: budget.waves.iter().map(|wave| some(&wave.machines)).collect(),
     }
 }
 
 /// Of a deployment without a budget so many machines are given over at once.
-fn of_deployments(plan: &Plan, budgets: &[&Budget], replaced: &BTreeSet<MachineId>) -> Vec<Lane> {
+fn of_deployments<'a>(plan: &Plan, budgets: &[&Budget], replaced: &BTreeSet<MachineId>) -> Vec<Lane<'a>> {
     let budgeted: BTreeSet<MachineId> = budgets.iter().flat_map(|budget| budget.members()).collect();
     let mut by_deployment: BTreeMap<&Name, Vec<MachineId>> = BTreeMap::new();
     for id in replaced.difference(&budgeted) {
@@ -100,7 +286,7 @@ fn of_deployments(plan: &Plan, budgets: &[&Budget], replaced: &BTreeSet<MachineI
 }
 
 /// Of one rack so many machines boot at once; what is in no rack, each by itself.
-fn of_racks<'a>(plan: &Plan, machines: impl Iterator<Item = &'a MachineId>) -> Vec<Lane> {
+fn of_racks<'a>(plan: &Plan, machines: impl Iterator<Item = &'a MachineId>) -> Vec<Lane<'static>> {
     let mut by_rack: BTreeMap<&Name, Vec<MachineId>> = BTreeMap::new();
     let mut lanes = Vec::new();
     for id in machines {
@@ -116,78 +302,4 @@ fn of_racks<'a>(plan: &Plan, machines: impl Iterator<Item = &'a MachineId>) -> V
             .map(|machines| Lane::of(BOOTS_MAX, machines)),
     );
     lanes
-}
-
-impl Lane {
-    fn of(at_once: u32, machines: Vec<MachineId>) -> Self {
-        Self {
-            at_once: at_once as usize,
-            soak_seconds: 0,
-            waves: vec![machines],
-        }
-    }
-
-    /// When its last machine is done: each begins at the first place that is free.
-    fn seconds(&self, of: impl Fn(&MachineId) -> u64) -> u64 {
-        // No more places than machines, however many git allows.
-        let machines = self.waves.iter().map(Vec::len).sum::<usize>();
-        let places = self.at_once.clamp(1, machines.max(1));
-        let mut free: BinaryHeap<Reverse<u64>> = std::iter::repeat_n(Reverse(0), places).collect();
-        let (mut begins, mut over) = (0, 0);
-        for wave in self.waves.iter().filter(|wave| !wave.is_empty()) {
-            for machine in wave {
-                let Reverse(place) = free.pop().expect("there is at least one place");
-                let ends = place.max(begins).saturating_add(of(machine));
-                free.push(Reverse(ends.saturating_add(self.soak_seconds)));
-                over = over.max(ends);
-            }
-            begins = over.saturating_add(self.soak_seconds);
-        }
-        over
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use schema_ids::Uuid;
-
-    fn machines(count: u8) -> Vec<MachineId> {
-        (0..count)
-            .map(|number| MachineId(Uuid::from_bytes([number; 16])))
-            .collect()
-    }
-
-    #[test]
-    fn places_waves_and_soak_are_kept() {
-        let lane = |at_once, soak_seconds, waves: &[u8]| Lane {
-            at_once,
-            soak_seconds,
-            waves: waves.iter().map(|size| machines(*size)).collect(),
-        };
-        for (lane, wanted) in [
-            (lane(1, 0, &[]), 0),
-            (lane(1, 0, &[3]), 30),
-            (lane(2, 0, &[3]), 20),
-            (lane(8, 0, &[3]), 10),
-            // Of what git allows, as many places as there are machines.
-            (lane(usize::MAX, 0, &[3]), 10),
-            // The last one is not waited for once it runs.
-            (lane(1, 5, &[3]), 40),
-            (lane(1, 5, &[1]), 10),
-            // A wave of one, then two at once.
-            (lane(2, 5, &[1, 4]), 40),
-            // A wave in which nothing is changed is over already.
-            (lane(2, 5, &[0, 4]), 25),
-        ] {
-            assert_eq!(lane.seconds(|_| 10), wanted);
-        }
-    }
-
-    #[test]
-    fn a_slow_machine_keeps_one_place() {
-        let lane = Lane::of(2, machines(4));
-        let slow = machines(1)[0];
-        assert_eq!(lane.seconds(|id| if *id == slow { 30 } else { 10 }), 30);
-    }
 }

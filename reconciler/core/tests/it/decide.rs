@@ -108,6 +108,7 @@ impl Stage {
             keep_on: case.keep_on,
             epoch: 0,
             inspect: 0,
+            observe: false,
             removed: None,
         };
         let case_fleet = fleet(&in_git);

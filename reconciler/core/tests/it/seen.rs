@@ -24,6 +24,8 @@ pub(crate) struct SeenMachine {
     memory_gib: u32,
     /// Class, vendor and device on PCI, and how many; of an old inspection, nothing.
     pci: Option<Vec<(PciId, PciId, PciId, u32)>>,
+    /// GiB of the window of each GPU of those; of an old inspection, nothing.
+    window_gib: Option<u64>,
 }
 
 fn one() -> u32 {
@@ -92,17 +94,26 @@ impl SeenMachine {
             disks: disks.collect(),
             nics: nics.collect(),
             bmc: None,
-            pci: self.pci.as_ref().map(|all| all.iter().map(devices).collect()),
+            pci: self
+                .pci
+                .as_ref()
+                .map(|all| all.iter().map(|row| devices(row, self.window_gib)).collect()),
         }
     }
 }
 
-fn devices((class, vendor, device, count): &(PciId, PciId, PciId, u32)) -> PciDevices {
+fn devices(
+    (class, vendor, device, count): &(PciId, PciId, PciId, u32),
+    window_gib: Option<u64>,
+) -> PciDevices {
     PciDevices {
         class: *class,
         vendor: *vendor,
         device: *device,
         subsystem: Some((PciId(0x1028), PciId(1))),
+        window_bytes: window_gib
+            .filter(|_| PciDevices::may_have_memory(*class))
+            .map(|gib| gib << 30),
         count: *count,
     }
 }

@@ -60,6 +60,56 @@ async fn migrating_again_and_at_once_changes_nothing() {
     assert_eq!(usize::try_from(applied).unwrap(), MIGRATOR.iter().count());
 }
 
+/// A fresh database in which Postgres ends so many commands that change the schema, as it ends one of two that wait for each other.
+/// A sequence counts them, since it forgets nothing that is rolled back.
+async fn deadlocked(bed: &Bed, times: u32) {
+    let function = format!(
+        "CREATE FUNCTION trip.over() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF nextval('trip.met') <= {times} THEN
+                 RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01';
+             END IF;
+         END $$"
+    );
+    for statement in [
+        "DROP SCHEMA public CASCADE",
+        "CREATE SCHEMA public",
+        "CREATE SCHEMA trip",
+        "CREATE SEQUENCE trip.met",
+        &function,
+        "CREATE EVENT TRIGGER trip ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION trip.over()",
+    ] {
+        bed.sql(statement).await;
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_postgres_ends_for_a_deadlock_is_tried_again() {
+    let bed = Bed::new().await;
+    deadlocked(&bed, 3).await;
+    let mut connection = bed.raw.acquire().await.unwrap();
+    migrate(&mut connection).await.unwrap();
+    let applied = bed
+        .number("SELECT count(*) FROM _sqlx_migrations WHERE success")
+        .await;
+    assert_eq!(usize::try_from(applied).unwrap(), MIGRATOR.iter().count());
+    assert!(bed.number("SELECT last_value FROM trip.met").await > 3);
+    let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database =
+                 (SELECT oid FROM pg_database WHERE datname = current_database())";
+    assert_eq!(bed.number(locks).await, 0, "nobody waits for it any more");
+}
+
+#[tokio::test]
+async fn a_deadlock_without_end_is_told() {
+    let bed = Bed::new().await;
+    deadlocked(&bed, u32::MAX).await;
+    let mut connection = bed.raw.acquire().await.unwrap();
+    match migrate(&mut connection).await {
+        Err(MigrateError::Failed(error)) => assert!(error.to_string().contains("deadlock"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(bed.number("SELECT last_value FROM trip.met").await, 5);
+}
+
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let bed = Bed::new().await;

@@ -60,14 +60,13 @@ table! {
         live vendor: Option<GpuVendor>,
         /// Which chip, as `lspci -nn` shows it behind the vendor.
         live device: Option<PciId>,
+        /// Its model, as the PCI ID database has it and `lspci` shows it behind the maker: `GA100 [A100 PCIe 80GB]`.
+        live model: Option<Pattern>,
+        /// Memory of each: what the model's name says, and where it says nothing, more than half of the window through which a
+        /// processor sees it, since that is a power of two. A GPU that shows neither is not taken.
+        live memory: Option<LeastSize>,
         /// How many there must be.
         live count: LeastNumber = LeastNumber(1),
-    }
-    later {
-        /// The maker's model name.
-        live model: Option<Pattern>,
-        /// Memory of each.
-        live memory: Option<LeastSize>,
     }
 }
 

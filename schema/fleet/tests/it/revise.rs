@@ -6,6 +6,9 @@ use schema_ids::Name;
 
 const BASE: &str = include_str!("../../../../examples/one-machine/toml/fleet.toml");
 
+const SECOND: &str = "[machine.node-02]\nrack = \"r1\"\nserial = \"LAB-0002\"\nboot.mode = \"bios\"\n\
+                      nic.p0 = { mac = \"52:54:00:77:00:02\", link = \"lab/pxe\" }\n";
+
 /// The example with its deployment written like this.
 fn fleet(path: &str, deployment: &str) -> Vec<SourceFile> {
     let (base, _) = BASE.split_once("[deployment.").unwrap();
@@ -48,13 +51,45 @@ fn there_and_back(path: &str, deployment: &str, is_same: bool) -> String {
         pin(&pinned_files, "web", &machines()),
         Err(NotRevised::Missing { .. })
     ));
-    let back = unpin(&pinned_files, "web").unwrap();
+    let unpinned = unpin(&pinned_files, "web").unwrap();
+    assert_eq!(unpinned.raised, None);
+    let back = unpinned.file;
     if is_same {
         assert_eq!(text(&back), deployment);
     }
     let deployments = |files: &[SourceFile]| parse(files).fleet.unwrap().deployments;
     assert_eq!(deployments(&files), deployments(&with(&files, &back)));
     text(&pinned)
+}
+
+/// Machines that were added by name while it was pinned are counted.
+#[test]
+fn a_deployment_counts_again_no_fewer_than_it_names() {
+    let toml = format!("[deployment.web]\ncount = 1 # one\n{REST}");
+    let kdl = format!("deployment web count=1 {KDL_REST}\n");
+    for (path, deployment, added, count) in [
+        ("web.toml", &toml, r#""node-01", "node-02""#, "count = 2 # one"),
+        ("web.kdl", &kdl, r#""node-01" "node-02""#, "count 2"),
+    ] {
+        let mut files = fleet(path, deployment);
+        files.push(SourceFile {
+            path: "second.toml".to_owned(),
+            bytes: SECOND.as_bytes().to_vec(),
+        });
+        let mut pinned = pin(&files, "web", &machines()).unwrap();
+        let said = text(&pinned);
+        let more = said.replace("\"node-01\"", added);
+        assert_ne!(more, said, "{said}");
+        pinned.bytes = more.into_bytes();
+        let now = with(&files, &pinned);
+        let parsed = parse(&now);
+        assert!(parsed.fleet.is_some(), "{:#?}", parsed.diagnostics);
+        let unpinned = unpin(&now, "web").unwrap();
+        assert_eq!(unpinned.raised, Some((1, 2)), "{path}");
+        let again = text(&unpinned.file);
+        assert!(again.contains(count), "{again}");
+        assert!(!again.contains("machines"), "{again}");
+    }
 }
 
 #[test]
@@ -245,8 +280,7 @@ fn a_deployment_adopts_a_machine_where_it_stands_in_kdl() {
 /// Two machines beside each other: the second is named behind the first, in whichever way that is written.
 #[test]
 fn a_machine_is_named_and_adopted_behind_the_others() {
-    let two = "[machine.node-02]\nrack = \"r1\"\nserial = \"LAB-0002\"\nboot.mode = \"bios\"\n\
-               nic.p0 = { mac = \"52:54:00:77:00:02\", link = \"lab/pxe\" }\n";
+    let two = SECOND;
     let second: Name = "node-02".parse().unwrap();
     let toml = |list: &str| format!("{two}[deployment.web]\n{list}\n{REST}");
     let cases = [

@@ -13,6 +13,8 @@ pub(super) struct InGit {
     pub(super) keep_on: bool,
     pub(super) epoch: u32,
     pub(super) inspect: u32,
+    /// Whether it is only observed.
+    pub(super) observe: bool,
     /// Which `removed` entry there is instead: `deployment quick 7d`, `machine retain` …
     pub(super) removed: Option<String>,
 }
@@ -27,6 +29,7 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         keep_on,
         epoch,
         inspect,
+        observe,
         removed,
     } = said;
     let (mode, storage) = if *uefi { ("uefi", "efi") } else { ("bios", "disk") };
@@ -40,8 +43,9 @@ pub(super) fn fleet(said: &InGit) -> Fleet {
         .map(|timeout| format!("boot.timeout = \"{timeout}\"\n"))
         .unwrap_or_default();
     let power = if *keep_on { "power = \"on\"\n" } else { "" };
+    let manage = if *observe { "manage = \"observe\"\n" } else { "" };
     let machine = format!(
-        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"{mode}\"\n{power}{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
+        "[machine.m1]\nrack = \"r1\"\nboot.mode = \"{mode}\"\n{manage}{power}{timeout}inspect = {inspect}\n{bmc}\nnic.p0 = {{ mac = \"{MAC}\", link = \"lab/pxe\" }}\n"
     );
     let deployment = format!(
         "[deployment.web]\nmachines = [\"m1\"]\nhostname = \"web\"\nimage = \"debian-a\"\nstorage = \"{storage}\"\n\

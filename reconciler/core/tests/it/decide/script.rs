@@ -101,7 +101,9 @@ impl Stage {
                 self.stopped = Some(Wait::of_stop(code, reason, self.now));
             }
             "plannable" => self.stopped = None,
-            "reinstall" | "removed" | "inspect" | "boot-timeout" | "deploy" => self.commit(verb, rest),
+            "reinstall" | "removed" | "inspect" | "boot-timeout" | "deploy" | "manage" | "revert" => {
+                self.commit(verb, rest);
+            }
             _ => panic!("the script says {verb:?}, which nobody knows"),
         }
     }
@@ -112,6 +114,8 @@ impl Stage {
             "reinstall" => self.in_git.epoch += 1,
             "removed" => self.in_git.removed = Some(rest.to_owned()).filter(|rest| !rest.is_empty()),
             "inspect" => self.in_git.inspect += 1,
+            "manage" => self.in_git.observe = rest == "observe",
+            "revert" => (self.in_git.observe, self.in_git.removed) = (false, None),
             "boot-timeout" => self.in_git.boot_timeout = Some(rest.to_owned()),
             "deploy" => self.in_git.deployed = true,
             _ => panic!("nobody commits {verb}"),
