@@ -286,7 +286,10 @@ fn power_by_hand_takes_a_place_anew_that_is_held_already() {
         folded(&world, second, Vec::new(), words)
     };
     let mut facts: Facts = BTreeMap::from([
-        (first, folded(&world, first, Vec::new(), came_home(&world, first, 100))),
+        (
+            first,
+            folded(&world, first, Vec::new(), came_home(&world, first, 100)),
+        ),
         (second, second_runs()),
     ]);
     let now = world.observed.at;
@@ -319,7 +322,10 @@ fn power_by_hand_takes_a_place_anew_that_is_held_already() {
         permits.grants.insert(first, grant);
     }
     let ordered = vec![IssuedOrder { order, at: now }];
-    facts.insert(first, folded(&world, first, ordered, came_home(&world, first, 100)));
+    facts.insert(
+        first,
+        folded(&world, first, ordered, came_home(&world, first, 100)),
+    );
     for _ in 0..2 {
         let step = ticked(&world, &permits, &facts);
         let Decision::Wait(wait) = &step.decisions[&second] else {
