@@ -270,7 +270,7 @@ proptest! {
                 let (id, machine) = new.machine("m1").unwrap();
                 prop_assert!(machine.as_is.is_some() && runs_as_it_is(&new, id));
             }
-            if adoptable(&new, &world.parent, Some(&new), &fleet.settings, &[]).is_ok() {
+            if adoptable(&new, &world.parent, Some(&new), fleet.settings.unreviewed, &[]).is_ok() {
                 world.adopt(&fleet, new);
             }
         }
