@@ -242,7 +242,15 @@ async fn a_new_name_touches_nothing_and_is_the_same_machine_by_its_hardware_or_b
         ["enlist machine.node-09", "orphan machine.node-08"]
     );
     let entry = "[moved.machine.node-08]\nto = \"node-09\"\n";
+    // An entry says that it is the same one. What was found in it says otherwise: it is only looked at.
     let status = merged(&exchanged("node-09", entry), "the same machine").await;
+    assert_eq!(names(&status), [("node-09".to_owned(), "observe".to_owned())]);
+    let why = muster.says(&["why", "node-09"], 0);
+    assert!(
+        why.contains("IDENTITY_AMBIGUOUS") && why.contains("LAB-0009"),
+        "{why}"
+    );
+    let status = merged(&fleet("node-09", entry), "as it was found").await;
     assert_eq!(names(&status), [runs("node-09")]);
     assert_eq!(bed.table("order_issued"), orders, "nothing is done to it");
 }
