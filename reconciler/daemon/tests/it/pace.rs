@@ -199,3 +199,32 @@ async fn a_new_machine_that_is_dead_keeps_no_wave_waiting() {
     stage.runs(3).await;
     stage.has_out(0).await;
 }
+
+/// Nine blank machines of one rack: the limit is of what its agent can feed.
+#[tokio::test]
+async fn a_rack_boots_eight_at_once_and_the_ninth_when_one_is_done() {
+    let mut stage = Stage::open(Bed::new(&fleet(9, 0, "", "max-unavailable = 1"))).await;
+    let begun = || {
+        let query = "SELECT count(*) FROM permit WHERE (need ->> 'boots')::bool IS NOT FALSE";
+        stage.bed.sql(query)
+    };
+    let waits = |status: &Status| -> Vec<u8> {
+        let waiting = status.machines.iter().filter(|machine| {
+            let wait = machine.wait.as_ref();
+            wait.is_some_and(|wait| {
+                wait.evidence
+                    .contains("8 of 8 places to boot are taken (rack r1)")
+            })
+        });
+        waiting
+            .map(|machine| crate::budgets::number(machine.name.as_str()))
+            .collect()
+    };
+    let full = stage.bed.until("full", |status| waits(status).len() == 1).await;
+    assert_eq!(begun(), ["8"]);
+    let last = waits(&full)[0];
+    stage.why(last, &["BUDGET"]);
+    stage.runs(if last == 1 { 2 } else { 1 }).await;
+    let is_begun = |status: &Status| waits(status).is_empty();
+    stage.bed.until("the ninth is begun", is_begun).await;
+}
