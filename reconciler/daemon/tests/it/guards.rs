@@ -120,11 +120,13 @@ async fn mass_destruction_needs_two_who_open_the_guard_and_two_who_agree_and_no_
     muster.document(&open, 0);
     another_says(bed, muster, &open);
     bed.until("adopted", |status| is_adopted(status, "again")).await;
+    used_up(bed, muster, &fleet(2, ""), wipe_set).await;
+}
 
+/// The same machines and disks once more: no word that was said before is one for that.
+async fn used_up(bed: &Bed, muster: &Muster, fleet: &str, wipe_set: &str) {
     let first = bed.until("there", |_| true).await.adopted.unwrap().plan;
-
-    // The same machines and disks once more: neither word is one for that.
-    bed.commit(&[("fleet.toml", Some(&fleet(2, "")))], "and again");
+    bed.commit(&[("fleet.toml", Some(fleet))], "and again");
     let told = is_stopped(bed, "and again", "LIMIT_EXCEEDED").await;
     assert!(!told.contains("people have said so"), "{told}");
     let next = muster.plan("main", 4);
