@@ -1,6 +1,7 @@
 //! Named places at which a test ends the process as `kill -9` would.
 //!
-//! `MUSTER_FAILPOINT=name` or `name:3` (the third time). Only in builds with debug assertions; the
+//! `MUSTER_FAILPOINT=name` or `name:3` (the third time); with `MUSTER_FAILPOINT_PAUSES` it is stopped there, until it is told to
+//! continue. Only in builds with debug assertions; the
 //! shipped binary does not look.
 
 use schema_ids::Timestamp;
@@ -48,6 +49,10 @@ mod debug {
         if wanted == name && REACHED.fetch_add(1, Ordering::Relaxed) + 1 == *times {
             eprintln!("failpoint {name} reached");
             let this = rustix::process::getpid();
+            if std::env::var_os("MUSTER_FAILPOINT_PAUSES").is_some() {
+                let _paused = rustix::process::kill_process(this, rustix::process::Signal::STOP);
+                return;
+            }
             // What the kernel does to a process that is killed: no destructor, no flush.
             let _ended = rustix::process::kill_process(this, rustix::process::Signal::KILL);
             std::thread::park();

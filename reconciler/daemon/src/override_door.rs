@@ -3,7 +3,7 @@
 use crate::daemon::Daemon;
 use crate::listener::Person;
 use crate::people_door::{Refused, reason, refused};
-use crate::pipeline::PipelineError;
+use crate::pipeline::{self, PipelineError};
 use crate::plan_door::stored;
 use crate::revision;
 use axum::extract::State;
@@ -48,13 +48,15 @@ pub(crate) async fn post(
     let parsed = revision::parse(&daemon, &commit)
         .await
         .map_err(PipelineError::Source)?;
-    let Some(fleet) = &parsed.fleet else {
+    if parsed.fleet.is_none() {
         return Err(refused(
             StatusCode::UNPROCESSABLE_ENTITY,
             &parsed.code,
             parsed.text.clone(),
         ));
-    };
+    }
+    let adopted = daemon.store.adopted().await?.and_then(|plan| plan.commit);
+    let unreviewed = pipeline::unreviewed(&daemon, &parsed, adopted.as_deref()).await?;
     let by = By {
         who: person.to_string(),
         why: why.to_owned(),
@@ -71,7 +73,7 @@ pub(crate) async fn post(
     daemon.look.notify_one();
     Ok(Json(OverrideAnswer {
         people: people.into_iter().map(str::to_owned).collect(),
-        needed: needed(&fleet.settings),
+        needed: needed(unreviewed),
         until,
     }))
 }

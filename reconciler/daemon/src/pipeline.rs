@@ -19,7 +19,7 @@ use reconciler_core::plan::opened::{self, Opened};
 use reconciler_core::plan::{Base, Desired, Plan};
 use reconciler_git::CommitInfo;
 use reconciler_store::{Adoption, Basis, By, Stage, StoreError};
-use schema_fleet::{Code, Fleet, ReleaseOrder};
+use schema_fleet::{Code, Fleet, ReleaseOrder, Unreviewed};
 use schema_ids::MachineId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -199,7 +199,8 @@ async fn attempt(
         .opened(&plan.id)
         .await
         .map_err(PipelineError::Store)?;
-    if let Some(blocked) = blocked(&parsed, plan, &opened) {
+    let unreviewed = unreviewed(daemon, &parsed, parent.commit.as_deref()).await?;
+    if let Some(blocked) = blocked(plan, unreviewed, &opened) {
         return Ok(Some(Progress {
             stage: Stage::Planned,
             stopped: Some(blocked),
@@ -210,7 +211,7 @@ async fn attempt(
         let agreed = agree(daemon, plan, &parsed.tree, by).await;
         agreed.map_err(PipelineError::Store)?;
     }
-    if let Some(reason) = unseen(daemon, &parsed, &made, &opened).await? {
+    if let Some(reason) = unseen(daemon, &parsed, &made, unreviewed, &opened).await? {
         return Ok(Some(stopped(
             Stage::Guarded,
             Condition::PlanChangedSinceShown.code(),
@@ -360,8 +361,8 @@ async fn unhealthy(daemon: &Daemon) -> Result<BTreeMap<MachineId, String>, Store
 }
 
 /// The guard that stops a plan, those considered that people have opened: its code, why, and what opens it.
-fn blocked(parsed: &Parsed, plan: &Plan, opened: &[Opened]) -> Option<(String, String)> {
-    let needed = opened::needed(&parsed.fleet.as_ref()?.settings);
+fn blocked(plan: &Plan, unreviewed: Unreviewed, opened: &[Opened]) -> Option<(String, String)> {
+    let needed = opened::needed(unreviewed);
     let guard = plan.stopped_by(opened, needed, plan.made)?;
     let (code, reason) = guard.blocked.clone()?;
     let (name, id) = (&guard.guard, &plan.id);
@@ -379,18 +380,16 @@ async fn unseen(
     daemon: &Daemon,
     parsed: &Parsed,
     made: &Made,
+    unreviewed: Unreviewed,
     opened: &[Opened],
 ) -> Result<Option<String>, PipelineError> {
-    let Some(fleet) = &parsed.fleet else {
-        return Ok(None);
-    };
     let (plan, parent) = (&made.plan, &made.ground.parent);
     let agreed = daemon
         .store
         .agreed_plans(&parsed.commit, &parsed.tree)
         .await
         .map_err(PipelineError::Store)?;
-    let answer = adoptable(plan, parent, &agreed, &fleet.settings, opened);
+    let answer = adoptable(plan, parent, &agreed, unreviewed, opened);
     Ok(answer.err().map(|(_, reason)| {
         let (id, digest) = (&plan.id, &plan.wipe_set.digest);
         format!(
@@ -442,18 +441,39 @@ struct Asked {
 }
 
 async fn asked(daemon: &Daemon, parsed: &Parsed, adopted: Option<&str>) -> Result<Asked, PipelineError> {
+    let (before, base) = in_force(daemon, parsed, adopted).await?;
+    let commits = daemon.source.new_commits(parsed.commit.clone(), before).await;
+    let commits = commits.map_err(PipelineError::Source)?;
+    let authors = reconciler_git::authors(&commits);
+    Ok(Asked { base, authors })
+}
+
+/// The revision that says what a commit must have, and its id; a first commit says it of itself.
+async fn in_force(
+    daemon: &Daemon,
+    parsed: &Parsed,
+    adopted: Option<&str>,
+) -> Result<(Option<String>, Arc<Parsed>), PipelineError> {
     let before = daemon
         .trusted_before(&parsed.commit, adopted)
         .await
         .map_err(PipelineError::Source)?;
     let base = before.clone().unwrap_or_else(|| parsed.commit.clone());
-    let base = revision::parse(daemon, &base)
-        .await
-        .map_err(PipelineError::Source)?;
-    let commits = daemon.source.new_commits(parsed.commit.clone(), before).await;
-    let commits = commits.map_err(PipelineError::Source)?;
-    let authors = reconciler_git::authors(&commits);
-    Ok(Asked { base, authors })
+    let base = revision::parse(daemon, &base).await;
+    Ok((before, base.map_err(PipelineError::Source)?))
+}
+
+/// What a commit may do unseen. Where its files, or those in force before it, are none of a fleet: nothing.
+pub(crate) async fn unreviewed(
+    daemon: &Daemon,
+    parsed: &Parsed,
+    adopted: Option<&str>,
+) -> Result<Unreviewed, PipelineError> {
+    let (_, base) = in_force(daemon, parsed, adopted).await?;
+    let (Some(new), Some(base)) = (&parsed.fleet, &base.fleet) else {
+        return Ok(Unreviewed::Approve);
+    };
+    Ok(opened::unreviewed(&new.settings, Some(&base.settings)))
 }
 
 /// Who must agree to what a plan destroys, and who has, for people to read.

@@ -3,7 +3,7 @@
 use crate::world::World;
 use rack_api::fact::PowerSeen;
 use rack_api::order::PowerWanted;
-use schema_ids::Timestamp;
+use schema_ids::{Generation, Timestamp};
 
 /// How a BMC misbehaves, each until a time.
 #[derive(Debug, Default)]
@@ -14,8 +14,8 @@ pub(crate) struct Bmc {
     /// Tells what was ordered last instead of what is.
     pub(crate) lies_until: Option<Timestamp>,
     ordered: Option<PowerWanted>,
-    /// When it last said that a machine is off which is on.
-    pub(crate) lied_at: Option<Timestamp>,
+    /// The newest intent for which an agent was to switch the machine off, and was told that it is, while it was on.
+    pub(crate) lied_for: Option<Generation>,
 }
 
 impl Bmc {
@@ -32,7 +32,7 @@ impl Bmc {
 pub(crate) struct Unanswered;
 
 impl World<'_> {
-    pub(crate) fn bmc_reads(&mut self, machine: usize) -> Result<PowerSeen, Unanswered> {
+    pub(crate) fn bmc_reads(&self, machine: usize) -> Result<PowerSeen, Unanswered> {
         let place = &self.machines[machine];
         if self.during(place.bmc.silent_until) {
             return Err(Unanswered);
@@ -41,9 +41,6 @@ impl World<'_> {
             Some(ordered) => ordered == PowerWanted::On,
             None => place.on,
         };
-        if place.on && !on {
-            self.machines[machine].bmc.lied_at = Some(self.now);
-        }
         Ok(if on { PowerSeen::On } else { PowerSeen::Off })
     }
 

@@ -35,8 +35,8 @@ pub(crate) struct Checker {
     pub(crate) finished: BTreeSet<(MachineId, Generation)>,
     /// Bindings whose machines were told that they may write.
     told: BTreeSet<BindingId>,
-    /// Since when bindings leave.
-    leaving: BTreeMap<BindingId, Timestamp>,
+    /// Since when bindings leave, and by which intent of their machines first.
+    leaving: BTreeMap<BindingId, (Timestamp, Generation)>,
     /// Bindings that leave and whose machines were told that they may erase.
     begun: BTreeSet<BindingId>,
     /// Disks that releases have erased.
@@ -119,7 +119,8 @@ impl World<'_> {
         matches!(intent, Some(Intent::Released(erase)) if erase.disks.is_empty()) || self.people.keep_disks()
     }
 
-    /// Whether the machine of a binding that leaves was off since it does, or its BMC said so and lied, which nobody can know.
+    /// Whether the machine of a binding that leaves was off since it does, or its BMC said so to whoever was to switch it off for
+    /// that, and lied, which nobody can know.
     fn was_off(&self, binding: BindingId, machine: MachineId) -> bool {
         let planned = self.store.plan.machines.get(&machine);
         let nic = planned.and_then(|planned| planned.nics.first());
@@ -127,8 +128,8 @@ impl World<'_> {
             .and_then(|nic| self.place_of(nic.mac))
             .map(|place| &self.machines[place]);
         let since = self.check.leaving.get(&binding);
-        place.zip(since).is_some_and(|(place, since)| {
-            !place.on || place.on_since > *since || place.bmc.lied_at > Some(*since)
+        place.zip(since).is_some_and(|(place, (since, intent))| {
+            !place.on || place.on_since > *since || place.bmc.lied_for >= Some(*intent)
         })
     }
 
@@ -151,7 +152,10 @@ impl World<'_> {
         let leaving = plan.bindings.iter();
         let leaving = leaving.filter(|(_, binding)| binding.state == BindingState::Leaving);
         let before = std::mem::take(&mut self.check.leaving);
-        let since = leaving.map(|(id, _)| (*id, before.get(id).copied().unwrap_or(self.now)));
+        let since = leaving.filter_map(|(id, binding)| {
+            let intent = plan.machines.get(&binding.machine)?.wanted.generation;
+            Some((*id, before.get(id).copied().unwrap_or((self.now, intent))))
+        });
         self.check.leaving = since.collect();
         let leaving = &self.check.leaving;
         self.check.begun.retain(|id| leaving.contains_key(id));
@@ -217,7 +221,7 @@ impl World<'_> {
         let nic = machine.nics.first();
         let place = nic.and_then(|nic| self.place_of(nic.mac));
         let place = place.map(|place| &self.machines[place]);
-        let (Some(place), Some(since), Some(quarantine)) =
+        let (Some(place), Some((since, _)), Some(quarantine)) =
             (place, self.check.leaving.get(&binding), machine.quarantine)
         else {
             return Ok(());

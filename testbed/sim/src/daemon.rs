@@ -310,8 +310,9 @@ impl World<'_> {
 
     fn adopt(&mut self, daemon: usize, plan: Plan, basis: &Basis) -> Result<bool, Violation> {
         let settings = self.people.fleet.as_ref().map(|fleet| &fleet.settings);
-        let allowed = settings
-            .is_some_and(|settings| adoptable(&plan, &self.store.plan, Some(&plan), settings, &[]).is_ok());
+        let allowed = settings.is_some_and(|settings| {
+            adoptable(&plan, &self.store.plan, Some(&plan), settings.unreviewed, &[]).is_ok()
+        });
         let parent = plan.parent.clone().unwrap_or_default();
         // A limit over a day opens by itself: the commit is looked at again.
         if self.settings.limit.is_some() && plan.stopped_by(&[], 1, self.now).is_some() {

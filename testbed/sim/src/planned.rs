@@ -12,7 +12,7 @@ use rack_api::job::JobRef;
 use rack_api::order::{Action, NextBoot, Order, PowerWanted};
 use reconciler_core::intent::{Intent, Wanted};
 use reconciler_core::plan::{Effect, Plan};
-use schema_ids::{ContentId, DiskId, Generation, MachineId, Timestamp};
+use schema_ids::{BindingId, ContentId, DiskId, Generation, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What adopted plans have shown, and what was given up by them.
@@ -24,6 +24,8 @@ pub(crate) struct Shown {
     erased: BTreeSet<(MachineId, Generation, DiskId, ContentId)>,
     /// What adopted plans last wanted.
     wanted: BTreeMap<MachineId, Wanted>,
+    /// Bindings of which was said that what runs for them is taken away for good.
+    let_go: BTreeSet<BindingId>,
     /// Machines with a finished installation that a plan gave up, and when.
     given_up: BTreeMap<MachineId, Timestamp>,
 }
@@ -65,6 +67,9 @@ impl World<'_> {
             let generation = machine.wanted.generation;
             let effect = shown.effects.entry((id, generation)).or_default();
             *effect = change.effect.max(*effect);
+            if let (Intent::Released(erase), true) = (&machine.wanted.intent, *effect >= Effect::Reboot) {
+                shown.let_go.insert(erase.binding);
+            }
             let erased = change.erases.iter();
             shown
                 .erased
@@ -79,10 +84,14 @@ impl World<'_> {
             Action::Boot(NextBoot::Job(_)) => true,
             Action::Boot(NextBoot::Local) => false,
         };
-        let runs = self
-            .number_of(order.machine)
-            .is_some_and(|place| self.machines[place].runs.is_some());
-        if !disturbs || !runs {
+        let place = self.number_of(order.machine);
+        let runs = place.and_then(|place| self.machines[place].runs.as_ref());
+        let Some(runs) = runs.filter(|_| disturbs) else {
+            return Ok(());
+        };
+        // Whoever switches on what was let go with its disks starts a system of which that was said.
+        let is_over = !self.store.plan.bindings.contains_key(&runs.binding);
+        if is_over && self.check.shown.let_go.contains(&runs.binding) {
             return Ok(());
         }
         let shown = self.check.shown.effects.get(&(order.machine, order.generation));

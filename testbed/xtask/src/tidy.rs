@@ -6,6 +6,7 @@
 mod borders;
 mod commands;
 mod docs;
+mod guards;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,11 @@ fn findings(root: &Path) -> Result<Vec<String>, String> {
     }
     let read = |path: &str| fs::read_to_string(root.join(path)).ok();
     findings.extend(commands::check_rows(&for_people, read));
+    let paths: Vec<String> = files(root)
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    findings.extend(guards::check(paths.iter().map(String::as_str), read));
     Ok(findings)
 }
 

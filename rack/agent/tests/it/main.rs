@@ -22,3 +22,4 @@ mod stop;
 mod strace;
 mod transfer_clients;
 mod two_agents;
+mod wipes;

@@ -40,6 +40,8 @@ pub(crate) struct Rack {
     runner: Vec<String>,
     /// Seconds between two readings of a BMC.
     power_every: &'static str,
+    /// What the agent is told beside the usual.
+    pub(crate) words: Vec<&'static str>,
     /// As much of its log is of agents that ran before.
     pub(crate) log_before: usize,
     directory: Scratch,
@@ -128,6 +130,13 @@ impl Rack {
     pub(crate) fn start_reading_power_every(desired: Desired, seconds: &'static str) -> Self {
         let mut rack = Self::without_agent();
         rack.power_every = seconds;
+        Self::run(rack, desired)
+    }
+
+    /// The same with an agent that is told this beside the usual.
+    pub(crate) fn start_told(desired: Desired, words: &[&'static str]) -> Self {
+        let mut rack = Self::without_agent();
+        rack.words = words.to_vec();
         Self::run(rack, desired)
     }
 
@@ -221,6 +230,7 @@ impl Rack {
             agent: None,
             runner: Vec::new(),
             power_every: "2",
+            words: Vec::new(),
             log_before: 0,
             directory,
             server,
@@ -259,6 +269,7 @@ impl Rack {
                 "--power-every",
                 self.power_every,
             ])
+            .args(&self.words)
             .arg("--state-dir")
             .arg(path("state"))
             .arg("--agent-binary")

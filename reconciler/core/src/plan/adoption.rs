@@ -3,10 +3,11 @@
 use crate::condition::Condition;
 use crate::plan::Plan;
 use crate::plan::opened::{Opened, needed};
-use schema_fleet::{FleetSettings, Unreviewed};
+use schema_fleet::Unreviewed;
 use schema_ids::ContentId;
 
-/// Whether `new` may take its parent's place; `opened` are the guards that people opened for it. `agreed` are the plans by which people agreed to what its
+/// Whether `new` may take its parent's place; `unreviewed` is what it may do unseen ([`unreviewed`](crate::plan::opened::unreviewed)),
+/// `opened` are the guards that people opened for it. `agreed` are the plans by which people agreed to what its
 /// commit erases: the one they last saw before it arrived, and those that they approved. Blank disks are
 /// free. A plan for its parent's own commit needs no more agreement: planning lets such a one erase
 /// nothing beyond its parent but what is blank or consented to.
@@ -17,14 +18,14 @@ pub fn adoptable<'a>(
     new: &Plan,
     parent: &Plan,
     agreed: impl IntoIterator<Item = &'a Plan>,
-    settings: &FleetSettings,
+    unreviewed: Unreviewed,
     opened: &[Opened],
 ) -> Result<(), (String, String)> {
-    let stopped = new.stopped_by(opened, needed(settings), new.made);
+    let stopped = new.stopped_by(opened, needed(unreviewed), new.made);
     if let Some((code, reason)) = stopped.and_then(|guard| guard.blocked.clone()) {
         return Err((code, reason));
     }
-    if settings.unreviewed == Unreviewed::Allow || new.commit == parent.commit {
+    if unreviewed == Unreviewed::Allow || new.commit == parent.commit {
         return Ok(());
     }
     let agreed: Vec<&Plan> = agreed.into_iter().collect();

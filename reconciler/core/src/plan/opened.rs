@@ -26,9 +26,18 @@ pub struct Opened {
     pub at: Timestamp,
 }
 
+/// What a commit may do unseen: what it says itself and what was in force before it must both allow, so that no commit lets
+/// itself in. Without a fleet before it, it speaks for itself.
+pub fn unreviewed(new: &FleetSettings, base: Option<&FleetSettings>) -> Unreviewed {
+    match (new.unreviewed, base.map(|base| base.unreviewed)) {
+        (Unreviewed::Allow, None | Some(Unreviewed::Allow)) => Unreviewed::Allow,
+        (Unreviewed::Approve, _) | (_, Some(Unreviewed::Approve)) => Unreviewed::Approve,
+    }
+}
+
 /// So many people must say it: two, but for a fleet that carries out what nobody was shown, which is a laboratory.
-pub fn needed(settings: &FleetSettings) -> usize {
-    match settings.unreviewed {
+pub fn needed(unreviewed: Unreviewed) -> usize {
+    match unreviewed {
         Unreviewed::Allow => 1,
         Unreviewed::Approve => 2,
     }

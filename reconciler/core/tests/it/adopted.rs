@@ -6,8 +6,9 @@ use crate::world::{World, checked};
 use proptest::prelude::*;
 use rack_api::fact::{BootEvidence, PowerSeen};
 use rack_api::job::JobKind;
-use rack_api::order::{Action, NextBoot};
-use reconciler_core::facts::{MachineFacts, Seen};
+use rack_api::order::{Action, NextBoot, PowerWanted};
+use reconciler_core::condition::Condition;
+use reconciler_core::facts::{AgentSeen, MachineFacts, Seen};
 use reconciler_core::intent::Intent;
 use reconciler_core::next::{Around, Decision, next};
 use reconciler_core::observed::BindingState;
@@ -269,7 +270,7 @@ proptest! {
                 let (id, machine) = new.machine("m1").unwrap();
                 prop_assert!(machine.as_is.is_some() && runs_as_it_is(&new, id));
             }
-            if adoptable(&new, &world.parent, Some(&new), &fleet.settings, &[]).is_ok() {
+            if adoptable(&new, &world.parent, Some(&new), fleet.settings.unreviewed, &[]).is_ok() {
                 world.adopt(&fleet, new);
             }
         }
@@ -351,4 +352,91 @@ fn a_machine_that_stands_in_a_job_nobody_wants_is_led_back_to_its_own_disk() {
         panic!("{proposal:?}");
     };
     assert!(job.kind == JobKind::Inspect && job.leaves, "{job:?}");
+}
+
+/// An adopted machine that was switched off for its release, which was taken back, is switched on again, once.
+#[test]
+fn a_machine_that_was_adopted_is_switched_on_again_when_its_release_is_taken_back() {
+    let commit = |entry: bool, gone: Option<&'static str>| Commit {
+        declared: true,
+        observe: !entry,
+        entry,
+        named: entry,
+        counted: false,
+        consents: true,
+        reinstall: 0,
+        inspect: 0,
+        other_image: false,
+        gone,
+        on: false,
+        happened: Happened::Nothing,
+    };
+    let mut world = World::new();
+    let adopts = |world: &mut World, commit: &Commit| {
+        world.later();
+        if let Some((id, _)) = world.parent.machine("m1") {
+            look(world, id);
+        }
+        let fleet = checked("", &text(commit)).unwrap();
+        world.next_commit();
+        let new = world.plan(&fleet);
+        world.adopt(&fleet, new);
+    };
+    let decided = |world: &World, power: PowerSeen| {
+        let plan = &world.parent;
+        let (id, machine) = plan.machine("m1").unwrap();
+        let around = Around {
+            id,
+            incarnation: world.observed.incarnation,
+            boot_agents: BTreeSet::new(),
+            ephemeral: true,
+            deployment: None,
+            planned: plan.made,
+            restored: None,
+        };
+        let agent = AgentSeen {
+            heard: plan.made,
+            watermark: plan.made,
+            steady: plan.made,
+        };
+        let facts = MachineFacts {
+            power: Some(Seen {
+                value: power,
+                since: plan.made,
+            }),
+            agents: [("rackd-1".parse().unwrap(), agent)].into(),
+            ..MachineFacts::default()
+        };
+        next(machine, &facts, &around, plan.made)
+    };
+    for fate in ["retain", "quick"] {
+        adopts(&mut world, &commit(false, None));
+        adopts(&mut world, &commit(true, None));
+        let shown = decided(&world, PowerSeen::Off);
+        assert!(
+            matches!(&shown, Decision::Wait(wait) if wait.condition == Condition::PowerDrift),
+            "off without our doing, it is shown: {shown:?}"
+        );
+        adopts(&mut world, &commit(true, Some(fate)));
+        let (id, _) = world.parent.machine("m1").unwrap();
+        assert!(
+            matches!(world.parent.machines[&id].wanted.intent, Intent::Released(_)),
+            "{fate}: {:?}",
+            world.parent.machines[&id].wanted
+        );
+        adopts(&mut world, &commit(true, None));
+        assert!(runs_as_it_is(&world.parent, id), "{fate}");
+        let Decision::Propose(proposal) = decided(&world, PowerSeen::Off) else {
+            panic!("{fate}: it stays off: {:?}", decided(&world, PowerSeen::Off));
+        };
+        assert_eq!(proposal.order.action, Action::Power(PowerWanted::On), "{fate}");
+        assert!(
+            proposal.order.cause.contains("taken back"),
+            "{}",
+            proposal.order.cause
+        );
+        // One that runs is let alone.
+        assert_eq!(decided(&world, PowerSeen::On), Decision::Settled, "{fate}");
+        world = World::new();
+    }
 }

@@ -1,22 +1,27 @@
-//! A deployment's budget is its own whatever it is called.
+//! A deployment's budget is its own whatever it is called, and counts who is out by when that was said, and who is switched by
+//! hand from then on.
 
 use crate::seen::SeenMachine;
 use crate::world::{World, fleet};
-use reconciler_core::admit::{Leave, Permits, Policy};
+use rack_api::fact::{Fact, FactBody, PowerSeen};
+use rack_api::job::JobRef;
+use reconciler_core::admit::{self, Grant, Ground, Leave, Permits, Policy};
 use reconciler_core::condition::Condition;
-use reconciler_core::facts::{AgentSeen, MachineFacts};
-use reconciler_core::next::Decision;
-use reconciler_core::tick::{self, Effect, Tick, tick};
+use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact};
+use reconciler_core::next::{Decision, Need, PowerWish, Wish};
+use reconciler_core::tick::{self, Effect, Tick, stand, tick};
 use schema_fleet::Fleet;
-use schema_ids::MachineId;
+use schema_ids::{Generation, MachineId, Timestamp, Uuid};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Two machines that one deployment of this name runs.
 fn named(name: &str, reinstall: u32, lines: &str) -> Fleet {
     let machine = |number| {
         format!(
             "[machine.m{number}]\nrack = \"r1\"\nserial = \"S{number}\"\nboot.mode = \"bios\"\n\
-             nic.p0 = {{ mac = \"52:54:00:77:00:0{number}\", link = \"lab/pxe\" }}\n"
+             nic.p0 = {{ mac = \"52:54:00:77:00:0{number}\", link = \"lab/pxe\" }}\n\
+             bmc = {{ driver = \"ipmi\", address = \"10.77.0.{number}\", secret = \"bmc\" }}\n"
         )
     };
     let text = format!(
@@ -28,14 +33,22 @@ fn named(name: &str, reinstall: u32, lines: &str) -> Fleet {
     fleet("unreviewed = \"allow\"\nlimits.max-destroyed = 100", &text)
 }
 
-fn ticked(world: &World, permits: &Permits, facts: &BTreeMap<MachineId, MachineFacts>) -> Tick {
+type Facts = BTreeMap<MachineId, MachineFacts>;
+
+/// What a daemon knows now, handed to this.
+fn with_world<T>(
+    world: &World,
+    permits: &Permits,
+    facts: &Facts,
+    then: impl FnOnce(&tick::World<'_>) -> T,
+) -> T {
     let now = world.observed.at;
     let seen = AgentSeen {
         heard: now,
         watermark: now,
         steady: now,
     };
-    let around = tick::World {
+    then(&tick::World {
         plan: &world.parent,
         incarnation: world.observed.incarnation,
         facts,
@@ -44,8 +57,11 @@ fn ticked(world: &World, permits: &Permits, facts: &BTreeMap<MachineId, MachineF
         policy: &Policy::default(),
         restored: None,
         stopped: None,
-    };
-    tick(&around, now)
+    })
+}
+
+fn ticked(world: &World, permits: &Permits, facts: &Facts) -> Tick {
+    with_world(world, permits, facts, |around| tick(around, world.observed.at))
 }
 
 fn adopt(world: &mut World, fleet: &Fleet) {
@@ -111,4 +127,215 @@ fn a_renamed_deployment_has_what_is_under_way_in_its_budget() {
     };
     assert_eq!(wait.condition, Condition::Budget);
     assert!(wait.evidence.contains("of site"), "{}", wait.evidence);
+}
+
+/// Budget `one`, by which one of both may be out.
+const ONE: &str = "[budget.one]\ntargets = [\"deployment:web\"]\nmax-unavailable = 1\n";
+
+/// Both machines run what the first commit wants.
+fn running() -> (World, Vec<MachineId>) {
+    let mut world = World::new();
+    let first = named("web", 0, ONE);
+    adopt(&mut world, &first);
+    inspect(&mut world);
+    adopt(&mut world, &first);
+    let machines: Vec<MachineId> = world.parent.machines.keys().copied().collect();
+    for id in &machines {
+        world.install(*id);
+    }
+    (world, machines)
+}
+
+/// So many seconds before now.
+fn ago(world: &World, seconds: u64) -> Timestamp {
+    world.observed.at.minus(Duration::from_secs(seconds))
+}
+
+/// What was heard of a machine: who said it, how many seconds ago that arrived and was said, and what.
+type Word = (&'static str, u64, u64, FactBody);
+
+/// It was installed as wanted and has come home, so many seconds ago.
+fn came_home(world: &World, id: MachineId, seconds: u64) -> Vec<Word> {
+    let wanted = &world.parent.machines[&id].wanted;
+    let deploy = wanted.intent.deploy().unwrap();
+    let disk = deploy.disks[0].disk.clone();
+    let installed = FactBody::Installed {
+        job: JobRef {
+            machine: id,
+            generation: wanted.generation,
+            attempt: 1,
+        },
+        binding: deploy.binding,
+        spec: deploy.spec,
+        disks: vec![disk.clone()],
+    };
+    let home = FactBody::PhonedHome {
+        machine: id,
+        binding: deploy.binding,
+        boot_id: Uuid::from_bytes([1; 16]),
+        root_disk: Some(disk),
+        root_device: "/dev/vda2".to_owned(),
+    };
+    vec![
+        ("rackd-1", seconds + 60, seconds + 60, power(id, PowerSeen::On)),
+        ("rackd-1", seconds + 10, seconds + 10, installed),
+        ("rackd-1", seconds, seconds, home),
+    ]
+}
+
+fn power(machine: MachineId, power: PowerSeen) -> FactBody {
+    FactBody::Power { machine, power }
+}
+
+fn folded(world: &World, id: MachineId, orders: Vec<IssuedOrder>, words: Vec<Word>) -> MachineFacts {
+    let stored: Vec<StoredFact> = (1..)
+        .zip(words)
+        .map(|(sequence, (agent, received, said, body))| StoredFact {
+            agent: agent.parse().unwrap(),
+            sequence,
+            received: ago(world, received),
+            fact: Fact {
+                at: ago(world, said),
+                body,
+            },
+        })
+        .collect();
+    let now = world.observed.at;
+    let agent = AgentSeen {
+        heard: now,
+        watermark: now,
+        steady: now,
+    };
+    let agents = BTreeMap::from([("rackd-1".parse().unwrap(), agent)]);
+    let generation = world.parent.machines[&id].wanted.generation;
+    MachineFacts::fold(generation, orders, Vec::new(), &stored, agents)
+}
+
+/// Who is out by the budget, each with why.
+fn out(world: &World, facts: &Facts) -> Vec<String> {
+    let permits = Permits::default();
+    with_world(world, &permits, facts, |around| {
+        let step = tick(around, world.observed.at);
+        let standing = stand(around, &step.decisions);
+        let ground = Ground {
+            plan: around.plan,
+            policy: around.policy,
+            standing: &standing,
+        };
+        admit::told(&permits, &ground, world.observed.at)[0].out.clone()
+    })
+}
+
+/// The agent of its BMC was cut off: what it saw before the machine came home is heard long after that.
+#[test]
+fn a_late_word_of_off_takes_nobody_out_who_came_home_since() {
+    let (world, machines) = running();
+    let with = |said: u64| -> Facts {
+        let words = |id: MachineId| {
+            let mut words = came_home(&world, id, 100);
+            if id == machines[0] {
+                words.push(("rackd-2", 10, said, power(id, PowerSeen::Off)));
+                words.push(("rackd-2", 9, said - 1, power(id, PowerSeen::On)));
+            }
+            words
+        };
+        machines
+            .iter()
+            .map(|id| (*id, folded(&world, *id, Vec::new(), words(*id))))
+            .collect()
+    };
+    assert_eq!(out(&world, &with(105)), Vec::<String>::new());
+    // Said behind its word, it was off, and nothing was heard of its system since.
+    let off = out(&world, &with(95));
+    assert!(
+        matches!(&off[..], [one] if one.starts_with("m1 was off at ") && one.ends_with("is not heard since")),
+        "{off:?}"
+    );
+}
+
+/// Its change is over and its place is about to be given back, when a person switches it off: the place counts from then on.
+#[test]
+fn power_by_hand_takes_a_place_anew_that_is_held_already() {
+    let (mut world, machines) = running();
+    adopt(&mut world, &named("web", 1, ONE));
+    let (first, second) = (machines[0], machines[1]);
+    let generation = world.parent.machines[&first].wanted.generation;
+    world.install(first);
+    world.later();
+    let begun = Grant {
+        machine: first,
+        generation,
+        need: Need {
+            erases: Some("web".parse().unwrap()),
+            budgets: ["one".parse().unwrap()].into(),
+            ..Need::default()
+        },
+        at: ago(&world, 300),
+    };
+    let mut permits = Permits {
+        grants: BTreeMap::from([(first, begun)]),
+    };
+    let before = Generation(generation.0 - 1);
+    let second_runs = || {
+        let mut words = came_home(&world, second, 1000);
+        for (.., body) in &mut words {
+            if let FactBody::Installed { job, spec, .. } = body {
+                (job.generation, *spec) = (before, schema_ids::Digest([9; 32]));
+            }
+        }
+        folded(&world, second, Vec::new(), words)
+    };
+    let mut facts: Facts = BTreeMap::from([
+        (
+            first,
+            folded(&world, first, Vec::new(), came_home(&world, first, 100)),
+        ),
+        (second, second_runs()),
+    ]);
+    let now = world.observed.at;
+    let (order, taken) = with_world(&world, &permits, &facts, |around| {
+        let step = tick(around, now);
+        let machine = &around.plan.machines[&first];
+        let wish = Wish {
+            machine,
+            facts: &around.facts[&first],
+            around: &tick::around(around, first, machine),
+            decision: &step.decisions[&first],
+            policy: around.policy,
+            power: PowerWish::Off,
+            who: "ada",
+            why: "a fan",
+        };
+        let order = wish.order(now).unwrap();
+        let standing = stand(around, &step.decisions);
+        let ground = Ground {
+            plan: around.plan,
+            policy: around.policy,
+            standing: &standing,
+        };
+        let taken = admit::by_hand(&order, around.permits, &ground, now);
+        (order, taken)
+    });
+    assert_eq!(taken.exceeds, None, "it has a place");
+    if let Leave::Take(grant) = taken.leave {
+        assert_eq!(grant.generation, generation, "no leave for what is wanted later");
+        permits.grants.insert(first, grant);
+    }
+    let ordered = vec![IssuedOrder { order, at: now }];
+    facts.insert(
+        first,
+        folded(&world, first, ordered, came_home(&world, first, 100)),
+    );
+    for _ in 0..2 {
+        let step = ticked(&world, &permits, &facts);
+        let Decision::Wait(wait) = &step.decisions[&second] else {
+            panic!("both are taken out: {:?}", step.decisions);
+        };
+        assert_eq!(wait.condition, Condition::Budget);
+        for effect in &step.effects {
+            if let Effect::ReleaseGrant { machine, .. } = effect {
+                permits.grants.remove(machine);
+            }
+        }
+    }
 }

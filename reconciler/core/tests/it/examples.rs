@@ -52,7 +52,7 @@ fn carried_out(folder: &Path) -> Plan {
     world.later();
     let plan = world.plan(&fleet);
     assert_eq!(
-        adoptable(&plan, &world.parent, None, &fleet.settings, &[]),
+        adoptable(&plan, &world.parent, None, fleet.settings.unreviewed, &[]),
         Ok(()),
         "blank disks need nobody's consent"
     );

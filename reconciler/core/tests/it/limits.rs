@@ -88,7 +88,7 @@ proptest! {
             world.next_commit();
             let wanted = fleet(SETTINGS, &text(bumped, pooled));
             let plan = world.plan(&wanted);
-            if adoptable(&plan, &world.parent, None, &wanted.settings, &[]).is_err() {
+            if adoptable(&plan, &world.parent, None, wanted.settings.unreviewed, &[]).is_err() {
                 continue;
             }
             let at = world.observed.at;

@@ -12,7 +12,7 @@ use crate::world::{World, fleet};
 use formed::Forms;
 use reconciler_core::form::{Detail, Setting, text};
 use reconciler_core::plan::adoption::adoptable;
-use reconciler_core::plan::opened::Opened;
+use reconciler_core::plan::opened::{self, Opened};
 use reconciler_core::times::Took;
 use schema_ids::{DiskId, Generation, MachineId, Name};
 use serde::Deserialize;
@@ -129,6 +129,7 @@ fn run(case: &Case) -> Told {
     let mut forms = Forms::default();
     let mut world = World::new();
     let mut current = None;
+    let mut in_force = None;
     let mut text = String::new();
     for step in &case.step {
         world.later();
@@ -194,8 +195,12 @@ fn run(case: &Case) -> Told {
             })
         });
         let opened: Vec<Opened> = opened.collect();
-        match adoptable(&new, &world.parent, shown, &fleet.settings, &opened) {
-            Ok(()) => world.adopt(fleet, new),
+        let unreviewed = opened::unreviewed(&fleet.settings, in_force.as_ref());
+        match adoptable(&new, &world.parent, shown, unreviewed, &opened) {
+            Ok(()) => {
+                world.adopt(fleet, new);
+                in_force = Some(fleet.settings.clone());
+            }
             Err((code, why)) => writeln!(text, "  NOT ADOPTED {code}: {}", brief(&why)).unwrap(),
         }
     }

@@ -4,7 +4,7 @@ use crate::bed::Bed;
 use crate::muster::{Muster, fleet, is_adopted, second_person, seen, text};
 use reconciler_core::people::{Stage, Status};
 
-fn is_missing(status: &Status) -> bool {
+pub(crate) fn is_missing(status: &Status) -> bool {
     let stopped = status
         .revision
         .as_ref()

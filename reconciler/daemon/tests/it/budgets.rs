@@ -14,27 +14,42 @@ use schema_ids::{DiskId, MachineId, Uuid};
 
 /// Two machines that one deployment runs, one of them at a time.
 pub(crate) fn fleet(reinstall: u32) -> String {
+    fleet_of(
+        2,
+        &format!(
+            "[budget.web]\ntargets = [\"deployment:web\"]\nmax-unavailable = 1\n\
+             [deployment.web]\nmachines = [\"node-01\", \"node-02\"]\n{RUNS}budget = \"web\"\nreinstall = {reinstall}\n"
+        ),
+    )
+}
+
+/// What a deployment says beside whom it runs on.
+pub(crate) const RUNS: &str = "hostname = \"web-{slot}\"\nimage = \"debian-12\"\nstorage = \"single-disk\"\n\
+                               network = \"one-port\"\n";
+
+/// So many machines, of the example's kind, and what is said beside them.
+pub(crate) fn fleet_of(machines: u8, rest: &str) -> String {
     let rootfs = "[image.ephemeral.rootfs]\nsource = \"muster:ephemeral/root.squashfs\"\n\
                   sha256 = \"c7a1f7c1d2e6f0c5f1b7fd0d2ce2d1d4d7e0d5d7c8b1d3a6f9e2c4b5a6978812\"\n";
     let example = example();
     let (before, machine_and_rest) = example.split_once("[machine.").unwrap();
-    let (_, rest) = machine_and_rest.split_once("[image.ephemeral]").unwrap();
-    let (kept, _) = rest.split_once("[deployment.").unwrap();
-    let machine = |number: u8| {
-        format!(
-            "[machine.node-0{number}]\nserial = \"LAB-000{number}\"\nrack = \"r1\"\nboot.mode = \"bios\"\n\
-             bmc = {{ driver = \"ipmi\", address = \"10.77.0.1{number}\", secret = \"lab-bmc\" }}\n\
-             nic.p0 = {{ mac = \"52:54:00:77:00:0{number}\", link = \"lab/pxe\" }}\n"
-        )
-    };
+    let (_, after) = machine_and_rest.split_once("[image.ephemeral]").unwrap();
+    let (kept, _) = after.split_once("[deployment.").unwrap();
+    let machines: String = (1..=machines).map(machine).collect();
+    format!("{before}{machines}[image.ephemeral]{kept}\n{rootfs}{rest}")
+}
+
+fn machine(number: u8) -> String {
     format!(
-        "{before}{}{}[image.ephemeral]{kept}\n{rootfs}\
-         [budget.web]\ntargets = [\"deployment:web\"]\nmax-unavailable = 1\n\
-         [deployment.web]\nmachines = [\"node-01\", \"node-02\"]\nhostname = \"web-{{slot}}\"\nimage = \"debian-12\"\n\
-         storage = \"single-disk\"\nnetwork = \"one-port\"\nbudget = \"web\"\nreinstall = {reinstall}\n",
-        machine(1),
-        machine(2),
+        "[machine.node-0{number}]\nserial = \"LAB-000{number}\"\nrack = \"r1\"\nboot.mode = \"bios\"\n\
+         bmc = {{ driver = \"ipmi\", address = \"10.77.0.1{number}\", secret = \"lab-bmc\" }}\n\
+         nic.p0 = {{ mac = \"52:54:00:77:00:0{number}\", link = \"lab/pxe\" }}\n"
     )
+}
+
+/// The number in a machine's name.
+pub(crate) fn number(name: &str) -> u8 {
+    name.trim_start_matches("node-").parse().unwrap()
 }
 
 fn disk(number: u8) -> DiskId {
@@ -90,13 +105,60 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// A musterd with this fleet, whose machines are inspected, blank, and have slots.
+    pub(crate) async fn open(mut bed: Bed) -> Self {
+        bed.start(&[]);
+        let first = bed.until("adopted", |status| !status.machines.is_empty()).await;
+        let muster = Muster::of(&bed);
+        let mut stage = Self {
+            bed,
+            muster,
+            sequence: 0,
+            boots: 0,
+        };
+        let seen = first.machines.iter().map(|machine| FactBody::Inventory {
+            job: JobRef {
+                machine: machine.id,
+                generation: machine.generation,
+                attempt: 1,
+            },
+            inventory: inventory(number(machine.name.as_str())),
+        });
+        stage.hear(seen.collect()).await;
+        let has_slots = |status: &Status| {
+            let mut machines = status.machines.iter();
+            machines.all(|machine| machine.wanted.contains('['))
+        };
+        stage.bed.until("planned", has_slots).await;
+        stage
+    }
+
+    /// The numbers of its machines.
+    async fn names(&self) -> Vec<u8> {
+        let status = self.bed.until("there", |_| true).await;
+        let machines = status.machines.iter();
+        machines.map(|machine| number(machine.name.as_str())).collect()
+    }
+
+    /// Every machine runs what is wanted of it, and nothing is out.
+    pub(crate) async fn is_well(&self) {
+        let is_well = |status: &Status| {
+            status
+                .machines
+                .iter()
+                .all(|machine| machine.wait.is_none() && machine.proposed.is_none())
+                && status.budgets.iter().all(|budget| budget.out.is_empty())
+        };
+        self.bed.until("all run", is_well).await;
+    }
+
     pub(crate) async fn hear(&mut self, facts: Vec<FactBody>) {
         let first = self.sequence + 1;
         self.sequence += facts.len() as u64;
         self.bed.hear(first, facts).await;
     }
 
-    fn wanted(&self, number: u8) -> (MachineId, JobRef, Deploy) {
+    pub(crate) fn wanted(&self, number: u8) -> (MachineId, JobRef, Deploy) {
         let detail = self.muster.document(&["show", &format!("node-0{number}")], 0);
         let detail: MachineDetail = serde_json::from_value(detail).unwrap();
         let Intent::Deployed(deploy) = &detail.plan.wanted.intent else {
@@ -108,6 +170,30 @@ impl Stage {
             attempt: 1,
         };
         (detail.status.id, job, (**deploy).clone())
+    }
+
+    /// Its installation fails for good.
+    pub(crate) async fn fails(&mut self, number: u8) {
+        let (machine, job, deploy) = self.wanted(number);
+        let boot_id = Uuid::from_bytes([9; 16]);
+        let order = OrderRef {
+            machine,
+            incarnation: deploy.incarnation.number,
+            generation: job.generation,
+            number: 1,
+        };
+        let failed = FactBody::Step {
+            job,
+            boot_id,
+            step: "unpack".to_owned(),
+            state: StepState::Failed {
+                code: "IMAGE_DIGEST_MISMATCH".to_owned(),
+                error: "other bytes".to_owned(),
+            },
+        };
+        let started = FactBody::JobStarted { job, boot_id };
+        self.hear(vec![FactBody::OrderTaken { order }, started, failed])
+            .await;
     }
 
     /// It runs what is wanted of it, by its own word.
@@ -150,47 +236,14 @@ pub(crate) async fn running() -> Stage {
     running_in(Bed::new(&fleet(0))).await
 }
 
-/// The same in a bed with this fleet.
-pub(crate) async fn running_in(mut bed: Bed) -> Stage {
-    bed.start(&[]);
-    let first = bed.until("adopted", |status| status.machines.len() == 2).await;
-    let muster = Muster::of(&bed);
-    let mut stage = Stage {
-        bed,
-        muster,
-        sequence: 0,
-        boots: 0,
-    };
-    let seen = (1..)
-        .zip(&first.machines)
-        .map(|(number, machine)| FactBody::Inventory {
-            job: JobRef {
-                machine: machine.id,
-                generation: machine.generation,
-                attempt: 1,
-            },
-            inventory: inventory(number),
-        });
-    stage.hear(seen.collect()).await;
-    let has_slots = |status: &Status| {
-        let mut machines = status.machines.iter();
-        machines.all(|machine| machine.wanted.starts_with("web["))
-    };
-    stage.bed.until("planned", has_slots).await;
-    for number in [1, 2] {
+/// The same in a bed with this fleet, whose machines are all in one deployment.
+pub(crate) async fn running_in(bed: Bed) -> Stage {
+    let mut stage = Stage::open(bed).await;
+    let machines = stage.names().await;
+    for number in machines {
         stage.runs(number).await;
     }
-    let is_well = |status: &Status| {
-        status
-            .machines
-            .iter()
-            .all(|machine| machine.wait.is_none() && machine.proposed.is_none())
-            && status
-                .budgets
-                .iter()
-                .all(|budget| budget.machines == 2 && budget.out.is_empty())
-    };
-    stage.bed.until("both run", is_well).await;
+    stage.is_well().await;
     stage
 }
 
@@ -297,32 +350,7 @@ async fn a_failure_halts_until_a_person_says_go_on() {
     } else {
         1
     };
-    let (_, job, _) = stage.wanted(first);
-    let boot_id = Uuid::from_bytes([9; 16]);
-    let failed = FactBody::Step {
-        job,
-        boot_id,
-        step: "unpack".to_owned(),
-        state: StepState::Failed {
-            code: "IMAGE_DIGEST_MISMATCH".to_owned(),
-            error: "other bytes".to_owned(),
-        },
-    };
-    let order = begun
-        .machines
-        .iter()
-        .find(|machine| machine.id == job.machine)
-        .unwrap();
-    let taken = OrderRef {
-        machine: job.machine,
-        incarnation: begun.incarnation.number,
-        generation: order.generation,
-        number: 1,
-    };
-    let started = FactBody::JobStarted { job, boot_id };
-    stage
-        .hear(vec![FactBody::OrderTaken { order: taken }, started, failed])
-        .await;
+    stage.fails(first).await;
     let is_halted = |status: &Status| {
         let halted = status.budgets.first().and_then(|budget| budget.halted.as_ref());
         halted.is_some() && waits_on(status, Condition::BudgetHalted).is_some()

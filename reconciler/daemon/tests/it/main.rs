@@ -16,12 +16,14 @@ mod downloads;
 mod enrolment;
 mod events;
 mod forge;
+mod guards;
 mod health;
 mod holds;
 mod killed;
 mod log;
 mod muster;
 mod offline;
+mod pace;
 mod rack_agent;
 mod secrets;
 mod shown;
@@ -142,6 +144,7 @@ async fn a_rewritten_branch_is_not_followed() {
     let mut bed = Bed::new(&example());
     bed.start(&[]);
     let before = bed.until("adopted", |status| status.adopted.is_some()).await;
+    bed.git(&["branch", "-q", "old"]);
     bed.git(&["checkout", "-q", "--orphan", "other"]);
     bed.commit(&[], "history anew");
     bed.git(&["branch", "-q", "-M", "other", "main"]);
@@ -152,6 +155,26 @@ async fn a_rewritten_branch_is_not_followed() {
     );
     let after = bed.until("adopted", |status| status.adopted.is_some()).await;
     assert_eq!(after.adopted, before.adopted);
+
+    // It goes on when what was carried out is a part of it again.
+    let words = [
+        "merge",
+        "-q",
+        "--allow-unrelated-histories",
+        "-s",
+        "ours",
+        "-m",
+        "both",
+        "old",
+    ];
+    bed.git(&words);
+    let answer = bed.apply().await;
+    assert_eq!(answer.revision.stopped, None);
+    let status = bed
+        .until("adopted", |status| status.adopted != before.adopted)
+        .await;
+    let adopted = status.adopted.and_then(|adopted| adopted.commit);
+    assert_eq!(adopted, Some(answer.revision.commit));
 }
 
 /// Killed before the plan is adopted and killed right after: the same plan is in force in the end.

@@ -99,6 +99,38 @@ async fn two_daemons_make_one_line_of_plans_whoever_is_killed() {
     one_at_a_time(&stage.bed);
 }
 
+/// One is held up between its plan and the adoption, while another adopts the next commit: its plan is none any more.
+#[tokio::test]
+async fn who_was_held_up_adopts_nothing_over_another() {
+    let cluster = Cluster::start().await;
+    let mut bed = Bed::new(&fleet(0));
+    bed.database = Some(cluster.url("muster"));
+    let mut stage = running_in(bed).await;
+    kill(&mut stage.bed);
+    let mut slow = Bed::new(&fleet(0));
+    slow.repository = Some(stage.bed.path("fleet").display().to_string());
+    slow.database = stage.bed.database.clone();
+    slow.start(&[("MUSTER_FAILPOINT", "adopt"), ("MUSTER_FAILPOINT_PAUSES", "1")]);
+    stage.bed.commit(&[("fleet.toml", Some(&fleet(1)))], "again");
+    let is_held_up = || slow.log().contains("failpoint adopt reached");
+    slow.until_true("it is held up", is_held_up).await;
+    stage.bed.commit(&[("fleet.toml", Some(&fleet(2)))], "and again");
+    stage.bed.start(&[]);
+    let is_over = |status: &Status| is_adopted(status, "and again");
+    stage.bed.until("adopted", is_over).await;
+    let pid = rustix::process::Pid::from_raw(slow.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    slow.until("it goes on from there", is_over).await;
+    let adopted = stage.bed.until("adopted", is_over).await.adopted;
+    assert_eq!(slow.until("adopted", is_over).await.adopted, adopted);
+    let rows = stage.bed.sql(
+        "SELECT plan.id, document ->> 'parent' FROM audit JOIN plan ON plan.id = subject
+         WHERE what = 'plan-adopted' ORDER BY audit.number",
+    );
+    let plans: Vec<Vec<&str>> = rows.iter().map(|row| row.split('|').collect()).collect();
+    assert!(plans.windows(2).all(|pair| pair[1][1] == pair[0][0]), "{rows:#?}");
+}
+
 /// Each plan that was adopted is its predecessor's child, and none is adopted twice; what was stopped never is.
 fn one_line(bed: &Bed) {
     let adopted = "SELECT plan.id, coalesce(document ->> 'parent', ''), commit_id FROM audit

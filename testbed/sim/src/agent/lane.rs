@@ -4,11 +4,11 @@ use crate::bmc::Unanswered;
 use crate::invariant::Invariant;
 use crate::report::Violation;
 use crate::world::{Event, World};
-use rack_api::fact::BmcFaultKind;
-use rack_api::order::PowerWanted;
+use rack_api::fact::{BmcFaultKind, PowerSeen};
+use rack_api::order::{Action, PowerWanted};
 use rack_proto::power::{PowerEffect, PowerEvent, PowerFault, PowerLane, READ_EVERY};
 use rack_proto::session::Event as SessionEvent;
-use schema_ids::{MachineId, Name};
+use schema_ids::{Generation, MachineId, Name};
 use std::time::Duration;
 
 impl World<'_> {
@@ -143,8 +143,23 @@ impl World<'_> {
         if self.agents[name].life != life {
             return Ok(());
         }
-        let seen = self.bmc_reads(machine).map_err(silent);
+        let seen = self.bmc_reads(machine);
+        if matches!(seen, Ok(PowerSeen::Off)) && self.machines[machine].on {
+            let lied_for = self.switching_off(name, machine);
+            let bmc = &mut self.machines[machine].bmc;
+            bmc.lied_for = bmc.lied_for.max(lied_for);
+        }
+        let seen = seen.map_err(silent);
         self.tell_lane(name, machine, PowerEvent::Read(seen))
+    }
+
+    /// For which intent an agent is to switch a machine off.
+    fn switching_off(&self, name: &Name, machine: usize) -> Option<Generation> {
+        let agent = &self.agents[name];
+        let id = agent.machine_of(self.machines[machine].mac)?;
+        let (order, _) = agent.power_order(id)?;
+        let is_off = !matches!(order.action, Action::Power(PowerWanted::On));
+        is_off.then_some(order.generation)
     }
 
     pub(crate) fn power_commanded(
