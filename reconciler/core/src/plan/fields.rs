@@ -138,7 +138,12 @@ pub(super) fn of_machine(before: &MachinePlan, now: &MachinePlan) -> Vec<FieldCh
         (!tags.is_empty()).then(|| tags.join(", "))
     };
     let manage = |machine: &MachinePlan| machine.observe.then(|| "observe".to_owned());
-    let simple: [(&str, [Option<String>; 2]); 14] = [
+    let mark = |machine: &MachinePlan| {
+        let asked = machine.mark.as_ref()?.wish.stands.as_ref();
+        asked.map(|_| "left by the next inspection".to_owned())
+    };
+    let over = |machine: &MachinePlan| Some(machine.mark.as_ref()?.wish.over.as_ref()?.to_string());
+    let simple: [(&str, [Option<String>; 2]); 16] = [
         ("zone", [before, now].map(|machine| name(&machine.zone))),
         ("pool", [before, now].map(|machine| name(&machine.pool))),
         ("tags", [before, now].map(tags)),
@@ -161,6 +166,8 @@ pub(super) fn of_machine(before: &MachinePlan, now: &MachinePlan) -> Vec<FieldCh
         ),
         ("power", [before, now].map(power)),
         ("manage", [before, now].map(manage)),
+        ("mark", [before, now].map(mark)),
+        ("taken-from", [before, now].map(over)),
         ("serial", [before, now].map(serial)),
         ("uuid", [before, now].map(uuid)),
         ("rack", [before, now].map(rack)),

@@ -68,6 +68,7 @@ fn found(link: &str, vendor: &str, product: &str, serial: Option<&str>) -> Disco
                 mac: None,
             }),
             pci: None,
+            mark: None,
         },
     }
 }
