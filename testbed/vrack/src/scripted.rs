@@ -49,7 +49,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(10);
 const BOARD: &str = "board.json";
 
 /// The firmware's variables, as the kernel shows them below `sys`.
-const NVRAM: &str = "nvram";
+pub(crate) const NVRAM: &str = "nvram";
 
 /// What the machine is made of.
 #[derive(Debug, Serialize, Deserialize)]
