@@ -66,7 +66,7 @@ fn unmarked(name: &Name, span: &Span) -> Diagnostic {
         "from this control plane, whose mark would stay",
     )
     .help("add `mark = true`: a mark is replaced by another, and never only taken away")
-    .in_object(&format!("machine.{name}"))
+    .in_object(format!("machine.{name}"))
 }
 
 /// An entry that says something else than the deployment it stands in.

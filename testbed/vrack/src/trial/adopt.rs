@@ -154,7 +154,8 @@ fn refuse(bed: &Bed, untouched: &impl Fn(&str, u64) -> Result<()>) -> Result<()>
             deployment,
             ..Wanted::default()
         };
-        let shown = bed.propose(&bed.fleet().with(spec, wanted), message)?;
+        bed.commit(&bed.fleet().with(spec, wanted), message)?;
+        let shown = bed.programs.muster(&["plan"])?;
         if !shown.contains("MARKED_BY_ANOTHER") || !shown.contains(THEIRS) || shown.contains("to adopt") {
             return disproved(format!("the plan does not say whose it is:\n{shown}"));
         }
@@ -182,7 +183,8 @@ fn take_over(bed: &Bed, untouched: &impl Fn(&str, u64) -> Result<()>) -> Result<
         lines: &lines,
         ..Wanted::default()
     };
-    let shown = bed.propose(&bed.fleet().with(bed.spec("node")?, wanted), "Take it over")?;
+    bed.commit(&bed.fleet().with(bed.spec("node")?, wanted), "Take it over")?;
+    let shown = bed.programs.muster(&["plan"])?;
     if !shown.contains("git takes it over: its next inspection replaces the mark") {
         return disproved(format!("the plan does not say what is awaited:\n{shown}"));
     }
