@@ -161,12 +161,13 @@ fn marked(life: &Life<'_>) -> Result<()> {
 /// The mark outlives the installation, and the installed system shows it to anybody.
 fn stays_marked(life: &Life<'_>) -> Result<()> {
     let shown = Inside::of(life)?.ask(&format!("tail -c +5 /sys/firmware/efi/efivars/{VARIABLE}"))?;
-    match shown == mark(life)? {
-        true => Ok(println!("mark: read in the installed system")),
-        false => Err(RigError::Disproved(format!(
+    if shown != mark(life)? {
+        return Err(RigError::Disproved(format!(
             "the installed system reads {shown:?}"
-        ))),
+        )));
     }
+    println!("mark: read in the installed system");
+    Ok(())
 }
 
 /// The mark that the machine shall bear.
