@@ -176,29 +176,29 @@ fn another_s_machine_gets_no_order_whatever_git_wants_of_it() {
 }
 
 #[test]
-fn a_machine_that_was_installed_and_marked_by_another_since_is_not_erased() {
-    let mut world = World::new();
+fn a_machine_that_was_installed_and_marked_by_another_since_is_neither_erased_nor_switched_off() {
     let text = format!(
         "{MACHINE}[deployment.db]\nmachines = [\"m1\"]\nhostname = \"db\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
          network = \"auto\"\n"
     );
-    commit(&mut world, &text);
-    look(&mut world, &text, "none");
-    world.install(id(&world));
-    look(&mut world, &text, THEIRS);
     let waits = |world: &World| match decide(world, &MachineFacts::default()) {
         Decision::Wait(wait) => wait.condition,
         other => panic!("{other:?}"),
     };
-    assert_eq!(waits(&world), Condition::MarkedByAnother);
-    commit(
-        &mut world,
-        "[removed.machine.m1]\ndisks = \"quick\"\nreason = \"gone\"\n",
-    );
-    assert_eq!(waits(&world), Condition::MarkedByAnother);
-    let plan = &world.parent;
-    let noted = plan.notes.iter().any(|note| note.code == "MARKED_BY_ANOTHER");
-    assert!(noted, "{:?}", plan.notes);
+    for disks in ["quick", "retain"] {
+        let mut world = World::new();
+        commit(&mut world, &text);
+        look(&mut world, &text, "none");
+        world.install(id(&world));
+        look(&mut world, &text, THEIRS);
+        assert_eq!(waits(&world), Condition::MarkedByAnother);
+        let gone = format!("[removed.machine.m1]\ndisks = \"{disks}\"\nreason = \"gone\"\n");
+        commit(&mut world, &gone);
+        assert_eq!(waits(&world), Condition::MarkedByAnother, "{disks}");
+        let plan = &world.parent;
+        let noted = plan.notes.iter().any(|note| note.code == "MARKED_BY_ANOTHER");
+        assert!(noted, "{:?}", plan.notes);
+    }
 }
 
 #[test]
