@@ -49,6 +49,30 @@ fn marked(status: &Status, plane: Option<&str>) -> Vec<FactBody> {
     facts
 }
 
+/// Another control plane has marked it, and lets go of it in the end.
+async fn refused_while_marked(bed: &Bed, muster: &Muster, folder: &str, status: &Status) {
+    let theirs = "7d3a1f60-5c2e-4b19-8a44-0f6e9d21c7b3";
+    let is = |what: fn(&serde_json::Value) -> bool| {
+        move |_: &Status| {
+            let shown = muster.document(&["show", "node-01"], 0);
+            what(&shown["plan"]["mark"])
+        }
+    };
+    bed.hear(1, marked(status, Some(theirs))).await;
+    bed.until("another's", is(|mark| mark["foreign"].is_object()))
+        .await;
+    let words = ["adopt", "node-01", "--folder", folder, "--deployment", "first"];
+    let refused = muster.document(&words, 64).to_string();
+    for word in [theirs, "taken-from", "cannot be adopted"] {
+        assert!(refused.contains(word), "{word}: {refused}");
+    }
+    let why = muster.says(&["why", "node-01"], 0);
+    let mark = format!("mark       control plane {theirs}'s, fleet theirs");
+    assert!(why.contains(&mark), "{why}");
+    bed.hear(3, marked(status, None)).await;
+    bed.until("nobody's", is(serde_json::Value::is_null)).await;
+}
+
 #[tokio::test]
 async fn a_machine_is_observed_then_adopted_and_nothing_is_ordered_of_it() {
     for (path, deployment) in deployments() {
@@ -84,36 +108,7 @@ async fn a_machine_is_observed_then_adopted_and_nothing_is_ordered_of_it() {
         );
         assert!(refused.to_string().contains("inspect = 1"), "{refused}");
 
-        // Another control plane has marked it, and lets go of it in the end.
-        let theirs = "7d3a1f60-5c2e-4b19-8a44-0f6e9d21c7b3";
-        bed.hear(1, marked(&status, Some(theirs))).await;
-        let is_theirs = |_: &Status| {
-            let shown = muster.document(&["show", "node-01"], 0);
-            shown["plan"]["mark"]["foreign"].is_object()
-        };
-        bed.until("another's", is_theirs).await;
-        let refused = verb(&adopt, 64)
-            + &muster
-                .document(
-                    &["adopt", "node-01", "--folder", &folder, "--deployment", "first"],
-                    64,
-                )
-                .to_string();
-        for word in [theirs, "taken-from", "cannot be adopted"] {
-            assert!(refused.contains(word), "{word}: {refused}");
-        }
-        let why = muster.says(&["why", "node-01"], 0);
-        assert!(
-            why.contains(&format!("mark       control plane {theirs}'s, fleet theirs")),
-            "{why}"
-        );
-
-        bed.hear(3, marked(&status, None)).await;
-        let is_free = |_: &Status| {
-            let shown = muster.document(&["show", "node-01"], 0);
-            shown["plan"]["mark"].is_null()
-        };
-        bed.until("nobody's", is_free).await;
+        refused_while_marked(&bed, &muster, &folder, &status).await;
         let is_seen = |_: &Status| {
             let shown = muster.document(&["show", "node-01"], 0);
             shown["inventory"].is_object()
