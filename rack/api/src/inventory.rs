@@ -1,5 +1,6 @@
 //! What a machine is made of, as the in-machine agent found it.
 
+use crate::ownership::MarkSeen;
 use schema_ids::{ContentId, DiskId, Mac, PciId, Uuid};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -31,6 +32,9 @@ pub struct Inventory {
     /// `None` in inventories of before it was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pci: Option<Vec<PciDevices>>,
+    /// The mark of ownership that stands on it. `None` in inventories of before it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<MarkSeen>,
 }
 
 /// Equal devices on PCI.

@@ -3,6 +3,7 @@
 use crate::boot_order::BootOrder;
 use crate::inventory::FirmwareKind;
 use crate::network::Network;
+use crate::ownership::MarkWish;
 use crate::volume::{Array, Device, VolumeGroup};
 use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, Incarnation, MachineId, Name, Uuid};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,10 @@ pub struct Job {
     /// however it ended, it starts its own disk and asks for nothing more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaves: bool,
+    /// What git asks of the machine's mark of ownership: done by a job that takes an inventory. Where it is absent, the
+    /// mark is only read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<MarkWish>,
     /// What to do.
     pub kind: JobKind,
 }

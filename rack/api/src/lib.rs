@@ -18,6 +18,7 @@ pub mod job;
 pub mod machine;
 pub mod network;
 pub mod order;
+pub mod ownership;
 pub mod stop;
 pub mod sync;
 pub mod volume;

@@ -3,6 +3,7 @@
 use crate::{
     fact::{DiskSeen, Fact},
     job::{Job, JobRef},
+    ownership::MarkSeen,
 };
 use schema_ids::{BindingId, DiskId, Mac, MachineId, Uuid};
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,9 @@ pub struct GoRequest {
     pub macs: Vec<Mac>,
     /// Every disk that has an identity, with what is on it.
     pub disks: Vec<DiskSeen>,
+    /// The mark of ownership that stands on the machine now. Agents of before it was looked at say nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<MarkSeen>,
 }
 
 /// The daemon's word on it.

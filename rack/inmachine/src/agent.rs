@@ -9,6 +9,7 @@ use crate::erase;
 use crate::inventory;
 use crate::job::{Hands, carry_out};
 use crate::kernel_arguments::{ArgumentError, KernelArguments};
+use crate::ownership;
 use crate::phone_home::boot_id;
 use crate::power;
 use crate::rack::Rack;
@@ -20,6 +21,7 @@ use rack_api::fact::FactBody;
 use rack_api::inventory::Inventory;
 use rack_api::job::{Deploy, Erase, JobRef};
 use rack_api::machine::HelloAnswer;
+use rack_api::ownership::MarkWish;
 use schema_ids::{ContentId, Mac, Uuid};
 use std::time::Duration;
 
@@ -111,14 +113,19 @@ fn start(sysfs: &Sysfs) -> Result<(KernelArguments, Uuid), StartError> {
 struct Own<'a> {
     sysfs: &'a Sysfs,
     wish: Wish,
-    /// Whether nothing of it is to be changed, its firmware's order neither.
+    /// Whether nothing of it is to be changed but the mark that git asks for: its firmware's order neither.
     leaves: bool,
 }
 
 impl Hands for Own<'_> {
-    fn inspect(&mut self) -> Inventory {
+    fn inspect(&mut self, mark: Option<&MarkWish>) -> Inventory {
         inventory::raise_links(self.sysfs);
-        inspect(self.sysfs)
+        let mark = mark.map(|wish| ownership::settle(self.sysfs, wish));
+        let inventory = inspect(self.sysfs);
+        Inventory {
+            mark: mark.or(inventory.mark),
+            ..inventory
+        }
     }
 
     fn boot_order(&mut self) -> Option<BootOrderSeen> {

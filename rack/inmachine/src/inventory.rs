@@ -11,8 +11,10 @@ pub use nics::raise_links;
 
 use crate::content::Contents;
 use crate::disk::{self, BlockDisk};
+use crate::ownership;
 use crate::sysfs::Sysfs;
 use rack_api::inventory::{BmcSeen, Disk, Firmware, FirmwareKind, Inventory};
+use rack_api::ownership::MarkSeen;
 
 /// Takes the inventory of the machine below `sysfs`. The contents of disks and the BMC are asked of
 /// devices, not of the kernel's files, and so are handed in.
@@ -56,6 +58,7 @@ pub fn take(
         nics,
         bmc,
         pci: Some(pci::find_all(sysfs)),
+        mark: Some(MarkSeen::of(ownership::read(sysfs))),
     }
 }
 

@@ -7,12 +7,14 @@ use rack_api::boot_order::BootOrderSeen;
 use rack_api::fact::FactBody;
 use rack_api::inventory::Inventory;
 use rack_api::job::{Deploy, Erase, Job, JobKind};
+use rack_api::ownership::MarkWish;
 use schema_ids::Uuid;
 
 /// What looks at a machine and writes it.
 pub trait Hands {
-    /// The machine's inventory; what cannot be read is said in it.
-    fn inspect(&mut self) -> Inventory;
+    /// The machine's inventory; what cannot be read is said in it. Before that, what git asks of the mark of ownership is
+    /// done, where it asks.
+    fn inspect(&mut self, mark: Option<&MarkWish>) -> Inventory;
 
     /// Puts the firmware's boot order right, or only reads it where the job leaves the machine as it is, and tells it, where
     /// the firmware has one.
@@ -52,7 +54,7 @@ pub fn carry_out(hands: &mut impl Hands, rack: &mut Rack, boot_id: Uuid, job: Jo
     }]);
     let done = match job.kind {
         JobKind::Inspect => {
-            let inventory = Box::new(hands.inspect());
+            let inventory = Box::new(hands.inspect(job.mark.as_ref()));
             let order = hands.boot_order();
             let inventory = FactBody::Inventory {
                 job: reference,
@@ -75,7 +77,7 @@ pub fn carry_out(hands: &mut impl Hands, rack: &mut Rack, boot_id: Uuid, job: Jo
             let erased = hands.erase(&mut steps, &plan);
             if erased.is_ok() {
                 // What the plan goes on with is what is there now.
-                let inventory = Box::new(hands.inspect());
+                let inventory = Box::new(hands.inspect(job.mark.as_ref()));
                 rack.report(vec![FactBody::Inventory {
                     job: reference,
                     inventory,

@@ -5,7 +5,8 @@
 //! it travels to each machine on each boot.
 //!
 //! What it never does: write a disk outside a deployment or an erasure, write one in it before the
-//! daemon's go for this boot, assemble or mount anything it did not make, set up a network.
+//! daemon's go for this boot, assemble or mount anything it did not make, set up a network, write a variable of the
+//! firmware but its boot order and muster's own mark.
 
 pub mod agent;
 pub mod artefact;
@@ -22,6 +23,7 @@ pub mod inventory;
 pub mod job;
 pub mod kernel_arguments;
 pub mod marker;
+pub mod ownership;
 pub mod partition_table;
 pub mod phone_home;
 pub mod plan_check;

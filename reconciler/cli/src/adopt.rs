@@ -167,7 +167,7 @@ fn slot(status: &Status, wish: &Adopt, deployment: &Deployment, into: &Name) -> 
     Ok(Some(slot))
 }
 
-/// Whether somebody has seen what its disks hold.
+/// Whether nobody else has marked it, and somebody has seen what its disks hold.
 fn inspected(client: &Client, status: &Status, machine: &Machine, name: &Name) -> Result<(), Failure> {
     let is_known = status.machines.iter().any(|known| known.name == *name);
     if !is_known {
@@ -176,6 +176,12 @@ fn inspected(client: &Client, status: &Status, machine: &Machine, name: &Name) -
         )));
     }
     let detail: MachineDetail = client.get(&format!("{}{name}", people::MACHINES))?;
+    if let Some(foreign) = detail.plan.foreign() {
+        return Err(Failure::Usage(format!(
+            "{name} cannot be adopted: {}",
+            foreign.blocks(name).evidence
+        )));
+    }
     if detail.inventory.is_none() {
         return Err(Failure::Usage(format!(
             "nobody has seen the disks of {name} yet: commit inspect = {} for it, and restart it yourself when it suits; it is \

@@ -36,6 +36,13 @@ pub fn fleet_lines(mac: Mac, found: &Discovered, adopted: Option<(&Plan, &Fleet)
         FirmwareKind::Uefi => "uefi",
     };
     lines.push(format!("boot.mode = \"{mode}\""));
+    let owner = inventory.mark.as_ref().and_then(|mark| mark.found.owner());
+    if let Some(owner) = owner {
+        lines.push(format!(
+            "# It bears the mark of {owner}: to take it over from there, see MARKED_BY_ANOTHER."
+        ));
+        lines.push("manage = \"observe\"".to_owned());
+    }
     if let Some(address) = inventory.bmc.as_ref().and_then(|bmc| bmc.address) {
         lines.push("# To have it switched, name the secret that holds its BMC's account:".to_owned());
         lines.push(format!(

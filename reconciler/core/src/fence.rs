@@ -15,9 +15,10 @@ use rack_api::fact::DiskSeen;
 use rack_api::job::{Deploy, Erase, Job};
 use rack_api::machine::{GoRequest, Verdict};
 use rack_api::order::{Action, Lane, NextBoot, PowerWanted};
+use rack_api::ownership::MarkWish;
 use rack_api::sync::BootGoRequest;
 use rack_api::writes::{Agreed, Leaves, Writes};
-use schema_ids::{ContentId, Generation, Incarnation, MachineId};
+use schema_ids::{ContentId, Generation, Incarnation, MachineId, MarkOwner};
 
 /// What a question is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -152,6 +153,7 @@ fn may_write<D: Agreed>(
         return Err((Condition::StepFailed, why));
     }
     same_machine(ground, request)?;
+    not_anothers(ground, request)?;
     disks(writes, ground.machine.wanted.generation, &request.disks)
 }
 
@@ -190,6 +192,23 @@ fn same_machine(ground: &Ground<'_>, request: &GoRequest) -> Result<(), Refusal>
             Err((Condition::IdentityAmbiguous, why))
         }
         Match::Other { why } => Err((Condition::IdentityChanged, why)),
+    }
+}
+
+/// Since it was inspected, nobody else has left a mark of ownership on it.
+fn not_anothers(ground: &Ground<'_>, request: &GoRequest) -> Result<(), Refusal> {
+    let Some(owner) = request.mark.as_ref().and_then(|seen| seen.found.owner()) else {
+        return Ok(());
+    };
+    let wish = ground.machine.mark.as_ref().map(|mark| &mark.wish);
+    let may_stand =
+        |wish: &MarkWish| owner == MarkOwner::Plane(wish.plane) || wish.over.as_ref() == Some(&owner);
+    match wish.is_some_and(may_stand) && ground.machine.foreign().is_none() {
+        true => Ok(()),
+        false => Err((
+            Condition::MarkedByAnother,
+            format!("it bears the mark of {owner}, which was not known when this was planned"),
+        )),
     }
 }
 

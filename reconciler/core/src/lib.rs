@@ -29,6 +29,7 @@ pub mod intent;
 pub mod log;
 pub mod next;
 pub mod observed;
+mod ownership;
 pub mod people;
 pub mod phase;
 pub mod plan;

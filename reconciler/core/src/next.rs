@@ -166,6 +166,9 @@ pub fn next(machine: &MachinePlan, facts: &MachineFacts, around: &Around<'_>, no
     if let Some(decision) = by_hand::standing(&case) {
         return decision;
     }
+    if let Some(decision) = own_system::anothers(&case) {
+        return decision;
+    }
     match &machine.wanted.intent {
         Intent::Observe { look, .. } => own_system::observed(&case, *look),
         Intent::AsIs { look, .. } => own_system::as_is(&case, *look),

@@ -75,7 +75,7 @@ pub enum Mark {
     Drifted,
     /// Bound, and git no longer says so.
     Orphaned,
-    /// Holds what is not ours.
+    /// Holds what is not ours, or bears another's mark.
     Foreign,
     /// Its firmware starts something else before the rack or its own system.
     Misordered,
@@ -88,6 +88,11 @@ fn still_runs(machine: &MachinePlan, facts: &MachineFacts) -> bool {
     let bound = machine.kept.as_ref().map(|deploy| deploy.binding);
     let installed = facts.installed.as_ref().map(|seen| seen.value.binding);
     bound.is_some() && bound == installed
+}
+
+/// Whether git lets it be observed only, or another's mark does.
+fn is_let_alone(machine: &MachinePlan) -> bool {
+    machine.observe || machine.foreign().is_some()
 }
 
 /// Where the machine stands, and what is to be said beside it.
@@ -105,7 +110,7 @@ pub fn phase(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -
         });
     let phase = match &machine.wanted.intent {
         Intent::Observe { .. } if machine.as_is.is_some() => Phase::Deployed,
-        Intent::Observe { .. } if machine.observe && !still_runs(machine, facts) => Phase::Observed,
+        Intent::Observe { .. } if is_let_alone(machine) && !still_runs(machine, facts) => Phase::Observed,
         Intent::Observe { .. } if facts.inventory.is_none() => Phase::New,
         Intent::Observe { .. } if still_runs(machine, facts) => Phase::Deployed,
         Intent::Observe { .. } => Phase::Ready,
@@ -206,7 +211,10 @@ fn marks(machine: &MachinePlan, facts: &MachineFacts, decision: &Decision) -> BT
             matches!(machine.wanted.intent, Intent::Orphaned { .. }),
         ),
         (Mark::Misordered, boot_order::fault(machine, facts).is_some()),
-        (Mark::Foreign, waits == Some(Condition::UnexpectedContents)),
+        (
+            Mark::Foreign,
+            waits == Some(Condition::UnexpectedContents) || machine.foreign().is_some(),
+        ),
     ]
     .into_iter()
     .filter(|(_, holds)| *holds)

@@ -31,6 +31,7 @@ mod moved;
 mod network;
 mod not_yet;
 pub mod opened;
+mod ownership;
 mod part;
 mod pci;
 mod quarantine;
@@ -48,6 +49,8 @@ pub use change::{Cause, Change, ChangeAction, Effect, FieldChange};
 pub(crate) use control::layout_digest;
 pub use control::{Canary, Control};
 pub(crate) use layout::size_text;
+pub(crate) use ownership::not_left;
+pub use ownership::{ForeignMark, MarkPlan};
 pub use quarantine::{Quarantine, Said};
 pub use reads::Read;
 pub use written::Written;
@@ -185,6 +188,9 @@ pub struct MachinePlan {
     /// Whether git says `manage = "observe"`: it is read and served, and nothing is ordered of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub observe: bool,
+    /// What is planned with its mark of ownership, where git asks for one or one was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Box<MarkPlan>>,
     /// The highest `inspect` that git ever said.
     #[serde(default)]
     pub inspect: u64,
@@ -256,7 +262,7 @@ impl MachinePlan {
     /// boot, it is its own disk.
     pub fn is_left_alone(&self) -> bool {
         let watched = matches!(self.wanted.intent, Intent::Observe { .. } | Intent::AsIs { .. });
-        watched || self.observe || self.as_is.is_some()
+        watched || self.observe || self.as_is.is_some() || self.foreign().is_some()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::intent::Intent;
 use crate::log;
 use crate::next::Decision;
 use crate::observed::BindingState;
+use crate::ownership;
 use crate::phase::{self, Mark, Phase};
 use crate::plan::{MachinePlan, Origin, Plan};
 use crate::times::Expected;
@@ -327,6 +328,7 @@ pub fn why(
     }
     if let Some(machine) = plan.machines.get(&id) {
         lines.extend(boot_order::lines(machine, facts));
+        lines.extend(ownership::lines(machine, facts));
     }
     if let Some(boot) = &facts.boot {
         lines.extend(boot_lines(boot));

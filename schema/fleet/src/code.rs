@@ -290,6 +290,8 @@ codes! {
     M0612,
     /// A machine that is only observed and shall be deployed.
     M0613,
+    /// A machine that is taken over, and not marked.
+    M0614,
     /// A secret's file is not there.
     M0702,
     /// A secret's file without one of its keys.

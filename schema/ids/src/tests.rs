@@ -1,6 +1,6 @@
 //! What is printed is read back as the same value, and near misses are refused.
 
-use crate::{ContentId, Digest, DiskId, Mac, Name, PciId, Timestamp, Uuid};
+use crate::{ContentId, Digest, DiskId, Mac, MarkOwner, Name, PciId, Timestamp, Uuid};
 use proptest::prelude::*;
 
 fn refused<T: std::str::FromStr>(texts: &[&str]) {
@@ -45,6 +45,7 @@ proptest! {
         let _ = text.parse::<Uuid>();
         let _ = text.parse::<Timestamp>();
         let _ = text.parse::<ContentId>();
+        let _ = text.parse::<MarkOwner>();
         let _ = text.parse::<Name>();
         let _ = text.parse::<DiskId>();
     }
@@ -78,6 +79,13 @@ fn near_misses_are_refused() {
     ]);
     refused::<Name>(&["", "-a", "a-", "A", "a b", "a/b", &"a".repeat(64)]);
     refused::<DiskId>(&["", "wwn:", "sn:1", "wwn:a b"]);
+    refused::<MarkOwner>(&[
+        "",
+        "unreadable:",
+        "unreadable:0123456789ABCDEF",
+        "unreadable:0123456789abcde",
+        "4c4c4544",
+    ]);
     refused::<ContentId>(&["", "data:", "data:A", "muster:writing:1", "muster:done:1:x:1"]);
 }
 
@@ -90,6 +98,21 @@ fn content_ids_round_trip() {
     ] {
         assert_eq!(text.parse::<ContentId>().unwrap().to_string(), text);
     }
+}
+
+#[test]
+fn owners_of_marks_round_trip() {
+    let texts = [
+        "4c4c4544-0042-4510-8052-b4c04f4e3732",
+        "unreadable:0123456789abcdef",
+    ];
+    for text in texts {
+        assert_eq!(text.parse::<MarkOwner>().unwrap().to_string(), text);
+    }
+    assert_eq!(
+        MarkOwner::unreadable(Digest([0xab; 32])).to_string(),
+        "unreadable:abababababababab"
+    );
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub fn inventory(name: &Name, machine: &Machine) -> Inventory {
         nics: nics.collect(),
         bmc: None,
         pci: None,
+        mark: None,
     }
 }
 

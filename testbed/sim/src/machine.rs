@@ -162,6 +162,7 @@ impl Machine {
             }],
             bmc: None,
             pci: None,
+            mark: None,
         }
     }
 

@@ -26,6 +26,9 @@ use crate::program;
 use crate::qemu::{self, First};
 use crate::run::Run;
 use firmware::Next;
+use rack_api::ownership::MarkSeen;
+use rack_inmachine::ownership;
+use rack_inmachine::sysfs::Sysfs;
 use rustix::thread::{CapabilitySet, capabilities};
 use schema_ids::{Mac, Uuid};
 use serde::{Deserialize, Serialize};
@@ -44,6 +47,9 @@ const PREFIX: &str = "machine-";
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 const BOARD: &str = "board.json";
+
+/// The firmware's variables, as the kernel shows them below `sys`.
+pub(crate) const NVRAM: &str = "nvram";
 
 /// What the machine is made of.
 #[derive(Debug, Serialize, Deserialize)]
@@ -161,6 +167,17 @@ impl Machine {
             disks: disks.collect::<Result<_>>()?,
             board,
         })
+    }
+
+    /// Its firmware's variables, where the trial gave it some: a board that boots by BIOS has none, and one that has both is
+    /// marked while its image is a BIOS's.
+    fn variables(&self) -> Sysfs {
+        Sysfs::below(&self.directory.join(NVRAM))
+    }
+
+    /// The mark of ownership in them.
+    fn mark(&self) -> MarkSeen {
+        MarkSeen::of(ownership::read(&self.variables()))
     }
 
     /// Starts the system on the first disk that has one; says whether there is any.

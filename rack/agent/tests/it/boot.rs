@@ -179,6 +179,7 @@ fn the_go_is_the_daemons_alone() {
         serial: None,
         macs: Vec::new(),
         disks: Vec::new(),
+        mark: None,
     };
     let (status, answer) = rack.post(rack_path::GO, &request);
     assert_eq!(status, 200, "{answer}");

@@ -574,6 +574,7 @@ pub(crate) fn boot_order(generation: u64, attempt: u32) -> Order {
             name: "node-01".parse().unwrap(),
             boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
             leaves: false,
+            mark: None,
             kind: JobKind::Inspect,
         }))),
     }

@@ -49,6 +49,7 @@ fn ask(rack: &Rack, token: &str, nonce: u8) -> (u16, Option<Verdict>) {
         serial: None,
         macs: Vec::new(),
         disks: Vec::new(),
+        mark: None,
     };
     let (status, answer) = rack.post(rack_path::GO, &request);
     let verdict = serde_json::from_str::<GoAnswer>(&answer).map(|answer| answer.verdict);

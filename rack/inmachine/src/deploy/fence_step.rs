@@ -73,6 +73,7 @@ pub(crate) fn ask<D: Agreed>(
         serial: machine.serial,
         macs: machine.nics.iter().map(|nic| nic.mac).collect(),
         disks,
+        mark: machine.mark,
     });
     match answer.verdict {
         Verdict::Go => Ok(standing),

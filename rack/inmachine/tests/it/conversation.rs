@@ -69,6 +69,7 @@ fn a_go_counts_for_its_own_question_only() {
         serial: None,
         macs: vec![],
         disks: vec![],
+        mark: None,
     });
     assert!(matches!(answer.verdict, Verdict::Refuse { .. }), "{answer:?}");
     let asked: GoRequest = serde_json::from_str(&requests.recv().unwrap().body).unwrap();

@@ -13,6 +13,7 @@ mod family;
 mod fence;
 mod inventory;
 mod network;
+mod ownership;
 mod plan;
 mod rack_agent;
 mod sample;

@@ -74,6 +74,7 @@ fn job() -> NextBoot {
         name: "node-00".parse().unwrap(),
         boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
         leaves: false,
+        mark: None,
         kind: JobKind::Inspect,
     }))
 }

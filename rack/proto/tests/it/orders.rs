@@ -214,6 +214,7 @@ fn erase(generation: u64, number: u32) -> Order {
         name: "node-01".parse().unwrap(),
         boot_order: rack_api::boot_order::BootOrder::default(),
         leaves: false,
+        mark: None,
         kind: JobKind::Erase(Box::new(Erase {
             binding: BindingId(Uuid::from_bytes([1; 16])),
             incarnation,

@@ -45,6 +45,7 @@ fn detail(machine: &str, gigabytes: &[u64]) -> String {
         nics: Vec::new(),
         bmc: None,
         pci: None,
+        mark: None,
     };
     serde_json::json!({ "status": { "name": machine, "phase": "Ready" }, "inventory": inventory, "why": "" })
         .to_string()

@@ -397,6 +397,20 @@ conditions! {
         limit: Limit::None,
         under_way: false,
     }
+    MarkedByAnother MARKED_BY_ANOTHER {
+        meaning: "The machine bears the mark of ownership of another control plane, or one that cannot be read, and git wants something of it. Nothing is done with it: it is not adopted, installed, erased or switched.",
+        person: "Ask whoever runs the control plane that the evidence names. If the machine is to stay theirs, take it out of git here. If they let it go, have them take their mark away (`mark` taken out of their git, and an inspection) and raise `inspect` here. If nobody runs that control plane any more, or it was this one before its database was made anew, say `mark = true` and `taken-from` with the id in the evidence: the next inspection replaces the mark.",
+        by_itself: "Planned again with each inspection and each commit.",
+        limit: Limit::None,
+        under_way: false,
+    }
+    MarkNotLeft MARK_NOT_LEFT {
+        meaning: "Git asks for a mark of ownership on a machine that cannot bear one: it boots by BIOS, which has no variables, or its firmware shows none or does not take it. Nothing waits for that; another control plane does not see that the machine is this one's.",
+        person: "Where the firmware can boot by UEFI, have it do so, and say `boot.mode = \"uefi\"`. Where it does not take the mark, its variables are often full: look at them with `efivar --list`. Otherwise take `mark` out of git for it.",
+        by_itself: "Tried again at each inspection.",
+        limit: Limit::None,
+        under_way: false,
+    }
     Orphaned ORPHANED {
         meaning: "The machine is bound and git no longer says so. It is left running.",
         person: "Put the entry back, or add a `removed` entry if it shall go.",

@@ -7,6 +7,7 @@ use crate::intent::Intent;
 use rack_api::fact::{PowerSeen, StepState};
 use rack_api::job::{Job, JobKind, JobRef};
 use rack_api::order::{Action, NextBoot, PowerWanted};
+use rack_api::ownership::MarkWish;
 use schema_ids::Timestamp;
 use std::time::Duration;
 
@@ -122,9 +123,15 @@ impl<'a> Case<'a> {
                 self.machine.wanted.intent,
                 Intent::Observe { .. } | Intent::AsIs { .. }
             ),
+            mark: self.mark_wish(),
             kind: kind.clone(),
         };
         self.propose(Action::Boot(NextBoot::Job(Box::new(job))), cause, need)
+    }
+
+    /// What its jobs do about its mark of ownership.
+    pub(super) fn mark_wish(&self) -> Option<MarkWish> {
+        self.machine.mark.as_ref().map(|mark| mark.wish.clone())
     }
 
     /// The tries so far in this generation, of any job: their numbers never repeat.

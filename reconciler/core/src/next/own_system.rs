@@ -6,7 +6,9 @@
 use super::{Case, Decision, Need, commission, drift};
 use crate::condition::{Condition, Wait};
 use crate::facts::{JobSeen, OrderSeen};
+use crate::intent::Intent;
 use crate::next::job::progress;
+use crate::plan::Blocked;
 use rack_api::fact::PowerSeen;
 use rack_api::job::JobKind;
 use rack_api::order::{Action, NextBoot};
@@ -28,6 +30,24 @@ pub(super) fn as_is(case: &Case<'_>, look: Option<Generation>) -> Decision {
     }
 }
 
+/// A machine that bears another's mark is looked at, if a person wants that, and gets no order else. The plan says so of those
+/// that git declares; those that it removes are left as they run.
+pub(super) fn anothers(case: &Case<'_>) -> Option<Decision> {
+    let foreign = case.machine.foreign()?;
+    match &case.machine.wanted.intent {
+        Intent::Observe { .. } | Intent::Orphaned { .. } => None,
+        Intent::Retired => Some(Decision::Settled),
+        Intent::Ready { .. } | Intent::Deployed(_) | Intent::AsIs { .. } | Intent::Released(_) => {
+            let Blocked { condition, evidence } = foreign.blocks(&case.machine.name);
+            Some(Decision::Wait(Wait::new(
+                condition,
+                case.around.planned,
+                evidence,
+            )))
+        }
+    }
+}
+
 /// The inspection that a person asked for is over, or none was asked for, and the machine boots its own disk.
 fn inspected(case: &Case<'_>, look: Option<Generation>) -> Result<(), Decision> {
     let ordered = case.boot_order().filter(|order| order.job().is_some());
@@ -45,6 +65,12 @@ fn inspected(case: &Case<'_>, look: Option<Generation>) -> Result<(), Decision> 
             None => Err(begin(case)),
         };
     };
+    if let (None, Some(job)) = (&case.facts.job, order.job())
+        && job.mark != case.mark_wish()
+    {
+        // Git asks something else of its mark than when the job was given, and nobody has restarted the machine for it yet.
+        return Err(case.start_job(&JobKind::Inspect, job.job.attempt + 1, None));
+    }
     case.taken(order, None)?;
     match &case.facts.job {
         None => {

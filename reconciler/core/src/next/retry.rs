@@ -52,6 +52,8 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::AdoptionWaits
         | Condition::AdoptedChanged
         | Condition::OnlyObserved
+        | Condition::MarkedByAnother
+        | Condition::MarkNotLeft
         | Condition::Orphaned
         | Condition::NameInUse
         | Condition::TooFewMachines
@@ -73,7 +75,10 @@ pub(super) fn may_help(condition: Condition) -> bool {
 pub(super) fn look_again(condition: Condition) -> bool {
     matches!(
         condition,
-        Condition::UnexpectedContents | Condition::DiskMissing | Condition::IdentityChanged
+        Condition::UnexpectedContents
+            | Condition::DiskMissing
+            | Condition::IdentityChanged
+            | Condition::MarkedByAnother
     )
 }
 

@@ -229,7 +229,7 @@ impl Compared<'_> {
             let why = format!("{}: retired, switched off and left alone", fate(erase));
             return self.change(ChangeAction::Update, why);
         }
-        if self.machine.observe {
+        if self.machine.observe || self.machine.foreign().is_some() {
             let why = "it is removed: retired, and left alone as it runs".to_owned();
             return self.change(ChangeAction::Update, why);
         }

@@ -16,7 +16,7 @@ use crate::plan::slots::{Slot, Slots};
 use crate::plan::written::{Written, written};
 use crate::plan::{Blocked, Cause, Control, Desired, MachinePlan, Note, Plan, Protect, WipeSet};
 use crate::plan::{
-    budgets, cause, changes, claim, counted, digest, effect, guards, held, links, machines, moved,
+    budgets, cause, changes, claim, counted, digest, effect, guards, held, links, machines, moved, ownership,
     quarantine, reads, release, slots,
 };
 use rack_api::config::Ephemeral;
@@ -216,7 +216,7 @@ impl<'a> Filling<'a, '_> {
             .filter(|binding| !is_written(&self.context, id, *binding))
             .and_then(|binding| as_is::record(before, binding))
             .map(|record| Box::new(record.clone()));
-        let kept = match self.claims.ambiguous.contains_key(&id) {
+        let kept = match self.claims.ambiguous.contains_key(&id) || machine.foreign().is_some() {
             true => None,
             false => self.kept_as_it_is(id, machine),
         };
@@ -228,6 +228,8 @@ impl<'a> Filling<'a, '_> {
             };
             let why = why.clone();
             plain(Intent::Observe { why, look: None }, Some(blocked))
+        } else if let Some(foreign) = machine.foreign() {
+            self.anothers(id, machine, foreign)
         } else if let Some(Kept { decided, as_is }) = kept {
             machine.as_is = as_is.map(Box::new);
             match slot {
@@ -462,6 +464,11 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
             true => release::retire(fleet, before),
             false => before.clone(),
         };
+        let mark = ownership::of_undeclared(context.observed, *id, before);
+        let foreign = mark.as_ref().and_then(|mark| mark.foreign.as_ref());
+        let marked = foreign
+            .filter(|_| binding.is_some())
+            .map(|foreign| foreign.blocks(name));
         let machine = MachinePlan {
             // What is removed is called as its entry calls it.
             name: if removed { name.clone() } else { base.name },
@@ -473,7 +480,8 @@ fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTre
             taken_back: None,
             written: written.unwrap_or_default(),
             declared: false,
-            blocked,
+            blocked: marked.or(blocked),
+            mark,
             inspected: context.observed.machines.get(id).and_then(|seen| seen.inspected),
             ..base
         };
@@ -585,5 +593,6 @@ fn notes(
         }
     }
     notes.extend(release::notes(fleet, observed, machines));
+    notes.extend(ownership::notes(fleet, observed, machines));
     notes
 }

@@ -270,6 +270,9 @@ pub(super) fn verdict(
     if in_git.is_some_and(|in_git| in_git.manage == Manage::Observe) {
         return Verdict::Refused(funnel::NOT_KEPT, "only observed".to_owned());
     }
+    if machine.foreign().is_some() {
+        return Verdict::Refused(funnel::NOT_KEPT, "marked by another control plane".to_owned());
+    }
     if let Some(by) = filling.slots.adopted_by.get(&id) {
         return Verdict::Refused(funnel::NOT_KEPT, format!("to be adopted by deployment {by}"));
     }

@@ -9,6 +9,7 @@ use rack_api::boot_order::BootOrder;
 use rack_api::config::{Enlist, Subnet};
 use rack_api::inventory::FirmwareKind;
 use rack_api::job::Deploy;
+use rack_api::ownership::MarkWish;
 use schema_fleet::{Fleet, RangeUse, Span};
 use schema_ids::Name;
 use std::fmt::Display;
@@ -132,6 +133,7 @@ pub(super) fn of_machine(before: &MachinePlan, now: &MachinePlan) -> Vec<FieldCh
     let rack = |machine: &MachinePlan| machine.rack.as_ref().map(Name::to_string);
     let mut pairs = nics(&before.nics, &now.nics);
     pairs.extend(bmc(before.bmc.as_ref(), now.bmc.as_ref()));
+    pairs.extend(mark(before, now));
     let name = |name: &Option<Name>| name.as_ref().map(Name::to_string);
     let tags = |machine: &MachinePlan| {
         let tags: Vec<&str> = machine.tags.iter().map(Name::as_str).collect();
@@ -235,6 +237,23 @@ fn bmc(before: Option<&BmcPlan>, now: Option<&BmcPlan>) -> Vec<Pair> {
     ]
     .map(|(path, (old, new))| (format!("bmc.{path}"), old, new))
     .into()
+}
+
+fn mark(before: &MachinePlan, now: &MachinePlan) -> [Pair; 2] {
+    let wish = |machine: &MachinePlan| Some(machine.mark.as_ref()?.wish.clone());
+    let stands = |wish: &MarkWish| {
+        wish.stands
+            .as_ref()
+            .map(|_| "left by the next inspection".to_owned())
+    };
+    let over = |wish: &MarkWish| wish.over.as_ref().map(ToString::to_string);
+    let both = [before, now].map(wish);
+    let values = |value: &dyn Fn(&MarkWish) -> Option<String>| {
+        let [old, new] = both.each_ref().map(|wish| wish.as_ref().and_then(value));
+        (old, new)
+    };
+    [("mark", values(&stands)), ("taken-from", values(&over))]
+        .map(|(path, (old, new))| (path.to_owned(), old, new))
 }
 
 /// What differs of a link apart from its subnets.

@@ -4,6 +4,7 @@ use crate::intent::{Intent, Wanted};
 use crate::observed::Observed;
 use crate::plan::addresses::{Addresses, may_be_given};
 use crate::plan::claim::Claims;
+use crate::plan::ownership;
 use crate::plan::{BmcPlan, MachinePlan, NicPlan, Origin, Plan, Protect};
 use rack_api::boot_order::BootOrder;
 use rack_api::inventory::FirmwareKind;
@@ -54,6 +55,7 @@ pub(super) fn declared<'a>(
             keep_on: machine.power == Some(Power::On),
             may_be_off: machine.power == Some(Power::Off),
             observe: machine.manage == Manage::Observe,
+            mark: ownership::of_declared(fleet, observed, id, machine),
             inspect: machine.inspect.max(before.map_or(0, |before| before.inspect)),
             bmc: machine.bmc.as_ref().and_then(bmc),
             bmc_agent: rack

@@ -202,6 +202,7 @@ fn inventory(inventory: Inventory) -> Inventory {
         nics,
         bmc: _,
         pci,
+        mark,
     } = inventory;
     let nics = nics.into_iter().map(|nic| {
         let Nic {
@@ -234,6 +235,7 @@ fn inventory(inventory: Inventory) -> Inventory {
         nics: nics.collect(),
         bmc: None,
         pci: pci.map(|all| all.into_iter().map(self::pci).collect()),
+        mark,
     }
 }
 

@@ -20,6 +20,9 @@ use std::fmt::Write as _;
 
 const FOREIGN: &str = "data:ext4-0123";
 
+/// Another control plane.
+const THEIRS: &str = "7d3a1f60-5c2e-4b19-8a44-0f6e9d21c7b3";
+
 /// What a commit says of the one machine and its deployment.
 #[derive(Debug, Clone)]
 struct Commit {
@@ -34,6 +37,10 @@ struct Commit {
     other_image: bool,
     gone: Option<&'static str>,
     on: bool,
+    /// Whether an inspection before it finds another's mark.
+    marked: bool,
+    /// Whether it takes the machine over from that one.
+    taken: bool,
     /// What happened before it.
     happened: Happened,
 }
@@ -47,7 +54,7 @@ enum Happened {
 }
 
 fn commit() -> impl Strategy<Value = Commit> {
-    let bools = prop::array::uniform8(any::<bool>());
+    let bools = prop::array::uniform10(any::<bool>());
     let fates = prop::sample::select(vec![None, None, None, None, Some("retain"), Some("quick")]);
     let happened = prop::sample::select(vec![
         Happened::Nothing,
@@ -76,6 +83,8 @@ fn commit() -> impl Strategy<Value = Commit> {
             other_image: said[6],
             gone,
             on: said[7],
+            marked: said[8],
+            taken: said[9],
             happened,
         })
 }
@@ -93,6 +102,9 @@ fn text(commit: &Commit) -> String {
         }
         if commit.on {
             text.push_str("power = \"on\"\n");
+        }
+        if commit.taken {
+            writeln!(text, "mark = true\ntaken-from = \"{THEIRS}\"").unwrap();
         }
         if commit.consents {
             writeln!(
@@ -131,10 +143,10 @@ fn text(commit: &Commit) -> String {
     text
 }
 
-fn look(world: &mut World, id: MachineId) {
+fn look(world: &mut World, id: MachineId, mark: &str) {
     let seen = format!(
         "serial = \"S1\"\nmacs = [\"52:54:00:77:00:01\"]\ndisks = [{{ id = \"serial:d1\", gb = 20, holds = \"{FOREIGN}\" }}, \
-         {{ id = \"serial:d2\", gb = 40 }}]"
+         {{ id = \"serial:d2\", gb = 40 }}]\nmark = \"{mark}\""
     );
     let inventory = toml::from_str::<SeenMachine>(&seen)
         .unwrap()
@@ -219,6 +231,41 @@ fn is_let_alone(plan: &Plan, id: MachineId, power: PowerSeen) -> Result<(), Test
     Ok(())
 }
 
+/// A machine that bears another's mark is ordered nothing but a look, and no plan erases what git declares of it.
+fn is_anothers(plan: &Plan, id: MachineId, power: PowerSeen) -> Result<(), TestCaseError> {
+    let machine = &plan.machines[&id];
+    if machine.foreign().is_none() {
+        return Ok(());
+    }
+    prop_assert!(!machine.declared || !plan.wipe_set.entries.contains_key(&id));
+    let around = Around {
+        id,
+        incarnation: schema_ids::Incarnation {
+            number: 1,
+            uuid: schema_ids::Uuid::from_bytes([1; 16]),
+        },
+        boot_agents: BTreeSet::new(),
+        ephemeral: true,
+        deployment: None,
+        planned: plan.made,
+        restored: None,
+    };
+    let facts = MachineFacts {
+        power: Some(Seen {
+            value: power,
+            since: plan.made,
+        }),
+        ..MachineFacts::default()
+    };
+    if let Decision::Propose(proposal) = next(machine, &facts, &around, plan.made) {
+        let Action::Boot(NextBoot::Job(job)) = &proposal.order.action else {
+            return Err(TestCaseError::fail(format!("{proposal:?}")));
+        };
+        prop_assert!(job.kind == JobKind::Inspect && job.leaves && proposal.need.is_none());
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -239,6 +286,8 @@ proptest! {
             other_image: false,
             gone: None,
             on: false,
+            marked: false,
+            taken: false,
             happened: Happened::Nothing,
         };
         let mut world = World::new();
@@ -247,8 +296,18 @@ proptest! {
             world.later();
             let known = world.parent.machine("m1").map(|(id, _)| id);
             match (known, commit.happened) {
-                (Some(id), _) if at == 1 => look(&mut world, id),
-                (Some(id), Happened::Inspected) => look(&mut world, id),
+                (Some(id), _) if at == 1 => look(&mut world, id, "none"),
+                (Some(id), Happened::Inspected) => {
+                    // What was taken over is replaced by the inspection.
+                    let wish = world.parent.machines[&id].mark.as_ref();
+                    let over = wish.and_then(|mark| mark.wish.over.as_ref());
+                    let found = match commit.marked {
+                        true if over.is_some() => "ours",
+                        true => THEIRS,
+                        false => "none",
+                    };
+                    look(&mut world, id, found);
+                }
                 (Some(id), Happened::Off) => world.leave(id),
                 (Some(id), Happened::Erased)
                     if matches!(&world.parent.machines[&id].wanted.intent, Intent::Released(erase) if !erase.disks.is_empty())
@@ -264,6 +323,7 @@ proptest! {
             let new = world.plan(&fleet);
             if let Some(id) = known.filter(|id| new.machines.contains_key(id)) {
                 holds(&world.parent, &new, id, &commit)?;
+                is_anothers(&new, id, if is_on { PowerSeen::On } else { PowerSeen::Off })?;
                 is_let_alone(&new, id, if is_on { PowerSeen::On } else { PowerSeen::Off })?;
             }
             if at == 1 {
@@ -292,6 +352,8 @@ fn a_machine_that_stands_in_a_job_nobody_wants_is_led_back_to_its_own_disk() {
         other_image: false,
         gone: None,
         on: false,
+        marked: false,
+        taken: false,
         happened: Happened::Nothing,
     };
     let mut world = World::new();
@@ -302,7 +364,7 @@ fn a_machine_that_stands_in_a_job_nobody_wants_is_led_back_to_its_own_disk() {
             .machine("m1")
             .map(|(id, machine)| (id, machine.clone()))
         {
-            look(&mut world, id);
+            look(&mut world, id, "none");
         }
         let fleet = checked("", &text(&commit(entry))).unwrap();
         world.next_commit();
@@ -369,13 +431,15 @@ fn a_machine_that_was_adopted_is_switched_on_again_when_its_release_is_taken_bac
         other_image: false,
         gone,
         on: false,
+        marked: false,
+        taken: false,
         happened: Happened::Nothing,
     };
     let mut world = World::new();
     let adopts = |world: &mut World, commit: &Commit| {
         world.later();
         if let Some((id, _)) = world.parent.machine("m1") {
-            look(world, id);
+            look(world, id, "none");
         }
         let fleet = checked("", &text(commit)).unwrap();
         world.next_commit();

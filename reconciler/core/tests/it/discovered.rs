@@ -3,11 +3,12 @@
 
 use proptest::prelude::*;
 use rack_api::inventory::{BmcSeen, Cpu, Firmware, FirmwareKind, Inventory, Nic};
+use rack_api::ownership::{MarkFound, MarkSeen};
 use reconciler_core::discovered::fleet_lines;
 use reconciler_core::observed::{Discovered, Observed};
 use reconciler_core::plan::{Desired, Plan, plan};
-use schema_fleet::{Fleet, Machine, Parsed, SourceFile};
-use schema_ids::{Incarnation, Mac, Timestamp, Uuid};
+use schema_fleet::{Fleet, Machine, Manage, Parsed, SourceFile};
+use schema_ids::{Incarnation, Mac, MarkOwner, Timestamp, Uuid};
 
 const EXAMPLE: &str = include_str!("../../../../examples/one-machine/toml/fleet.toml");
 const MAC: &str = "52:54:00:77:00:99";
@@ -68,6 +69,7 @@ fn found(link: &str, vendor: &str, product: &str, serial: Option<&str>) -> Disco
                 mac: None,
             }),
             pci: None,
+            mark: None,
         },
     }
 }
@@ -116,6 +118,25 @@ fn the_lines_stand_on_their_own() {
     declared(&found("lab/gone", "Acme", "R1", None)).unwrap();
     let (lines, _) = declared(&found("lab/pxe", "Acme", "R1", Some("node-01"))).unwrap();
     assert!(lines.contains("[machine.m-52-54-00-77-00-99]"), "{lines}");
+}
+
+#[test]
+fn one_that_bears_a_mark_is_only_to_be_observed() {
+    let mut stranger = found("lab/pxe", "Acme", "R1", None);
+    let owner: MarkOwner = "unreadable:0123456789abcdef".parse().unwrap();
+    let unreadable = MarkFound::Unreadable {
+        owner,
+        why: "it holds \"\n\"".to_owned(),
+    };
+    stranger.inventory.mark = Some(MarkSeen::of(unreadable));
+    let (lines, machine) = declared(&stranger).unwrap();
+    assert!(
+        lines.contains("# It bears the mark of unreadable:0123456789abcdef: "),
+        "{lines}"
+    );
+    assert_eq!(machine.manage, Manage::Observe);
+    stranger.inventory.mark = Some(MarkSeen::of(MarkFound::Absent));
+    assert_eq!(declared(&stranger).unwrap().1.manage, Manage::Full);
 }
 
 proptest! {

@@ -7,12 +7,13 @@ use rack_api::fact::DiskSeen;
 use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod, Job, JobKind, JobRef};
 use rack_api::machine::{GoRequest, Verdict};
 use rack_api::order::{Action, ByHand, NextBoot, Order, PowerWanted};
+use rack_api::ownership::{MarkFound, MarkSeen, MarkWish, OwnershipMark};
 use rack_api::writes::Agreed;
 use reconciler_core::facts::{IssuedOrder, MachineFacts, OrderSeen};
 use reconciler_core::fence::{Ground, judge};
 use reconciler_core::intent::Intent;
-use reconciler_core::plan::MachinePlan;
-use schema_ids::{Digest, Generation, Incarnation, MachineId, Timestamp, Uuid};
+use reconciler_core::plan::{MachinePlan, MarkPlan};
+use schema_ids::{Digest, Generation, Incarnation, MachineId, MarkOwner, Timestamp, Uuid};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,6 +120,7 @@ fn ordered(id: MachineId, kind: JobKind, incarnation: Incarnation) -> OrderSeen 
             name: "m1".parse().unwrap(),
             boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
             leaves: false,
+            mark: None,
             kind,
         }))),
     };
@@ -184,6 +186,16 @@ fn erase_verdict(id: MachineId, machine: &MachinePlan, case: &Case) -> Verdict {
 }
 
 fn judged(id: MachineId, machine: &MachinePlan, orders: Vec<OrderSeen>, disks: Vec<DiskSeen>) -> Verdict {
+    judged_beside((id, machine), orders, disks, None)
+}
+
+/// The same, where this mark of ownership is found.
+fn judged_beside(
+    (id, machine): (MachineId, &MachinePlan),
+    orders: Vec<OrderSeen>,
+    disks: Vec<DiskSeen>,
+    mark: Option<MarkSeen>,
+) -> Verdict {
     let incarnation = orders[0].issued.order.incarnation;
     let request = GoRequest {
         token: String::new(),
@@ -195,6 +207,7 @@ fn judged(id: MachineId, machine: &MachinePlan, orders: Vec<OrderSeen>, disks: V
         serial: Some("S1".to_owned()),
         macs: vec!["52:54:00:77:00:01".parse().unwrap()],
         disks,
+        mark,
     };
     let facts = MachineFacts {
         orders,
@@ -269,5 +282,68 @@ fn the_table_holds() {
         let (id, machine) = &machines[&case.agreed.len()];
         let found = word(erase_verdict(*id, machine, case));
         assert_eq!(found, wanted(case), "erasing: {case:?}");
+    }
+}
+
+/// A mark that was left since the machine was inspected keeps it from being written, and one that this control plane knows does
+/// not.
+#[test]
+fn nothing_is_written_under_a_mark_that_no_plan_knows() {
+    let (id, planned) = planned(1);
+    let plane = |text: &str| -> Uuid { text.parse().unwrap() };
+    let (ours, theirs) = (
+        plane("00000000-0000-4000-8000-00000000f1ee"),
+        plane("7d3a1f60-5c2e-4b19-8a44-0f6e9d21c7b3"),
+    );
+    let mark = |plane: Uuid| {
+        MarkFound::Mark(OwnershipMark {
+            plane,
+            fleet: "lab".parse().unwrap(),
+            machine: id,
+        })
+    };
+    let unreadable = || MarkFound::Unreadable {
+        owner: "unreadable:0123456789abcdef".parse().unwrap(),
+        why: String::new(),
+    };
+    let wish = |over: Option<MarkOwner>| {
+        let plan = MarkPlan {
+            wish: MarkWish {
+                plane: ours,
+                stands: None,
+                over,
+            },
+            foreign: None,
+        };
+        Some(Box::new(plan))
+    };
+    let code = |known: Option<Box<MarkPlan>>, found: Option<MarkFound>| {
+        let mut machine = planned.clone();
+        machine.mark = known;
+        let deploy = deploy(&mut machine).clone();
+        let order = ordered(id, JobKind::Deploy(Box::new(deploy.clone())), deploy.incarnation);
+        let disks = seen(&deploy.disks, &["blank".to_owned()]);
+        match judged_beside((id, &machine), vec![order], disks, found.map(MarkSeen::of)) {
+            Verdict::Go => "go".to_owned(),
+            Verdict::Refuse { code, .. } => code,
+        }
+    };
+    let refused = "MARKED_BY_ANOTHER";
+    let table = [
+        (None, None, "go"),
+        (None, Some(MarkFound::NoPlace), "go"),
+        (None, Some(MarkFound::Absent), "go"),
+        (None, Some(mark(theirs)), refused),
+        (None, Some(mark(ours)), refused),
+        (None, Some(unreadable()), refused),
+        (wish(None), Some(mark(ours)), "go"),
+        (wish(None), Some(mark(theirs)), refused),
+        (wish(Some(MarkOwner::Plane(theirs))), Some(mark(theirs)), "go"),
+        (wish(Some(MarkOwner::Plane(theirs))), Some(unreadable()), refused),
+        (wish(unreadable().owner()), Some(unreadable()), "go"),
+    ];
+    for (known, found, expected) in table {
+        let told = format!("{known:?} {found:?}");
+        assert_eq!(code(known, found), expected, "{told}");
     }
 }

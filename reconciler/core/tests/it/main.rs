@@ -15,6 +15,7 @@ mod fence;
 mod holds;
 mod limits;
 mod network;
+mod ownership;
 mod pages;
 mod planning;
 mod properties;

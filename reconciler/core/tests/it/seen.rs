@@ -1,8 +1,9 @@
 //! A machine as an inspection finds it, said briefly.
 
 use rack_api::inventory::{Cpu, Disk, DiskKind, Firmware, FirmwareKind, Inventory, Nic, PciDevices};
+use rack_api::ownership::{MarkFound, MarkSeen, OwnershipMark};
 use reconciler_core::plan::Plan;
-use schema_ids::{PciId, Uuid};
+use schema_ids::{MachineId, MarkOwner, PciId, Uuid};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -26,6 +27,9 @@ pub(crate) struct SeenMachine {
     pci: Option<Vec<(PciId, PciId, PciId, u32)>>,
     /// GiB of the window of each GPU of those; of an old inspection, nothing.
     window_gib: Option<u64>,
+    /// Of an old inspection, nothing; else `no-place`, `none`, `ours` or the owner of the mark, and behind `; ` why what git
+    /// asks for was not done.
+    mark: Option<String>,
 }
 
 fn one() -> u32 {
@@ -98,8 +102,34 @@ impl SeenMachine {
                 .pci
                 .as_ref()
                 .map(|all| all.iter().map(|row| devices(row, self.window_gib)).collect()),
+            mark: self.mark.as_deref().map(mark),
         }
     }
+}
+
+/// The id of the control plane of every case.
+const OURS: &str = "00000000-0000-4000-8000-00000000f1ee";
+
+fn mark(said: &str) -> MarkSeen {
+    let (whose, failed) = said.split_once("; ").unwrap_or((said, ""));
+    let owner = || whose.replace("ours", OURS).parse().unwrap();
+    let found = match whose {
+        "no-place" => MarkFound::NoPlace,
+        "none" => MarkFound::Absent,
+        _ => match owner() {
+            MarkOwner::Plane(plane) => MarkFound::Mark(OwnershipMark {
+                plane,
+                fleet: "theirs".parse().unwrap(),
+                machine: MachineId("5eea0000-0000-4000-8000-000000000001".parse().unwrap()),
+            }),
+            owner @ MarkOwner::Unreadable(_) => MarkFound::Unreadable {
+                owner,
+                why: "it holds \"?\"".to_owned(),
+            },
+        },
+    };
+    let failed = (!failed.is_empty()).then(|| failed.to_owned());
+    MarkSeen { found, failed }
 }
 
 fn devices(

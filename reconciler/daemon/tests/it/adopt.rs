@@ -4,6 +4,8 @@
 use crate::bed::Bed;
 use crate::events::machine;
 use crate::muster::{Muster, fleet, is_adopted, seen};
+use rack_api::fact::FactBody;
+use rack_api::ownership::{MarkFound, MarkSeen, OwnershipMark};
 use reconciler_core::people::Status;
 use reconciler_core::phase::{Mark, Phase};
 use std::io::Write as _;
@@ -28,6 +30,47 @@ fn apply(bed: &Bed, patch: &str, message: &str) {
     git.stdin.take().unwrap().write_all(patch.as_bytes()).unwrap();
     assert!(git.wait().unwrap().success(), "{patch}");
     bed.commit(&[], message);
+}
+
+/// What the rack agent saw, with this control plane's mark on node-01.
+fn marked(status: &Status, plane: Option<&str>) -> Vec<FactBody> {
+    let mut facts = seen(status);
+    if let FactBody::Inventory { inventory, .. } = &mut facts[0] {
+        let found = match plane {
+            Some(plane) => MarkFound::Mark(OwnershipMark {
+                plane: plane.parse().unwrap(),
+                fleet: "theirs".parse().unwrap(),
+                machine: status.machines[0].id,
+            }),
+            None => MarkFound::Absent,
+        };
+        inventory.mark = Some(MarkSeen::of(found));
+    }
+    facts
+}
+
+/// Another control plane has marked it, and lets go of it in the end.
+async fn refused_while_marked(bed: &Bed, muster: &Muster, folder: &str, status: &Status) {
+    let theirs = "7d3a1f60-5c2e-4b19-8a44-0f6e9d21c7b3";
+    let is = |what: fn(&serde_json::Value) -> bool| {
+        move |_: &Status| {
+            let shown = muster.document(&["show", "node-01"], 0);
+            what(&shown["plan"]["mark"])
+        }
+    };
+    bed.hear(1, marked(status, Some(theirs))).await;
+    bed.until("another's", is(|mark| mark["foreign"].is_object()))
+        .await;
+    let words = ["adopt", "node-01", "--folder", folder, "--deployment", "first"];
+    let refused = muster.document(&words, 64).to_string();
+    for word in [theirs, "taken-from", "cannot be adopted"] {
+        assert!(refused.contains(word), "{word}: {refused}");
+    }
+    let why = muster.says(&["why", "node-01"], 0);
+    let mark = format!("mark       control plane {theirs}'s, fleet theirs");
+    assert!(why.contains(&mark), "{why}");
+    bed.hear(3, marked(status, None)).await;
+    bed.until("nobody's", is(serde_json::Value::is_null)).await;
 }
 
 #[tokio::test]
@@ -65,7 +108,7 @@ async fn a_machine_is_observed_then_adopted_and_nothing_is_ordered_of_it() {
         );
         assert!(refused.to_string().contains("inspect = 1"), "{refused}");
 
-        bed.hear(1, seen(&status)).await;
+        refused_while_marked(&bed, &muster, &folder, &status).await;
         let is_seen = |_: &Status| {
             let shown = muster.document(&["show", "node-01"], 0);
             shown["inventory"].is_object()

@@ -93,6 +93,7 @@ fn inventory(number: u8) -> Box<Inventory> {
         }],
         bmc: None,
         pci: None,
+        mark: None,
     })
 }
 

@@ -183,6 +183,7 @@ fn question(boot: &BootGoRequest) -> GoRequest {
         serial: None,
         macs: Vec::new(),
         disks: Vec::new(),
+        mark: None,
     }
 }
 

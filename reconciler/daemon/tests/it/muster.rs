@@ -140,6 +140,7 @@ fn inventory(serial: &str, mac: &str, disks: Vec<Disk>) -> Box<Inventory> {
         }],
         bmc: None,
         pci: None,
+        mark: None,
     })
 }
 

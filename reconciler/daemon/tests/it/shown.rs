@@ -63,6 +63,7 @@ pub(crate) async fn tell(bed: &Bed, machine: MachineId, sequence: u64, holds: &s
         }],
         bmc: None,
         pci: None,
+        mark: None,
     };
     let body = FactBody::Inventory {
         job: JobRef {

@@ -66,6 +66,7 @@ fn planned(n: u8, generation: u64) -> MachinePlan {
         uuid: None,
         boot_order: rack_api::boot_order::BootOrder::NetworkFirst,
         observe: false,
+        mark: None,
         as_is: None,
         secure_boot: false,
         boot_timeout_seconds: 600,
@@ -174,6 +175,7 @@ pub(crate) fn inventory(memory_bytes: u64) -> Inventory {
         nics: Vec::new(),
         bmc: None,
         pci: None,
+        mark: None,
     }
 }
 

@@ -62,6 +62,7 @@ impl Fleet {
         let next = kind.map_or(NextBoot::Local, |kind| {
             NextBoot::Job(Box::new(Job {
                 leaves: false,
+                mark: None,
                 job: job(n, 1, number),
                 name: name("m"),
                 boot_order: BootOrder::default(),

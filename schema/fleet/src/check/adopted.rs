@@ -1,4 +1,4 @@
-//! Machines that have their slots as they are, and machines that are only observed: M0612, M0613.
+//! Machines that have their slots as they are, and machines that are only observed: M0612, M0613, M0614.
 
 use super::Subject;
 use crate::{
@@ -13,8 +13,12 @@ use crate::{
 use schema_ids::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Looks at every deployment.
+/// Looks at every deployment, and at every machine that is taken over.
 pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
+    for (name, machine) in &subject.draft.machines {
+        let taken = machine.taken_from.as_ref().filter(|_| !machine.mark);
+        found.extend(taken.map(|owner| unmarked(name, &owner.span)));
+    }
     let mut adopted: BTreeMap<&Name, &Span> = BTreeMap::new();
     let mut named: BTreeMap<&Name, (&Name, &Span)> = BTreeMap::new();
     for (name, deployment) in &subject.draft.deployments {
@@ -50,6 +54,19 @@ pub(crate) fn check(subject: &Subject<'_>, found: &mut Vec<Diagnostic>) {
         let object = format!("deployment.{name}");
         found.extend(told.into_iter().map(|diagnostic| diagnostic.in_object(&object)));
     }
+}
+
+/// A machine that would still bear the other's mark.
+fn unmarked(name: &Name, span: &Span) -> Diagnostic {
+    let title = format!("machine \"{name}\" is taken over, and not marked");
+    Diagnostic::error(
+        Code::M0614,
+        title,
+        span,
+        "from this control plane, whose mark would stay",
+    )
+    .help("add `mark = true`: a mark is replaced by another, and never only taken away")
+    .in_object(format!("machine.{name}"))
 }
 
 /// An entry that says something else than the deployment it stands in.

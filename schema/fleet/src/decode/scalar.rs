@@ -11,7 +11,7 @@ use crate::{
     value::{BadValue, slip},
 };
 use ipnet::IpNet;
-use schema_ids::{ContentId, Digest, DiskId, Mac, Name, ParseError, PciId, Timestamp, Uuid};
+use schema_ids::{ContentId, Digest, DiskId, Mac, MarkOwner, Name, ParseError, PciId, Timestamp, Uuid};
 use std::{
     net::{AddrParseError, IpAddr},
     str::FromStr,
@@ -273,6 +273,13 @@ text_value!(
     "a content id",
     "data:gpt-1f0c2a",
     r"^(blank|data:[a-z0-9_.+-]{1,100}|muster:(installed|writing):[+]?[0-9]+:[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}:[+]?[0-9]+)$"
+);
+text_value!(
+    MarkOwner,
+    M0009,
+    "the owner of a mark",
+    "7d3a1f60-5c2e-4b19-8a44-0f6e9d21c7b3",
+    r"^(unreadable:[0-9a-f]{16}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
 );
 text_value!(
     IpAddr,

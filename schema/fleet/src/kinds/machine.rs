@@ -16,7 +16,7 @@ use crate::{
     span::Spanned,
     value::{boot_timeout::BootTimeout, vlan_ref::VlanRef},
 };
-use schema_ids::{ContentId, DiskId, Mac, Name, Uuid};
+use schema_ids::{ContentId, DiskId, Mac, MarkOwner, Name, Uuid};
 use std::{collections::BTreeMap, net::IpAddr};
 
 kind! {
@@ -52,6 +52,12 @@ kind! {
         live power: Option<Power>,
         /// How much is done with it.
         live manage: Manage = Manage::Full,
+        /// Whether its inspections leave a mark of ownership in its firmware (an EFI variable), so that no other control plane
+        /// takes it for its own. Where this is not said any more, the next inspection takes the mark away.
+        live mark: bool = false,
+        /// The control plane that it is taken over from, by the id in the mark which that left: the next inspection replaces
+        /// it. With `mark = true`.
+        live taken_from: Option<Spanned<MarkOwner>>,
         /// Raise it to have an idle machine inspected again, after its hardware changed. What runs is left alone. A machine
         /// that is only observed, or adopted, is inspected when it next boots from the network: muster does not restart it
         /// for that.

@@ -13,7 +13,7 @@ use crate::{
     span::{Span, Spanned},
     tree::Node,
 };
-use schema_ids::Name;
+use schema_ids::{MarkOwner, Name};
 use std::collections::BTreeSet;
 
 kind! {
@@ -39,6 +39,10 @@ kind! {
         live power: Option<Power>,
         /// How much is done with them.
         live manage: Option<Manage>,
+        /// Whether inspections leave a mark of ownership in their firmware.
+        live mark: Option<bool>,
+        /// The control plane that they are taken over from, by the id in its marks.
+        live taken_from: Option<Spanned<MarkOwner>>,
         /// What may not be done to them.
         live protect: Option<Protect>,
         /// How many rack units they fill.

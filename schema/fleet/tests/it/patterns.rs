@@ -7,7 +7,7 @@ use schema_fleet::{
     Pattern, Quarantine, ReplaceFailed, RepositoryPath, Selector, Shape, Size, SourceUrl, SshKey, Template,
     TimeZone, VlanRef, kinds,
 };
-use schema_ids::{ContentId, Digest, DiskId, Mac, Name, PciId, Timestamp, Uuid};
+use schema_ids::{ContentId, Digest, DiskId, Mac, MarkOwner, Name, PciId, Timestamp, Uuid};
 use std::{collections::BTreeMap, net::IpAddr, str::FromStr};
 
 /// Every text of the table, with its pattern and example.
@@ -47,11 +47,12 @@ fn reads<T: FromStr>(text: &str) -> bool {
 }
 
 /// How each text with a pattern is read, and whether everything that the pattern takes is right.
-const READERS: [(&str, Reads, bool); 30] = [
+const READERS: [(&str, Reads, bool); 31] = [
     ("a name", reads::<Name>, true),
     ("a MAC address", reads::<Mac>, true),
     ("a PCI id", reads::<PciId>, true),
     ("a UUID", reads::<Uuid>, true),
+    ("the owner of a mark", reads::<MarkOwner>, true),
     ("a SHA-256 digest", reads::<Digest>, true),
     ("a disk id", reads::<DiskId>, true),
     ("a VLAN as fabric/vlan", reads::<VlanRef>, true),

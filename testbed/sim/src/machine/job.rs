@@ -102,6 +102,7 @@ impl World<'_> {
             serial: Some(place.serial.clone()),
             macs: vec![place.mac],
             disks: place.seen_disks(),
+            mark: None,
         };
         self.call(machine, Question::Write(Box::new(request)));
     }

@@ -11,6 +11,8 @@ use crate::once::life::Life;
 use crate::once::reboots::{boot, reboot, start_until};
 use crate::once::{disks, mirror, proof};
 use crate::rack;
+use rack_api::ownership::{OwnershipMark, VARIABLE};
+use schema_ids::MachineId;
 use std::fs;
 
 /// What iPXE says when the rack sends a machine to its own disk.
@@ -41,7 +43,8 @@ pub(crate) fn secure_layout(text: &str) -> Result<String> {
 fn uefi(text: &str) -> Result<String> {
     let line = "boot.mode = \"bios\"";
     if text.contains(line) {
-        return Ok(text.replacen(line, "boot.mode = \"uefi\"", 1));
+        // Its inspection leaves a mark of ownership in the firmware's variables.
+        return Ok(text.replacen(line, "boot.mode = \"uefi\"\nmark = true", 1));
     }
     Err(RigError::Disproved(format!(
         "the example fleet has no line {line:?}"
@@ -87,6 +90,7 @@ pub(crate) fn live(life: &Life<'_>) -> Result<()> {
             "the machine did not ask the rack before it started its own disk".to_owned(),
         ));
     }
+    stays_marked(life)?;
     life.programs.agent.kill()?;
     start_until(life, "reset 1", "muster-rackd dead", GREETING)?;
     life.programs.agent.start_again(life.rack, None)?;
@@ -110,6 +114,7 @@ pub(crate) fn live_mirrored(life: &Life<'_>) -> Result<()> {
 pub(crate) fn live_secure(life: &Life<'_>) -> Result<()> {
     life.begin(&mut Faults::default())?;
     ordered(life, &["network"])?;
+    marked(life)?;
     let console = rack::console(&life.rack.machine(&life.spec.name));
     if !console.contains(ENFORCED) {
         return Err(RigError::Disproved(format!(
@@ -124,12 +129,68 @@ fn deployed(life: &Life<'_>) -> Result<()> {
     let faults = &mut Faults::default();
     life.begin(faults)?;
     ordered(life, &["network"])?;
+    marked(life)?;
     life.propose()?;
     life.fleet.merge()?;
     life.until("deployed", faults)?;
     life.prove()?;
     let systems = life.spec.disks.iter().map(|_| "debian");
     ordered(life, &["network"].into_iter().chain(systems).collect::<Vec<_>>())
+}
+
+/// Its inspection has left a mark in the flash of the firmware, and muster knows.
+fn marked(life: &Life<'_>) -> Result<()> {
+    let text = mark(life)?;
+    let flash = life.rack.machine(&life.spec.name).join("variables.fd");
+    let bytes = fs::read(&flash).map_err(failed("read the firmware's variables"))?;
+    if !bytes.windows(text.len()).any(|part| part == text.as_bytes()) {
+        return Err(RigError::Disproved(format!(
+            "no variable of the firmware holds {text:?}"
+        )));
+    }
+    let why = life.programs.muster(&["why", &life.spec.name])?;
+    if !why.contains("mark       this control plane's, fleet ") || why.contains("NOT LEFT") {
+        return Err(RigError::Disproved(format!(
+            "muster does not know the mark:\n{why}"
+        )));
+    }
+    println!("mark: in the firmware's variables");
+    Ok(())
+}
+
+/// The mark outlives the installation, and the installed system shows it to anybody.
+fn stays_marked(life: &Life<'_>) -> Result<()> {
+    // Behind its attributes; efivarfs lets nobody seek.
+    let shown = Inside::of(life)?.ask(&format!("cat /sys/firmware/efi/efivars/{VARIABLE} | tail -c +5"))?;
+    if shown != mark(life)? {
+        return Err(RigError::Disproved(format!(
+            "the installed system reads {shown:?}"
+        )));
+    }
+    println!("mark: read in the installed system");
+    Ok(())
+}
+
+/// The mark that the machine shall bear.
+fn mark(life: &Life<'_>) -> Result<String> {
+    let found = |what: &'static str, text: String| {
+        text.trim().parse().map_err(|_| RigError::Answer {
+            whom: what.to_owned(),
+            found: text,
+        })
+    };
+    let status = life.programs.status()?;
+    let machine = status["machines"][0]["id"].as_str().unwrap_or_default();
+    let fleet = status["fleet"].as_str().unwrap_or_default();
+    let mark = OwnershipMark {
+        plane: found("the fleet's uid", life.programs.sql("SELECT uid FROM fleet")?)?,
+        fleet: fleet.parse().map_err(|_| RigError::Answer {
+            whom: "the fleet's name".to_owned(),
+            found: fleet.to_owned(),
+        })?,
+        machine: MachineId(found("the machine's id", machine.to_owned())?),
+    };
+    Ok(mark.to_string())
 }
 
 /// muster knows the firmware's boot order, and it begins so.

@@ -111,6 +111,7 @@ pub(super) fn ask<D: Agreed>(
         serial: Some(machine.board.serial.clone()),
         macs: vec![machine.board.mac],
         disks,
+        mark: Some(machine.mark()),
     });
     match answer.verdict {
         Verdict::Go => Ok(standing),

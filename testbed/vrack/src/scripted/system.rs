@@ -8,10 +8,12 @@ use rack_api::fact::FactBody;
 use rack_api::inventory::{self, Cpu, DiskKind, Firmware, FirmwareKind, Inventory, Nic};
 use rack_api::job::{Deploy, Erase, JobRef};
 use rack_api::machine::{HelloAnswer, PhoneHome};
+use rack_api::ownership::MarkWish;
 use rack_inmachine::console::chain;
 use rack_inmachine::content;
 use rack_inmachine::job::{Hands, carry_out};
 use rack_inmachine::kernel_arguments::KernelArguments;
+use rack_inmachine::ownership;
 use rack_inmachine::phone_home::PhoneHomeConfig;
 use rack_inmachine::rack::Rack;
 use rack_inmachine::say;
@@ -83,8 +85,13 @@ pub(super) fn run(machine: &Machine, command_line: &str) -> Result<End> {
 struct Files<'a>(&'a Machine);
 
 impl Hands for Files<'_> {
-    fn inspect(&mut self) -> Inventory {
-        inspect(self.0)
+    fn inspect(&mut self, mark: Option<&MarkWish>) -> Inventory {
+        let mark = mark.map(|wish| ownership::settle(&self.0.variables(), wish));
+        let inventory = inspect(self.0);
+        Inventory {
+            mark: mark.or(inventory.mark),
+            ..inventory
+        }
     }
 
     fn boot_order(&mut self) -> Option<BootOrderSeen> {
@@ -151,6 +158,7 @@ fn inspect(machine: &Machine) -> Inventory {
         }],
         bmc: None,
         pci: None,
+        mark: Some(machine.mark()),
     }
 }
 

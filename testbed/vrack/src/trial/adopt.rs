@@ -1,13 +1,16 @@
 //! A machine that runs what muster did not install is observed, then adopted, and goes on running: its BMC is never told
 //! anything, and not a byte of its disk changes, until a person asks for an installation and consents to what is lost.
+//! It bears another control plane's mark at first, and is left alone before git takes it over from that very one.
 
 use crate::error::{Result, failed};
-use crate::scripted::FOREIGN;
+use crate::scripted::{self, FOREIGN};
 use crate::trial::bed::Bed;
 use crate::trial::fleet::{SECRET, Wanted};
 use crate::trial::watch::{self, Goal, disproved};
-use std::fs::File;
+use rack_api::ownership::{ATTRIBUTES, VARIABLE};
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 
 pub(crate) const MACHINES: &[&str] = &["node"];
 
@@ -15,10 +18,24 @@ pub(crate) const MACHINES: &[&str] = &["node"];
 const KEPT: &[u8] = b"somebody's database";
 
 /// What is said of the machine from its adoption on.
-const LINES: &str = "inspect = 1\nprotect = \"release\"\n";
+const LINES: &str = "inspect = 1\nprotect = \"release\"\nmark = true\n";
+
+/// The control plane that has marked it, and one that has not.
+const THEIRS: &str = "7d3a1f60-5c2e-4b19-8a44-0f6e9d21c7b3";
+const COPY: &str = "7d3a1f60-5c2e-4b19-8a44-0f6e9d21c7b4";
+
+/// Another variable of its firmware.
+const BOOT_ORDER: (&str, &[u8]) = (
+    "BootOrder-8be4df61-93ca-11d2-aa0d-00e098032b8c",
+    &[7, 0, 0, 0, 1, 0],
+);
+
+/// What its deployment says.
+const ADOPT: &str = "adopt = [{ machine = \"node\" }]\n";
 
 pub(crate) fn run(bed: &Bed) -> Result<()> {
     put_system(bed)?;
+    put_mark(bed)?;
     let before = bed.disk_digest("node")?;
     // It runs before muster knows of it.
     bed.switch("node", "power 1")?;
@@ -26,28 +43,45 @@ pub(crate) fn run(bed: &Bed) -> Result<()> {
     let untouched = |what: &str, starts: u64| untouched(bed, &before, what, starts);
 
     observe(bed, &untouched)?;
+    refuse(bed, &untouched)?;
+    take_over(bed, &untouched)?;
     adopt(bed, &untouched)?;
 
-    println!("a person restarts it once more");
-    restart(bed)?;
-    watch::until(bed, "its own system again", |_| Ok(systems(bed) == 3))?;
-    untouched("restarted by a person", 3)?;
-
-    let asked = "adopt = [{ machine = \"node\" }]\nreinstall = 1\n";
-    let wanted = |lines| Wanted {
+    println!("a person restarts it once more, and no mark is asked for any more");
+    let lines = "inspect = 2\nprotect = \"release\"\n";
+    let spec = bed.spec("node")?;
+    let unmarked = |lines| Wanted {
         lines,
-        deployment: asked,
+        deployment: ADOPT,
         ..Wanted::default()
     };
-    let spec = bed.spec("node")?;
-    bed.commit(&bed.fleet().with(spec, wanted(LINES)), "Install it anew")?;
+    bed.commit(&bed.fleet().with(spec, unmarked(lines)), "Ask for no mark")?;
+    watch::all(bed, &[("node", Goal::Waits("RESTART_AWAITED", "restart node"))])?;
+    if !mark(bed)?.is_some_and(|text| text.contains("fleet lab\n")) {
+        return disproved("its mark was taken away before anybody looked");
+    }
+    restart(bed)?;
+    watch::all(bed, &[("node", Goal::Settled("deployed"))])?;
+    watch::until(bed, "its own system again", |_| Ok(systems(bed) == 4))?;
+    if let Some(text) = mark(bed)? {
+        return disproved(format!("nobody asks for a mark, and there is one: {text}"));
+    }
+    untouched("restarted by a person", 4)?;
+
+    let asked = format!("{ADOPT}reinstall = 1\n");
+    let wanted = |lines| Wanted {
+        lines,
+        deployment: &asked,
+        ..Wanted::default()
+    };
+    bed.commit(&bed.fleet().with(spec, wanted(lines)), "Install it anew")?;
     let refused = Goal::Waits("UNEXPECTED_CONTENTS", "consent = [");
     watch::all(bed, &[("node", refused)])?;
-    untouched("to be installed without a consent", 3)?;
+    untouched("to be installed without a consent", 4)?;
 
     let why = bed.why("node")?;
     let consent = crate::trial::contents::consent_line(&why)?;
-    let lines = format!("{LINES}{consent}");
+    let lines = format!("{lines}{consent}");
     let fleet = bed.fleet().with(spec, wanted(&lines));
     bed.commit(&fleet, "Give its contents away")?;
     watch::until(bed, "the installed system", |status| {
@@ -86,6 +120,19 @@ fn observe(bed: &Bed, untouched: &impl Fn(&str, u64) -> Result<()>) -> Result<()
     let awaited = Goal::Waits("RESTART_AWAITED", "restart node when it suits");
     watch::all(bed, &[("node", awaited)])?;
     untouched("to be inspected", 1)?;
+    // Asked for while its inspection waits for somebody: what is asked by then counts.
+    let lines = format!("{lines}mark = true\n");
+    bed.commit(&bed.fleet().with(spec, wanted(&lines)), "Ask for a mark")?;
+    watch::until(bed, "the job that leaves a mark", |_| {
+        Ok(bed.count("order_issued WHERE body::text LIKE '%stands%'")? == 1)
+    })?;
+    watch::all(
+        bed,
+        &[(
+            "node",
+            Goal::Waits("RESTART_AWAITED", "restart node when it suits"),
+        )],
+    )?;
     println!("a person restarts it");
     restart(bed)?;
     watch::all(bed, &[("node", Goal::Settled("observed"))])?;
@@ -93,11 +140,75 @@ fn observe(bed: &Bed, untouched: &impl Fn(&str, u64) -> Result<()>) -> Result<()
     untouched("inspected", 2)
 }
 
+/// Whatever git wants of it, it bears another's mark: nothing is done, and who that is is said.
+fn refuse(bed: &Bed, untouched: &impl Fn(&str, u64) -> Result<()>) -> Result<()> {
+    let spec = bed.spec("node")?;
+    let copy = format!("{LINES}taken-from = \"{COPY}\"\n");
+    for (lines, deployment, message) in [
+        (LINES, ADOPT, "Adopt another's machine"),
+        (LINES, "", "Install another's machine"),
+        (copy.as_str(), ADOPT, "Take it over from somebody else"),
+    ] {
+        let wanted = Wanted {
+            lines,
+            deployment,
+            ..Wanted::default()
+        };
+        bed.commit(&bed.fleet().with(spec, wanted), message)?;
+        let shown = bed.programs.muster(&["plan"])?;
+        if !shown.contains("MARKED_BY_ANOTHER") || !shown.contains(THEIRS) || shown.contains("to adopt") {
+            return disproved(format!("the plan does not say whose it is:\n{shown}"));
+        }
+        watch::all(bed, &[("node", Goal::Waits("MARKED_BY_ANOTHER", THEIRS))])?;
+        untouched(message, 2)?;
+    }
+    for of in ["binding", "write_start"] {
+        if bed.count(of)? != 0 {
+            return disproved(format!("there is a {of} of another's machine"));
+        }
+    }
+    // The evidence is in the database.
+    let known = format!("inventory WHERE body::text LIKE '%{THEIRS}%'");
+    match bed.count(&known)? {
+        0 => disproved("no inventory has the other's mark"),
+        _ => their_mark_stands(bed),
+    }
+}
+
+/// Taken over from whoever marked it: the next inspection replaces the mark, and nobody but a person makes it.
+fn take_over(bed: &Bed, untouched: &impl Fn(&str, u64) -> Result<()>) -> Result<()> {
+    let lines = format!("manage = \"observe\"\ninspect = 1\nmark = true\ntaken-from = \"{THEIRS}\"\n");
+    let wanted = Wanted {
+        image: None,
+        lines: &lines,
+        ..Wanted::default()
+    };
+    bed.commit(&bed.fleet().with(bed.spec("node")?, wanted), "Take it over")?;
+    let shown = bed.programs.muster(&["plan"])?;
+    if !shown.contains("git takes it over: its next inspection replaces the mark") {
+        return disproved(format!("the plan does not say what is awaited:\n{shown}"));
+    }
+    watch::all(bed, &[("node", Goal::Waits("RESTART_AWAITED", "restart node"))])?;
+    untouched("taken over", 2)?;
+    their_mark_stands(bed)?;
+    println!("a person restarts it");
+    restart(bed)?;
+    watch::all(bed, &[("node", Goal::Settled("observed"))])?;
+    watch::until(bed, "its own system after the look", |_| Ok(systems(bed) == 3))?;
+    let uid = bed.programs.sql("SELECT uid FROM fleet")?;
+    let ours = format!("muster 1\nplane {}\nfleet lab\nmachine ", uid.trim());
+    match mark(bed)? {
+        Some(text) if text.starts_with(&ours) => println!("its mark is this control plane's"),
+        other => return disproved(format!("its mark is {other:?}, wanted was {ours:?}")),
+    }
+    untouched("its mark replaced", 3)
+}
+
 /// Adopted: a plan says so, and nothing comes of it but a record.
 fn adopt(bed: &Bed, untouched: &impl Fn(&str, u64) -> Result<()>) -> Result<()> {
     let wanted = Wanted {
         lines: LINES,
-        deployment: "adopt = [{ machine = \"node\" }]\n",
+        deployment: ADOPT,
         ..Wanted::default()
     };
     let fleet = bed.fleet().with(bed.spec("node")?, wanted);
@@ -133,7 +244,47 @@ fn adopt(bed: &Bed, untouched: &impl Fn(&str, u64) -> Result<()>) -> Result<()> 
         }
     }
     watch::nothing_left(bed)?;
-    untouched("adopted", 2)
+    untouched("adopted", 3)
+}
+
+/// Another control plane has marked it.
+fn put_mark(bed: &Bed) -> Result<()> {
+    let folder = variables(bed);
+    let text =
+        format!("muster 1\nplane {THEIRS}\nfleet theirs\nmachine 5eea0000-0000-4000-8000-000000000001\n");
+    let bytes = [&ATTRIBUTES.to_le_bytes(), text.as_bytes()].concat();
+    let made = fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(folder.join(BOOT_ORDER.0), BOOT_ORDER.1))
+        .and_then(|()| fs::write(folder.join(VARIABLE), bytes));
+    made.map_err(failed("put a mark into the firmware"))
+}
+
+/// Where a scripted machine's firmware keeps its variables.
+fn variables(bed: &Bed) -> PathBuf {
+    let machine = bed.rack.machine("node");
+    machine.join(scripted::NVRAM).join("sys/firmware/efi/efivars")
+}
+
+/// The text of its mark, behind its attributes.
+fn mark(bed: &Bed) -> Result<Option<String>> {
+    let others = fs::read(variables(bed).join(BOOT_ORDER.0)).map_err(failed("read a variable"))?;
+    if others != BOOT_ORDER.1 {
+        return disproved("another variable of the firmware was written");
+    }
+    match fs::read(variables(bed).join(VARIABLE)) {
+        Ok(bytes) => Ok(Some(
+            String::from_utf8_lossy(bytes.get(4..).unwrap_or_default()).into_owned(),
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read the mark")(error)),
+    }
+}
+
+fn their_mark_stands(bed: &Bed) -> Result<()> {
+    match mark(bed)? {
+        Some(text) if text.contains(THEIRS) => Ok(()),
+        other => disproved(format!("another's mark was touched: {other:?}")),
+    }
 }
 
 /// The disk is as it was, to the byte; nobody but a person has switched the machine, and nobody ordered it.

@@ -12,7 +12,7 @@ impl Compared<'_> {
     pub(super) fn watched(&self, why: &str) -> Change {
         let had = self.before.and_then(|before| before.as_is.as_ref());
         let look = |machine: &MachinePlan| match &machine.wanted.intent {
-            Intent::Observe { look, .. } => *look,
+            Intent::Observe { look, .. } | Intent::AsIs { look, .. } => *look,
             _ => None,
         };
         let asked = look(self.machine).filter(|asked| self.before.and_then(look) != Some(*asked));
@@ -75,10 +75,10 @@ impl Compared<'_> {
     }
 }
 
-/// Whether git said that a machine runs what muster does not touch: it was only observed, or waited to be adopted.
+/// Whether a machine ran what muster does not touch: it was only observed, waited to be adopted, or bore another's mark.
 pub(super) fn was_let_alone(before: &MachinePlan) -> bool {
     let waited = before.blocked.as_ref().map(|blocked| blocked.condition) == Some(Condition::AdoptionWaits);
-    before.observe || waited
+    before.observe || waited || before.foreign().is_some()
 }
 
 /// What enlisting a machine that is let alone, or no longer letting it alone, comes to.

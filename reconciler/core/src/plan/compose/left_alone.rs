@@ -1,10 +1,11 @@
-//! Machines that nothing is done to: those that are only observed, and those that have their slots as they are.
+//! Machines that nothing is done to: those that are only observed, those that have their slots as they are, and those that
+//! bear another's mark.
 
 use super::Filling;
 use crate::condition::Condition;
 use crate::plan::as_is::{self, Kept};
 use crate::plan::deployment::Decided;
-use crate::plan::{Blocked, MachinePlan, release};
+use crate::plan::{Blocked, ForeignMark, MachinePlan, ownership, release};
 use schema_ids::MachineId;
 
 /// Why a machine is only observed that git adopts into a slot which there is not.
@@ -49,6 +50,20 @@ impl Filling<'_, '_> {
             evidence: format!("{what}, and git says manage = \"observe\" of it"),
         });
         as_is::watched(ONLY_OBSERVED, as_is::look(before, machine.inspect), blocked)
+    }
+
+    /// A machine that bears another's mark, whatever git says of it.
+    pub(super) fn anothers(&self, id: MachineId, machine: &MachinePlan, foreign: &ForeignMark) -> Decided {
+        let before = self.context.parent.machines.get(&id);
+        let slots = &self.slots;
+        let has_slot = slots.by_machine.contains_key(&id)
+            || slots.bound.contains_key(&id)
+            || slots.leaving.contains_key(&id)
+            || slots.adopted_by.contains_key(&id);
+        let is_wanted = foreign.taken_over || has_slot || !machine.observe;
+        let look = ownership::look(before, foreign, as_is::look(before, machine.inspect));
+        let blocked = is_wanted.then(|| foreign.blocks(&machine.name));
+        as_is::watched(&foreign.says, look, blocked)
     }
 
     /// Says of a machine that keeps what it was adopted with why it is not released as git says.

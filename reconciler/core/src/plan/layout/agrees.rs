@@ -121,6 +121,7 @@ fn inventory(disks: &[(u8, u16)]) -> Inventory {
         nics: Vec::new(),
         bmc: None,
         pci: None,
+        mark: None,
     }
 }
 
