@@ -45,6 +45,28 @@ struct Commit {
     happened: Happened,
 }
 
+impl Commit {
+    /// The first two of every history: observed, then adopted.
+    fn begin(entry: bool) -> Self {
+        Self {
+            declared: true,
+            observe: !entry,
+            entry,
+            named: entry,
+            counted: false,
+            consents: false,
+            reinstall: 0,
+            inspect: 0,
+            other_image: false,
+            gone: None,
+            on: false,
+            marked: false,
+            taken: false,
+            happened: Happened::Nothing,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Happened {
     Nothing,
@@ -274,24 +296,8 @@ proptest! {
         commits in prop::collection::vec(commit(), 1..7),
         is_on in any::<bool>(),
     ) {
-        let begin = |entry: bool| Commit {
-            declared: true,
-            observe: !entry,
-            entry,
-            named: entry,
-            counted: false,
-            consents: false,
-            reinstall: 0,
-            inspect: 0,
-            other_image: false,
-            gone: None,
-            on: false,
-            marked: false,
-            taken: false,
-            happened: Happened::Nothing,
-        };
         let mut world = World::new();
-        let all = [begin(false), begin(true)].into_iter().chain(commits);
+        let all = [Commit::begin(false), Commit::begin(true)].into_iter().chain(commits);
         for (at, commit) in all.enumerate() {
             world.later();
             let known = world.parent.machine("m1").map(|(id, _)| id);
@@ -340,22 +346,6 @@ proptest! {
 /// A machine whose installation was taken back after it was restarted for it is led back to its own disk, without its power.
 #[test]
 fn a_machine_that_stands_in_a_job_nobody_wants_is_led_back_to_its_own_disk() {
-    let commit = |entry: bool| Commit {
-        declared: true,
-        observe: !entry,
-        entry,
-        named: entry,
-        counted: false,
-        consents: false,
-        reinstall: 0,
-        inspect: 0,
-        other_image: false,
-        gone: None,
-        on: false,
-        marked: false,
-        taken: false,
-        happened: Happened::Nothing,
-    };
     let mut world = World::new();
     for entry in [false, true] {
         world.later();
@@ -366,7 +356,7 @@ fn a_machine_that_stands_in_a_job_nobody_wants_is_led_back_to_its_own_disk() {
         {
             look(&mut world, id, "none");
         }
-        let fleet = checked("", &text(&commit(entry))).unwrap();
+        let fleet = checked("", &text(&Commit::begin(entry))).unwrap();
         world.next_commit();
         let new = world.plan(&fleet);
         world.adopt(&fleet, new);
@@ -420,20 +410,9 @@ fn a_machine_that_stands_in_a_job_nobody_wants_is_led_back_to_its_own_disk() {
 #[test]
 fn a_machine_that_was_adopted_is_switched_on_again_when_its_release_is_taken_back() {
     let commit = |entry: bool, gone: Option<&'static str>| Commit {
-        declared: true,
-        observe: !entry,
-        entry,
-        named: entry,
-        counted: false,
         consents: true,
-        reinstall: 0,
-        inspect: 0,
-        other_image: false,
         gone,
-        on: false,
-        marked: false,
-        taken: false,
-        happened: Happened::Nothing,
+        ..Commit::begin(entry)
     };
     let mut world = World::new();
     let adopts = |world: &mut World, commit: &Commit| {

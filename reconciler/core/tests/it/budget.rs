@@ -211,6 +211,18 @@ fn folded(world: &World, id: MachineId, orders: Vec<IssuedOrder>, words: Vec<Wor
     MachineFacts::fold(generation, orders, Vec::new(), &stored, agents)
 }
 
+/// It came home long ago with what it was to run before, and is to run something else.
+fn runs_what_was_before(world: &World, id: MachineId) -> MachineFacts {
+    let generation = world.parent.machines[&id].wanted.generation;
+    let mut words = came_home(world, id, 1000);
+    for (.., body) in &mut words {
+        if let FactBody::Installed { job, spec, .. } = body {
+            (job.generation, *spec) = (Generation(generation.0 - 1), schema_ids::Digest([9; 32]));
+        }
+    }
+    folded(world, id, Vec::new(), words)
+}
+
 /// Who is out by the budget, each with why.
 fn out(world: &World, facts: &Facts) -> Vec<String> {
     let permits = Permits::default();
@@ -275,22 +287,12 @@ fn power_by_hand_takes_a_place_anew_that_is_held_already() {
     let mut permits = Permits {
         grants: BTreeMap::from([(first, begun)]),
     };
-    let before = Generation(generation.0 - 1);
-    let second_runs = || {
-        let mut words = came_home(&world, second, 1000);
-        for (.., body) in &mut words {
-            if let FactBody::Installed { job, spec, .. } = body {
-                (job.generation, *spec) = (before, schema_ids::Digest([9; 32]));
-            }
-        }
-        folded(&world, second, Vec::new(), words)
-    };
     let mut facts: Facts = BTreeMap::from([
         (
             first,
             folded(&world, first, Vec::new(), came_home(&world, first, 100)),
         ),
-        (second, second_runs()),
+        (second, runs_what_was_before(&world, second)),
     ]);
     let now = world.observed.at;
     let (order, taken) = with_world(&world, &permits, &facts, |around| {
