@@ -69,12 +69,14 @@ pub enum Effect {
         /// The condition and the evidence.
         why: String,
     },
-    /// Give this machine's grant back, if it is still of this generation and nothing was ordered by it meanwhile.
+    /// Give this machine's grant back, if it is still this one and nothing was ordered by it meanwhile.
     ReleaseGrant {
         /// Whose.
         machine: MachineId,
         /// Of which generation.
         generation: Generation,
+        /// When it was taken: what a person orders under a grant takes it anew, whatever it is of.
+        taken: Timestamp,
         /// The newest order of this generation that was looked at, 0 for none; absent of a generation that is overtaken, of
         /// which nobody orders anything any more.
         newest: Option<u32>,
@@ -327,6 +329,7 @@ fn release(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick) {
             step.effects.push(Effect::ReleaseGrant {
                 machine,
                 generation,
+                taken: grant.at,
                 newest: facts.map(|facts| facts.next_number() - 1),
             });
         }

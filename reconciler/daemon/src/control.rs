@@ -192,13 +192,15 @@ impl Step<'_> {
             Effect::ReleaseGrant {
                 machine,
                 generation,
+                taken,
                 newest,
             } => {
                 let by = By {
                     who: "musterd".to_owned(),
                     why: "the machine is as wanted".to_owned(),
                 };
-                let released = self.daemon.store.release_grant(machine, generation, newest, &by);
+                let store = &self.daemon.store;
+                let released = store.release_grant(machine, generation, taken, newest, &by);
                 released.await.map_err(ControlError::Store)
             }
             Effect::RecordFailure {

@@ -7,7 +7,7 @@ use crate::column::{count, document, generation, read, read_document, time};
 use crate::store::Fault;
 use crate::{By, Store, StoreError, audit, budget};
 use reconciler_core::admit::{Grant, Permits, Records};
-use schema_ids::{Generation, MachineId};
+use schema_ids::{Generation, MachineId, Timestamp};
 use sqlx::{PgConnection, query, query_scalar};
 
 /// Grants held, with the number that changes whenever one is taken or released.
@@ -53,12 +53,13 @@ impl Store {
         .await
     }
 
-    /// Releases the grant of this machine and generation; `false` if it was not held, or an order of that generation was
-    /// given beyond the `newest` that the caller has looked at, if it names one.
+    /// Releases the grant of this machine and generation that was taken then; `false` if it is not held, or an order of that
+    /// generation was given beyond the `newest` that the caller has looked at, if it names one.
     pub async fn release_grant(
         &self,
         machine: MachineId,
         generation: Generation,
+        taken: Timestamp,
         newest: Option<u32>,
         by: &By,
     ) -> Result<bool, StoreError> {
@@ -74,12 +75,13 @@ impl Store {
                     .fetch_optional(&mut *transaction)
                     .await?;
                 let released = query!(
-                    "DELETE FROM permit WHERE machine = $1 AND generation = $2
+                    "DELETE FROM permit WHERE machine = $1 AND generation = $2 AND at_ms = $4
                      AND NOT EXISTS (SELECT FROM order_issued
                          WHERE machine = $1 AND generation = $2 AND number > $3)",
                     id,
                     generation,
-                    newest.map(i64::from)
+                    newest.map(i64::from),
+                    taken.unix_ms()
                 )
                 .execute(&mut *transaction)
                 .await?

@@ -261,8 +261,9 @@ impl World<'_> {
                     Effect::ReleaseGrant {
                         machine,
                         generation,
+                        taken,
                         newest,
-                    } => self.store.release(machine, generation, newest),
+                    } => self.store.release(machine, (generation, taken), newest),
                     Effect::Replan { .. } => {
                         self.replan(daemon);
                         false

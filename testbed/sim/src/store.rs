@@ -292,7 +292,7 @@ impl Store {
     pub(crate) fn release(
         &mut self,
         machine: MachineId,
-        generation: Generation,
+        (generation, taken): (Generation, Timestamp),
         newest: Option<u32>,
     ) -> bool {
         let grant = self.permits.grants.get(&machine);
@@ -300,7 +300,8 @@ impl Store {
         let is_used = orders.any(|issued| {
             issued.order.generation == generation && newest.is_some_and(|newest| issued.order.number > newest)
         });
-        let there = grant.is_some_and(|grant| grant.generation == generation) && !is_used;
+        let there =
+            grant.is_some_and(|grant| (grant.generation, grant.at) == (generation, taken)) && !is_used;
         if there {
             self.permits.grants.remove(&machine);
             self.permits_epoch += 1;

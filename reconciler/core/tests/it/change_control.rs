@@ -255,3 +255,62 @@ fn happens_well(git: Git, events: impl IntoIterator<Item = Event>) {
     }
     lab.comes_to_its_end().unwrap();
 }
+
+/// Whoever switches a machine off under a grant of an overtaken intent takes it anew: what a daemon decided before gives it not back.
+#[test]
+fn a_grant_that_a_person_took_anew_is_not_given_back() {
+    use Event::*;
+    let events = [
+        Power(249),
+        Power(5),
+        Power(94),
+        Later(54),
+        Later(38),
+        Later(53),
+        Commit(25),
+        Later(31),
+        Look(0),
+        Act(0),
+        Act(0),
+        Advance(182),
+        Look(1),
+        Later(35),
+        Later(40),
+        Act(1),
+        Advance(58),
+        Later(48),
+        Advance(38),
+        Advance(18),
+        Later(48),
+        Later(30),
+        Later(7),
+        Later(28),
+        Commit(92),
+        Later(7),
+        Look(1),
+        Act(1),
+        Advance(146),
+        Look(1),
+        ByHand(150),
+        Act(1),
+        ByHand(127),
+        Advance(102),
+        Advance(5),
+        Advance(56),
+        Later(31),
+        Advance(56),
+        Act(0),
+        Look(0),
+    ];
+    let git = Git {
+        second: 3,
+        most: "\"40%\"",
+        window: true,
+        rate: 2,
+        halt: 0,
+        canary: false,
+        wide: false,
+        ..Git::plain(4, "\"40%\"")
+    };
+    happens_well(git, events);
+}

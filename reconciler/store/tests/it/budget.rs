@@ -359,9 +359,10 @@ async fn an_order_on_a_held_grant_is_written_while_that_stands() {
         "no epoch is asked for: {on:?}"
     );
     let rival = bed.another().await;
+    let taken = rival.permits().await.unwrap().permits.grants[&machine(1)].at;
     assert!(
         rival
-            .release_grant(machine(1), Generation(2), None, &by())
+            .release_grant(machine(1), Generation(2), taken, None, &by())
             .await
             .unwrap()
     );

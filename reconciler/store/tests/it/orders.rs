@@ -8,6 +8,7 @@ use reconciler_core::facts::WriteStart;
 use reconciler_core::next::Need;
 use reconciler_store::{Intended, Issuance, Issue, StartRecord, Store};
 use schema_ids::{Generation, Incarnation, Timestamp};
+use std::time::Duration;
 
 fn plain(order: Order) -> Intended {
     Intended {
@@ -223,26 +224,34 @@ async fn grants_are_taken_only_by_who_counted_last() {
         "the loser's order was not written either"
     );
 
+    let taken = held.permits.grants[&winner].at;
     assert!(
-        !bed.release_grant(winner, Generation(1), None, &by())
+        !bed.release_grant(winner, Generation(1), taken, None, &by())
             .await
             .unwrap(),
         "of another generation"
     );
+    let before = taken.minus(Duration::from_millis(1));
     assert!(
-        !bed.release_grant(winner, Generation(2), Some(0), &by())
+        !bed.release_grant(winner, Generation(2), before, None, &by())
+            .await
+            .unwrap(),
+        "taken anew since, by whoever ordered by it"
+    );
+    assert!(
+        !bed.release_grant(winner, Generation(2), taken, Some(0), &by())
             .await
             .unwrap(),
         "an order was given by it that whoever gives it back had not seen"
     );
     assert_eq!(bed.permits().await.unwrap().epoch, epoch, "nothing moved");
     assert!(
-        bed.release_grant(winner, Generation(2), None, &by())
+        bed.release_grant(winner, Generation(2), taken, None, &by())
             .await
             .unwrap()
     );
     assert!(
-        !bed.release_grant(winner, Generation(2), None, &by())
+        !bed.release_grant(winner, Generation(2), taken, None, &by())
             .await
             .unwrap()
     );
@@ -280,7 +289,9 @@ async fn every_order_and_grant_is_in_the_audit() {
     let bed = Bed::new().await;
     let life = begin(&bed).await;
     issue(&bed, "p-1", 0, &[granted(boot_order(life, 1, 2, 1))]).await;
-    bed.release_grant(machine(1), Generation(2), None, &by())
+    let held = bed.permits().await.unwrap();
+    let taken = held.permits.grants[&machine(1)].at;
+    bed.release_grant(machine(1), Generation(2), taken, None, &by())
         .await
         .unwrap();
     bed.record_audit("hold", Some(machine(1)), "m1", &by())

@@ -66,6 +66,7 @@ impl Lab {
             Effect::ReleaseGrant {
                 machine,
                 generation,
+                taken,
                 newest,
             } => {
                 let held = self.permits.grants.get(&machine);
@@ -74,7 +75,8 @@ impl Lab {
                     issued.order.generation == generation
                         && newest.is_some_and(|newest| issued.order.number > newest)
                 });
-                let is_held = held.is_some_and(|grant| grant.generation == generation) && !is_used;
+                let is_held =
+                    held.is_some_and(|grant| (grant.generation, grant.at) == (generation, taken)) && !is_used;
                 if is_held {
                     self.permits.grants.remove(&machine);
                     self.epoch += 1;
