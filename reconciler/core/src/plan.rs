@@ -25,6 +25,7 @@ mod held;
 pub mod identity;
 mod interfaces;
 mod layout;
+pub mod limits;
 mod links;
 mod machines;
 mod moved;

@@ -11,6 +11,7 @@ use crate::plan::as_is::{self, Kept};
 use crate::plan::claim::Claims;
 use crate::plan::deployment::{Context, Decided, decide, erased, is_written, last_deploy};
 use crate::plan::held::KeptFree;
+use crate::plan::limits::Limits;
 use crate::plan::not_yet::NotCarriedOut;
 use crate::plan::slots::{Slot, Slots};
 use crate::plan::written::{Written, written};
@@ -124,7 +125,7 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         disks: BTreeMap::new(),
         destroys: BTreeSet::new(),
         budgets: BTreeMap::new(),
-        control: Control::of(&fleet.settings),
+        control: Control::of(fleet),
     };
     plan.budgets = budgets::budgets(fleet, &plan, parent);
     plan.notes.extend(not_yet.notes(plan.machines.values()));
@@ -134,6 +135,7 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         fleet,
         observed,
         parent,
+        limits: Limits::of(fleet).under(parent.control.limits.as_deref()),
         new: &plan,
         ending: &slots.ending,
         hurt: &hurt,

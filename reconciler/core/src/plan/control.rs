@@ -1,8 +1,10 @@
-//! What keeps changes from being carried out all at once, beside budgets: the canary, and how much within an hour.
+//! What keeps changes from being carried out all at once, beside budgets: the canary, and how much within an hour. And the
+//! limits that are in force.
 
+use super::limits::Limits;
 use rack_api::job::Deploy;
 use rack_api::volume::{Device, VolumeGroup};
-use schema_fleet::FleetSettings;
+use schema_fleet::Fleet;
 use schema_ids::{Digest, DiskId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -14,6 +16,9 @@ pub struct Control {
     pub wiped_per_hour: u32,
     /// How a new image or layout is tried on one machine first; absent where it is not.
     pub canary: Option<Canary>,
+    /// The limits of its commit, which count for the next one too; plans stored before they were kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Box<Limits>>,
 }
 
 /// How a new image or layout is tried on one machine first.
@@ -36,18 +41,21 @@ impl Default for Control {
         Self {
             wiped_per_hour: 20,
             canary: Some(Canary { soak_seconds: 0 }),
+            limits: None,
         }
     }
 }
 
 impl Control {
     /// As git says it.
-    pub(super) fn of(settings: &FleetSettings) -> Self {
+    pub(super) fn of(fleet: &Fleet) -> Self {
+        let settings = &fleet.settings;
         let canary = &settings.canary;
         let soak = canary.soak.as_ref().map_or(0, |soak| soak.0.as_secs());
         Self {
             wiped_per_hour: settings.limits.max_wiped_per_hour,
             canary: canary.enabled.then_some(Canary { soak_seconds: soak }),
+            limits: Some(Box::new(Limits::of(fleet))),
         }
     }
 

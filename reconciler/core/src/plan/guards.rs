@@ -9,6 +9,7 @@ mod wipe_set;
 
 use crate::condition::Condition;
 use crate::observed::{Binding, Observed};
+use crate::plan::limits::Limits;
 use crate::plan::{GuardReport, Plan};
 use schema_fleet::Fleet;
 use schema_ids::{BindingId, MachineId};
@@ -19,6 +20,8 @@ pub(super) struct Ground<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) observed: &'a Observed,
     pub(super) parent: &'a Plan,
+    /// The limits that count.
+    pub(super) limits: Limits,
     /// With its changes, and with what it destroys.
     pub(super) new: &'a Plan,
     /// Bindings that end.
@@ -33,11 +36,19 @@ impl Ground<'_> {
         self.parent.machines.len().max(self.new.machines.len())
     }
 
+    /// What is said beside a limit where the commit raises some: they count for the commits after it.
+    fn raised(&self) -> &'static str {
+        match self.new.control.limits.as_deref() == Some(&self.limits) {
+            true => "",
+            false => "; limits that a commit raises count once it is carried out",
+        }
+    }
+
     /// So many machines are this share of all; `None` where there are too few for a share to say much. Never
     /// fewer than one.
     fn share(&self, percent: u32) -> Option<usize> {
         let population = self.population();
-        let counts = population >= self.fleet.settings.limits.min_population as usize;
+        let counts = population >= self.limits.min_population as usize;
         counts.then(|| (population * percent as usize / 100).max(1))
     }
 }

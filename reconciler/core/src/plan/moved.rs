@@ -109,5 +109,8 @@ pub(super) fn deployments<'p>(fleet: &Fleet, parent: &'p Plan) -> (Cow<'p, Plan>
             binding.deployment = (*new).clone();
         }
     }
+    if let Some(limits) = &mut moved.control.limits {
+        limits.rename(&renamed);
+    }
     (Cow::Owned(moved), changes)
 }

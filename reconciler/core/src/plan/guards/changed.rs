@@ -19,8 +19,10 @@ pub(super) fn changed(ground: &Ground<'_>) -> GuardReport {
         .filter(known)
         .collect();
     let population = ground.population();
-    let percent = ground.fleet.settings.limits.max_changed_percent.as_ref();
-    let most = percent.and_then(|percent| ground.share(u32::from(percent.0)));
+    let most = ground
+        .limits
+        .changed_percent
+        .and_then(|percent| ground.share(percent));
     let Some(most) = most else {
         let detail = format!("changes {} of {population} machines", touched.len());
         return report("changed", detail, None);
@@ -31,9 +33,10 @@ pub(super) fn changed(ground: &Ground<'_>) -> GuardReport {
     );
     let blocked = (touched.len() > most).then(|| {
         let why = format!(
-            "it would change {} of {population} machines, {}; the limit is {most}",
+            "it would change {} of {population} machines, {}; the limit is {most}{}",
             touched.len(),
-            names(ground, touched.iter())
+            names(ground, touched.iter()),
+            ground.raised()
         );
         (Condition::LimitExceeded, why)
     });

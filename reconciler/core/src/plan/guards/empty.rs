@@ -12,12 +12,13 @@ pub(super) fn empty(ground: &Ground<'_>) -> GuardReport {
     let (before, now) = (declared(ground.parent), declared(ground.new));
     let removed = ground.fleet.removed_machines.len();
     let lost = before.saturating_sub(now).saturating_sub(removed);
-    let large = before >= ground.fleet.settings.limits.min_population as usize;
+    let large = before >= ground.limits.min_population as usize;
     let blocked = if before > 0 && now == 0 && lost > 0 {
         Some(format!("the commit names no machine, before it were {before}"))
     } else if large && lost * 100 > before * SHRINK_PERCENT_MAX {
         Some(format!(
-            "{lost} of {before} machines are named no more and were not removed"
+            "{lost} of {before} machines are named no more and were not removed{}",
+            ground.raised()
         ))
     } else {
         None

@@ -4,9 +4,9 @@
 use super::{Ground, names, report};
 use crate::condition::Condition;
 use crate::observed::Destroyed;
+use crate::plan::limits::Limit;
 use crate::plan::moved::Moves;
 use crate::plan::{GuardReport, MachinePlan, Plan};
-use schema_fleet::ScopeLimits;
 use schema_ids::{MachineId, Name};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,8 +32,9 @@ pub(super) fn limits(ground: &Ground<'_>) -> GuardReport {
         };
         let (newly, population, most) = (scope.newly.len(), scope.population, scope.most);
         let (names, beside) = (names(ground, scope.newly.iter()), scope.beside());
+        let raised = ground.raised();
         let why = format!(
-            "it would release or erase {newly} of {population} machines{of}, {names};{beside} the limit is {most}"
+            "it would release or erase {newly} of {population} machines{of}, {names};{beside} the limit is {most}{raised}"
         );
         (Condition::LimitExceeded, why)
     });
@@ -70,14 +71,17 @@ struct Scope {
 
 impl Scope {
     fn whole(ground: &Ground<'_>) -> Self {
-        let limits = &ground.fleet.settings.limits;
-        let share = ground.share(limits.max_destroyed_percent);
-        let most = limits.max_destroyed as usize;
+        let Limit {
+            destroyed,
+            destroyed_percent,
+        } = ground.limits.fleet;
+        let share = destroyed_percent.and_then(|percent| ground.share(percent));
+        let most = destroyed.map(|most| most as usize);
         let newly = &ground.new.destroys;
         Self {
             of: String::new(),
             population: ground.population(),
-            most: share.map_or(most, |share| most.min(share)),
+            most: most.into_iter().chain(share).min().unwrap_or(usize::MAX),
             newly: newly.clone(),
             before: ground
                 .observed
@@ -92,7 +96,7 @@ impl Scope {
     fn part(
         ground: &Ground<'_>,
         of: String,
-        limits: &ScopeLimits,
+        limit: Limit,
         is_in: &dyn Fn(Side, MachineId) -> bool,
         was_in: &dyn Fn(MachineId, &Destroyed) -> bool,
     ) -> Option<Self> {
@@ -105,10 +109,10 @@ impl Scope {
         };
         // A plan that lets many go does not become small by it.
         let population = members(Side::Parent).max(members(Side::New));
-        let enough = population >= ground.fleet.settings.limits.min_population as usize;
-        let percent = limits.max_destroyed_percent.filter(|_| enough);
-        let share = percent.map(|percent| (population * usize::from(percent.0) / 100).max(1));
-        let most = limits.max_destroyed.map(|most| most as usize);
+        let enough = population >= ground.limits.min_population as usize;
+        let percent = limit.destroyed_percent.filter(|_| enough);
+        let share = percent.map(|percent| (population * percent as usize / 100).max(1));
+        let most = limit.destroyed.map(|most| most as usize);
         let newly = ground.new.destroys.iter().copied();
         // Whoever moves to another pool in the same commit is of both.
         let newly: BTreeSet<MachineId> = newly
@@ -153,8 +157,8 @@ struct Place {
 
 /// Zones, pools and deployments that have limits of their own.
 fn parts<'a>(ground: &'a Ground<'_>) -> impl Iterator<Item = Scope> + 'a {
-    let fleet = ground.fleet;
-    let by_place = |place: &Place, name: &Name, limits: &Option<ScopeLimits>| {
+    let limits = &ground.limits;
+    let by_place = |place: &Place, name: &Name, limit: Limit| {
         let is_in = |side: Side, id: MachineId| {
             let machine = side.of(ground).machines.get(&id);
             machine.and_then(place.of) == Some(name)
@@ -164,25 +168,25 @@ fn parts<'a>(ground: &'a Ground<'_>) -> impl Iterator<Item = Scope> + 'a {
             (place.then)(destroyed).contains(name) || is_in(Side::Parent, id) || is_in(Side::New, id)
         };
         let of = format!("{} {name}", place.kind);
-        Scope::part(ground, of, limits.as_ref()?, &is_in, &was_in)
+        Scope::part(ground, of, limit, &is_in, &was_in)
     };
     let zone = Place {
         kind: "zone",
         of: |machine| machine.zone.as_ref(),
         then: |destroyed| &destroyed.zones,
     };
-    let zones = fleet.zones.iter();
-    let zones = zones.filter_map(move |(name, of)| by_place(&zone, name, &of.limits));
+    let zones = limits.zones.iter();
+    let zones = zones.filter_map(move |(name, limit)| by_place(&zone, name, *limit));
     let pool = Place {
         kind: "pool",
         of: |machine| machine.pool.as_ref(),
         then: |destroyed| &destroyed.pools,
     };
-    let pools = fleet.pools.iter();
-    let pools = pools.filter_map(move |(name, of)| by_place(&pool, name, &of.limits));
+    let pools = limits.pools.iter();
+    let pools = pools.filter_map(move |(name, limit)| by_place(&pool, name, *limit));
     let (before, now) = (bound(ground.parent), bound(ground.new));
-    let moves = Moves::of_deployments(fleet);
-    let deployments = fleet.deployments.iter().filter_map(move |(name, deployment)| {
+    let moves = Moves::of_deployments(ground.fleet);
+    let deployments = limits.deployments.iter().filter_map(move |(name, limit)| {
         let is_in = |side: Side, id: MachineId| {
             let bound = match side {
                 Side::Parent => &before,
@@ -194,8 +198,7 @@ fn parts<'a>(ground: &'a Ground<'_>) -> impl Iterator<Item = Scope> + 'a {
             let mut deployments = destroyed.deployments.iter();
             deployments.any(|was| moves.last(was).0 == name)
         };
-        let limits = deployment.limits.as_ref()?;
-        Scope::part(ground, format!("deployment {name}"), limits, &is_in, &was_in)
+        Scope::part(ground, format!("deployment {name}"), *limit, &is_in, &was_in)
     });
     zones.chain(pools).chain(deployments)
 }
