@@ -123,7 +123,7 @@ pub(crate) enum Command {
         wipe_set: String,
     },
     /// Let one plan pass one guard that stops it. It ends by itself within an hour; two people must say it, but for a
-    /// fleet that says `unreviewed = "allow"`.
+    /// fleet that says `unreviewed = "allow"`, and said it before this commit.
     Override {
         /// The guard, as the plan names it: `limits`, `protection` ...
         #[arg(long)]

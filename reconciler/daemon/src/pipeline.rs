@@ -463,13 +463,19 @@ async fn in_force(
     Ok((before, base.map_err(PipelineError::Source)?))
 }
 
-/// What a commit may do unseen. Where its files, or those in force before it, are none of a fleet: nothing.
+/// What a commit may do unseen. Where its files, or those that are carried out, are none of a fleet: nothing. Who vouches for a
+/// signature (`--trust-commit`) does not say of what the commit erases that anybody saw it: of this it never speaks for itself.
 pub(crate) async fn unreviewed(
     daemon: &Daemon,
     parsed: &Parsed,
     adopted: Option<&str>,
 ) -> Result<Unreviewed, PipelineError> {
-    let (_, base) = in_force(daemon, parsed, adopted).await?;
+    let base = match adopted {
+        Some(adopted) => revision::parse(daemon, adopted)
+            .await
+            .map_err(PipelineError::Source)?,
+        None => in_force(daemon, parsed, None).await?.1,
+    };
     let (Some(new), Some(base)) = (&parsed.fleet, &base.fleet) else {
         return Ok(Unreviewed::Approve);
     };

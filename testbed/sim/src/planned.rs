@@ -89,7 +89,9 @@ impl World<'_> {
         let Some(runs) = runs.filter(|_| disturbs) else {
             return Ok(());
         };
-        // Whoever switches on what was let go with its disks starts a system of which that was said.
+        // Whoever switches on what was let go with its disks starts a system of which that was said. Any order may end it: what is
+        // lost by the order is that system, nothing else. What its job erases or writes over is judged by itself, each disk with
+        // what it holds by the job's generation (`check_shown`), and that knows no such excuse.
         let is_over = !self.store.plan.bindings.contains_key(&runs.binding);
         if is_over && self.check.shown.let_go.contains(&runs.binding) {
             return Ok(());

@@ -496,7 +496,7 @@ conditions! {
         under_way: false,
     }
     FleetShrank FLEET_SHRANK {
-        meaning: "The commit names no machine at all, or more than a fifth fewer than before, without saying that they were removed.",
+        meaning: "The commit names no machine at all, or, where there were at least `limits.min-population` (20) before, more than a fifth fewer, without saying that they were removed.",
         person: "Look whether files are missing in the commit. Machines that are really gone get a `removed.machine` entry.",
         by_itself: "Nothing; the last adopted plan stays.",
         limit: Limit::None,

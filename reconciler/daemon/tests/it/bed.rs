@@ -164,7 +164,7 @@ impl Bed {
     pub(crate) fn stop(&mut self) {
         let mut musterd = self.musterd.take().expect("musterd was started");
         let pid = rustix::process::Pid::from_child(&musterd);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        terminate(pid).unwrap();
         assert!(musterd.wait().unwrap().success(), "{}", self.log());
     }
 
@@ -354,6 +354,13 @@ fn url(path: &str) -> String {
     format!("http://musterd{path}")
 }
 
+/// Asks it to end. One that is stopped, as by a failpoint that pauses, would hear of it only when it goes on.
+fn terminate(pid: rustix::process::Pid) -> rustix::io::Result<()> {
+    use rustix::process::{Signal, kill_process};
+    kill_process(pid, Signal::TERM)?;
+    kill_process(pid, Signal::CONT)
+}
+
 impl Drop for Bed {
     fn drop(&mut self) {
         let Some(mut musterd) = self.musterd.take() else {
@@ -362,7 +369,7 @@ impl Drop for Bed {
         let pid = rustix::process::Pid::from_child(&musterd);
         // The ordinary end, which ends Postgres too; one that is gone already has nothing to end.
         if musterd.try_wait().is_ok_and(|status| status.is_none()) {
-            let _sent = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _sent = terminate(pid);
             drop(musterd.wait());
         }
     }

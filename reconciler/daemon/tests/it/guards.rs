@@ -5,6 +5,7 @@ use crate::approvals::is_missing;
 use crate::bed::Bed;
 use crate::budgets::{RUNS, fleet_of, running_in};
 use crate::muster::{Muster, is_adopted, second_person, text};
+use crate::statuses::head;
 use reconciler_core::people::Status;
 use serde_json::Value;
 
@@ -121,6 +122,40 @@ async fn mass_destruction_needs_two_who_open_the_guard_and_two_who_agree_and_no_
     another_says(bed, muster, &open);
     bed.until("adopted", |status| is_adopted(status, "again")).await;
     used_up(bed, muster, &fleet(2, ""), wipe_set).await;
+}
+
+/// Who vouches for a signature has not said that anybody saw what is erased: the commit that would allow itself that helps nothing.
+#[tokio::test]
+async fn a_commit_that_is_vouched_for_allows_itself_nothing_unseen() {
+    let fleet = |reinstall, unreviewed: &str| {
+        let rest = format!("[deployment.web]\nmachines = [\"node-01\"]\n{RUNS}reinstall = {reinstall}\n");
+        fleet_of(1, &rest).replace("unreviewed = \"allow\"", unreviewed)
+    };
+    let mut stage = running_in(Bed::new(&fleet(0, ""))).await;
+    let bed = &mut stage.bed;
+    bed.stop();
+    bed.commit(
+        &[("fleet.toml", Some(&fleet(1, "unreviewed = \"allow\"")))],
+        "again",
+    );
+    bed.words = vec!["--trust-commit".to_owned(), head(bed)];
+    bed.start(&[]);
+    is_stopped(bed, "again", "PLAN_CHANGED_SINCE_SHOWN").await;
+    // Once somebody agreed it is carried out, and the one after it may.
+    let plan = stage.muster.plan("main", 3);
+    let agree = [
+        "approve",
+        plan["id"].as_str().unwrap(),
+        "--wipe-set",
+        plan["wipe-set"]["digest"].as_str().unwrap(),
+    ];
+    stage.muster.document(&agree, 0);
+    let bed = &stage.bed;
+    bed.until("adopted", |status| is_adopted(status, "again")).await;
+    let unseen = fleet(2, "unreviewed = \"allow\"");
+    bed.commit(&[("fleet.toml", Some(&unseen))], "and again");
+    bed.until("adopted", |status| is_adopted(status, "and again"))
+        .await;
 }
 
 /// The same machines and disks once more: no word that was said before is one for that.

@@ -11,7 +11,8 @@ fn is_stopped(status: &Status, summary: &str) -> bool {
     revision.is_some_and(|revision| revision.summary == summary && revision.stopped.is_some())
 }
 
-fn head(bed: &Bed) -> String {
+/// The commit that is checked out.
+pub(crate) fn head(bed: &Bed) -> String {
     let shown = Command::new("git")
         .args(["rev-parse", "HEAD"])
         .current_dir(bed.path("fleet"))
