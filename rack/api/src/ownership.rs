@@ -136,6 +136,18 @@ impl MarkSeen {
     pub fn of(found: MarkFound) -> Self {
         Self { found, failed: None }
     }
+
+    /// Whether it keeps the machine from being changed: it is another's. One that git takes over is so until that was
+    /// tried; firmware that does not take the new mark must not lose the machine. Without a wish nobody knows whose it is.
+    pub fn is_anothers(&self, wish: Option<&MarkWish>) -> bool {
+        let Some(owner) = self.found.owner() else {
+            return false;
+        };
+        wish.is_none_or(|wish| {
+            let was_tried = wish.over.as_ref() == Some(&owner) && self.failed.is_some();
+            owner != MarkOwner::Plane(wish.plane) && !was_tried
+        })
+    }
 }
 
 /// What git asks of a machine's mark.
@@ -236,6 +248,42 @@ mod tests {
         ];
         for (found, wish, expected) in &table {
             assert_eq!(found.act(wish), *expected, "{found:?} under {wish:?}");
+        }
+    }
+
+    #[test]
+    fn whose_it_is_decides_whether_the_machine_may_be_changed() {
+        let (ours, theirs) = (mark(1, 2), mark(9, 2));
+        let wish = |over: Option<&OwnershipMark>| {
+            Some(MarkWish {
+                plane: ours.plane,
+                stands: Some(ours.clone()),
+                over: over.map(OwnershipMark::owner),
+            })
+        };
+        let seen = |mark: &OwnershipMark, failed: bool| MarkSeen {
+            found: MarkFound::Mark(mark.clone()),
+            failed: failed.then(|| "it is full".to_owned()),
+        };
+        let table = [
+            (MarkSeen::of(MarkFound::NoPlace), None, false),
+            (MarkSeen::of(MarkFound::Absent), None, false),
+            (MarkSeen::of(MarkFound::Absent), wish(None), false),
+            (seen(&ours, false), wish(None), false),
+            (seen(&ours, true), wish(None), false),
+            (seen(&ours, false), None, true),
+            (seen(&theirs, false), None, true),
+            (seen(&theirs, false), wish(None), true),
+            (seen(&theirs, true), wish(Some(&mark(8, 2))), true),
+            (seen(&theirs, false), wish(Some(&theirs)), true),
+            (seen(&theirs, true), wish(Some(&theirs)), false),
+        ];
+        for (seen, wish, expected) in &table {
+            assert_eq!(
+                seen.is_anothers(wish.as_ref()),
+                *expected,
+                "{seen:?} under {wish:?}"
+            );
         }
     }
 }

@@ -78,7 +78,6 @@ pub fn run() -> ! {
                         order: job.boot_order,
                         mac: arguments.mac,
                     },
-                    leaves,
                 };
                 carry_out(&mut own, &mut rack, boot_id, *job, phone_home_token);
                 if leaves {
@@ -113,8 +112,6 @@ fn start(sysfs: &Sysfs) -> Result<(KernelArguments, Uuid), StartError> {
 struct Own<'a> {
     sysfs: &'a Sysfs,
     wish: Wish,
-    /// Whether nothing of it is to be changed but the mark that git asks for: its firmware's order neither.
-    leaves: bool,
 }
 
 impl Hands for Own<'_> {
@@ -128,8 +125,8 @@ impl Hands for Own<'_> {
         }
     }
 
-    fn boot_order(&mut self) -> Option<BootOrderSeen> {
-        match self.leaves {
+    fn boot_order(&mut self, stays: bool) -> Option<BootOrderSeen> {
+        match stays {
             true => boot_entries::read(),
             false => boot_entries::put_right(self.wish),
         }

@@ -62,6 +62,21 @@ pub fn take(
     }
 }
 
+/// What tells this machine from others, line by line; of a board whose vendor left its numbers unset, its MACs do.
+pub(crate) fn evidence(sysfs: &Sysfs) -> String {
+    let numbers = [
+        smbios::uuid(sysfs).map(|uuid| uuid.to_string()),
+        smbios::serial(sysfs),
+    ];
+    let mut macs: Vec<String> = nics::find_all(sysfs)
+        .iter()
+        .map(|nic| nic.mac.to_string())
+        .collect();
+    macs.sort();
+    let numbers = numbers.into_iter().map(Option::unwrap_or_default);
+    numbers.chain(macs).collect::<Vec<_>>().join("\n")
+}
+
 /// How this boot came about: the kernel shows EFI's tables only where it was started by EFI.
 pub fn firmware_kind(sysfs: &Sysfs) -> FirmwareKind {
     if sysfs.exists("sys/firmware/efi") {

@@ -16,9 +16,9 @@ pub trait Hands {
     /// done, where it asks.
     fn inspect(&mut self, mark: Option<&MarkWish>) -> Inventory;
 
-    /// Puts the firmware's boot order right, or only reads it where the job leaves the machine as it is, and tells it, where
-    /// the firmware has one.
-    fn boot_order(&mut self) -> Option<BootOrderSeen>;
+    /// Puts the firmware's boot order right, or only reads it where it `stays` as it is, and tells it, where the firmware
+    /// has one.
+    fn boot_order(&mut self, stays: bool) -> Option<BootOrderSeen>;
 
     /// Carries out a deployment, step by step. The installed system keeps the token for its word.
     ///
@@ -55,7 +55,10 @@ pub fn carry_out(hands: &mut impl Hands, rack: &mut Rack, boot_id: Uuid, job: Jo
     let done = match job.kind {
         JobKind::Inspect => {
             let inventory = Box::new(hands.inspect(job.mark.as_ref()));
-            let order = hands.boot_order();
+            // Another's machine is looked at and nothing else, also where that is only known since this moment.
+            let mark = inventory.mark.as_ref();
+            let is_anothers = mark.is_some_and(|seen| seen.is_anothers(job.mark.as_ref()));
+            let order = hands.boot_order(job.leaves || is_anothers);
             let inventory = FactBody::Inventory {
                 job: reference,
                 inventory,

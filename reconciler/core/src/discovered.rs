@@ -4,12 +4,18 @@ use crate::observed::Discovered;
 use crate::plan::Plan;
 use rack_api::inventory::FirmwareKind;
 use schema_fleet::Fleet;
-use schema_ids::{Mac, Name};
+use schema_ids::{Mac, MarkOwner, Name, Uuid};
 
 /// The TOML that would declare it, to be pasted into a fleet file; `muster check` accepts it as it is.
 /// Its name is made of its serial number, or else of its MAC. Its rack is written if `adopted`, the plan in
 /// force and its fleet, leaves no doubt. The BMC's account is left to the person, and with it the BMC.
-pub fn fleet_lines(mac: Mac, found: &Discovered, adopted: Option<(&Plan, &Fleet)>) -> String {
+/// One that bears the mark of another control plane than `fleet_uid` is only to be observed.
+pub fn fleet_lines(
+    mac: Mac,
+    found: &Discovered,
+    fleet_uid: Uuid,
+    adopted: Option<(&Plan, &Fleet)>,
+) -> String {
     let inventory = &found.inventory;
     let serial = inventory.serial.as_deref();
     let mut lines = vec![
@@ -37,7 +43,8 @@ pub fn fleet_lines(mac: Mac, found: &Discovered, adopted: Option<(&Plan, &Fleet)
     };
     lines.push(format!("boot.mode = \"{mode}\""));
     let owner = inventory.mark.as_ref().and_then(|mark| mark.found.owner());
-    if let Some(owner) = owner {
+    // Our own is on a machine that was removed and kept.
+    if let Some(owner) = owner.filter(|owner| *owner != MarkOwner::Plane(fleet_uid)) {
         lines.push(format!(
             "# It bears the mark of {owner}: to take it over from there, see MARKED_BY_ANOTHER."
         ));

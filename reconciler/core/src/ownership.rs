@@ -42,6 +42,9 @@ pub(crate) fn lines(machine: &MachinePlan, facts: &MachineFacts) -> Vec<String> 
     } else if let (None, Some(MarkFound::Mark(found))) = (stands, mark.map(|mark| &mark.found))
         && wish.is_some_and(|wish| wish.plane == found.plane)
     {
+        // Firmware that refused it once may do so for good: whoever waits is to know why.
+        let failed = mark.and_then(|mark| mark.failed.as_deref());
+        lines.extend(failed.map(|why| format!("    NOT GONE {why}")));
         lines.push(
             "    wanted   none: its next inspection takes it away; raise `inspect` for that".to_owned(),
         );

@@ -264,9 +264,10 @@ async fn get_discovered(
     };
     let fleet = parsed.as_ref().and_then(|parsed| parsed.fleet.as_ref());
     let adopted = plan.as_ref().zip(fleet);
+    let fleet_uid = daemon.store.identity().await?.fleet_uid;
     let machines = found.into_iter().map(|(mac, found)| people::DiscoveredMachine {
         mac,
-        toml: discovered::fleet_lines(mac, &found, adopted),
+        toml: discovered::fleet_lines(mac, &found, fleet_uid, adopted),
         discovered: found,
     });
     Ok(Json(machines.collect()))

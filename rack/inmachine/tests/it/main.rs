@@ -12,6 +12,7 @@ mod erase;
 mod family;
 mod fence;
 mod inventory;
+mod job;
 mod network;
 mod ownership;
 mod plan;

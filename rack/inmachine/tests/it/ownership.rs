@@ -1,5 +1,6 @@
 //! The mark of ownership in a firmware's variables, which here are files in a directory.
 
+use crate::tree::plant;
 use rack_api::ownership::{ATTRIBUTES, MarkFound, MarkSeen, MarkWish, OwnershipMark, VARIABLE};
 use rack_inmachine::ownership::{read, settle};
 use rack_inmachine::sysfs::Sysfs;
@@ -100,8 +101,7 @@ fn it_is_written_once_replaced_by_name_and_taken_away() {
         "what stands there is not written again"
     );
 
-    // Another's, with a longer name: no rest of it is left.
-    let theirs = mark(9, "somebody-elses-fleet");
+    let theirs = mark(9, "lad");
     board.holds(theirs.to_string().as_bytes());
     for over in [None, Some(mark(8, "lab").owner())] {
         assert_eq!(settle(&sysfs, &wish(over)), found(theirs.clone()));
@@ -133,21 +133,76 @@ fn what_is_no_mark_is_somebodys() {
         &[0xff],
     ] {
         board.holds(bytes);
-        let MarkSeen { found, failed: None } = settle(&sysfs, &wish(None)) else {
+        let MarkSeen {
+            found: stands,
+            failed: None,
+        } = settle(&sysfs, &wish(None))
+        else {
             panic!("it was tried to replace it");
         };
-        let MarkFound::Unreadable { owner, why } = &found else {
-            panic!("{found:?}");
+        let MarkFound::Unreadable { owner, why } = &stands else {
+            panic!("{stands:?}");
         };
         assert!(why.len() < 400, "{why}");
         let kept = fs::read(board.variable()).unwrap();
         assert_eq!(kept[4..], *bytes);
         let over = wish(Some(owner.clone()));
-        assert_eq!(settle(&sysfs, &over).found, MarkFound::Mark(mark(1, "lab")));
+        if bytes.len() <= cut.len() {
+            assert_eq!(settle(&sysfs, &over), found(mark(1, "lab")));
+        }
         // The same word opens nothing else.
         board.holds(b"something else");
         assert_ne!(settle(&sysfs, &over).found, MarkFound::Mark(mark(1, "lab")));
     }
+}
+
+/// A variable is replaced as a whole by one write, so nothing empties it before: the kernel would show none where the
+/// firmware refuses the write and still holds another's. An ordinary file keeps the rest of a longer text, which shows
+/// that, and that what was written is read back.
+#[test]
+fn what_stands_there_is_not_emptied_before_it_is_replaced() {
+    let board = Board::uefi();
+    let theirs = mark(9, "somebody-elses-fleet").to_string();
+    board.holds(theirs.as_bytes());
+    let over = wish(Some(mark(9, "lab").owner()));
+    let seen = settle(&board.sysfs(), &over);
+    let ours = mark(1, "lab").to_string();
+    let kept = fs::read(board.variable()).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&kept[4..]),
+        format!("{ours}{}", &theirs[ours.len()..])
+    );
+    assert!(matches!(seen.found, MarkFound::Unreadable { .. }), "{seen:?}");
+    assert_eq!(
+        seen.failed.as_deref(),
+        Some("the firmware took it, and holds something else")
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_named_by_its_machine() {
+    let owner = |serial: &str, mac: &str| {
+        let board = Board::uefi();
+        fs::create_dir(board.variable()).unwrap();
+        let tree = format!(
+            "sys/class/dmi/id/product_serial = {serial}\n\
+             sys/class/net/eth0/address = {mac}\n\
+             sys/class/net/eth0/type = 1\n\
+             sys/class/net/eth0/addr_assign_type = 0\n\
+             sys/class/net/eth0/device/\n"
+        );
+        plant(board.root.path(), &tree);
+        let MarkFound::Unreadable { owner, why } = read(&board.sysfs()) else {
+            panic!("it was read");
+        };
+        assert!(why.starts_with("it cannot be read: "), "{why}");
+        owner
+    };
+    let (one, other) = ("52:54:00:77:00:01", "52:54:00:77:00:02");
+    assert_eq!(owner("CZ231", one), owner("CZ231", one), "git can name it");
+    assert_ne!(owner("CZ231", one), owner("CZ232", one));
+    let unset = "To be filled by O.E.M.";
+    assert_ne!(owner(unset, one), owner(unset, other));
 }
 
 #[test]

@@ -3,15 +3,20 @@
 
 use proptest::prelude::*;
 use rack_api::inventory::{BmcSeen, Cpu, Firmware, FirmwareKind, Inventory, Nic};
-use rack_api::ownership::{MarkFound, MarkSeen};
+use rack_api::ownership::{MarkFound, MarkSeen, OwnershipMark};
 use reconciler_core::discovered::fleet_lines;
 use reconciler_core::observed::{Discovered, Observed};
 use reconciler_core::plan::{Desired, Plan, plan};
 use schema_fleet::{Fleet, Machine, Manage, Parsed, SourceFile};
-use schema_ids::{Incarnation, Mac, MarkOwner, Timestamp, Uuid};
+use schema_ids::{Incarnation, Mac, MachineId, MarkOwner, Timestamp, Uuid};
 
 const EXAMPLE: &str = include_str!("../../../../examples/one-machine/toml/fleet.toml");
 const MAC: &str = "52:54:00:77:00:99";
+
+/// The control plane's own id.
+fn ours() -> Uuid {
+    Uuid::from_bytes([7; 16])
+}
 
 fn parse(text: &str) -> Parsed {
     schema_fleet::parse(&[SourceFile {
@@ -24,7 +29,7 @@ fn parse(text: &str) -> Parsed {
 fn adopted() -> (Plan, Fleet) {
     let fleet = parse(EXAMPLE).fleet.expect("the example is sound");
     let at = Timestamp::from_unix_ms(1_795_000_000_000);
-    let uuid = Uuid::from_bytes([7; 16]);
+    let uuid = ours();
     let observed = Observed::empty(at, uuid, Incarnation { number: 1, uuid });
     let desired = Desired {
         fleet: &fleet,
@@ -78,7 +83,7 @@ fn found(link: &str, vendor: &str, product: &str, serial: Option<&str>) -> Disco
 fn declared(found: &Discovered) -> Result<(String, Machine), TestCaseError> {
     let (plan, fleet) = adopted();
     let mac: Mac = MAC.parse().unwrap();
-    let lines = fleet_lines(mac, found, Some((&plan, &fleet)));
+    let lines = fleet_lines(mac, found, ours(), Some((&plan, &fleet)));
     let parsed = parse(&format!("{EXAMPLE}\n{lines}"));
     prop_assert!(
         parsed.diagnostics.is_empty(),
@@ -135,8 +140,28 @@ fn one_that_bears_a_mark_is_only_to_be_observed() {
         "{lines}"
     );
     assert_eq!(machine.manage, Manage::Observe);
-    stranger.inventory.mark = Some(MarkSeen::of(MarkFound::Absent));
-    assert_eq!(declared(&stranger).unwrap().1.manage, Manage::Full);
+    let marked = |plane| {
+        Some(MarkSeen::of(MarkFound::Mark(OwnershipMark {
+            plane,
+            fleet: "lab".parse().unwrap(),
+            machine: MachineId(Uuid::from_bytes([5; 16])),
+        })))
+    };
+    let theirs = Uuid::from_bytes([8; 16]);
+    stranger.inventory.mark = marked(theirs);
+    let (lines, machine) = declared(&stranger).unwrap();
+    assert!(
+        lines.contains(&format!("# It bears the mark of {theirs}: ")),
+        "{lines}"
+    );
+    assert_eq!(machine.manage, Manage::Observe);
+    // Of ours that was removed and kept there is nobody to take it over from.
+    for nobody in [marked(ours()), Some(MarkSeen::of(MarkFound::Absent))] {
+        stranger.inventory.mark = nobody;
+        let (lines, machine) = declared(&stranger).unwrap();
+        assert!(!lines.contains("mark"), "{lines}");
+        assert_eq!(machine.manage, Manage::Full);
+    }
 }
 
 proptest! {

@@ -221,7 +221,7 @@ fn a_person_is_told_what_stands_there_and_what_is_asked() {
         let text = why(&world.parent, machine, &facts, &decision, &[]);
         let lines = text.lines().filter(|line| {
             let line = line.trim_start();
-            ["mark  ", "NOT LEFT", "wanted  "]
+            ["mark  ", "NOT LEFT", "NOT GONE", "wanted  "]
                 .iter()
                 .any(|word| line.starts_with(word))
         });
@@ -234,6 +234,15 @@ fn a_person_is_told_what_stands_there_and_what_is_asked() {
             "",
             "ours",
             &["mark       this control plane's", "wanted   none: its next"],
+        ),
+        (
+            "",
+            "ours; it is write-protected",
+            &[
+                "mark       this control plane's",
+                "NOT GONE it is write-protected",
+                "wanted   none: its next",
+            ],
         ),
         (
             "mark = true\n",

@@ -94,7 +94,7 @@ impl Hands for Files<'_> {
         }
     }
 
-    fn boot_order(&mut self) -> Option<BootOrderSeen> {
+    fn boot_order(&mut self, _stays: bool) -> Option<BootOrderSeen> {
         None
     }
 

@@ -247,11 +247,11 @@ fn adopt(bed: &Bed, untouched: &impl Fn(&str, u64) -> Result<()>) -> Result<()> 
     untouched("adopted", 3)
 }
 
-/// Another control plane has marked it.
+/// Another control plane has marked it. What it calls its fleet is no longer than what this one does: a file keeps the rest
+/// of a longer text, which a firmware's variable does not.
 fn put_mark(bed: &Bed) -> Result<()> {
     let folder = variables(bed);
-    let text =
-        format!("muster 1\nplane {THEIRS}\nfleet theirs\nmachine 5eea0000-0000-4000-8000-000000000001\n");
+    let text = format!("muster 1\nplane {THEIRS}\nfleet lad\nmachine 5eea0000-0000-4000-8000-000000000001\n");
     let bytes = [&ATTRIBUTES.to_le_bytes(), text.as_bytes()].concat();
     let made = fs::create_dir_all(&folder)
         .and_then(|()| fs::write(folder.join(BOOT_ORDER.0), BOOT_ORDER.1))
