@@ -167,6 +167,8 @@ fn one_that_bears_a_mark_is_only_to_be_observed() {
 proptest! {
     #[test]
     fn firmware_injects_nothing(vendor in "(?s).*", product in "(?s).*", serial in proptest::option::of("(?s).{1,80}")) {
+        // What makers leave where they write none counts as absent where it is read; of that, only this comes by chance.
+        prop_assume!(serial.as_deref().is_none_or(|serial| serial.trim() != "0"));
         let (lines, machine) = declared(&found("lab/pxe", &vendor, &product, serial.as_deref()))?;
         prop_assert_eq!(machine.serial.map(|serial| serial.value), serial, "{}", lines);
     }

@@ -217,9 +217,15 @@ async fn limits_of_a_pool_hold_over_a_day_and_a_share_from_a_number_of_machines_
     ages(bed, "destroyed", 24 * HOUR_MS);
 
     // A commit that takes the limit out is limited by it still; the next one is not.
-    bed.commit(&[("fleet.toml", Some(&fleet(2, 2, "", "")))], "lifts it for itself");
+    bed.commit(
+        &[("fleet.toml", Some(&fleet(2, 2, "", "")))],
+        "lifts it for itself",
+    );
     let told = is_stopped(bed, "lifts it for itself", "LIMIT_EXCEEDED").await;
-    assert!(told.contains("limits that a commit raises count once it is carried out"), "{told}");
+    assert!(
+        told.contains("limits that a commit raises count once it is carried out"),
+        "{told}"
+    );
     bed.commit(&[("fleet.toml", Some(&fleet(1, 1, "", "")))], "lifted");
     bed.until("adopted", |status| is_adopted(status, "lifted")).await;
 
