@@ -146,12 +146,12 @@ impl<'a> Pace<'a> {
     /// How long the releases among these changes take that erase something; `None` where that may begin at once, or never.
     /// Installations count against the same limit, and may come behind them: they are left out.
     pub fn releases<'b>(&self, changes: impl IntoIterator<Item = &'b Change>) -> Option<Releases> {
-        let waits = changes.into_iter().filter(|change| self.is_to_wait(change));
-        let waits = waits.filter_map(|change| Some((change.machine?, self.left(change))));
-        let waits: BTreeMap<MachineId, u64> = waits.collect();
         if self.plan.control.wiped_per_hour == 0 {
             return None;
         }
+        let waits = changes.into_iter().filter(|change| self.is_to_wait(change));
+        let waits = waits.filter_map(|change| Some((change.machine?, self.left(change))));
+        let waits: BTreeMap<MachineId, u64> = waits.collect();
         let lane = self.hourly(waits.keys().copied().collect());
         let at_least = lane.seconds(&Run {
             clock: &self.clock,
@@ -169,12 +169,8 @@ impl<'a> Pace<'a> {
     fn is_to_wait(&self, change: &Change) -> bool {
         let begun = change.machine.is_some_and(|id| {
             let written_in = self.plan.reads.get(&id).and_then(|read| read.written_in);
-            let leaves = self
-                .plan
-                .machines
-                .get(&id)
-                .and_then(|machine| machine.leaving_since);
-            written_in.is_some() && written_in >= leaves
+            let machine = self.plan.machines.get(&id);
+            written_in.is_some() && written_in >= machine.and_then(|machine| machine.leaving_since)
         });
         let erases = change.erases.iter().any(|disk| disk.content != ContentId::Blank);
         change.action == ChangeAction::Release && erases && !begun

@@ -50,18 +50,12 @@ impl<'a> Lane<'a> {
 
     /// When its last machine is done: each begins at the first place that is free, those first that may first.
     pub(super) fn seconds(&self, run: &Run<'_>) -> u64 {
-        self.ends(run).values().copied().max().unwrap_or(0)
-    }
-
-    /// When each machine is done.
-    pub(super) fn ends(&self, run: &Run<'_>) -> BTreeMap<MachineId, u64> {
         // No more places than machines, however many git allows.
         let machines = self.waves.iter().map(Vec::len).sum::<usize>();
         let places = self.at_once.clamp(1, machines.max(1));
         let mut free: BinaryHeap<Reverse<u64>> = std::iter::repeat_n(Reverse(0), places).collect();
         let mut door = Door::of(self.window.filter(|_| run.windows));
         let (mut begins, mut over) = (0, 0);
-        let mut ends = BTreeMap::new();
         let of = |seconds: &BTreeMap<MachineId, u64>, id| seconds.get(id).copied().unwrap_or(0);
         for wave in self.waves.iter().filter(|wave| !wave.is_empty()) {
             let mut wave: Vec<&MachineId> = wave.iter().collect();
@@ -77,14 +71,13 @@ impl<'a> Lane<'a> {
                 };
                 free.push(Reverse(freed));
                 over = over.max(ended);
-                ends.insert(*machine, ended);
             }
             begins = match self.place {
                 Place::Soaks(seconds) => over.saturating_add(seconds),
                 Place::WithinAnHour => over,
             };
         }
-        ends
+        over
     }
 }
 
