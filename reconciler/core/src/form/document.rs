@@ -65,10 +65,10 @@ pub struct Document {
     /// How many machines may be out of service at once, by budget; left out where there are none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub budgets: BTreeMap<Name, BudgetWord>,
-    /// How long its installations take together; left out where nothing like them was measured.
+    /// How long its installations take together; left out where nothing like them was measured, or one never ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate_seconds: Option<TotalTime>,
-    /// How long its releases wait before they erase; left out where that may begin at once.
+    /// How long its releases wait before they erase; left out where that may begin at once, or never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_seconds: Option<ReleaseTime>,
 }

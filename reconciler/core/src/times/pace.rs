@@ -1,9 +1,10 @@
 //! How long installations take together: as many at once as budgets and limits let there be, the others after them.
 //!
 //! Counted is what is known beforehand: a budget's places, waves, soak and window; one machine at a time of a deployment
-//! that no budget is about; what one rack boots at once; the first machine of a new image or layout, with its soak; how many may
-//! be erased within an hour; and the quarantine of a release. Each is counted by itself, and the slowest says how long it
-//! takes. Not counted are holds and stops, how long a release erases, what other plans have under way, and what goes wrong.
+//! that no budget is about; what one rack boots at once; the first machine of a new image or layout, with its soak; how
+//! many may be erased within an hour; and the quarantine of a release. Each is counted by itself, and the slowest says
+//! how long it takes. Not counted are holds and stops, how long a release erases, what other plans have under way, what a
+//! rack agent lets be erased within an hour by its own settings (`muster-rackd --wipes-per-hour`), and what goes wrong.
 //! So it is the time that it takes where nobody and nothing else stands in the way.
 
 mod lane;
@@ -65,6 +66,8 @@ pub struct Pace<'a> {
     clock: Clock,
     /// The machine that each waits for, since what it gets is new to the fleet.
     first: BTreeMap<MachineId, MachineId>,
+    /// When the windows open of each that others wait for, in seconds from now.
+    opens: BTreeMap<MachineId, u64>,
 }
 
 /// What is counted beside places and waves.
@@ -84,114 +87,147 @@ const ALL: Counted = Counted {
 impl<'a> Pace<'a> {
     /// Of a plan whose installations take so long, from `now` on.
     pub fn of(plan: &'a Plan, times: &'a BTreeMap<MachineId, Estimate>, now: Timestamp) -> Self {
+        let clock = Clock { now };
+        let first = first(plan, times);
+        let tried: BTreeSet<MachineId> = first.values().copied().collect();
+        let opens = tried.into_iter().map(|id| (id, opens(plan, &clock, id)));
         Self {
             plan,
             times,
-            clock: Clock { now },
-            first: first(plan, times),
+            opens: opens.collect(),
+            clock,
+            first,
         }
     }
 
-    /// How long the installations among these changes take together; `None` where there are none of which anything is known.
+    /// Whether something among these changes is never erased, since none in use may be within an hour.
+    pub fn is_never<'b>(&self, changes: impl IntoIterator<Item = &'b Change>) -> bool {
+        let waits = |change: &Change| change.action == ChangeAction::Redeploy || self.is_to_wait(change);
+        self.plan.control.wiped_per_hour == 0 && changes.into_iter().any(waits)
+    }
+
+    /// How long the installations among these changes take together; `None` where there are none of which anything is known,
+    /// or where one of them never comes to its end.
     pub fn together<'b>(&self, changes: impl IntoIterator<Item = &'b Change>) -> Option<Together> {
         let known = changes.into_iter().filter_map(|change| {
             let id = change.machine.filter(|_| installs(change.action))?;
             self.times.contains_key(&id).then_some((id, change.action))
         });
         let known: BTreeMap<MachineId, ChangeAction> = known.collect();
-        if known.is_empty() {
-            return None;
-        }
-        let longest = |percentile, counted| self.longest(&known, percentile, counted);
-        let p50 = longest(|estimate| estimate.p50, ALL);
-        let without = |counted| longest(|estimate| estimate.p50, counted) < p50;
-        Some(Together {
-            p50,
-            p90: longest(|estimate| estimate.p90, ALL),
-            installations: known.len(),
-            canary: without(Counted { canary: false, ..ALL }),
-            windows: without(Counted {
-                windows: false,
-                ..ALL
-            }),
-            hourly: without(Counted { hourly: false, ..ALL }),
-        })
-    }
-
-    /// How long the releases among these changes take that erase something; `None` where that may begin at once.
-    pub fn releases<'b>(&self, changes: impl IntoIterator<Item = &'b Change>) -> Option<Releases> {
-        let mut wiped: Vec<(u64, MachineId)> = Vec::new();
-        let mut releases = BTreeSet::new();
-        for change in changes {
-            let Some(id) = change.machine else { continue };
-            let is_release = change.action == ChangeAction::Release
-                && change.erases.iter().any(|disk| disk.content != ContentId::Blank);
-            if is_release {
-                releases.insert(id);
-                wiped.push((change.quarantine.map_or(0, |quarantine| quarantine.seconds), id));
-            } else if change.action == ChangeAction::Redeploy {
-                wiped.push((0, id));
-            }
-        }
-        // Whoever may go first does.
-        wiped.sort_unstable();
-        let lane = self.hourly(wiped.iter().map(|(_, id)| *id).collect());
-        let not_before = wiped.iter().map(|(seconds, id)| (*id, *seconds)).collect();
-        let ends = lane.ends(&Run {
-            clock: &self.clock,
-            takes: &BTreeMap::new(),
-            not_before: &not_before,
-        });
-        let at_least = releases.iter().filter_map(|id| ends.get(id)).copied().max()?;
-        (at_least > 0).then_some(Releases {
-            at_least,
-            releases: releases.len(),
-        })
-    }
-
-    /// When the last is done, in seconds from now.
-    fn longest(
-        &self,
-        known: &BTreeMap<MachineId, ChangeAction>,
-        percentile: fn(&Estimate) -> u64,
-        counted: Counted,
-    ) -> u64 {
-        let takes: BTreeMap<MachineId, u64> = self
-            .times
-            .iter()
-            .map(|(id, estimate)| (*id, percentile(estimate)))
-            .collect();
-        let waits = self.first.iter().filter(|_| counted.canary);
-        let waits = waits.map(|(id, first)| (*id, self.tried(*first, &takes, counted)));
-        let run = Run {
-            clock: &self.clock,
-            takes: &takes,
-            not_before: &waits.collect(),
-        };
-        let lanes = self.lanes(known, counted);
-        lanes.iter().map(|lane| lane.seconds(&run)).max().unwrap_or(0)
-    }
-
-    fn lanes(&self, known: &BTreeMap<MachineId, ChangeAction>, counted: Counted) -> Vec<Lane<'a>> {
-        let plan = self.plan;
         let replaced = known
             .iter()
             .filter(|(_, action)| **action == ChangeAction::Redeploy);
         let replaced: BTreeSet<MachineId> = replaced.map(|(id, _)| *id).collect();
-        let budgets: Vec<&Budget> = plan
-            .budgets
-            .values()
-            .filter(|budget| budget.members().any(|id| replaced.contains(&id)))
-            .collect();
+        let is_never = self.plan.control.wiped_per_hour == 0 && !replaced.is_empty();
+        if known.is_empty() || is_never {
+            return None;
+        }
+        let lanes = self.lanes(known.keys(), replaced);
+        let longest = |percentile, counted| self.longest(known.keys(), &lanes, percentile, counted);
+        let both = |counted| {
+            let p50 = longest(|estimate| estimate.p50, counted);
+            (p50, longest(|estimate| estimate.p90, counted))
+        };
+        let (p50, p90) = both(ALL);
+        let longer_than = |(less, least): (u64, u64)| less < p50 || least < p90;
+        Some(Together {
+            p50,
+            p90,
+            installations: known.len(),
+            canary: longer_than(both(Counted { canary: false, ..ALL })),
+            windows: longer_than(both(Counted {
+                windows: false,
+                ..ALL
+            })),
+            hourly: longer_than(both(Counted { hourly: false, ..ALL })),
+        })
+    }
+
+    /// How long the releases among these changes take that erase something; `None` where that may begin at once, or never.
+    /// Installations count against the same limit, and may come behind them: they are left out.
+    pub fn releases<'b>(&self, changes: impl IntoIterator<Item = &'b Change>) -> Option<Releases> {
+        if self.plan.control.wiped_per_hour == 0 {
+            return None;
+        }
+        let waits = changes.into_iter().filter(|change| self.is_to_wait(change));
+        let waits = waits.filter_map(|change| Some((change.machine?, self.left(change))));
+        let waits: BTreeMap<MachineId, u64> = waits.collect();
+        let lane = self.hourly(waits.keys().copied().collect());
+        let at_least = lane.seconds(&Run {
+            clock: &self.clock,
+            takes: &BTreeMap::new(),
+            not_before: &waits,
+            windows: true,
+        });
+        (at_least > 0).then_some(Releases {
+            at_least,
+            releases: waits.len(),
+        })
+    }
+
+    /// Whether it is a release that erases something, and has not begun to.
+    fn is_to_wait(&self, change: &Change) -> bool {
+        let begun = change.machine.is_some_and(|id| {
+            let written_in = self.plan.reads.get(&id).and_then(|read| read.written_in);
+            let machine = self.plan.machines.get(&id);
+            written_in.is_some() && written_in >= machine.and_then(|machine| machine.leaving_since)
+        });
+        let erases = change.erases.iter().any(|disk| disk.content != ContentId::Blank);
+        change.action == ChangeAction::Release && erases && !begun
+    }
+
+    /// What is left of the quarantine of a release, in seconds: the time goes on that its machine has been off.
+    fn left(&self, release: &Change) -> u64 {
+        release.quarantine.map_or(0, |quarantine| {
+            let until = quarantine.off_since.map(|since| since.plus(quarantine.length()));
+            until.map_or(quarantine.seconds, |until| self.clock.until(until))
+        })
+    }
+
+    /// When the last is done, in seconds from now.
+    fn longest<'b>(
+        &self,
+        known: impl Iterator<Item = &'b MachineId>,
+        lanes: &[Lane<'_>],
+        percentile: fn(&Estimate) -> u64,
+        counted: Counted,
+    ) -> u64 {
+        let takes = |id: &MachineId| self.times.get(id).map_or(0, percentile);
+        let (mut all, mut not_before) = (BTreeMap::new(), BTreeMap::new());
+        for id in known {
+            all.insert(*id, takes(id));
+            if let Some(first) = self.first.get(id).filter(|_| counted.canary) {
+                not_before.insert(*id, self.tried(first, takes(first), counted));
+            }
+        }
+        let run = Run {
+            clock: &self.clock,
+            takes: &all,
+            not_before: &not_before,
+            windows: counted.windows,
+        };
+        let counts = |lane: &&Lane<'_>| counted.hourly || !matches!(lane.place, Place::WithinAnHour);
+        let lanes = lanes.iter().filter(counts);
+        lanes.map(|lane| lane.seconds(&run)).max().unwrap_or(0)
+    }
+
+    /// What those wait for who are known, of which some are installed again.
+    fn lanes<'b>(
+        &self,
+        known: impl Iterator<Item = &'b MachineId>,
+        replaced: BTreeSet<MachineId>,
+    ) -> Vec<Lane<'a>> {
+        let plan = self.plan;
+        let budgets = plan.budgets.values();
+        let budgets = budgets.filter(|budget| budget.members().any(|id| replaced.contains(&id)));
+        let budgets: Vec<&Budget> = budgets.collect();
         let mut lanes: Vec<Lane<'_>> = budgets
             .iter()
-            .map(|budget| of_budget(budget, &replaced, counted))
+            .map(|budget| of_budget(budget, &replaced))
             .collect();
         lanes.extend(of_deployments(plan, &budgets, &replaced));
-        lanes.extend(of_racks(plan, known.keys()));
-        if counted.hourly {
-            lanes.push(self.hourly(replaced.into_iter().collect()));
-        }
+        lanes.extend(of_racks(plan, known));
+        lanes.push(self.hourly(replaced.into_iter().collect()));
         lanes
     }
 
@@ -203,18 +239,21 @@ impl<'a> Pace<'a> {
         }
     }
 
-    /// When the first machine has run for as long as the others wait for it.
-    fn tried(&self, first: MachineId, takes: &BTreeMap<MachineId, u64>, counted: Counted) -> u64 {
+    /// When the first machine, which takes so long, has run for as long as the others wait for it.
+    fn tried(&self, first: &MachineId, takes: u64, counted: Counted) -> u64 {
         let soak = self.plan.control.canary.map_or(0, |canary| canary.soak_seconds);
-        let budgets = self.plan.budgets.values();
-        let windows = budgets.filter(|budget| budget.wave_of(first).is_some());
-        let windows = windows.filter_map(|budget| budget.window.as_ref());
-        let windows = windows.filter(|_| counted.windows);
-        let opens = windows.map(|window| Door::of(Some(window)).passed(&self.clock, 0));
-        let begins = opens.max().unwrap_or(0);
-        let takes = takes.get(&first).copied().unwrap_or(0);
+        let opens = self.opens.get(first).filter(|_| counted.windows);
+        let begins = opens.copied().unwrap_or(0);
         begins.saturating_add(takes).saturating_add(soak)
     }
+}
+
+/// When the windows of all budgets that are about a machine are open, in seconds from now.
+fn opens(plan: &Plan, clock: &Clock, id: MachineId) -> u64 {
+    let budgets = plan.budgets.values();
+    let windows = budgets.filter(|budget| budget.window.is_some() && budget.wave_of(id).is_some());
+    let opens = windows.map(|budget| Door::of(budget.window.as_ref()).passed(clock, 0));
+    opens.max().unwrap_or(0)
 }
 
 /// The machine that each waits for, since what it gets runs nowhere in the fleet: one that loses nothing in use if there is one,
@@ -258,7 +297,7 @@ fn first(plan: &Plan, times: &BTreeMap<MachineId, Estimate>) -> BTreeMap<Machine
     waits.collect()
 }
 
-fn of_budget<'a>(budget: &'a Budget, replaced: &BTreeSet<MachineId>, counted: Counted) -> Lane<'a> {
+fn of_budget<'a>(budget: &'a Budget, replaced: &BTreeSet<MachineId>) -> Lane<'a> {
     let some = |machines: &[MachineId]| {
         let some = machines.iter().filter(|id| replaced.contains(*id));
         some.copied().collect()
@@ -266,7 +305,7 @@ fn of_budget<'a>(budget: &'a Budget, replaced: &BTreeSet<MachineId>, counted: Co
     Lane {
         at_once: budget.max_unavailable as usize,
         place: Place::Soaks(budget.soak_seconds),
-        window: budget.window.as_ref().filter(|_| counted.windows),
+        window: budget.window.as_ref(),
         waves: budget.waves.iter().map(|wave| some(&wave.machines)).collect(),
     }
 }

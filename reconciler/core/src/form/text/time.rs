@@ -4,9 +4,12 @@ use crate::form::{Setting, counted};
 use crate::plan::Plan;
 use crate::times::{self, Estimate, Together};
 
-/// How long its installations take together, in a line; nothing where nothing like them was measured.
+/// How long it takes, in a line; nothing where nothing like its installations was measured and its releases erase at once.
 pub(in crate::form) fn time(plan: &Plan, setting: &Setting) -> Option<String> {
     let pace = setting.pace(plan);
+    if pace.is_never(&plan.changes) {
+        return Some("for ever: limits.max-wiped-per-hour is 0, so that nothing in use is erased".to_owned());
+    }
     let installed = pace.together(&plan.changes).map(|together| {
         let installations = counted(together.installations, "installation");
         let time = both(together.p50, together.p90);

@@ -34,6 +34,8 @@ pub(super) struct Run<'a> {
     pub(super) takes: &'a BTreeMap<MachineId, u64>,
     /// Before which time a machine does not begin.
     pub(super) not_before: &'a BTreeMap<MachineId, u64>,
+    /// Whether windows count.
+    pub(super) windows: bool,
 }
 
 impl<'a> Lane<'a> {
@@ -46,22 +48,18 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// When its last machine is done: each begins at the first place that is free.
+    /// When its last machine is done: each begins at the first place that is free, those first that may first.
     pub(super) fn seconds(&self, run: &Run<'_>) -> u64 {
-        self.ends(run).values().copied().max().unwrap_or(0)
-    }
-
-    /// When each machine is done.
-    pub(super) fn ends(&self, run: &Run<'_>) -> BTreeMap<MachineId, u64> {
         // No more places than machines, however many git allows.
         let machines = self.waves.iter().map(Vec::len).sum::<usize>();
         let places = self.at_once.clamp(1, machines.max(1));
         let mut free: BinaryHeap<Reverse<u64>> = std::iter::repeat_n(Reverse(0), places).collect();
-        let mut door = Door::of(self.window);
+        let mut door = Door::of(self.window.filter(|_| run.windows));
         let (mut begins, mut over) = (0, 0);
-        let mut ends = BTreeMap::new();
         let of = |seconds: &BTreeMap<MachineId, u64>, id| seconds.get(id).copied().unwrap_or(0);
         for wave in self.waves.iter().filter(|wave| !wave.is_empty()) {
+            let mut wave: Vec<&MachineId> = wave.iter().collect();
+            wave.sort_by_key(|machine| of(run.not_before, machine));
             for machine in wave {
                 let Reverse(place) = free.pop().expect("there is at least one place");
                 let earliest = place.max(begins).max(of(run.not_before, machine));
@@ -73,14 +71,13 @@ impl<'a> Lane<'a> {
                 };
                 free.push(Reverse(freed));
                 over = over.max(ended);
-                ends.insert(*machine, ended);
             }
             begins = match self.place {
                 Place::Soaks(seconds) => over.saturating_add(seconds),
                 Place::WithinAnHour => over,
             };
         }
-        ends
+        over
     }
 }
 
@@ -139,6 +136,7 @@ mod tests {
             clock: &clock(),
             takes: &takes,
             not_before: &not_before,
+            windows: true,
         })
     }
 
@@ -186,6 +184,12 @@ mod tests {
     #[test]
     fn a_slow_machine_keeps_one_place() {
         assert_eq!(run(&lane(2, Place::Soaks(0), &[4]), &[30, 10, 10, 10], &[]), 30);
+    }
+
+    #[test]
+    fn who_waits_keeps_nobody_waiting() {
+        let one = lane(1, Place::Soaks(0), &[3]);
+        assert_eq!(run(&one, &[10; 3], &[100, 0, 100]), 120);
     }
 
     #[test]

@@ -38,7 +38,19 @@ impl Forms {
         let (_, after) = after.split_once("</details>\n").expect("it ends");
         let shown = format!("{before}<details>{summary}…</details>\n{after}");
         writeln!(self.markdown, "== {say}\n\n{}", constant(plan, &shown)).unwrap();
-        fits(&document(plan, &setting));
+        let told = document(plan, &setting);
+        fits(&told);
+        // What is said to take some time has it in numbers; what takes for ever has none.
+        assert_eq!(
+            shown.contains("akes about "),
+            told.estimate_seconds.is_some(),
+            "{shown}"
+        );
+        assert_eq!(
+            shown.contains("at least "),
+            told.release_seconds.is_some(),
+            "{shown}"
+        );
         let asked = Agreement {
             needed: 2,
             given: Some(["uid 1000".to_owned()].into()),
