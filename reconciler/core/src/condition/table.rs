@@ -483,7 +483,7 @@ conditions! {
     }
     LimitExceeded LIMIT_EXCEEDED {
         meaning: "The plan would release or erase more machines than the fleet's `limits` allow.",
-        person: "If that was not the intention, look for the one cause that the plan names. If it was, split the change, or raise `limits` in a commit of its own.",
+        person: "If that was not the intention, look for the one cause that the plan names. If it was, split the change, or raise `limits` in a commit of its own, and push this once that is carried out.",
         by_itself: "Nothing; the last adopted plan stays.",
         limit: Limit::None,
         under_way: false,
