@@ -36,7 +36,7 @@ pub(super) fn anothers(case: &Case<'_>) -> Option<Decision> {
     let foreign = case.machine.foreign()?;
     match &case.machine.wanted.intent {
         Intent::Observe { .. } | Intent::Orphaned { .. } => None,
-        Intent::Retired => Some(Decision::Settled),
+        Intent::Retired => Some(led_back(case)),
         Intent::Ready { .. } | Intent::Deployed(_) | Intent::AsIs { .. } | Intent::Released(_) => {
             let Blocked { condition, evidence } = foreign.blocks(&case.machine.name);
             Some(Decision::Wait(Wait::new(
@@ -45,6 +45,15 @@ pub(super) fn anothers(case: &Case<'_>) -> Option<Decision> {
                 evidence,
             )))
         }
+    }
+}
+
+/// Nothing is done to it, once what found the mark has left it.
+fn led_back(case: &Case<'_>) -> Decision {
+    let is_up = case.agent_stays(case.now);
+    match inspected(case, is_up.then_some(case.machine.wanted.generation)) {
+        Ok(()) => Decision::Settled,
+        Err(decision) => decision,
     }
 }
 
