@@ -549,7 +549,9 @@ pub(super) fn notes(
             object: format!("removed.machine.{}", machine.name),
             code: Condition::DisksKept.code().to_owned(),
             text: match machine.foreign() {
-                Some(_) => "it bears the mark of another control plane: its disks keep their contents".to_owned(),
+                Some(_) => {
+                    "it bears the mark of another control plane: its disks keep their contents".to_owned()
+                }
                 None => "no deployment stood on its disks: they keep their contents".to_owned(),
             },
             origin: Some(Origin::of(&gone.origin)),

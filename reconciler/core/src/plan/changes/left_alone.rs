@@ -42,8 +42,7 @@ impl Compared<'_> {
 
     /// It bears another's mark, and git no longer wants what it was here for.
     pub(super) fn let_go(&self, what: &str) -> Change {
-        let why =
-            format!("{what}, and nothing is done to it: it bears the mark of another control plane");
+        let why = format!("{what}, and nothing is done to it: it bears the mark of another control plane");
         self.change(ChangeAction::Update, why)
     }
 
