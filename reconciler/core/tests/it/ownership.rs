@@ -169,6 +169,11 @@ fn another_s_machine_gets_no_order_whatever_git_wants_of_it() {
                 matches!(&back, Decision::Propose(proposal) if proposal.need.is_none()),
                 "nobody restarts it: {text}"
             );
+            let stands = decide(&world, &given(&back));
+            assert!(
+                matches!(&stands, Decision::Wait(wait) if wait.condition == Condition::MarkedByAnother),
+                "nobody is asked to restart it: {stands:?}"
+            );
         }
         let looked = MachineFacts {
             inspected_in: Some(world.parent.machines[&id(&world)].wanted.generation),
