@@ -195,15 +195,19 @@ fn same_machine(ground: &Ground<'_>, request: &GoRequest) -> Result<(), Refusal>
     }
 }
 
-/// Since it was inspected, nobody else has left a mark of ownership on it.
+/// It bears nobody else's mark of ownership by what is planned, and nobody has left one since.
 fn not_anothers(ground: &Ground<'_>, request: &GoRequest) -> Result<(), Refusal> {
+    // Also where it does not tell of its mark now.
+    if let Some(foreign) = ground.machine.foreign() {
+        return Err((Condition::MarkedByAnother, foreign.says.clone()));
+    }
     let Some(owner) = request.mark.as_ref().and_then(|seen| seen.found.owner()) else {
         return Ok(());
     };
     let wish = ground.machine.mark.as_ref().map(|mark| &mark.wish);
     let may_stand =
         |wish: &MarkWish| owner == MarkOwner::Plane(wish.plane) || wish.over.as_ref() == Some(&owner);
-    match wish.is_some_and(may_stand) && ground.machine.foreign().is_none() {
+    match wish.is_some_and(may_stand) {
         true => Ok(()),
         false => Err((
             Condition::MarkedByAnother,

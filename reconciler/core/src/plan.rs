@@ -51,7 +51,7 @@ pub(crate) use control::layout_digest;
 pub use control::{Canary, Control};
 pub(crate) use layout::size_text;
 pub(crate) use ownership::not_left;
-pub use ownership::{ForeignMark, MarkPlan};
+pub use ownership::{ForeignMark, MarkPlan, Opens};
 pub use quarantine::{Quarantine, Said};
 pub use reads::Read;
 pub use written::Written;

@@ -399,7 +399,7 @@ conditions! {
     }
     MarkedByAnother MARKED_BY_ANOTHER {
         meaning: "The machine bears the mark of ownership of another control plane, or one that cannot be read, and git wants something of it. Nothing is done with it: it is not adopted, installed, erased or switched.",
-        person: "Ask whoever runs the control plane that the evidence names. If the machine is to stay theirs, take it out of git here. If they let it go, have them take their mark away (`mark` taken out of their git, and an inspection) and raise `inspect` here. If nobody runs that control plane any more, or it was this one before its database was made anew, say `mark = true` and `taken-from` with the id in the evidence: the next inspection replaces the mark.",
+        person: "Ask whoever runs the control plane that the evidence names. If the machine is to stay theirs, take it out of git here and name it in `removed.machine`: its slot ends, and nothing is done to it. If they let it go, have them take their mark away (`mark` taken out of their git, and an inspection) and raise `inspect` here. If nobody runs that control plane any more, or it was this one before its database was made anew, say `mark = true` and `taken-from` with the id in the evidence: the next inspection replaces the mark.",
         by_itself: "Planned again with each inspection and each commit.",
         limit: Limit::None,
         under_way: false,

@@ -119,10 +119,11 @@ impl<'a> Case<'a> {
             job,
             name: self.machine.name.clone(),
             boot_order: self.machine.boot_order,
-            leaves: matches!(
-                self.machine.wanted.intent,
-                Intent::Observe { .. } | Intent::AsIs { .. }
-            ),
+            leaves: self.machine.foreign().is_some()
+                || matches!(
+                    self.machine.wanted.intent,
+                    Intent::Observe { .. } | Intent::AsIs { .. }
+                ),
             mark: self.mark_wish(),
             kind: kind.clone(),
         };
@@ -193,7 +194,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whether an in-machine agent is up that ended its job shortly before `ready` and was not cut since.
-    fn agent_stays(&self, ready: Timestamp) -> bool {
+    pub(super) fn agent_stays(&self, ready: Timestamp) -> bool {
         let ended = [self.facts.earlier_job.as_ref(), self.facts.job.as_ref()]
             .into_iter()
             .flatten()

@@ -36,7 +36,7 @@ pub(super) fn anothers(case: &Case<'_>) -> Option<Decision> {
     let foreign = case.machine.foreign()?;
     match &case.machine.wanted.intent {
         Intent::Observe { .. } | Intent::Orphaned { .. } => None,
-        Intent::Retired => Some(Decision::Settled),
+        Intent::Retired => Some(led_back(case)),
         Intent::Ready { .. } | Intent::Deployed(_) | Intent::AsIs { .. } | Intent::Released(_) => {
             let Blocked { condition, evidence } = foreign.blocks(&case.machine.name);
             Some(Decision::Wait(Wait::new(
@@ -45,6 +45,15 @@ pub(super) fn anothers(case: &Case<'_>) -> Option<Decision> {
                 evidence,
             )))
         }
+    }
+}
+
+/// Nothing is done to it, once what found the mark has left it.
+fn led_back(case: &Case<'_>) -> Decision {
+    let is_up = case.agent_stays(case.now);
+    match inspected(case, is_up.then_some(case.machine.wanted.generation)) {
+        Ok(()) => Decision::Settled,
+        Err(decision) => decision,
     }
 }
 
@@ -75,11 +84,9 @@ fn inspected(case: &Case<'_>, look: Option<Generation>) -> Result<(), Decision> 
     match &case.facts.job {
         None => {
             let ready = order.taken.values().max().copied().unwrap_or(order.issued.at);
-            Err(Decision::Wait(Wait::new(
-                Condition::RestartAwaited,
-                ready,
-                awaited(case, order),
-            )))
+            let wait = anothers_look(case, order)
+                .unwrap_or_else(|| Wait::new(Condition::RestartAwaited, ready, awaited(case, order)));
+            Err(Decision::Wait(wait))
         }
         Some(job) => Err(follow(case, job)),
     }
@@ -130,6 +137,17 @@ fn begin(case: &Case<'_>) -> Decision {
         ));
     }
     case.start_job(&JobKind::Inspect, 1, None)
+}
+
+/// Nobody is asked to restart a machine that is another's and that git does not take over.
+fn anothers_look(case: &Case<'_>, order: &OrderSeen) -> Option<Wait> {
+    case.machine.foreign().filter(|foreign| !foreign.taken_over)?;
+    let Blocked { condition, evidence } = case.machine.blocked.as_ref()?;
+    let evidence = format!(
+        "{evidence}; a look that ends at its own disk is ready since {}, for what inspected it, or for when it next boots",
+        order.issued.at
+    );
+    Some(Wait::new(*condition, case.around.planned, evidence))
 }
 
 fn awaited(case: &Case<'_>, order: &OrderSeen) -> String {

@@ -122,7 +122,7 @@ impl Compared<'_> {
     fn intent(&self) -> Option<Change> {
         let before = self.before.map(|before| &before.wanted);
         if before.is_some_and(|before| before.generation == self.machine.wanted.generation) {
-            return None;
+            return self.slot_ends().then(|| self.let_go("its slot ends"));
         }
         match &self.machine.wanted.intent {
             Intent::Released(_)
@@ -140,6 +140,7 @@ impl Compared<'_> {
                 let said = self.new.notes.iter().find(orphaned).map(|note| note.text.clone());
                 Some(self.change(ChangeAction::Orphan, said.unwrap_or_default()))
             }
+            Intent::Observe { .. } if self.slot_ends() => Some(self.let_go("its slot ends")),
             // A new one is said to be enlisted so.
             Intent::Observe { .. } if self.before.is_none() && self.machine.observe => None,
             Intent::Observe { why, .. } if self.machine.declared => Some(self.watched(why)),
@@ -225,11 +226,14 @@ impl Compared<'_> {
     }
 
     fn retired(&self) -> Change {
+        if self.machine.foreign().is_some() {
+            return self.let_go("it is removed: retired");
+        }
         if let Some(erase) = self.was_released() {
             let why = format!("{}: retired, switched off and left alone", fate(erase));
             return self.change(ChangeAction::Update, why);
         }
-        if self.machine.observe || self.machine.foreign().is_some() {
+        if self.machine.observe {
             let why = "it is removed: retired, and left alone as it runs".to_owned();
             return self.change(ChangeAction::Update, why);
         }
@@ -251,8 +255,10 @@ impl Compared<'_> {
             .and_then(last_deploy)
             .filter(|before| before.binding == deploy.binding);
         if seen.is_some_and(|seen| seen.runs(deploy)) {
-            let why = match self.before.and_then(|before| before.quarantine) {
-                Some(_) => "wanted again as it ran, with its data: switched on again",
+            let was_off = self.before.is_some_and(|before| before.quarantine.is_some());
+            let why = match self.machine.taken_back {
+                Some(_) if was_off => "wanted again as it ran, with its data: switched on again",
+                Some(_) => "wanted again as it ran, with its data: switched on where it was switched off",
                 None => "wanted again as it runs",
             };
             return self.change(ChangeAction::Update, why.to_owned());

@@ -2,6 +2,7 @@
 
 mod bind;
 mod left_alone;
+mod undeclared;
 
 use crate::condition::Condition;
 use crate::intent::{Intent, Wanted};
@@ -101,7 +102,7 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         ..
     } = filling;
     let (holds, no_allocate) = free.remembered();
-    machines.extend(undeclared(&context, &claims, &slots));
+    machines.extend(undeclared::undeclared(&context, &claims, &slots));
 
     let mut plan = Plan {
         id: String::new(),
@@ -416,80 +417,6 @@ fn leaving_since(
         BindingState::Active => Some(generation),
         BindingState::Leaving => before?.leaving_since,
     }
-}
-
-/// Machines that git no longer names: a `removed` entry lets them go, nothing else does. One that is retired
-/// is forgotten with that entry.
-fn undeclared(context: &Context<'_>, claims: &Claims, slots: &Slots<'_>) -> BTreeMap<MachineId, MachinePlan> {
-    let Context { fleet, parent, .. } = context;
-    let claimed: BTreeSet<&MachineId> = claims.by_name.values().collect();
-    let gone = parent.machines.iter().filter(|(id, _)| !claimed.contains(id));
-    let row = |(id, before): (&MachineId, &MachinePlan)| {
-        let name = claims.names.get(id).unwrap_or(&before.name);
-        let removed = fleet.removed_machines.contains_key(name);
-        let leaving = slots.leaving.get(id).copied();
-        let binding = slots.bound.get(id).copied().or(leaving);
-        let decided = leaving.and_then(|binding| release::decide(context, *id, name, binding, removed));
-        let retired = removed && binding.is_none();
-        if !removed && before.wanted.intent == Intent::Retired {
-            return None;
-        }
-        let (intent, blocked) = match (decided, binding) {
-            (Some(decided), _) => (decided.intent, decided.blocked),
-            (None, Some(binding)) => {
-                let blocked = release::withheld(context, &claims.names, binding, removed);
-                (Intent::Orphaned { binding }, blocked)
-            }
-            (None, None) if retired => (Intent::Retired, None),
-            (None, None) => {
-                let why = "git no longer names it".to_owned();
-                (Intent::Observe { why, look: None }, None)
-            }
-        };
-        let mut wanted = wanted(Some(before), intent);
-        let leaver = quarantine::Leaver {
-            id: *id,
-            name,
-            removed,
-            protected: before.protect.is_some() || before.was_protected,
-        };
-        let quarantine = quarantine::of(context, leaver, &mut wanted);
-        let kept = kept(Some(before), &wanted.intent, binding);
-        let as_is = before
-            .as_is
-            .clone()
-            .filter(|record| Some(record.binding) == binding);
-        let written = binding.map(|binding| turned(context, *id, wanted.generation, binding));
-        let leaves = slots.leaving.get(id);
-        let leaving_since = leaving_since(parent, Some(before), leaves, wanted.generation);
-        let base = match retired {
-            true => release::retire(fleet, before),
-            false => before.clone(),
-        };
-        let mark = ownership::of_undeclared(context.observed, *id, before);
-        let foreign = mark.as_ref().and_then(|mark| mark.foreign.as_ref());
-        let marked = foreign
-            .filter(|_| binding.is_some())
-            .map(|foreign| foreign.blocks(name));
-        let machine = MachinePlan {
-            // What is removed is called as its entry calls it.
-            name: if removed { name.clone() } else { base.name },
-            wanted,
-            kept,
-            as_is,
-            leaving_since,
-            quarantine,
-            taken_back: None,
-            written: written.unwrap_or_default(),
-            declared: false,
-            blocked: marked.or(blocked),
-            mark,
-            inspected: context.observed.machines.get(id).and_then(|seen| seen.inspected),
-            ..base
-        };
-        Some((*id, machine))
-    };
-    gone.filter_map(row).collect()
 }
 
 /// Disks that are still to be erased, with what may go.

@@ -4,12 +4,11 @@
 
 use crate::observed::Binding;
 use crate::plan::deployment::differences;
-use crate::plan::{BmcPlan, Effect, FieldChange, LinkPlan, MachinePlan, NicPlan, Origin, Protect};
+use crate::plan::{BmcPlan, Effect, FieldChange, LinkPlan, MachinePlan, MarkPlan, NicPlan, Origin, Protect};
 use rack_api::boot_order::BootOrder;
 use rack_api::config::{Enlist, Subnet};
 use rack_api::inventory::FirmwareKind;
 use rack_api::job::Deploy;
-use rack_api::ownership::MarkWish;
 use schema_fleet::{Fleet, RangeUse, Span};
 use schema_ids::Name;
 use std::fmt::Display;
@@ -240,16 +239,14 @@ fn bmc(before: Option<&BmcPlan>, now: Option<&BmcPlan>) -> Vec<Pair> {
 }
 
 fn mark(before: &MachinePlan, now: &MachinePlan) -> [Pair; 2] {
-    let wish = |machine: &MachinePlan| Some(machine.mark.as_ref()?.wish.clone());
-    let stands = |wish: &MarkWish| {
-        wish.stands
-            .as_ref()
-            .map(|_| "left by the next inspection".to_owned())
+    let both = [before, now].map(|machine| machine.mark.as_deref());
+    let stands = |mark: &MarkPlan| {
+        let stands = mark.wish.stands.as_ref();
+        stands.map(|_| "left by the next inspection".to_owned())
     };
-    let over = |wish: &MarkWish| wish.over.as_ref().map(ToString::to_string);
-    let both = [before, now].map(wish);
-    let values = |value: &dyn Fn(&MarkWish) -> Option<String>| {
-        let [old, new] = both.each_ref().map(|wish| wish.as_ref().and_then(value));
+    let over = |mark: &MarkPlan| mark.said.as_ref().map(ToString::to_string);
+    let values = |value: &dyn Fn(&MarkPlan) -> Option<String>| {
+        let [old, new] = both.map(|mark| mark.and_then(value));
         (old, new)
     };
     [("mark", values(&stands)), ("taken-from", values(&over))]

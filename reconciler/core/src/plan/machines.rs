@@ -55,7 +55,7 @@ pub(super) fn declared<'a>(
             keep_on: machine.power == Some(Power::On),
             may_be_off: machine.power == Some(Power::Off),
             observe: machine.manage == Manage::Observe,
-            mark: ownership::of_declared(fleet, observed, id, machine),
+            mark: ownership::of_declared(fleet, observed, id, machine, before),
             inspect: machine.inspect.max(before.map_or(0, |before| before.inspect)),
             bmc: machine.bmc.as_ref().and_then(bmc),
             bmc_agent: rack

@@ -9,13 +9,12 @@ use crate::condition::Condition;
 use crate::facts::erased_for;
 use crate::intent::Intent;
 use crate::observed::{Binding, BindingState, DiskContents, Observed};
-use crate::plan::as_is;
 use crate::plan::contents::{Consents, Question};
 use crate::plan::counted;
 use crate::plan::deployment::{Context, Decided, last_deploy, unshown};
 use crate::plan::moved::Names;
 use crate::plan::written::{Written, marked, written};
-use crate::plan::{AsIs, Blocked, MachinePlan, Note, Origin, Plan, digest};
+use crate::plan::{AsIs, Blocked, MachinePlan, Note, Origin, Plan, as_is, digest, ownership};
 use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod};
 use schema_fleet::{DiskFate, Fleet, Manage, Quarantine, Spanned};
 use schema_ids::{BindingId, ContentId, Digest, DiskId, Generation, MachineId, Name};
@@ -33,7 +32,7 @@ pub(super) enum Turn {
     /// It ends with this plan: its disks are erased, or its machine is gone and they keep what they hold.
     IsOver,
     /// It ends with this plan, and nothing is done to its machine: nothing of it was begun and git no longer wants it, or
-    /// the machine was adopted, and runs on.
+    /// the machine was adopted, and runs on, or it bears another's mark.
     IsDropped,
 }
 
@@ -141,7 +140,20 @@ impl Ground<'_> {
         self.is_as_is(id, binding) && is_observed && !is_kept
     }
 
-    /// What becomes of this binding, where git may only let its machine be observed: nobody switches that off.
+    /// Whether its machine bears another's mark, and git does not take it over: nobody touches that to end a slot.
+    fn is_anothers(&self, binding: &Binding, declared: bool) -> bool {
+        let id = binding.machine;
+        let before = self.parent.machines.get(&id);
+        let name = self.names.get(&id).filter(|_| declared);
+        let mark = match name.and_then(|name| self.fleet.machines.get(name)) {
+            Some(machine) => ownership::of_declared(self.fleet, self.observed, id, machine, before),
+            None => before.and_then(|before| ownership::of_undeclared(self.observed, id, before)),
+        };
+        mark.and_then(|mark| mark.foreign)
+            .is_some_and(|foreign| !foreign.taken_over)
+    }
+
+    /// What becomes of this binding, where git may only let its machine be observed, or it is another's: nobody switches that off.
     pub(super) fn observed_turn(
         &self,
         id: &BindingId,
@@ -150,6 +162,16 @@ impl Ground<'_> {
         declared: bool,
     ) -> Turn {
         let turn = self.turn(id, binding, git);
+        if self.is_anothers(binding, declared) {
+            return match (turn, binding.state) {
+                (Turn::IsOver, _) => Turn::IsOver,
+                (Turn::Leaves, BindingState::Leaving) => Turn::IsDropped,
+                _ if self.fate(binding, git.removed).is_some() => Turn::IsDropped,
+                // A lower count names no machine: nobody has said that this one is let go.
+                (Turn::Leaves, BindingState::Active) => Turn::Stays,
+                (turn, _) => turn,
+            };
+        }
         if turn != Turn::IsOver && self.is_let_alone(id, binding, declared) {
             return Turn::IsDropped;
         }
@@ -526,7 +548,12 @@ pub(super) fn notes(
         (nothing_done && has_disks && gone.disks.value == DiskFate::Quick).then(|| Note {
             object: format!("removed.machine.{}", machine.name),
             code: Condition::DisksKept.code().to_owned(),
-            text: "no deployment stood on its disks: they keep their contents".to_owned(),
+            text: match machine.foreign() {
+                Some(_) => {
+                    "it bears the mark of another control plane: its disks keep their contents".to_owned()
+                }
+                None => "no deployment stood on its disks: they keep their contents".to_owned(),
+            },
             origin: Some(Origin::of(&gone.origin)),
         })
     });

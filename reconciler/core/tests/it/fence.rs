@@ -12,7 +12,7 @@ use rack_api::writes::Agreed;
 use reconciler_core::facts::{IssuedOrder, MachineFacts, OrderSeen};
 use reconciler_core::fence::{Ground, judge};
 use reconciler_core::intent::Intent;
-use reconciler_core::plan::{MachinePlan, MarkPlan};
+use reconciler_core::plan::{ForeignMark, MachinePlan, MarkPlan, Opens};
 use schema_ids::{Digest, Generation, Incarnation, MachineId, MarkOwner, Timestamp, Uuid};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -311,11 +311,23 @@ fn nothing_is_written_under_a_mark_that_no_plan_knows() {
             wish: MarkWish {
                 plane: ours,
                 stands: None,
-                over,
+                over: over.clone(),
             },
+            said: over,
+            spent: false,
             foreign: None,
         };
         Some(Box::new(plan))
+    };
+    let foreign = || {
+        let mut plan = wish(None)?;
+        plan.foreign = Some(ForeignMark {
+            owner: MarkOwner::Plane(theirs),
+            says: "it is theirs".to_owned(),
+            taken_over: false,
+            opens: Opens::TakenFrom,
+        });
+        Some(plan)
     };
     let code = |known: Option<Box<MarkPlan>>, found: Option<MarkFound>| {
         let mut machine = planned.clone();
@@ -341,6 +353,11 @@ fn nothing_is_written_under_a_mark_that_no_plan_knows() {
         (wish(Some(MarkOwner::Plane(theirs))), Some(mark(theirs)), "go"),
         (wish(Some(MarkOwner::Plane(theirs))), Some(unreadable()), refused),
         (wish(unreadable().owner()), Some(unreadable()), "go"),
+        // What is planned stands, whatever it tells of itself now.
+        (foreign(), None, refused),
+        (foreign(), Some(MarkFound::NoPlace), refused),
+        (foreign(), Some(mark(ours)), refused),
+        (foreign(), Some(mark(theirs)), refused),
     ];
     for (known, found, expected) in table {
         let told = format!("{known:?} {found:?}");

@@ -2,13 +2,15 @@
 
 use crate::seen::SeenMachine;
 use crate::world::{World, fleet};
-use rack_api::job::{Job, JobKind};
+use rack_api::fact::PowerSeen;
+use rack_api::job::{Job, JobKind, JobRef};
 use rack_api::order::{Action, NextBoot};
 use reconciler_core::condition::Condition;
-use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, OrderSeen};
+use reconciler_core::facts::{AgentSeen, IssuedOrder, JobSeen, MachineFacts, OrderSeen, Seen};
+use reconciler_core::intent::Intent;
 use reconciler_core::next::{Around, Decision, next};
 use reconciler_core::status::why;
-use schema_ids::{MachineId, Name};
+use schema_ids::{MachineId, Name, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 
 const THEIRS: &str = "7d3a1f60-5c2e-4b19-8a44-0f6e9d21c7b3";
@@ -158,7 +160,30 @@ fn another_s_machine_gets_no_order_whatever_git_wants_of_it() {
         let mut world = World::new();
         commit(&mut world, &text);
         look(&mut world, &text, THEIRS);
-        let decision = decide(&world, &MachineFacts::default());
+        // What saw the mark stays up in the machine: one look more leads that back to the machine's own disk. One that was
+        // to be adopted has gone there already.
+        if !text.contains("adopt") {
+            let back = decide(&world, &MachineFacts::default());
+            assert!(job(&back).kind == JobKind::Inspect && job(&back).leaves, "{text}");
+            assert!(
+                matches!(&back, Decision::Propose(proposal) if proposal.need.is_none()),
+                "nobody restarts it: {text}"
+            );
+            let stands = decide(&world, &given(&back));
+            assert!(
+                matches!(&stands, Decision::Wait(wait) if wait.condition == Condition::MarkedByAnother),
+                "nobody is asked to restart it: {stands:?}"
+            );
+        }
+        let looked = MachineFacts {
+            inspected_in: Some(world.parent.machines[&id(&world)].wanted.generation),
+            ..MachineFacts::default()
+        };
+        let generation = looked.inspected_in;
+        look(&mut world, &text, THEIRS);
+        let now = world.parent.machines[&id(&world)].wanted.generation;
+        assert_eq!(Some(now), generation, "it is not asked again: {text}");
+        let decision = decide(&world, &looked);
         let Decision::Wait(wait) = &decision else {
             panic!("{decision:?} of {text}");
         };
@@ -181,24 +206,101 @@ fn a_machine_that_was_installed_and_marked_by_another_since_is_neither_erased_no
         "{MACHINE}[deployment.db]\nmachines = [\"m1\"]\nhostname = \"db\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
          network = \"auto\"\n"
     );
-    let waits = |world: &World| match decide(world, &MachineFacts::default()) {
-        Decision::Wait(wait) => wait.condition,
-        other => panic!("{other:?}"),
-    };
     for disks in ["quick", "retain"] {
         let mut world = World::new();
         commit(&mut world, &text);
         look(&mut world, &text, "none");
         world.install(id(&world));
         look(&mut world, &text, THEIRS);
-        assert_eq!(waits(&world), Condition::MarkedByAnother);
+        assert!(job(&decide(&world, &MachineFacts::default())).leaves);
+        let was = world.parent.clone();
         let gone = format!("[removed.machine.m1]\ndisks = \"{disks}\"\nreason = \"gone\"\n");
         commit(&mut world, &gone);
-        assert_eq!(waits(&world), Condition::MarkedByAnother, "{disks}");
         let plan = &world.parent;
-        let noted = plan.notes.iter().any(|note| note.code == "MARKED_BY_ANOTHER");
-        assert!(noted, "{:?}", plan.notes);
+        assert_eq!(
+            decide(&world, &MachineFacts::default()),
+            Decision::Settled,
+            "{disks}"
+        );
+        assert!(
+            plan.bindings.is_empty() && plan.wipe_set.entries.is_empty(),
+            "{disks}"
+        );
+        assert_eq!(plan.ended, was.bindings.keys().copied().collect(), "{disks}");
     }
+}
+
+/// What was to be erased, and was marked by another before it began.
+#[test]
+fn a_machine_that_leaves_and_was_marked_by_another_since_is_let_go_as_it_runs() {
+    let deployed = format!(
+        "{MACHINE}[deployment.db]\nmachines = [\"m1\"]\nhostname = \"db\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
+         network = \"auto\"\n"
+    );
+    let mut world = World::new();
+    commit(&mut world, &deployed);
+    look(&mut world, &deployed, "none");
+    world.install(id(&world));
+    let gone = "[removed.machine.m1]\ndisks = \"quick\"\nreason = \"gone\"\n";
+    commit(&mut world, gone);
+    let leaves = &world.parent.machines[&id(&world)].wanted;
+    assert!(matches!(leaves.intent, Intent::Released(_)));
+    let released = leaves.generation;
+    look(&mut world, gone, THEIRS);
+    let plan = &world.parent;
+    assert!(plan.bindings.is_empty() && plan.wipe_set.entries.is_empty());
+    assert_eq!(plan.machines[&id(&world)].wanted.intent, Intent::Retired);
+    let at = plan.made;
+    // The agent that was refused is still up: it is led back to the machine's own disk.
+    let up = MachineFacts {
+        power: Some(Seen {
+            value: PowerSeen::On,
+            since: at,
+        }),
+        earlier_job: Some(JobSeen {
+            job: JobRef {
+                machine: id(&world),
+                generation: released,
+                attempt: 1,
+            },
+            boot_id: Uuid::from_bytes([2; 16]),
+            started: at,
+            last: at,
+            steps: Vec::new(),
+            done: Some(at),
+        }),
+        ..MachineFacts::default()
+    };
+    let back = decide(&world, &up);
+    assert!(job(&back).kind == JobKind::Inspect && job(&back).leaves);
+    // Nobody is: nothing is done.
+    assert_eq!(decide(&world, &MachineFacts::default()), Decision::Settled);
+}
+
+/// One that git merely stops naming keeps its slot, and what was ordered of it is void.
+#[test]
+fn a_machine_that_git_stops_naming_while_it_is_another_s_is_only_observed() {
+    let deployed = format!(
+        "{MACHINE}[deployment.db]\nmachines = [\"m1\"]\nhostname = \"db\"\nimage = \"debian-a\"\nstorage = \"disk\"\n\
+         network = \"auto\"\n"
+    );
+    let mut world = World::new();
+    commit(&mut world, &deployed);
+    look(&mut world, &deployed, "none");
+    world.install(id(&world));
+    look(&mut world, &deployed, THEIRS);
+    let other = "[machine.m2]\nrack = \"r1\"\nboot.mode = \"bios\"\nnic.p0 = { mac = \"52:54:00:77:00:02\", link = \"lab/pxe\" }\n";
+    commit(&mut world, other);
+    let plan = &world.parent;
+    let machine = &plan.machines[&id(&world)];
+    assert!(matches!(machine.wanted.intent, Intent::Observe { .. }));
+    assert_eq!(plan.bindings.len(), 1);
+    let blocked = machine.blocked.as_ref().expect("it waits");
+    assert!(
+        blocked.evidence.contains("removed.machine.m1") && !blocked.evidence.contains("taken-from"),
+        "{}",
+        blocked.evidence
+    );
 }
 
 #[test]
@@ -211,7 +313,7 @@ fn a_person_is_told_what_stands_there_and_what_is_asked() {
         let machine = id(&world);
         let inventory = world.observed.machines[&machine].inventory.clone();
         let facts = MachineFacts {
-            inventory: inventory.map(|value| reconciler_core::facts::Seen {
+            inventory: inventory.map(|value| Seen {
                 value,
                 since: world.observed.at,
             }),

@@ -4,6 +4,7 @@
 use super::{Compared, disks, fields};
 use crate::condition::Condition;
 use crate::intent::Intent;
+use crate::plan::deployment::last_deploy;
 use crate::plan::{Change, ChangeAction, Effect, FieldChange, MachinePlan, Origin, Plan, as_is};
 use schema_ids::BindingId;
 
@@ -28,6 +29,21 @@ impl Compared<'_> {
             (None, None) => format!("only observed: {why}"),
         };
         self.change(ChangeAction::Update, text)
+    }
+
+    /// Whether the slot of a machine that bears another's mark ends, with nothing done to it.
+    pub(super) fn slot_ends(&self) -> bool {
+        let before = self.before.filter(|_| self.machine.foreign().is_some());
+        let deploy = before.and_then(last_deploy).map(|deploy| deploy.binding);
+        let found = before.and_then(|before| before.as_is.as_deref());
+        let mut had = deploy.into_iter().chain(found.map(|found| found.binding));
+        had.any(|binding| self.new.ended.contains(&binding))
+    }
+
+    /// It bears another's mark, and git no longer wants what it was here for.
+    pub(super) fn let_go(&self, what: &str) -> Change {
+        let why = format!("{what}, and nothing is done to it: it bears the mark of another control plane");
+        self.change(ChangeAction::Update, why)
     }
 
     /// Its slot is its own, as it is.
