@@ -30,5 +30,6 @@ impl Plan {
             && self.notes == other.notes
             && self.holds == other.holds
             && self.no_allocate == other.no_allocate
+            && self.control == other.control
     }
 }

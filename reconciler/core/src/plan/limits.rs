@@ -106,10 +106,11 @@ impl Limits {
 
     /// With deployments under the names that they have now.
     pub(super) fn rename(&mut self, renamed: &BTreeMap<&Name, &Name>) {
-        let deployments = std::mem::take(&mut self.deployments).into_iter();
-        self.deployments = deployments
-            .map(|(name, limit)| (renamed.get(&name).map_or(name, |new| (*new).clone()), limit))
-            .collect();
+        for (name, limit) in std::mem::take(&mut self.deployments) {
+            let name = renamed.get(&name).map_or(name, |new| (*new).clone());
+            let known = self.deployments.entry(name).or_insert(limit);
+            *known = known.stricter(limit);
+        }
     }
 }
 

@@ -162,6 +162,9 @@ impl Ground<'_> {
         declared: bool,
     ) -> Turn {
         let turn = self.turn(id, binding, git);
+        if turn != Turn::IsOver && self.is_let_alone(id, binding, declared) {
+            return Turn::IsDropped;
+        }
         if self.is_anothers(binding, declared) {
             return match (turn, binding.state) {
                 (Turn::IsOver, _) => Turn::IsOver,
@@ -169,11 +172,10 @@ impl Ground<'_> {
                 _ if self.fate(binding, git.removed).is_some() => Turn::IsDropped,
                 // A lower count names no machine: nobody has said that this one is let go.
                 (Turn::Leaves, BindingState::Active) => Turn::Stays,
+                // What is only a plan ends with git's wish for it.
+                (Turn::Stays, _) if !git.named && self.is_unwritten(id, binding) => Turn::IsDropped,
                 (turn, _) => turn,
             };
-        }
-        if turn != Turn::IsOver && self.is_let_alone(id, binding, declared) {
-            return Turn::IsDropped;
         }
         let name = self.names.get(&binding.machine).filter(|_| declared);
         let machine = name.and_then(|name| self.fleet.machines.get(name));

@@ -29,7 +29,12 @@ pub(super) fn undeclared(
         if !removed && before.wanted.intent == Intent::Retired {
             return None;
         }
-        let mark = ownership::of_undeclared(context.observed, *id, before);
+        // One that was let go as another's is never switched off, also where the mark is seen no more.
+        let stays = before.wanted.intent == Intent::Retired && before.foreign().is_some();
+        let mark = match stays {
+            true => before.mark.clone(),
+            false => ownership::of_undeclared(context.observed, *id, before),
+        };
         let foreign = mark.as_ref().and_then(|mark| mark.foreign.as_ref());
         let (intent, blocked) = match (decided, binding) {
             _ if let (Some(foreign), false) = (foreign, retired) => anothers(before, name, foreign, binding),
