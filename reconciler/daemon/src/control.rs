@@ -8,7 +8,7 @@ use crate::failpoint;
 use crate::pipeline::{self, PipelineError};
 use crate::roles;
 use crate::world::{self, Loaded};
-use rack_api::order::Order;
+use rack_api::order::{Action, Order};
 use reconciler_core::admit::{Leave, PermitsEpoch};
 use reconciler_core::hold::Hold;
 use reconciler_core::tick::Effect;
@@ -237,7 +237,7 @@ impl Step<'_> {
             why: format!("new facts of {machines} machines"),
         };
         match pipeline::advance(self.daemon, &commit, None, &by).await {
-            Ok(_) => {}
+            Ok(_) | Err(PipelineError::Overtaken { .. }) => {}
             Err(PipelineError::Store(error)) => return Err(ControlError::Store(error)),
             // A repository out of reach keeps new facts waiting, and nobody else.
             Err(error) => {
@@ -250,6 +250,10 @@ impl Step<'_> {
     }
 
     async fn issue(&mut self, order: &Order, leave: Leave) -> Result<bool, ControlError> {
+        if self.loaded.stopped_since(self.daemon) {
+            self.permits.outdated();
+            return Ok(false);
+        }
         let takes = leave.taken().is_some();
         let Some(permits_epoch) = self
             .permits
@@ -262,13 +266,17 @@ impl Step<'_> {
             order: order.clone(),
             leave,
         }];
+        // What begins to write meanwhile is not cut by what was decided before.
+        let is_power = matches!(order.action, Action::Power(_));
+        let facts = self.loaded.facts.get(&order.machine).filter(|_| is_power);
         let issue = Issue {
             plan: &self.loaded.plan.id,
             permits_epoch,
             decided: failpoint::earlier(self.loaded.now),
             restraints_epoch: self.loaded.restraints_epoch,
             orders: &intended,
-            goes: None,
+            goes: facts.map(|facts| facts.goes().count()),
+            beyond: None,
             who: "musterd",
         };
         let issued = self.daemon.store.issue(&issue).await;

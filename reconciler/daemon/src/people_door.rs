@@ -126,7 +126,7 @@ impl From<PipelineError> for Refused {
         let code = match &error {
             PipelineError::Source(_) => RefusalCode::Source,
             PipelineError::Store(_) => RefusalCode::Database,
-            PipelineError::Contended => RefusalCode::Contended,
+            PipelineError::Contended | PipelineError::Overtaken { .. } => RefusalCode::Contended,
             PipelineError::Stale { .. } => {
                 return refused(StatusCode::CONFLICT, Code::M0901.as_str(), error.to_string());
             }

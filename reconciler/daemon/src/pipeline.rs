@@ -40,10 +40,18 @@ pub(crate) enum PipelineError {
     Store(#[source] StoreError),
     /// The world was always faster.
     #[error(
-        "{ADOPTION_TRIES} times in a row another daemon adopted a plan, or a machine began to write, while this was \
-         planned; the next poll tries again"
+        "{ADOPTION_TRIES} times in a row another daemon adopted a plan, a hold was made or ended, a machine began to \
+         write or a minute passed while this was planned; the next poll tries again"
     )]
     Contended,
+    /// The branch went on while a commit was on its way, and what comes after it is carried out.
+    #[error("commit {commit} was overtaken: {adopted}, which comes after it, is carried out. Ask again")]
+    Overtaken {
+        /// The commit.
+        commit: String,
+        /// The one that is carried out.
+        adopted: String,
+    },
     /// A person named a plan, and it is not what would be carried out now.
     #[error(
         "plan {plan} is stale: what would be carried out now is not what it says. {since}. Look again with \
@@ -85,6 +93,11 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, poll: std::time::Duration, stop:
             Ok((commit, progress)) => {
                 daemon.set_source_trouble(None);
                 tracing::debug!(commit = %commit.id, stage = ?progress.stage, stopped = ?progress.stopped, "looked");
+            }
+            // Whoever carried out what comes after it has said how far that came.
+            Err(error @ PipelineError::Overtaken { .. }) => {
+                daemon.set_source_trouble(None);
+                tracing::info!("{error}");
             }
             Err(error) => {
                 let chain = crate::chain(&error);
@@ -231,11 +244,13 @@ async fn disbelieved(
     adopted: Option<&str>,
 ) -> Result<Option<Disbelieved>, PipelineError> {
     if let Some(adopted) = adopted {
-        let descends = daemon
-            .source
-            .descends(commit.to_owned(), adopted.to_owned())
-            .await;
-        if !descends.map_err(PipelineError::Source)? {
+        if !descends(daemon, commit, adopted).await? {
+            if is_overtaken(daemon, commit, adopted).await? {
+                return Err(PipelineError::Overtaken {
+                    commit: commit.to_owned(),
+                    adopted: adopted.to_owned(),
+                });
+            }
             return Ok(Some(Disbelieved {
                 code: Code::M0822,
                 reason: format!(
@@ -247,6 +262,23 @@ async fn disbelieved(
     }
     let told = signatures::disbelieved(daemon, commit, adopted).await;
     told.map_err(PipelineError::Source)
+}
+
+/// Whether a commit is the adopted one or comes after it.
+async fn descends(daemon: &Daemon, commit: &str, adopted: &str) -> Result<bool, PipelineError> {
+    let asked = || daemon.source.descends(commit.to_owned(), adopted.to_owned());
+    if let Ok(descends) = asked().await {
+        return Ok(descends);
+    }
+    // Another daemon may carry out what this one has not fetched yet.
+    fetch(daemon).await?;
+    asked().await.map_err(PipelineError::Source)
+}
+
+/// Whether the branch has gone on from a commit to the adopted one, which it has not where it was rewound to it.
+async fn is_overtaken(daemon: &Daemon, commit: &str, adopted: &str) -> Result<bool, PipelineError> {
+    let after = daemon.source.descends(adopted.to_owned(), commit.to_owned());
+    Ok(after.await.map_err(PipelineError::Source)? && fetch(daemon).await?.id != commit)
 }
 
 /// The last stage; `None` if the world was faster.
@@ -274,6 +306,15 @@ async fn adopt(
         }
         Adoption::Begun { machine } => {
             tracing::info!(plan = %plan.id, %machine, "began to write since this was planned: planning anew");
+            Ok(None)
+        }
+        Adoption::Held => {
+            tracing::info!(plan = %plan.id, "a hold was made or ended since this was planned: planning anew");
+            Ok(None)
+        }
+        Adoption::TooLate { after } => {
+            tracing::warn!(plan = %plan.id, seconds = after.as_secs(),
+                "planned too long ago: planning anew. This daemon or its database is too slow");
             Ok(None)
         }
     }

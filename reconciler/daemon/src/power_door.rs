@@ -12,13 +12,11 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use rack_api::order::Order;
 use reconciler_core::admit::{self, ByHand};
-use reconciler_core::condition::Wait;
 use reconciler_core::next::{Decision, Wish};
 use reconciler_core::people::{PowerAnswer, PowerRequest};
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::tick::{self, Tick};
-use reconciler_store::{By, Intended, Issuance, Issue};
-use schema_ids::MachineId;
+use reconciler_store::{Beyond, Intended, Issuance, Issue};
 use std::sync::Arc;
 
 /// The control loop gives a machine a few orders in a row at most.
@@ -71,13 +69,14 @@ pub(crate) async fn post(
             restraints_epoch: loaded.restraints_epoch,
             orders: &orders,
             goes: Some(facts.goes().count()),
+            beyond: exceeds.as_ref().map(|full| Beyond {
+                evidence: &full.evidence,
+                why,
+            }),
             who: &who,
         };
         match daemon.store.issue(&issue).await? {
             Issuance::Written { orders, .. } if !orders.is_empty() => {
-                if let Some(full) = exceeds {
-                    record_beyond(&daemon, id, &full, (&who, why)).await?;
-                }
                 tracing::info!(machine = %id, generation = order.generation.0, number = order.number,
                     by = %person, cause = order.cause, "power ordered by hand");
                 daemon.announce();
@@ -118,22 +117,4 @@ fn room(loaded: &Loaded, tick: &Tick, order: &Order, beyond: bool) -> Result<ByH
             Err(refused(StatusCode::CONFLICT, full.condition.code(), message))
         }
     }
-}
-
-/// That a person went beyond a budget, and why.
-async fn record_beyond(
-    daemon: &Daemon,
-    id: MachineId,
-    full: &Wait,
-    (who, why): (&str, &str),
-) -> Result<(), Refused> {
-    let by = By {
-        who: who.to_owned(),
-        why: why.to_owned(),
-    };
-    daemon
-        .store
-        .record_audit("budget-exceeded", Some(id), &full.evidence, &by)
-        .await?;
-    Ok(())
 }

@@ -383,6 +383,9 @@ async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result
             .record_start(&loaded.plan.id, newest, loaded.restraints_epoch, &start)
             .await?
         {
+            // The host was stopped while the database took its time: a yes that nobody heard does not outlive the no
+            // that comes of looking again.
+            StartRecord::Recorded(WriteStart { refused: None, .. }) if loaded.stopped_since(daemon) => {}
             StartRecord::Recorded(recorded) => {
                 tracing::info!(%machine, generation = request.job.generation.0, attempt = request.job.attempt,
                     refused = ?recorded.refused, "a machine asked to write");

@@ -105,6 +105,12 @@ pub(crate) async fn restraints(daemon: &Daemon) -> Result<HeldRestraints, StoreE
 }
 
 impl Loaded {
+    /// Whether this host was stopped since. The database knows nothing of that, so its epochs do not say so.
+    pub(crate) fn stopped_since(&self, daemon: &Daemon) -> bool {
+        let stop = daemon.host_stop();
+        stop.is_some_and(|stop| !self.restraints.stops.contains(&stop))
+    }
+
     /// The holds as people are told of them.
     pub(crate) fn told(&self) -> Vec<HoldTold> {
         hold::told(&self.plan, &self.restraints, &self.policy, self.now)

@@ -6,16 +6,18 @@
 //! without knowing of the go. Nothing here chooses: machines and bindings become what the plan says, and
 //! the unique indexes refuse a plan that gives away what another binding still holds.
 
-use crate::column::{generation, read};
+use crate::column::{generation, read, time};
+use crate::orders::DECIDED_MAX;
 use crate::store::Fault;
 use crate::work::{self, WorkItem};
-use crate::{By, Store, StoreError, audit, bmc_role, plans};
+use crate::{By, Store, StoreError, audit, bmc_role, plans, restraint};
 use reconciler_core::observed::{Binding, BindingState, Destroyed, Observed};
 use reconciler_core::plan::Plan;
 use reconciler_core::roles;
 use schema_ids::{BindingId, Name};
 use sqlx::{PgConnection, query, query_scalar};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What became of an adoption.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,14 @@ pub enum Adoption {
         /// The first of them.
         machine: Name,
     },
+    /// A hold was made or ended since the plan's snapshot: plan anew.
+    Held,
+    /// The plan's snapshot was taken too long ago, while what was opened and what was counted ended: plan anew, and
+    /// faster.
+    TooLate {
+        /// So long.
+        after: Duration,
+    },
 }
 
 /// What a plan was made of.
@@ -45,8 +55,8 @@ pub struct Basis<'a> {
 }
 
 impl Store {
-    /// Makes `plan` the adopted one if its parent still is and no machine that it changes has begun to write
-    /// since the snapshot that it was made of: machines are claimed and renamed, bindings made, renamed, left
+    /// Makes `plan` the adopted one if its parent still is and, since the snapshot that it was made of, no machine that it
+    /// changes has begun to write, no hold was made or ended and no minute has passed: machines are claimed and renamed, bindings made, renamed, left
     /// and ended, BMCs taken from hands that lose them, and the audit written, all or nothing. A parent that is
     /// the empty plan counts as none. A binding that the plan does not name stays as it is.
     pub async fn adopt(&self, plan: &Plan, basis: Basis<'_>, by: &By) -> Result<Adoption, StoreError> {
@@ -62,6 +72,16 @@ impl Store {
                 let empty = Plan::empty(plan.fleet.clone()).id;
                 if current.as_ref() != plan.parent.as_ref().filter(|parent| **parent != empty) {
                     return Ok(Adoption::Stale { current });
+                }
+                let now_ms = query_scalar!(r#"SELECT now_ms() AS "now!""#)
+                    .fetch_one(&mut *transaction)
+                    .await?;
+                let after = time(now_ms).since(basis.observed.at);
+                if after > DECIDED_MAX {
+                    return Ok(Adoption::TooLate { after });
+                }
+                if restraint::holds(&mut transaction).await? != basis.observed.restraints.holds {
+                    return Ok(Adoption::Held);
                 }
                 if let Some(machine) = begun(&mut transaction, plan, basis.observed).await? {
                     return Ok(Adoption::Begun { machine });
@@ -81,7 +101,7 @@ impl Store {
                 record_as_is(&mut transaction, plan, basis.parent, by).await?;
                 let mut items: Vec<WorkItem> = plan.machines.keys().copied().map(WorkItem::Machine).collect();
                 items.push(WorkItem::Fleet);
-                work::mark(&mut transaction, &items, std::time::Duration::ZERO).await?;
+                work::mark(&mut transaction, &items, Duration::ZERO).await?;
                 transaction.commit().await?;
                 Ok(Adoption::Adopted)
             })

@@ -107,7 +107,7 @@ pub use crate::{
     fenced::Fencing,
     identity::Identity,
     log::{LogRecord, LogRecords, Logged},
-    orders::{Intended, Issuance, Issue},
+    orders::{Beyond, Intended, Issuance, Issue},
     past::Then,
     permits::HeldPermits,
     restraint::{HeldRestraints, NewHold},

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, query, query_scalar};
 use std::time::Duration;
 
 /// A daemon takes a moment from the decision to the grant; one that was stopped in between decides anew.
-const DECIDED_MAX: Duration = Duration::from_secs(60);
+pub(crate) const DECIDED_MAX: Duration = Duration::from_secs(60);
 
 /// An order with the grant that it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +36,22 @@ pub struct Issue<'a> {
     pub restraints_epoch: u64,
     /// The orders. Many at once cost one commit.
     pub orders: &'a [Intended],
-    /// How many goes of its generation were known of the machine whose power a person orders: what begins to
-    /// write meanwhile is not cut. `None` where no person does.
+    /// How many goes of its generation were known of the machine whose power is ordered: what begins to write
+    /// meanwhile is not cut. `None` where no power is.
     pub goes: Option<usize>,
+    /// The budget beyond which a person goes by it, and why: recorded with the orders.
+    pub beyond: Option<Beyond<'a>>,
     /// By whom, for the audit; the reason is each order's cause.
     pub who: &'a str,
+}
+
+/// That a person goes beyond a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beyond<'a> {
+    /// What is full.
+    pub evidence: &'a str,
+    /// Why the person does it all the same.
+    pub why: &'a str,
 }
 
 /// What became of them.
@@ -171,12 +182,7 @@ async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issua
     let (mut orders, mut grants) = (Vec::new(), Vec::new());
     for Intended { order, leave } in issue.orders {
         if write_order(connection, order, issue.plan, now_ms).await? {
-            let by = By {
-                who: issue.who.to_owned(),
-                why: order.cause.clone(),
-            };
-            let subject = format!("generation {} order {}", order.generation, order.number);
-            audit::write(connection, "order-issued", Some(order.machine), &subject, &by).await?;
+            record(connection, issue, order).await?;
             orders.push(order.reference());
             grants.extend(leave.taken());
         }
@@ -188,6 +194,21 @@ async fn write(connection: &mut PgConnection, issue: &Issue<'_>) -> Result<Issua
         orders,
         permits_epoch,
     })
+}
+
+/// Who gave an order, and why; and that a person went beyond a budget by it.
+async fn record(connection: &mut PgConnection, issue: &Issue<'_>, order: &Order) -> Result<(), Fault> {
+    let by = |why: &str| By {
+        who: issue.who.to_owned(),
+        why: why.to_owned(),
+    };
+    let machine = Some(order.machine);
+    let subject = format!("generation {} order {}", order.generation, order.number);
+    audit::write(connection, "order-issued", machine, &subject, &by(&order.cause)).await?;
+    if let Some(Beyond { evidence, why }) = issue.beyond {
+        audit::write(connection, "budget-exceeded", machine, evidence, &by(why)).await?;
+    }
+    Ok(())
 }
 
 /// Whether the order's place was free and nothing newer was issued.

@@ -214,10 +214,20 @@ async fn move_on(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 
 /// Whether nothing was made or ended since `epoch`, and will not be before the caller's transaction ends.
 pub(crate) async fn unmoved(connection: &mut PgConnection, epoch: u64) -> Result<bool, sqlx::Error> {
-    let now = query_scalar!("SELECT epoch FROM restraint_epoch FOR SHARE")
-        .fetch_one(connection)
-        .await?;
+    let now = keep(connection).await?;
     Ok(u64::try_from(now) == Ok(epoch))
+}
+
+/// The holds that stand, and will until the caller's transaction ends.
+pub(crate) async fn holds(connection: &mut PgConnection) -> Result<Vec<Hold>, Fault> {
+    keep(connection).await?;
+    Ok(standing(connection, None).await?.holds)
+}
+
+async fn keep(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    query_scalar!("SELECT epoch FROM restraint_epoch FOR SHARE")
+        .fetch_one(connection)
+        .await
 }
 
 /// What stands, or stood at a time; oldest first. Holds whose time is over too, until they were ended.

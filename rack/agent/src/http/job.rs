@@ -210,19 +210,13 @@ pub(super) async fn go(State(rack): State<App>, Timely(mut request): Timely<GoRe
         return Refusal::Foreign("this token was made for another machine").into_response();
     }
     request.token = String::new();
-    if let Some(reason) = rack.stopped(request.job.machine) {
-        tracing::warn!(machine = %request.job.machine, reason, "a first write is refused");
-        return Json(GoAnswer {
-            nonce: request.nonce,
-            verdict: Verdict::Refuse {
-                code: CODE.to_owned(),
-                reason,
-            },
-        })
-        .into_response();
+    if let Some(no) = stopped(&rack, &request) {
+        return Json(no).into_response();
     }
     match rack.daemon.go(&request).await {
         Ok(answer) => {
+            // Of a stop that was made meanwhile the daemon may not know.
+            let answer = stopped(&rack, &request).unwrap_or(answer);
             tracing::info!(
                 machine = %request.job.machine,
                 generation = request.job.generation.0,
@@ -237,6 +231,19 @@ pub(super) async fn go(State(rack): State<App>, Timely(mut request): Timely<GoRe
             Refusal::Later(Chain(&error).to_string()).into_response()
         }
     }
+}
+
+/// The agent's own no to a first write, where it is stopped.
+fn stopped(rack: &App, request: &GoRequest) -> Option<GoAnswer> {
+    let reason = rack.stopped(request.job.machine)?;
+    tracing::warn!(machine = %request.job.machine, reason, "a first write is refused");
+    Some(GoAnswer {
+        nonce: request.nonce,
+        verdict: Verdict::Refuse {
+            code: CODE.to_owned(),
+            reason,
+        },
+    })
 }
 
 pub(super) async fn phone_home(

@@ -56,6 +56,8 @@ pub(crate) struct Known {
     /// Requests refused since their numbers were taken; absent where that is a fault of the agent's.
     pub(crate) refusals: Option<u32>,
     pub(crate) boot_go: bool,
+    /// What happens while somebody waits for its word on a first write.
+    pub(crate) before_go: Option<Box<dyn FnOnce() + Send>>,
     revoked: bool,
     pub(crate) artefacts: BTreeMap<Digest, Vec<u8>>,
     pub(crate) artefact_fetches: u32,
@@ -223,8 +225,12 @@ async fn boot_go(State(daemon): State<Arc<Daemon>>, Json(_): Json<BootGoRequest>
     })
 }
 
-async fn go(State(_): State<Arc<Daemon>>, Json(request): Json<GoRequest>) -> Json<GoAnswer> {
+async fn go(State(daemon): State<Arc<Daemon>>, Json(request): Json<GoRequest>) -> Json<GoAnswer> {
     assert_eq!(request.token, "", "the token stays in the rack");
+    let before = daemon.state.lock().unwrap().before_go.take();
+    if let Some(before) = before {
+        before();
+    }
     Json(GoAnswer {
         nonce: request.nonce,
         verdict: Verdict::Go,

@@ -15,15 +15,20 @@ use rack_api::{
 use schema_ids::{BindingId, Uuid};
 use std::{
     fs,
+    path::Path,
     process::{Command, Output},
 };
 
 /// `muster-rackd stop` or `resume`, as root on the agent's host.
 fn rackd(rack: &Rack, words: &[&str]) -> Output {
+    rackd_in(&rack.path("state"), words)
+}
+
+fn rackd_in(state: &Path, words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_muster-rackd"))
         .args(words)
         .arg("--state-dir")
-        .arg(rack.path("state"))
+        .arg(state)
         .output()
         .unwrap()
 }
@@ -103,6 +108,22 @@ fn a_stop_on_the_host_needs_no_daemon_and_outlives_a_restart() {
     assert_eq!(ask(&rack, &token, 4), (200, Some(Verdict::Go)));
     // Ended once is ended.
     assert!(!rackd(&rack, &["resume"]).status.success());
+}
+
+/// The daemon's yes is on its way while somebody stops the agent's host.
+#[test]
+fn a_stop_on_the_host_is_before_a_go_that_it_waits_for() {
+    let rack = rack_with_job(|_| {});
+    let token = argument(&script(&rack), "muster.token");
+    let state = rack.path("state");
+    let stop = move || {
+        let told = rackd_in(&state, &["stop", "--reason", "smoke in hall 2"]);
+        assert!(told.status.success(), "{told:?}");
+    };
+    rack.daemon.state.lock().unwrap().before_go = Some(Box::new(stop));
+    assert_refused(ask(&rack, &token, 1).1, "smoke in hall 2");
+    resume(&rack);
+    assert_eq!(ask(&rack, &token, 2), (200, Some(Verdict::Go)));
 }
 
 #[test]

@@ -212,15 +212,8 @@ fn holds(before: &Plan, now: &Plan, id: MachineId, commit: &Commit) -> Result<()
     Ok(())
 }
 
-/// A machine that is let alone is ordered nothing but the look that a person asked for, and to be on where git says so.
-fn is_let_alone(plan: &Plan, id: MachineId, power: PowerSeen) -> Result<(), TestCaseError> {
-    let machine = &plan.machines[&id];
-    if !matches!(
-        machine.wanted.intent,
-        Intent::AsIs { .. } | Intent::Observe { .. }
-    ) {
-        return Ok(());
-    }
+/// What is decided of a machine of which nothing but the power was seen since.
+fn decided(plan: &Plan, id: MachineId, power: PowerSeen) -> Decision {
     let around = Around {
         id,
         incarnation: schema_ids::Incarnation {
@@ -240,7 +233,19 @@ fn is_let_alone(plan: &Plan, id: MachineId, power: PowerSeen) -> Result<(), Test
         }),
         ..MachineFacts::default()
     };
-    if let Decision::Propose(proposal) = next(machine, &facts, &around, plan.made) {
+    next(&plan.machines[&id], &facts, &around, plan.made)
+}
+
+/// A machine that is let alone is ordered nothing but the look that a person asked for, and to be on where git says so.
+fn is_let_alone(plan: &Plan, id: MachineId, power: PowerSeen) -> Result<(), TestCaseError> {
+    let machine = &plan.machines[&id];
+    if !matches!(
+        machine.wanted.intent,
+        Intent::AsIs { .. } | Intent::Observe { .. }
+    ) {
+        return Ok(());
+    }
+    if let Decision::Propose(proposal) = decided(plan, id, power) {
         match &proposal.order.action {
             Action::Boot(NextBoot::Local) => {}
             Action::Boot(NextBoot::Job(job)) => prop_assert!(job.kind == JobKind::Inspect && job.leaves),
@@ -262,26 +267,7 @@ fn is_anothers(plan: &Plan, id: MachineId, power: PowerSeen) -> Result<(), TestC
     prop_assert!(
         !plan.wipe_set.entries.contains_key(&id) && !matches!(machine.wanted.intent, Intent::Released(_))
     );
-    let around = Around {
-        id,
-        incarnation: schema_ids::Incarnation {
-            number: 1,
-            uuid: schema_ids::Uuid::from_bytes([1; 16]),
-        },
-        boot_agents: BTreeSet::new(),
-        ephemeral: true,
-        deployment: None,
-        planned: plan.made,
-        restored: None,
-    };
-    let facts = MachineFacts {
-        power: Some(Seen {
-            value: power,
-            since: plan.made,
-        }),
-        ..MachineFacts::default()
-    };
-    if let Decision::Propose(proposal) = next(machine, &facts, &around, plan.made) {
+    if let Decision::Propose(proposal) = decided(plan, id, power) {
         let Action::Boot(NextBoot::Job(job)) = &proposal.order.action else {
             return Err(TestCaseError::fail(format!("{proposal:?}")));
         };

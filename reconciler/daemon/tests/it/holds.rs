@@ -5,11 +5,12 @@ use crate::bed::{Bed, example};
 use crate::muster::Muster;
 use crate::shown::tell;
 use rack_api::daemon_path;
+use rack_api::fact::DiskSeen;
 use rack_api::machine::{GoAnswer, GoRequest, Verdict};
 use rack_api::sync::{BootGo, BootGoRequest};
 use reconciler_core::condition::Condition;
 use reconciler_core::people::Status;
-use schema_ids::{BindingId, MachineId, Uuid};
+use schema_ids::{BindingId, ContentId, MachineId, Uuid};
 use std::process::{Command, Output};
 
 /// The example, with all that jobs run in.
@@ -43,8 +44,12 @@ fn orders(bed: &Bed) -> Vec<String> {
 
 /// A musterd whose machine is inspected, and a hold that came before the plan to install it.
 async fn held() -> (Bed, Muster, MachineId) {
+    held_in(&[]).await
+}
+
+async fn held_in(variables: &[(&str, &str)]) -> (Bed, Muster, MachineId) {
     let mut bed = Bed::new(&fleet());
-    bed.start(&[]);
+    bed.start(variables);
     let first = bed.until("adopted", |status| status.machines.len() == 1).await;
     let muster = Muster::of(&bed);
     bed.hear(1, Vec::new()).await;
@@ -263,6 +268,61 @@ async fn a_stop_reaches_agents_and_is_before_every_go() {
         log.contains("fleet stopped: smoke in hall 2") && log.contains("fleet resumed"),
         "{log}"
     );
+}
+
+/// The database knows nothing of this stop, and may take its time to record a go.
+#[tokio::test]
+async fn a_stop_of_the_host_is_before_a_go_that_is_being_recorded() {
+    let (bed, muster, id) = held_in(&[("MUSTER_FAILPOINT", "go"), ("MUSTER_FAILPOINT_PAUSES", "1")]).await;
+    muster.says(&["hold", "rm", "h-1"], 0);
+    bed.until("a job is ordered", |_| {
+        orders(&bed).iter().any(|row| row.contains("deploy"))
+    })
+    .await;
+    // Whether its images are there is looked at by their names.
+    for line in fleet().lines() {
+        if let Some(digest) = line.strip_prefix("sha256 = ") {
+            let name = digest.trim_matches('"');
+            std::fs::write(bed.path("state/images").join(name), "").unwrap();
+        }
+    }
+    let agent = bed.enrol("rackd-1").await;
+    let generation = bed.until("there", |_| true).await.machines[0].generation;
+    let attempt = orders(&bed).iter().filter(|row| row.contains("deploy")).count();
+    let mut request = question(&BootGoRequest {
+        machine: id,
+        generation,
+        attempt: u32::try_from(attempt).unwrap(),
+    });
+    request.binding = bed.sql("SELECT id FROM binding")[0].parse().unwrap();
+    request.serial = Some("LAB-0001".to_owned());
+    request.macs = vec!["52:54:00:77:00:01".parse().unwrap()];
+    request.disks = vec![DiskSeen {
+        disk: "serial:d1".parse().unwrap(),
+        content: ContentId::Blank,
+        size_bytes: 20_000_000_000,
+    }];
+    let stop = async {
+        bed.until_true("it is about to record it", || {
+            bed.log().contains("failpoint go reached")
+        })
+        .await;
+        assert!(musterd(&bed, &["stop", "--reason", "smoke"]).status.success());
+        let pid = rustix::process::Pid::from_raw(bed.pid().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    };
+    let asked = agent.post::<GoAnswer>(&bed, daemon_path::GO, &request);
+    let (answer, ()) = tokio::join!(asked, stop);
+    let Verdict::Refuse { code, reason } = answer.unwrap().verdict else {
+        panic!("it may write although the host was stopped before it was told so");
+    };
+    assert_eq!(code, "HELD");
+    assert!(reason.contains("smoke"), "{reason}");
+    // Nothing else stood in its way.
+    assert!(musterd(&bed, &["resume"]).status.success());
+    request.nonce = Uuid::from_bytes([8; 16]);
+    let answer: GoAnswer = agent.post(&bed, daemon_path::GO, &request).await.unwrap();
+    assert_eq!(answer.verdict, Verdict::Go);
 }
 
 #[tokio::test]

@@ -219,7 +219,10 @@ async fn a_screen_is_drawn_anew_and_does_not_scroll() {
     bed.start(&[]);
     bed.until("adopted", |status| is_adopted(status, "first")).await;
     let (program, socket) = (muster.program.display(), muster.socket.display());
-    let watch = format!("stty rows 4 cols 60; exec {program} --ascii --socket {socket} status --watch");
+    // Whoever runs the tests in the background may have Ctrl-C ignored, which programs inherit.
+    let heard = "env --default-signal=INT";
+    let watch =
+        format!("stty rows 4 cols 60; exec {heard} {program} --ascii --socket {socket} status --watch");
     let mut script = std::process::Command::new("script");
     script.args(["-qfec", &watch, "/dev/null"]).env("TERM", "xterm");
     let mut script = script

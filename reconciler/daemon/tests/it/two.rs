@@ -120,7 +120,15 @@ async fn who_was_held_up_adopts_nothing_over_another() {
     stage.bed.until("adopted", is_over).await;
     let pid = rustix::process::Pid::from_raw(slow.pid().cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    slow.until_true("it sees that the branch went on", || {
+        slow.log().contains("was overtaken")
+    })
+    .await;
     slow.until("it goes on from there", is_over).await;
+    let rewritten = stage
+        .bed
+        .sql("SELECT commit_id FROM revision WHERE code = 'M0822'");
+    assert!(rewritten.is_empty(), "nobody rewrote the branch: {rewritten:?}");
     let adopted = stage.bed.until("adopted", is_over).await.adopted;
     assert_eq!(slow.until("adopted", is_over).await.adopted, adopted);
     let rows = stage.bed.sql(

@@ -3,9 +3,10 @@
 use crate::bed::Bed;
 use crate::fleet::{adopt, adoption, binding, binding_id, by, job, machine, name, plan, uuid};
 use reconciler_core::facts::WriteStart;
-use reconciler_core::observed::BindingState;
+use reconciler_core::hold::Effect;
+use reconciler_core::observed::{BindingState, Observed};
 use reconciler_core::plan::{BmcPlan, Plan};
-use reconciler_store::{Adoption, Basis, HandOver, StartRecord, StoreError, WorkItem};
+use reconciler_store::{Adoption, Basis, HandOver, NewHold, StartRecord, StoreError, WorkItem};
 use schema_ids::Timestamp;
 use std::time::Duration;
 
@@ -155,6 +156,44 @@ async fn a_plan_that_does_not_know_of_a_go_is_not_adopted() {
         "a later go"
     );
     adopt(&bed, &change).await;
+}
+
+/// What a person keeps from machines counts for a plan that was made before it, and nobody carries out what was judged by
+/// a time long past.
+#[tokio::test]
+async fn a_plan_of_an_older_world_is_not_adopted() {
+    let bed = Bed::new().await;
+    adopt(&bed, &plan("p-1", None, &[(1, 2)])).await;
+    let parent = bed.adopted().await.unwrap().unwrap();
+    let change = plan("p-2", Some("p-1"), &[(1, 3)]);
+    let mut observed = bed.observed().await.unwrap();
+    let hold = NewHold {
+        targets: vec!["machine:m1".parse().unwrap()],
+        effect: Effect::NoAllocate,
+        until: Timestamp::from_unix_ms(i64::MAX / 2),
+        ticket: None,
+    };
+    let hold = bed.add_hold(&hold, &by()).await.unwrap();
+    let try_with = async |observed: &Observed| {
+        let parent = &parent;
+        bed.adopt(&change, Basis { parent, observed }, &by())
+            .await
+            .unwrap()
+    };
+    assert_eq!(try_with(&observed).await, Adoption::Held);
+    observed = bed.observed().await.unwrap();
+    bed.end_hold(&hold.id, &by()).await.unwrap();
+    assert_eq!(try_with(&observed).await, Adoption::Held);
+    observed = bed.observed().await.unwrap();
+    let at = observed.at;
+    observed.at = at.minus(Duration::from_secs(61));
+    let Adoption::TooLate { after } = try_with(&observed).await else {
+        panic!("adopted, though it was judged more than a minute ago")
+    };
+    assert!(after >= Duration::from_secs(61), "{after:?}");
+    assert_eq!(bed.adopted_id().await.unwrap().as_deref(), Some("p-1"));
+    observed.at = at;
+    assert_eq!(try_with(&observed).await, Adoption::Adopted);
 }
 
 /// Of a go and an adoption that meet, whichever comes second sees the first.

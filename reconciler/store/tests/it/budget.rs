@@ -57,6 +57,7 @@ async fn issue(store: &Store, plan: &str, epoch: u64, decided: Timestamp, order:
         restraints_epoch: 0,
         orders: &[order],
         goes: None,
+        beyond: None,
         who: "musterd",
     };
     store.issue(&issue).await.unwrap()

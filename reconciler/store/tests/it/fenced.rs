@@ -41,6 +41,7 @@ async fn order(bed: &Bed, generation: u64, number: u32, wanted: PowerWanted) -> 
         restraints_epoch: 0,
         orders: &orders,
         goes: None,
+        beyond: None,
         who: "musterd",
     };
     bed.issue(&issue).await.unwrap();

@@ -164,6 +164,7 @@ async fn what_is_read_folds_to_what_was_said() {
         restraints_epoch: 0,
         orders: &orders,
         goes: None,
+        beyond: None,
         who: "musterd",
     };
     bed.issue(&issue).await.unwrap();

@@ -83,6 +83,7 @@ async fn order(bed: &Bed) {
         restraints_epoch: 0,
         orders: &orders,
         goes: None,
+        beyond: None,
         who: "musterd",
     };
     bed.issue(&issue).await.unwrap();

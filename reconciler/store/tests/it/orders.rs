@@ -42,6 +42,7 @@ async fn issue(store: &Store, plan: &str, permits_epoch: u64, orders: &[Intended
             restraints_epoch: 0,
             orders,
             goes: None,
+            beyond: None,
             who: "musterd",
         })
         .await
@@ -80,6 +81,7 @@ async fn power_by_hand_and_a_go_do_not_pass_each_other() {
             restraints_epoch: 0,
             orders: &orders,
             goes: Some(0),
+            beyond: None,
             who: "ada",
         };
         let start = WriteStart {
@@ -112,6 +114,7 @@ async fn power_by_hand_and_a_go_do_not_pass_each_other() {
             // Who knows of the go decides for himself.
             let knowing = Issue {
                 goes: Some(1),
+                beyond: None,
                 ..issue
             };
             let written = bed.issue(&knowing).await.unwrap();

@@ -99,6 +99,7 @@ async fn what_was_decided_before_a_stop_is_not_written_after_it() {
         restraints_epoch,
         orders: &orders,
         goes: None,
+        beyond: None,
         who: "musterd",
     };
     assert_eq!(bed.issue(&issue(before)).await.unwrap(), Issuance::PermitsMoved);

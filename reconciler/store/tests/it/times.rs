@@ -84,6 +84,7 @@ impl Fleet {
             restraints_epoch: 0,
             orders: &orders,
             goes: None,
+            beyond: None,
             who: "musterd",
         };
         let issued = self.bed.issue(&issue).await.unwrap();
