@@ -13,7 +13,7 @@ use crate::world;
 use reconciler_core::condition::Condition;
 use reconciler_core::ground::Ground;
 use reconciler_core::observed::Observed;
-use reconciler_core::plan::adoption::adoptable;
+use reconciler_core::plan::adoption::{adoptable, to_agree};
 use reconciler_core::plan::approvals::{self, Agreement};
 use reconciler_core::plan::opened::{self, Opened};
 use reconciler_core::plan::{Base, Desired, Plan};
@@ -220,7 +220,9 @@ async fn attempt(
         }));
     }
     failpoint::reach("guarded");
-    if named.is_some() && !(plan.wipe_set.entries.is_empty() && plan.destroys.is_empty()) {
+    // Whoever lets a plan be carried out says nothing of what is erased without it.
+    let asks = to_agree(plan, parent).next().is_some() || !plan.destroys.is_empty();
+    if named.is_some() && asks {
         let agreed = agree(daemon, plan, &parsed.tree, by).await;
         agreed.map_err(PipelineError::Store)?;
     }

@@ -194,6 +194,17 @@ async fn what_was_shown_before_the_merge_or_approved_after_it_is_carried_out() {
         "the merge is a commit of its own"
     );
 
+    // What is about to be erased was agreed to: a commit that changes nothing of it waits for nobody, and whoever
+    // carries it out agrees to nothing.
+    let comment = format!("{}\n# Checked.\n", whole());
+    bed.commit(&[("fleet.toml", Some(&comment))], "a comment");
+    let plan = bed.plan().await.unwrap().plan;
+    assert_eq!(plan.wipe_set.entries.len(), 1, "it is not erased yet");
+    apply(&bed, &plan.id).await.unwrap();
+    bed.until("carried out", |status| commit(status) == plan.commit)
+        .await;
+    assert_eq!(bed.table("approval"), Vec::<String>::new());
+
     bed.commit(
         &[("fleet.toml", Some(&whole().replace("\"{name}\"", "\"front\"")))],
         "another hostname",
