@@ -245,22 +245,22 @@ async fn disbelieved(
     commit: &str,
     adopted: Option<&str>,
 ) -> Result<Option<Disbelieved>, PipelineError> {
-    if let Some(adopted) = adopted {
-        if !descends(daemon, commit, adopted).await? {
-            if is_overtaken(daemon, commit, adopted).await? {
-                return Err(PipelineError::Overtaken {
-                    commit: commit.to_owned(),
-                    adopted: adopted.to_owned(),
-                });
-            }
-            return Ok(Some(Disbelieved {
-                code: Code::M0822,
-                reason: format!(
-                    "it does not descend from {adopted}, which is carried out: the branch was rewritten. Restore its \
-                     history, or merge the old head into the new one"
-                ),
-            }));
+    if let Some(adopted) = adopted
+        && !descends(daemon, commit, adopted).await?
+    {
+        if is_overtaken(daemon, commit, adopted).await? {
+            return Err(PipelineError::Overtaken {
+                commit: commit.to_owned(),
+                adopted: adopted.to_owned(),
+            });
         }
+        return Ok(Some(Disbelieved {
+            code: Code::M0822,
+            reason: format!(
+                "it does not descend from {adopted}, which is carried out: the branch was rewritten. Restore its \
+                 history, or merge the old head into the new one"
+            ),
+        }));
     }
     let told = signatures::disbelieved(daemon, commit, adopted).await;
     told.map_err(PipelineError::Source)
