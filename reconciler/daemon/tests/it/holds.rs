@@ -294,7 +294,12 @@ async fn a_stop_of_the_host_is_before_a_go_that_is_being_recorded() {
         generation,
         attempt: u32::try_from(attempt).unwrap(),
     });
-    request.binding = bed.sql("SELECT id FROM binding")[0].parse().unwrap();
+    request.binding = bed.table("binding")[0]
+        .split('|')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     request.serial = Some("LAB-0001".to_owned());
     request.macs = vec!["52:54:00:77:00:01".parse().unwrap()];
     request.disks = vec![DiskSeen {
