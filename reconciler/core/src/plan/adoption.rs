@@ -10,7 +10,8 @@ use schema_ids::ContentId;
 /// `opened` are the guards that people opened for it. `agreed` are the plans by which people agreed to what its
 /// commit erases: the one they last saw before it arrived, and those that they approved. Blank disks are
 /// free. A plan for its parent's own commit needs no more agreement: planning lets such a one erase
-/// nothing beyond its parent but what is blank or consented to.
+/// nothing beyond its parent but what is blank, or consented to where neither limits nor people have a say
+/// ([`growth`](crate::plan::growth)).
 ///
 /// # Errors
 /// The condition and the reason, when a guard blocks it or it erases more than was agreed to.
