@@ -114,13 +114,19 @@ pub(crate) enum Command {
     /// Operating system images.
     #[command(subcommand)]
     Image(ImageCommand),
-    /// Agree to what a plan erases.
+    /// Agree to what a plan erases, or take that back.
     Approve {
         /// The plan's id, `p-...`.
         plan: String,
         /// Its wipe-set's digest, `w-...`, as the plan shows it.
         #[arg(long)]
         wipe_set: String,
+        /// Take your own word for it back: it counts no more until you give it again.
+        #[arg(long, requires = "reason")]
+        withdraw: bool,
+        /// Why you take it back: it is kept for ever.
+        #[arg(long, requires = "withdraw")]
+        reason: Option<String>,
     },
     /// Let one plan pass one guard that stops it. It ends by itself within an hour; two people must say it, but for a
     /// fleet that says `unreviewed = "allow"`, and said it before this commit.

@@ -157,7 +157,15 @@ fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Image(ImageCommand::Add { files }) => image_command::add(&online()?, files, json),
         Command::Image(ImageCommand::Ls) => image_command::ls(&online()?, json),
         Command::Override { guard, plan, reason } => plan::open_guard(&online()?, guard, plan, reason, json),
-        Command::Approve { plan, wipe_set } => plan::approve(&online()?, plan, wipe_set, json),
+        Command::Approve {
+            plan,
+            wipe_set,
+            withdraw,
+            reason,
+        } => match reason.as_deref().filter(|_| *withdraw) {
+            None => plan::approve(&online()?, plan, wipe_set, json),
+            Some(reason) => plan::withdraw(&online()?, plan, wipe_set, reason, json),
+        },
         Command::Recover => machine::recover(&online()?, json),
         Command::Explain(wish) => explain::run(wish.code.as_deref(), json),
         Command::Schema(wish) => schema::run(wish, json),

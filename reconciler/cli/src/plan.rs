@@ -9,7 +9,8 @@ use crate::say::{say, say_json, tell};
 use reconciler_core::form::document::{Outcome, document};
 use reconciler_core::form::{Detail, Setting, markdown, text};
 use reconciler_core::people::{
-    self, ApproveRequest, OverrideAnswer, OverrideRequest, PlanAnswer, PlanRequest,
+    self, ApproveRequest, OverrideAnswer, OverrideRequest, PlanAnswer, PlanRequest, WithdrawAnswer,
+    WithdrawRequest,
 };
 use reconciler_core::plan::Plan;
 use std::path::Path;
@@ -148,6 +149,36 @@ pub(crate) fn approve(client: &Client, plan: &str, wipe_set: &str, json: bool) -
         say_json(serde_json::json!({ "approved": wipe_set, "plan": plan }))?;
     } else {
         say(format_args!("{wipe_set} of {plan} is approved."))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Takes a word for what a plan erases back.
+pub(crate) fn withdraw(
+    client: &Client,
+    plan: &str,
+    wipe_set: &str,
+    reason: &str,
+    json: bool,
+) -> Result<Exit, Failure> {
+    let request = WithdrawRequest {
+        plan: plan.to_owned(),
+        wipe_set: wipe_set.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let answer: WithdrawAnswer = client.post(people::WITHDRAW, &request)?;
+    if json {
+        say_json(serde_json::to_value(&answer).expect("an answer is plain data and always serialises"))?;
+        return Ok(Exit::Done);
+    }
+    match answer.withdrawn {
+        true => say(format_args!("Your approval of {wipe_set} counts no more."))?,
+        false => say(format_args!("You had not approved {wipe_set}."))?,
+    }
+    if answer.carried_out {
+        tell(
+            "What is carried out erases that all the same: it was adopted before. `muster stop` keeps it from going on.",
+        );
     }
     Ok(Exit::Done)
 }

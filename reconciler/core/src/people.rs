@@ -49,6 +49,8 @@ pub const SNAPSHOT: &str = "/v1/snapshot";
 pub const APPLY: &str = "/v1/apply";
 /// `POST` [`ApproveRequest`], answered by an empty object.
 pub const APPROVE: &str = "/v1/approve";
+/// `POST` [`WithdrawRequest`], answered by [`WithdrawAnswer`].
+pub const WITHDRAW: &str = "/v1/approve/withdraw";
 /// `POST` [`OverrideRequest`], answered by [`OverrideAnswer`].
 pub const OVERRIDE: &str = "/v1/override";
 /// `POST` an empty object: raise the incarnation after a restore; answered by [`RecoverAnswer`].
@@ -268,6 +270,27 @@ pub struct ApproveRequest {
     pub plan: String,
     /// The wipe-set's digest, `w-…`.
     pub wipe_set: String,
+}
+
+/// "I said that this wipe-set may be erased, and do not say so any more."
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawRequest {
+    /// A plan with it.
+    pub plan: String,
+    /// The wipe-set's digest, `w-…`.
+    pub wipe_set: String,
+    /// Why; never empty.
+    pub reason: String,
+}
+
+/// What taking it back has come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WithdrawAnswer {
+    /// Whether they had agreed.
+    pub withdrawn: bool,
+    /// Whether what is carried out erases it all the same: that was adopted before.
+    pub carried_out: bool,
 }
 
 /// "This guard shall let this plan pass."

@@ -20,6 +20,7 @@ mod digest;
 mod effect;
 mod fields;
 mod funnel;
+pub mod growth;
 mod guards;
 mod held;
 pub mod identity;
@@ -118,8 +119,8 @@ pub struct Plan {
     /// The disks that its changes name, as people know them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub disks: BTreeMap<DiskId, NamedDisk>,
-    /// Machines that it newly releases, or of which it newly erases what is neither blank nor consented to: what limits
-    /// count, now and for a day after it was adopted.
+    /// Machines that it newly releases, or of which it newly erases what is not blank, where they are in use or nobody consents
+    /// to it: what limits count, now and for a day after it was adopted.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub destroys: BTreeSet<MachineId>,
     /// How many machines may be out of service at once, by the budgets that git declares.

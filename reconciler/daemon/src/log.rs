@@ -87,6 +87,7 @@ fn done(what: &str, subject: &str, by: &By) -> String {
         "plan-adopted" => format!("plan {subject} adopted: {why}"),
         "order-issued" => format!("ordered: {why} ({subject})"),
         "approval" => format!("approved {subject}: {why}"),
+        "approval-withdrawn" => format!("took the approval of {subject} back: {why}"),
         "recovered" => format!("incarnation {subject} begins: {why}"),
         "token-minted" => format!("a token that enrols {subject} minted: {why}"),
         "agent-enrolled" => why.clone(),

@@ -6,6 +6,7 @@
 
 mod against_door;
 mod agents;
+mod approve_door;
 mod body;
 mod certificates;
 mod control;

@@ -2,6 +2,7 @@
 
 use crate::against_door;
 use crate::agents;
+use crate::approve_door;
 use crate::daemon::Daemon;
 use crate::events_door;
 use crate::hold_door;
@@ -66,7 +67,8 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route(people::SNAPSHOT, get(snapshot::get))
         .route(people::APPLY, post(post_apply))
         .route(people::events::EVENTS, post(events_door::post))
-        .route(people::APPROVE, post(post_approve))
+        .route(people::APPROVE, post(approve_door::post))
+        .route(people::WITHDRAW, post(approve_door::withdraw))
         .route(people::OVERRIDE, post(override_door::post))
         .route(people::RECOVER, post(post_recover))
         .route(people::LOG, post(post_log))
@@ -312,40 +314,6 @@ async fn named(daemon: &Daemon, id: String, commit: &str) -> Result<Option<Plan>
     let was_adopted =
         adoptions.superseded.is_none() && adoptions.plans.iter().any(|adopted| adopted.plan == plan.id);
     Ok(Some(plan).filter(|_| !was_adopted))
-}
-
-async fn post_approve(
-    State(daemon): State<Arc<Daemon>>,
-    Extension(person): Extension<Person>,
-    Json(request): Json<people::ApproveRequest>,
-) -> Result<Json<serde_json::Value>, Refused> {
-    let unknown = || {
-        refused(
-            StatusCode::NOT_FOUND,
-            RefusalCode::NotFound.code(),
-            format!("no plan is called {:?}", request.plan),
-        )
-    };
-    let plan = daemon.store.plan(&request.plan).await?.ok_or_else(unknown)?;
-    if plan.wipe_set.digest != request.wipe_set {
-        let message = format!(
-            "plan {} would erase {}, not {}",
-            plan.id, plan.wipe_set.digest, request.wipe_set
-        );
-        return Err(refused(StatusCode::CONFLICT, Code::M0901.as_str(), message));
-    }
-    let by = By {
-        who: person.to_string(),
-        why: "muster approve".to_owned(),
-    };
-    // Bound to the tree, not to the plan: new facts may bring another plan that erases no more.
-    let commit = plan.commit.as_deref().ok_or_else(unknown)?;
-    let parsed = revision::parse(&daemon, commit)
-        .await
-        .map_err(PipelineError::Source)?;
-    pipeline::agree(&daemon, &plan, &parsed.tree, &by).await?;
-    daemon.look.notify_one();
-    Ok(Json(serde_json::json!({})))
 }
 
 async fn post_recover(

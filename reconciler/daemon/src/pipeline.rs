@@ -442,7 +442,8 @@ async fn unseen(
 }
 
 /// Who is missing among those that must agree, if anybody is: a code, and why. A plan for the commit that is carried out
-/// destroys nothing that its parent does not.
+/// destroys nothing that its parent does not, where people must agree: planning keeps its machine waiting for a commit
+/// ([`reconciler_core::plan::growth`]).
 async fn unapproved(
     daemon: &Daemon,
     parsed: &Parsed,

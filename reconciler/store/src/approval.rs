@@ -1,11 +1,11 @@
 //! A person's word for a plan and what it erases.
 
-use crate::column::{clean, time};
+use crate::column::{clean, read_document, time};
 use crate::{By, Store, StoreError, audit};
 use reconciler_core::plan::Plan;
 use schema_ids::{MachineId, Timestamp};
 use sqlx::{query, query_scalar};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,32 @@ impl Store {
         Ok(())
     }
 
-    /// People who agreed to what this plan erases and releases, by a plan with the same wipe-set that destroys no less.
+    /// Takes a person's word for a wipe-set back, by whichever plans it was given: it counts no more until they give it again.
+    /// Says whether there was one. The audit keeps both.
+    pub async fn withdraw_approval(&self, wipe_set: &str, by: &By) -> Result<bool, StoreError> {
+        let stood = self
+            .run("taking an approval back", async {
+                let mut transaction = self.begin().await?;
+                let plans = query_scalar!(
+                    "DELETE FROM approval WHERE wipe_set = $1 AND who = $2 RETURNING plan_id",
+                    wipe_set,
+                    clean(&by.who)
+                )
+                .fetch_all(&mut *transaction)
+                .await?;
+                for plan in &plans {
+                    let subject = format!("{plan} {wipe_set}");
+                    audit::write(&mut transaction, "approval-withdrawn", None, &subject, by).await?;
+                }
+                transaction.commit().await?;
+                Ok(!plans.is_empty())
+            })
+            .await?;
+        self.hint();
+        Ok(stood)
+    }
+
+    /// People who agreed to what this plan erases and releases, by a plan that [speaks for](Plan::speaks_for) it.
     /// What they said before one of the `machines` was last destroyed is used up.
     pub async fn approvers(
         &self,
@@ -63,21 +88,33 @@ impl Store {
         machines: &BTreeSet<MachineId>,
     ) -> Result<BTreeSet<String>, StoreError> {
         self.run("reading who agreed", async {
-            let destroys: Vec<String> = plan.destroys.iter().map(ToString::to_string).collect();
             let machines: Vec<String> = machines.iter().map(ToString::to_string).collect();
-            let who = query_scalar!(
-                "SELECT DISTINCT who FROM approval JOIN plan ON plan.id = plan_id
+            let said = query!(
+                "SELECT plan_id, who FROM approval
                  WHERE wipe_set = $1
-                   AND coalesce(document::jsonb -> 'destroys', '[]') @> to_jsonb($2::text[])
-                   AND at_ms > coalesce((SELECT max(at_ms) FROM destroyed WHERE machine = ANY ($3)), 0)
-                 ORDER BY who",
+                   AND at_ms > coalesce((SELECT max(at_ms) FROM destroyed WHERE machine = ANY ($2)), 0)
+                 ORDER BY plan_id, who",
                 plan.wipe_set.digest,
-                &destroys,
                 &machines
             )
             .fetch_all(&self.pool)
             .await?;
-            Ok(who.into_iter().collect())
+            let mut people: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for row in said {
+                people.entry(row.plan_id).or_default().insert(row.who);
+            }
+            let mut counted = BTreeSet::new();
+            for (id, people) in people {
+                // Compared here: a plan may hold text that `jsonb` refuses.
+                let document = query_scalar!("SELECT document FROM plan WHERE id = $1", id)
+                    .fetch_one(&self.pool)
+                    .await?;
+                let agreed: Plan = read_document("plan", "document", document)?;
+                if agreed.speaks_for(plan) {
+                    counted.extend(people);
+                }
+            }
+            Ok(counted)
         })
         .await
     }

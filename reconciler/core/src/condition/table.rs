@@ -468,15 +468,15 @@ conditions! {
         under_way: false,
     }
     PlanChangedSinceShown PLAN_CHANGED_SINCE_SHOWN {
-        meaning: "The plan would erase contents that were not in the plan that people saw before this commit arrived; or new facts alone, without a commit, would make it erase what is neither blank nor consented to.",
-        person: "A revision: look at its plan, and approve it with `muster approve` or carry it out with `muster apply PLAN`. A machine: add the `consent` line that the evidence names to it in git, or commit another change whose plan shows it.",
+        meaning: "The plan would erase contents that were not in the plan that people saw before this commit arrived; or new facts alone, without a commit, would make it erase what is neither blank nor consented to, or what a machine holds that is in use or protected.",
+        person: "A revision: look at its plan, and approve it with `muster approve` or carry it out with `muster apply PLAN`. A machine: add the `consent` line that the evidence names to it in git, or, where git consents already, push another commit whose plan shows it.",
         by_itself: "Nothing.",
         limit: Limit::None,
         under_way: false,
     }
     ApprovalsMissing APPROVALS_MISSING {
-        meaning: "The plan releases machines or erases disks that are not blank, and fewer people agreed to it than the fleet's `approvals` ask for.",
-        person: "Have as many people as are missing look at the plan and run `muster approve`. Who wrote a part of the change does not count, nor does who is not in the role.",
+        meaning: "The plan releases machines or erases disks that are not blank, and fewer people agreed to it than the fleet's `approvals` ask for. Or, of a machine: git consents to what it was found to hold after its commit was carried out, and nobody could agree to a plan that shows it.",
+        person: "Have as many people as are missing look at the plan and run `muster approve`. Who wrote a part of the change does not count, nor does who is not in the role. A machine: push another commit, an empty one will do, and have its plan approved.",
         by_itself: "Goes on with the last word that was missing.",
         limit: Limit::None,
         under_way: false,

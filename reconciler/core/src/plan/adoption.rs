@@ -10,8 +10,9 @@ use schema_ids::{ContentId, MachineId};
 /// Whether `new` may take its parent's place; `unreviewed` is what it may do unseen ([`unreviewed`](crate::plan::opened::unreviewed)),
 /// `opened` are the guards that people opened for it. `agreed` are the plans by which people agreed to what its
 /// commit erases: the one they last saw before it arrived, and those that they approved. Blank disks are
-/// free, and so is what its parent is about to erase in machines of which it changes nothing. A plan for its parent's own commit needs no more agreement: planning lets such a one erase
-/// nothing beyond its parent but what is blank or consented to.
+/// free, and so is what its parent is about to erase in machines of which it changes nothing. A plan for its parent's own
+/// commit needs no more agreement: planning lets such a one erase nothing beyond its parent but what is blank, or consented to
+/// where neither limits nor people have a say ([`growth`](crate::plan::growth)).
 ///
 /// # Errors
 /// The condition and the reason, when a guard blocks it or it erases more than was agreed to.

@@ -40,6 +40,15 @@ pub fn destroyed(plan: &Plan, parent: &Plan) -> BTreeSet<MachineId> {
     machines
 }
 
+impl Plan {
+    /// Whether who agreed to this plan agreed to what the other destroys as well: it erases the very same, and this one destroys
+    /// no less. The names of their wipe-sets do not say that: they have twelve digits, for people to read.
+    #[must_use]
+    pub fn speaks_for(&self, other: &Self) -> bool {
+        self.wipe_set == other.wipe_set && self.destroys.is_superset(&other.destroys)
+    }
+}
+
 /// Who must agree to what a plan destroys, and who has, for people to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -12,10 +12,10 @@ use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::observed::DiskContents;
 use crate::plan::addresses::Addresses;
-use crate::plan::contents::{Consents, Question};
+use crate::plan::contents::{Consents, Loss, Question};
 use crate::plan::deployment::{
-    Context, Decided, erased, hurts, image, is_written, last_deploy, name_in_use, placeholders, resolve,
-    same_firmware, same_wish, unshown, user_data,
+    Context, Decided, erased, image, is_written, last_deploy, loses, name_in_use, placeholders, resolve,
+    same_firmware, same_wish, user_data,
 };
 use crate::plan::required::lacking;
 use crate::plan::slots::Slot;
@@ -131,7 +131,7 @@ pub(super) fn watched(why: &str, look: Option<Generation>, blocked: Option<Block
         intent: Intent::Observe { why, look },
         blocked,
         outdated: BTreeSet::new(),
-        hurts: false,
+        loses: Loss::Nothing,
     }
 }
 
@@ -290,7 +290,7 @@ fn bound<'a>(
         },
         blocked,
         outdated,
-        hurts: false,
+        loses: Loss::Nothing,
     }
 }
 
@@ -311,6 +311,7 @@ fn install<'a>(
         binding: slot.binding,
         written: &BTreeMap::new(),
         as_is: true,
+        protected: false,
     };
     let before = context.parent.machines.get(&id);
     let before = before
@@ -326,10 +327,10 @@ fn install<'a>(
         Some(before) => Arc::clone(before),
         None => Arc::new(candidate),
     };
-    match unshown(context, &question, erased(&deploy)) {
+    match context.growth.unshown(&question, erased(&deploy)) {
         Some(blocked) => Err(blocked),
         None => Ok(Decided {
-            hurts: hurts(&question, &deploy),
+            loses: loses(&question, &deploy),
             intent: Intent::Deployed(deploy),
             blocked: None,
             outdated: BTreeSet::new(),

@@ -3,6 +3,7 @@
 use crate::observed::Observed;
 use crate::plan::Plan;
 use crate::plan::digest::machine_id;
+use crate::plan::growth::Growth;
 use crate::plan::identity::{Evidence, Match};
 use crate::plan::moved::{self, Names};
 use crate::plan::release::{self, InGit, Turn};
@@ -21,7 +22,7 @@ pub(super) struct Claims {
 }
 
 /// Gives each entry its machine.
-pub(super) fn claims(fleet: &Fleet, observed: &Observed, parent: &Plan) -> Claims {
+pub(super) fn claims(fleet: &Fleet, observed: &Observed, parent: &Plan, growth: Growth) -> Claims {
     let mut claims = Claims {
         by_name: BTreeMap::new(),
         ambiguous: BTreeMap::new(),
@@ -35,7 +36,14 @@ pub(super) fn claims(fleet: &Fleet, observed: &Observed, parent: &Plan) -> Claim
         }
     }
     let mut taken: BTreeSet<MachineId> = claims.by_name.values().copied().collect();
-    let unnamed = Unnamed::of(fleet, observed, parent, &claims.names, &taken);
+    let ground = release::Ground {
+        fleet,
+        observed,
+        parent,
+        growth,
+        names: &claims.names,
+    };
+    let unnamed = Unnamed::of(ground, &taken);
     for (name, machine) in &fleet.machines {
         let evidence = in_git(machine);
         let alike = unnamed.alike(&evidence, &taken);
@@ -94,22 +102,17 @@ struct Unnamed<'a> {
 }
 
 impl<'a> Unnamed<'a> {
-    fn of(
-        fleet: &Fleet,
-        observed: &Observed,
-        parent: &'a Plan,
-        names: &Names,
-        taken: &BTreeSet<MachineId>,
-    ) -> Self {
-        let is_removed = |id: &MachineId| {
-            let name = names.get(id);
-            name.is_some_and(|name| fleet.removed_machines.contains_key(name))
-        };
-        let ground = release::Ground {
+    fn of(ground: release::Ground<'a>, taken: &BTreeSet<MachineId>) -> Self {
+        let release::Ground {
             fleet,
             observed,
             parent,
             names,
+            ..
+        } = ground;
+        let is_removed = |id: &MachineId| {
+            let name = names.get(id);
+            name.is_some_and(|name| fleet.removed_machines.contains_key(name))
         };
         let git = InGit {
             removed: true,

@@ -10,7 +10,9 @@ use crate::observed::{Binding, BindingState, DiskContents, Observed};
 use crate::plan::addresses::Addresses;
 use crate::plan::as_is::{self, Kept};
 use crate::plan::claim::Claims;
+use crate::plan::contents::Loss;
 use crate::plan::deployment::{Context, Decided, decide, erased, is_written, last_deploy};
+use crate::plan::growth::{Asks, Growth};
 use crate::plan::held::KeptFree;
 use crate::plan::limits::Limits;
 use crate::plan::not_yet::NotCarriedOut;
@@ -64,19 +66,22 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
     let fleet = desired.fleet;
     let (parent, renamed) = moved::deployments(fleet, parent);
     let parent = parent.as_ref();
-    let claims = claim::claims(fleet, observed, parent);
+    let is_same_commit = parent.commit.as_deref() == Some(desired.commit);
+    let asks = Asks::of(fleet, parent, is_same_commit);
+    let growth = Growth::of(asks, is_same_commit);
+    let claims = claim::claims(fleet, observed, parent, growth);
     let taken = machines::taken(fleet, observed, parent);
     let mut addresses = Addresses::new(fleet, &observed.addresses_in_use, taken);
     let mut machines = machines::declared(fleet, observed, parent, &claims, &mut addresses);
     let not_yet = NotCarriedOut::new(fleet);
-    let slots = slots::slots(fleet, observed, parent, &claims, &not_yet);
+    let slots = slots::slots(fleet, observed, parent, growth, &claims, &not_yet);
     let names = leaving_names(parent, &slots);
     let mut filling = Filling {
         context: Context {
             fleet,
             observed,
             parent,
-            same_commit: parent.commit.as_deref() == Some(desired.commit),
+            growth,
             leaving_names: &names,
             not_yet: &not_yet,
         },
@@ -86,17 +91,14 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         addresses: &mut addresses,
         free: KeptFree::new(fleet, observed, now),
         owners: BTreeMap::new(),
-        hurt: BTreeSet::new(),
+        losses: BTreeMap::new(),
     };
-    filling.own();
-    for (id, machine) in &mut machines {
-        filling.fill(*id, machine);
-    }
+    filling.fill_all(&mut machines);
     let unfilled = counted::fill(&mut filling, &mut machines);
     let Filling {
         context,
         bindings,
-        hurt,
+        losses,
         slots,
         free,
         ..
@@ -126,12 +128,12 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         disks: BTreeMap::new(),
         destroys: BTreeSet::new(),
         budgets: BTreeMap::new(),
-        control: Control::of(fleet),
+        control: Control::of(fleet, asks),
     };
     plan.budgets = budgets::budgets(fleet, &plan, parent);
     plan.notes.extend(not_yet.notes(plan.machines.values()));
     plan.changes = changes::changes(fleet, parent, &plan, observed, &slots.ending, renamed);
-    plan.destroys = guards::destroyed(&slots.ending, &hurt);
+    plan.destroys = guards::destroyed(&slots.ending, &losses);
     plan.guards = guards::guards(&guards::Ground {
         fleet,
         observed,
@@ -139,7 +141,7 @@ fn compose(desired: &Desired<'_>, observed: &Observed, parent: &Plan, now: Times
         limits: Limits::of(fleet).under(parent.control.limits.as_deref()),
         new: &plan,
         ending: &slots.ending,
-        hurt: &hurt,
+        losses: &losses,
     });
     told(plan, fleet, observed, parent)
 }
@@ -200,10 +202,18 @@ pub(super) struct Filling<'a, 'b> {
     bindings: BTreeMap<BindingId, Binding>,
     /// Whose each disk is.
     owners: BTreeMap<DiskId, BindingId>,
-    hurt: BTreeSet<MachineId>,
+    /// What each machine newly loses, where it newly loses anything.
+    losses: BTreeMap<MachineId, Loss>,
 }
 
 impl<'a> Filling<'a, '_> {
+    fn fill_all(&mut self, machines: &mut BTreeMap<MachineId, MachinePlan>) {
+        self.own();
+        for (id, machine) in machines {
+            self.fill(*id, machine);
+        }
+    }
+
     fn own(&mut self) {
         for (id, binding) in &self.bindings {
             self.owners
@@ -323,8 +333,8 @@ impl<'a> Filling<'a, '_> {
             machine.wanted.generation,
         );
         let newly = before.is_none_or(|before| before.wanted.generation != machine.wanted.generation);
-        if decided.hurts && newly {
-            self.hurt.insert(id);
+        if newly && decided.loses > Loss::Nothing {
+            self.losses.insert(id, decided.loses);
         }
     }
 
@@ -344,7 +354,7 @@ fn plain(intent: Intent, blocked: Option<Blocked>) -> Decided {
         intent,
         blocked,
         outdated: BTreeSet::new(),
-        hurts: false,
+        loses: Loss::Nothing,
     }
 }
 

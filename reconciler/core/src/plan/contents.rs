@@ -64,6 +64,19 @@ pub(super) struct Question<'a> {
     pub(super) written: &'a BTreeMap<DiskId, Written>,
     /// Whether muster found the system there and did not install it: a person consents to every disk.
     pub(super) as_is: bool,
+    /// Whether its disks are protected, where a plan of new facts may install it and it is not in use.
+    pub(super) protected: bool,
+}
+
+/// What a machine newly loses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Loss {
+    /// Blank disks, or none.
+    Nothing,
+    /// What a person agrees to lose, of a machine that is not in use: protection alone stands before that.
+    Agreed,
+    /// Anything else. Limits count it, and a consent does not change that.
+    Counted,
 }
 
 impl Question<'_> {
@@ -196,8 +209,22 @@ impl Question<'_> {
         self.consents.line(&erased.disk, &erased.content)
     }
 
-    /// Whether erasing this hurts: it is neither blank nor agreed to by a person.
-    pub(super) fn hurts(&self, erased: &DiskContents) -> bool {
-        erased.content != ContentId::Blank && !self.consented(&erased.disk, &erased.content)
+    /// What erasing this comes to. A consent says that these contents may go, and no more: of a machine in use they count
+    /// all the same, and what is marked as installed is in use, whoever installed it.
+    pub(super) fn loss(&self, erased: &DiskContents) -> Loss {
+        match &erased.content {
+            ContentId::Blank => Loss::Nothing,
+            ContentId::Marker { installed: true, .. } => Loss::Counted,
+            content if self.is_in_use() || !self.consented(&erased.disk, content) => Loss::Counted,
+            ContentId::Marker { .. } | ContentId::Foreign(_) => Loss::Agreed,
+        }
+    }
+
+    /// Whether the machine has its slot with something on its disks: what it was adopted with, or what the binding wrote.
+    fn is_in_use(&self) -> bool {
+        let seen = self.observed.machines.get(&self.id);
+        let told = seen.and_then(|seen| seen.installed.as_ref());
+        let is_installed = told.is_some_and(|told| told.binding == self.binding);
+        self.as_is || is_installed || !self.written.is_empty()
     }
 }

@@ -1,6 +1,7 @@
 //! What keeps changes from being carried out all at once, beside budgets: the canary, and how much within an hour. And the
 //! limits that are in force.
 
+use super::growth::Asks;
 use super::limits::Limits;
 use rack_api::job::Deploy;
 use rack_api::volume::{Device, VolumeGroup};
@@ -19,6 +20,9 @@ pub struct Control {
     /// The limits of its commit, which count for the next one too; plans stored before they were kept have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Box<Limits>>,
+    /// Whether people must agree to what is destroyed.
+    #[serde(default, skip_serializing_if = "Asks::is_none")]
+    pub asks: Asks,
 }
 
 /// How a new image or layout is tried on one machine first.
@@ -42,13 +46,14 @@ impl Default for Control {
             wiped_per_hour: 20,
             canary: Some(Canary { soak_seconds: 0 }),
             limits: None,
+            asks: Asks::default(),
         }
     }
 }
 
 impl Control {
     /// As git says it.
-    pub(super) fn of(fleet: &Fleet) -> Self {
+    pub(super) fn of(fleet: &Fleet, asks: Asks) -> Self {
         let settings = &fleet.settings;
         let canary = &settings.canary;
         let soak = canary.soak.as_ref().map_or(0, |soak| soak.0.as_secs());
@@ -56,6 +61,7 @@ impl Control {
             wiped_per_hour: settings.limits.max_wiped_per_hour,
             canary: canary.enabled.then_some(Canary { soak_seconds: soak }),
             limits: Some(Box::new(Limits::of(fleet))),
+            asks,
         }
     }
 

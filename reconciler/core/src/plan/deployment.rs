@@ -7,12 +7,13 @@ use crate::condition::Condition;
 use crate::intent::Intent;
 use crate::observed::{DiskContents, Observed, ObservedMachine};
 use crate::plan::addresses::Addresses;
-use crate::plan::contents::{Consents, Question};
+use crate::plan::contents::{Consents, Loss, Question};
+use crate::plan::growth::Growth;
 use crate::plan::not_yet::{Concerned, NotCarriedOut};
 use crate::plan::required::lacking;
 use crate::plan::slots::Slot;
 use crate::plan::written::written;
-use crate::plan::{Blocked, MachinePlan, Plan, digest, layout, network};
+use crate::plan::{Blocked, MachinePlan, Plan, Protect, digest, layout, network};
 use rack_api::inventory::{FirmwareKind, Inventory};
 use rack_api::job::{Deploy, DiskPlan, Filesystem, ImageFormat, ImageRef};
 use rack_api::network::{Interface, Network};
@@ -27,8 +28,8 @@ pub(super) struct Context<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) observed: &'a Observed,
     pub(super) parent: &'a Plan,
-    /// Whether this is the commit that the parent was made of: only facts are new.
-    pub(super) same_commit: bool,
+    /// By what the plan may grow.
+    pub(super) growth: Growth,
     /// The host names of machines that leave, each with the machine's own name.
     pub(super) leaving_names: &'a BTreeMap<&'a str, &'a Name>,
     /// What git says and this version does not carry out.
@@ -40,8 +41,8 @@ pub(super) struct Decided {
     pub(super) intent: Intent,
     pub(super) blocked: Option<Blocked>,
     pub(super) outdated: BTreeSet<String>,
-    /// Erased disks that are neither blank nor consented to.
-    pub(super) hurts: bool,
+    /// What it loses by that.
+    pub(super) loses: Loss,
 }
 
 /// Decides what one slot's machine shall be.
@@ -75,6 +76,7 @@ pub(super) fn decide<'a>(
         binding: slot.binding,
         written: &written(context, id, slot.binding),
         as_is: false,
+        protected: is_protected(context, id, plan, slot),
     };
     let mut candidate = match resolve(
         context,
@@ -111,35 +113,20 @@ pub(super) fn decide<'a>(
         Some(before) => Arc::clone(before),
         None => Arc::new(candidate),
     };
-    if let Some(blocked) = unshown(context, &question, erased(&deploy)) {
+    if let Some(blocked) = context.growth.unshown(&question, erased(&deploy)) {
         return leave(Some(blocked));
     }
     Decided {
-        hurts: hurts(&question, &deploy),
+        loses: loses(&question, &deploy),
         ..keep(Some(&deploy), None)
     }
 }
 
-/// New facts alone erase nothing that is neither blank nor consented to; whatever the plan that is carried
-/// out already erases stays.
-pub(super) fn unshown(
-    context: &Context<'_>,
-    question: &Question<'_>,
-    erased: impl Iterator<Item = DiskContents>,
-) -> Option<Blocked> {
-    if !context.same_commit {
-        return None;
-    }
-    let shown = context.parent.wipe_set.entries.get(&question.id);
-    let is_shown = |disk: &DiskContents| shown.is_some_and(|shown| shown.contains(disk));
-    let lines: Vec<String> = erased
-        .filter(|disk| question.hurts(disk) && !is_shown(disk))
-        .map(|disk| question.consent(&disk))
-        .collect();
-    (!lines.is_empty()).then(|| Blocked {
-        condition: Condition::PlanChangedSinceShown,
-        evidence: format!("no plan has shown that it would erase this. {}", lines.join("; ")),
-    })
+/// Whether its disks are protected, by what stands or by what is asked for now.
+fn is_protected(context: &Context<'_>, id: MachineId, plan: &MachinePlan, slot: &Slot<'_>) -> bool {
+    let before = context.parent.machines.get(&id).and_then(|before| before.protect);
+    let now = plan.protect.max(slot.deployment.protect.map(Protect::of));
+    before.max(now) == Some(Protect::Wipe)
 }
 
 /// What the machine was last told to run.
@@ -163,8 +150,9 @@ pub(super) fn erased(deploy: &Deploy) -> impl Iterator<Item = DiskContents> {
     })
 }
 
-pub(super) fn hurts(question: &Question<'_>, deploy: &Deploy) -> bool {
-    erased(deploy).any(|disk| question.hurts(&disk))
+pub(super) fn loses(question: &Question<'_>, deploy: &Deploy) -> Loss {
+    let losses = erased(deploy).map(|disk| question.loss(&disk));
+    losses.max().unwrap_or(Loss::Nothing)
 }
 
 /// Nobody knows its disks yet, so nothing can be said of what would be erased.
@@ -192,7 +180,7 @@ fn keep(deploy: Option<&Arc<Deploy>>, blocked: Option<Blocked>) -> Decided {
         intent,
         blocked,
         outdated: BTreeSet::new(),
-        hurts: false,
+        loses: Loss::Nothing,
     }
 }
 

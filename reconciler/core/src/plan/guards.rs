@@ -9,6 +9,7 @@ mod wipe_set;
 
 use crate::condition::Condition;
 use crate::observed::{Binding, Observed};
+use crate::plan::contents::Loss;
 use crate::plan::limits::Limits;
 use crate::plan::{GuardReport, Plan};
 use schema_fleet::Fleet;
@@ -26,8 +27,8 @@ pub(super) struct Ground<'a> {
     pub(super) new: &'a Plan,
     /// Bindings that end.
     pub(super) ending: &'a BTreeMap<BindingId, Binding>,
-    /// Machines that newly lose something that is neither blank nor consented to.
-    pub(super) hurt: &'a BTreeSet<MachineId>,
+    /// What machines newly lose by being installed.
+    pub(super) losses: &'a BTreeMap<MachineId, Loss>,
 }
 
 impl Ground<'_> {
@@ -74,13 +75,14 @@ fn report(guard: &str, detail: String, blocked: Option<(Condition, String)>) -> 
     }
 }
 
-/// Machines that this plan newly erases or releases.
+/// Machines that this plan newly releases, or of which it newly erases what counts.
 pub(super) fn destroyed(
     ending: &BTreeMap<BindingId, Binding>,
-    hurt: &BTreeSet<MachineId>,
+    losses: &BTreeMap<MachineId, Loss>,
 ) -> BTreeSet<MachineId> {
     let released = ending.values().map(|binding| binding.machine);
-    released.chain(hurt.iter().copied()).collect()
+    let counted = losses.iter().filter(|(_, loss)| **loss == Loss::Counted);
+    released.chain(counted.map(|(id, _)| *id)).collect()
 }
 
 fn names<'a>(ground: &Ground<'_>, ids: impl Iterator<Item = &'a MachineId>) -> String {

@@ -9,9 +9,10 @@ use crate::condition::Condition;
 use crate::facts::erased_for;
 use crate::intent::Intent;
 use crate::observed::{Binding, BindingState, DiskContents, Observed};
-use crate::plan::contents::{Consents, Question};
+use crate::plan::contents::{Consents, Loss, Question};
 use crate::plan::counted;
-use crate::plan::deployment::{Context, Decided, last_deploy, unshown};
+use crate::plan::deployment::{Context, Decided, last_deploy};
+use crate::plan::growth::Growth;
 use crate::plan::moved::Names;
 use crate::plan::written::{Written, marked, written};
 use crate::plan::{AsIs, Blocked, MachinePlan, Note, Origin, Plan, as_is, digest, ownership};
@@ -76,6 +77,8 @@ pub(super) struct Ground<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) observed: &'a Observed,
     pub(super) parent: &'a Plan,
+    /// By what the plan may grow.
+    pub(super) growth: Growth,
     /// What git calls the parent's machines now.
     pub(super) names: &'a Names,
 }
@@ -200,10 +203,13 @@ impl Ground<'_> {
             binding: *id,
             written: &BTreeMap::new(),
             as_is: true,
+            protected: false,
         };
         let mut disks = found(&question, record);
         disks.retain(|disk| !fate.keeps(&disk.disk));
-        disks.iter().find_map(|disk| agree(&question, disk).err())
+        // First what a commit would have to say.
+        let mut looks = [Growth::Commit, self.growth].into_iter();
+        looks.find_map(|growth| disks.iter().find_map(|disk| agree(&question, growth, disk).err()))
     }
 
     fn fate(&self, binding: &Binding, removed: bool) -> Option<Fate<'_>> {
@@ -309,6 +315,7 @@ pub(super) fn decide(
         binding,
         written: &written(context, id, binding),
         as_is: record.is_some(),
+        protected: false,
     };
     let mut disks = match (record, deploy) {
         (Some(record), _) => found(&question, record),
@@ -320,7 +327,6 @@ pub(super) fn decide(
     let erase = standing
         .filter(|standing| same_wish(standing, &candidate))
         .unwrap_or(&candidate);
-    let blocked = blocked.or_else(|| unshown(context, &question, erased(erase)));
     Some(released(erase.clone(), blocked))
 }
 
@@ -335,6 +341,7 @@ pub(super) fn withheld(
         fleet: context.fleet,
         observed: context.observed,
         parent: context.parent,
+        growth: context.growth,
         names,
     };
     let bound = context.parent.bindings.get(&binding)?;
@@ -346,7 +353,7 @@ fn released(erase: Erase, blocked: Option<Blocked>) -> Decided {
         intent: Intent::Released(Box::new(erase)),
         blocked,
         outdated: BTreeSet::new(),
-        hurts: false,
+        loses: Loss::Nothing,
     }
 }
 
@@ -381,7 +388,7 @@ fn resolve(
     let mut blocked = None;
     let mut disks = Vec::new();
     for known in known {
-        let agreed = agree(question, &known).unwrap_or_else(|why| {
+        let agreed = agree(question, context.growth, &known).unwrap_or_else(|why| {
             blocked.get_or_insert(why);
             let before = standing.and_then(|erase| erase.disks.iter().find(|disk| disk.disk == known.disk));
             before.map_or_else(|| known.agreed.clone(), |disk| disk.agreed.clone())
@@ -470,7 +477,7 @@ fn walked(question: &Question<'_>, deploy: &Deploy, standing: Option<&Erase>) ->
 
 /// What may be erased from a disk of the binding: what it left there, what it was allowed to erase when it
 /// came, what a person consents to.
-fn agree(question: &Question<'_>, known: &Known) -> Result<ContentId, Blocked> {
+fn agree(question: &Question<'_>, growth: Growth, known: &Known) -> Result<ContentId, Blocked> {
     let keep = format!(
         "or leave it out: keep = [\"{}\"] in the entry that removes it",
         known.disk
@@ -490,25 +497,30 @@ fn agree(question: &Question<'_>, known: &Known) -> Result<ContentId, Blocked> {
     let content = question.content(disk, &known.disk);
     let written = known.written.as_ref();
     let came_with = written.map_or(&known.agreed, |written| &written.agreed);
-    if [&known.agreed, came_with].contains(&&content) {
-        return Ok(content);
+    if ![&known.agreed, came_with].contains(&&content) {
+        question.agree(disk, &known.disk).map_err(|why| Blocked {
+            condition: Condition::UnexpectedContents,
+            evidence: format!("{why}, {keep}"),
+        })?;
     }
-    question.agree(disk, &known.disk).map_err(|why| Blocked {
-        condition: Condition::UnexpectedContents,
-        evidence: format!("{why}, {keep}"),
-    })
+    let erased = DiskContents {
+        disk: known.disk.clone(),
+        content,
+    };
+    let is_begun = is_begun_by(&erased.content, question.binding);
+    let unshown = growth.unshown(question, Some(erased.clone()).filter(|_| !is_begun).into_iter());
+    unshown.map_or(Ok(erased.content), Err)
+}
+
+/// Whether a binding has itself begun to write this, or to erase it.
+fn is_begun_by(content: &ContentId, binding: BindingId) -> bool {
+    matches!(content, ContentId::Marker { binding: of, installed: false, .. } if *of == binding)
 }
 
 /// Whether a release that stands agrees to all that is now known: what it has itself begun to write, or has
 /// erased, is no other content.
 fn same_wish(standing: &Erase, candidate: &Erase) -> bool {
-    let is_own = |content: &ContentId| match content {
-        ContentId::Blank => true,
-        ContentId::Marker {
-            binding, installed, ..
-        } => *binding == standing.binding && !installed,
-        ContentId::Foreign(_) => false,
-    };
+    let is_own = |content: &ContentId| *content == ContentId::Blank || is_begun_by(content, standing.binding);
     standing.disks.len() == candidate.disks.len()
         && standing.disks.iter().zip(&candidate.disks).all(|(stands, now)| {
             (&stands.disk, stands.size_bytes) == (&now.disk, now.size_bytes)

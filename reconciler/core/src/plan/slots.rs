@@ -10,6 +10,7 @@ use crate::plan::Plan;
 use crate::plan::claim::Claims;
 use crate::plan::counted;
 use crate::plan::digest::binding_id;
+use crate::plan::growth::Growth;
 use crate::plan::not_yet::{Concerned, NotCarriedOut};
 use crate::plan::release::{self, InGit, Turn};
 use schema_fleet::{Deployment, Fleet};
@@ -86,10 +87,18 @@ pub(super) fn slots<'a>(
     fleet: &'a Fleet,
     observed: &Observed,
     parent: &Plan,
+    growth: Growth,
     claims: &Claims,
     not_yet: &NotCarriedOut<'_>,
 ) -> Slots<'a> {
-    let mut slots = standing(fleet, observed, parent, claims, not_yet);
+    let ground = release::Ground {
+        fleet,
+        observed,
+        parent,
+        growth,
+        names: &claims.names,
+    };
+    let mut slots = standing(fleet, ground, claims, not_yet);
     let held = slots.bound.values().chain(slots.leaving.values());
     for binding in held.filter_map(|id| parent.bindings.get(id)) {
         let used = slots.used.entry(binding.deployment.clone()).or_default();
@@ -209,8 +218,7 @@ fn machines<'a>(deployment: &'a Deployment, claims: &'a Claims) -> impl Iterator
 /// What becomes of the bindings there are; no place is filled yet.
 fn standing<'a>(
     fleet: &'a Fleet,
-    observed: &Observed,
-    parent: &Plan,
+    ground: release::Ground<'_>,
     claims: &Claims,
     not_yet: &NotCarriedOut<'_>,
 ) -> Slots<'a> {
@@ -220,12 +228,7 @@ fn standing<'a>(
         let name = claims.names.get(machine);
         !declared.contains(machine) && name.is_some_and(|name| fleet.removed_machines.contains_key(name))
     };
-    let ground = release::Ground {
-        fleet,
-        observed,
-        parent,
-        names: &claims.names,
-    };
+    let release::Ground { observed, parent, .. } = ground;
     let is_written = |id: &BindingId, binding: &Binding| !ground.is_unwritten(id, binding);
     let seated = |(name, deployment): (&'a Name, &Deployment)| {
         deployment.count.as_ref()?;

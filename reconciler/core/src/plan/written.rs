@@ -49,6 +49,7 @@ pub(super) fn written(context: &Context<'_>, id: MachineId, binding: BindingId) 
             // Asked of what the newest go has let go: only what was seen or installed tells of that.
             written: &BTreeMap::new(),
             as_is: false,
+            protected: false,
         },
         before,
         seen,

@@ -2,7 +2,9 @@
 
 use crate::bed::Bed;
 use crate::muster::{Muster, fleet, is_adopted, second_person, seen, text};
+use reconciler_core::condition::Condition;
 use reconciler_core::people::{Stage, Status};
+use serde_json::{Value, json};
 
 pub(crate) fn is_missing(status: &Status) -> bool {
     let stopped = status
@@ -12,15 +14,34 @@ pub(crate) fn is_missing(status: &Status) -> bool {
     stopped.is_some_and(|told| told.code == "APPROVALS_MISSING")
 }
 
+/// The fleet, that asks for somebody other than the author to agree.
+fn asking(fleet: &str) -> String {
+    let role = "[role.ops]\nallow = [\"approve\"]\nusers = [\"root <ada@example.org>\", \"uid 65534 <bob@example.org>\"]\n\n";
+    let asks = "schema = 1\napprovals = { destructive = 1, mass-destructive = 2, role = \"ops\" }";
+    fleet
+        .replace("schema = 1", asks)
+        .replace("[rack.r1]", &format!("{role}[rack.r1]"))
+}
+
+/// What Bob says of a plan's wipe-set, with these words behind it.
+fn bob_says(bed: &Bed, muster: &Muster, plan: &Value, words: &[&str]) -> String {
+    let (id, wipe_set) = (&plan["id"], &plan["wipe-set"]["digest"]);
+    let approve = [
+        "approve",
+        id.as_str().unwrap(),
+        "--wipe-set",
+        wipe_set.as_str().unwrap(),
+    ];
+    let said = second_person(bed, muster).args(approve).args(words).output();
+    let said = said.expect("setpriv starts");
+    assert!(said.status.success(), "{}", text(&said.stderr));
+    text(&said.stdout)
+}
+
 #[tokio::test]
 async fn one_who_did_not_write_it_must_agree() {
     let (machine, deployment) = fleet();
-    let role = "[role.ops]\nallow = [\"approve\"]\nusers = [\"root <ada@example.org>\", \"uid 65534 <bob@example.org>\"]\n\n";
-    let asks = "schema = 1\napprovals = { destructive = 1, mass-destructive = 2, role = \"ops\" }";
-    let with = machine
-        .replace("schema = 1", asks)
-        .replace("[rack.r1]", &format!("{role}[rack.r1]"));
-    let mut bed = Bed::new(&with);
+    let mut bed = Bed::new(&asking(&machine));
     let muster = Muster::of(&bed);
     bed.start(&[]);
     let status = bed.until("adopted", |status| is_adopted(status, "first")).await;
@@ -41,6 +62,7 @@ async fn one_who_did_not_write_it_must_agree() {
     let line = "    needs    approval     1 (destructive), by ops, not the author; nobody has yet\n";
     assert!(shown.contains(line), "{shown}");
     without_the_daemon(&bed, &muster);
+    takes_it_back(&bed, &muster, &plan);
     let (id, wipe_set) = (&plan["id"], &plan["wipe-set"]["digest"]);
     let (id, wipe_set) = (id.as_str().unwrap(), wipe_set.as_str().unwrap());
     bed.git(&["merge", "-q", "--ff-only", "change"]);
@@ -72,11 +94,102 @@ async fn one_who_did_not_write_it_must_agree() {
     // Their word is not counted, and another's is, once it is said.
     let given = |head: &str| muster.plan(head, 3)["approvals"]["given"].clone();
     assert_eq!(given("main"), serde_json::json!([]));
-    let words = ["approve", id, "--wipe-set", wipe_set];
-    let said = second_person(&bed, &muster).args(words).output();
-    let said = said.expect("setpriv starts");
-    assert!(said.status.success(), "{}", text(&said.stderr));
+    bob_says(&bed, &muster, &plan, &[]);
     bed.until("adopted", |status| is_adopted(status, "deploy")).await;
+}
+
+/// Bob agrees, and thinks better of it.
+fn takes_it_back(bed: &Bed, muster: &Muster, plan: &Value) {
+    let given = || muster.plan("change", 3)["approvals"]["given"].clone();
+    bob_says(bed, muster, plan, &[]);
+    assert_eq!(given(), json!(["uid 65534"]));
+    let words = ["--withdraw", "--reason", "the disk is not copied yet"];
+    let answer = bob_says(bed, muster, plan, &words);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer, json!({ "withdrawn": true, "carried-out": false }));
+    assert_eq!(given(), json!([]));
+    let told = muster.says(&["log"], 0);
+    let (id, wipe_set) = (&plan["id"], &plan["wipe-set"]["digest"]);
+    let (id, wipe_set) = (id.as_str().unwrap(), wipe_set.as_str().unwrap());
+    let line = format!("took the approval of {id} {wipe_set} back: the disk is not copied yet");
+    assert!(told.contains(&line), "{told}");
+
+    // Root has not agreed; and nobody takes anything back without saying why.
+    let mut words = vec![
+        "approve",
+        id,
+        "--wipe-set",
+        wipe_set,
+        "--withdraw",
+        "--reason",
+        "never",
+    ];
+    let said = muster.says(&words, 0);
+    assert_eq!(said, format!("You had not approved {wipe_set}.\n"));
+    words.truncate(5);
+    muster.says(&words, 64);
+    words.extend(["--reason", " "]);
+    assert_eq!(muster.document(&words, 1)["error"]["code"], "BAD_REQUEST");
+}
+
+/// A consent that was committed before anybody had looked agrees to nothing on behalf of those who must agree.
+#[tokio::test]
+async fn a_consent_to_what_nobody_has_seen_waits_for_those_who_must_agree() {
+    let (machine, deployment) = fleet();
+    let whole = asking(&machine);
+    let (before, rest) = whole.split_once("[machine.node-01]").expect("a machine");
+    let (_, after) = rest.split_once("[image.").expect("images");
+    let mut bed = Bed::new(&format!("{before}[image.{after}"));
+    let muster = Muster::of(&bed);
+    bed.start(&[]);
+    bed.until("adopted", |status| is_adopted(status, "first")).await;
+
+    // Ada alone commits it all, and nobody has to agree: nobody knows what is on the disk.
+    bed.commit(
+        &[("deploy.toml", Some(&deployment)), ("fleet.toml", Some(&whole))],
+        "deploy",
+    );
+    let status = bed.until("adopted", |status| is_adopted(status, "deploy")).await;
+    bed.hear(1, seen(&status)).await;
+    let waits = |status: &Status| {
+        let wait = status.machines.first().and_then(|machine| machine.wait.as_ref());
+        wait.is_some_and(|wait| wait.condition == Condition::ApprovalsMissing)
+    };
+    let status = bed.until("it waits", waits).await;
+    let told = &status.machines[0].wait.as_ref().unwrap().evidence;
+    assert!(
+        told.contains("push another commit, an empty one will do"),
+        "{told}"
+    );
+    let deploys = || {
+        let orders = bed.table("order_issued");
+        orders
+            .iter()
+            .filter(|order| order.contains("serial:disk-0"))
+            .count()
+    };
+    bed.hear(3, Vec::new()).await;
+    assert_eq!(deploys(), 0);
+    let erases = "SELECT document -> 'wipe_set' -> 'entries' FROM plan JOIN target ON plan.id = plan_id";
+    assert_eq!(bed.sql(erases), ["{}"]);
+
+    // The way out: a commit of nothing, whose plan shows it, and Bob's word for that.
+    bed.git(&["checkout", "-q", "-b", "again"]);
+    bed.commit(&[], "look again");
+    bed.git(&["checkout", "-q", "main"]);
+    let plan = muster.plan("again", 3);
+    assert_eq!(plan["approvals"]["needed"], 1);
+    bed.git(&["merge", "-q", "--ff-only", "again"]);
+    bed.until("stopped", is_missing).await;
+    assert_eq!(deploys(), 0);
+    bob_says(&bed, &muster, &plan, &[]);
+    bed.until("adopted", |status| is_adopted(status, "look again"))
+        .await;
+    bed.hear(3, Vec::new()).await;
+    bed.until_true("it is ordered", || deploys() > 0).await;
+    let said = bob_says(&bed, &muster, &plan, &["--withdraw", "--reason", "too late"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said, json!({ "withdrawn": true, "carried-out": true }));
 }
 
 /// A plan from a snapshot says who must agree, and nothing of who has.

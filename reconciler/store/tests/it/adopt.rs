@@ -4,7 +4,7 @@ use crate::bed::Bed;
 use crate::fleet::{adopt, adoption, binding, binding_id, by, job, machine, name, plan, uuid};
 use reconciler_core::facts::WriteStart;
 use reconciler_core::hold::Effect;
-use reconciler_core::observed::{BindingState, Observed};
+use reconciler_core::observed::{BindingState, DiskContents, Observed};
 use reconciler_core::plan::{BmcPlan, Plan};
 use reconciler_store::{Adoption, Basis, HandOver, NewHold, StartRecord, StoreError, WorkItem};
 use schema_ids::Timestamp;
@@ -452,6 +452,74 @@ async fn approvals_are_kept_once_each() {
     assert_eq!(wipe_sets, ["w-1", "w-2"]);
     assert_eq!(approvals[0].by, by());
     assert!(bed.approve("p-unknown", "w-1", &by()).await.is_err());
+}
+
+/// A plan that erases this disk of the first machine, with a wipe-set that is called `w-1` whatever is in it.
+fn erasing(id: &str, content: &str) -> Plan {
+    let mut plan = plan(id, None, &[(1, 1)]);
+    let erased = DiskContents {
+        disk: "serial:d1".parse().unwrap(),
+        content: content.parse().unwrap(),
+    };
+    plan.wipe_set.digest = "w-1".to_owned();
+    plan.wipe_set.entries = [(machine(1), [erased].into())].into();
+    // Text that `jsonb` refuses stands in no one's way.
+    plan.machines.get_mut(&machine(1)).unwrap().serial = Some("nul \0".to_owned());
+    plan
+}
+
+/// Who agreed to what this plan erases.
+async fn approvers(bed: &Bed, plan: &Plan) -> Vec<String> {
+    let people = bed.approvers(plan, &[machine(1)].into()).await.unwrap();
+    people.into_iter().collect()
+}
+
+#[tokio::test]
+async fn a_word_is_for_what_is_erased_and_not_for_its_name() {
+    let bed = Bed::new().await;
+    let (one, other) = (erasing("p-1", "data:gpt-1"), erasing("p-2", "data:gpt-2"));
+    for plan in [&one, &other] {
+        bed.save_plan(plan).await.unwrap();
+    }
+    bed.approve("p-1", "w-1", &by()).await.unwrap();
+    assert_eq!(approvers(&bed, &one).await, ["ada"]);
+    assert_eq!(approvers(&bed, &other).await, [""; 0]);
+
+    // By another plan that erases the same and releases nobody more.
+    let again = erasing("p-3", "data:gpt-1");
+    assert_eq!(approvers(&bed, &again).await, ["ada"]);
+    let more = Plan {
+        destroys: [machine(2)].into(),
+        ..again
+    };
+    assert_eq!(approvers(&bed, &more).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_word_is_taken_back_until_it_is_given_again() {
+    let bed = Bed::new().await;
+    let plans = ["p-1", "p-2"].map(|id| erasing(id, "data:gpt-1"));
+    let bob = reconciler_store::By {
+        who: "bob".to_owned(),
+        ..by()
+    };
+    for plan in &plans {
+        bed.save_plan(plan).await.unwrap();
+        bed.approve(&plan.id, "w-1", &by()).await.unwrap();
+    }
+    bed.approve("p-1", "w-1", &bob).await.unwrap();
+    assert!(bed.withdraw_approval("w-1", &by()).await.unwrap());
+    assert_eq!(
+        approvers(&bed, &plans[0]).await,
+        ["bob"],
+        "hers alone, by both plans"
+    );
+    assert!(!bed.withdraw_approval("w-1", &by()).await.unwrap());
+    assert!(!bed.withdraw_approval("w-2", &bob).await.unwrap());
+    bed.approve("p-1", "w-1", &by()).await.unwrap();
+    assert_eq!(approvers(&bed, &plans[0]).await, ["ada", "bob"]);
+    let said = "SELECT count(*) FROM audit WHERE what = 'approval-withdrawn'";
+    assert_eq!(bed.number(said).await, 2);
 }
 
 #[tokio::test]

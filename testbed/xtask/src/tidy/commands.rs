@@ -60,6 +60,7 @@ const RUN: &[Row] = &[
     ("musterd run --forge", "reconciler/daemon/tests/it/statuses.rs", "\"--forge\","),
     ("git fetch origin", OFFLINE, "\"+refs/muster/snapshot:refs/muster/snapshot\""),
     ("muster approve", APPROVALS, "[\"approve\", id, \"--wipe-set\", wipe_set]"),
+    ("muster approve p-7k3q2d90aa1c --wipe-set w-4be19c70d2f1 --withdraw", APPROVALS, "\"--withdraw\", \"--reason\""),
     ("git config gpg.format ssh", SIGNED, "\"config\", \"gpg.format\", \"ssh\""),
     ("git config user.signingkey", SIGNED, "\"config\", \"user.signingkey\", &key"),
     ("git commit -S", SIGNED, "\"commit\", \"-S\""),

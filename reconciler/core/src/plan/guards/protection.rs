@@ -8,7 +8,7 @@ use schema_ids::MachineId;
 use std::collections::BTreeSet;
 
 /// The protection that counts is the stricter of what was in force and what is asked for now: taking
-/// it away and using that in one commit is no protection.
+/// it away and using that in one commit is no protection. Nor is one that a consent opens.
 pub(super) fn protection(ground: &Ground<'_>) -> GuardReport {
     let protect = |id: &MachineId| {
         let of = |plan: &Plan| plan.machines.get(id).and_then(|machine| machine.protect);
@@ -19,8 +19,8 @@ pub(super) fn protection(ground: &Ground<'_>) -> GuardReport {
         .filter(|id| protect(id).is_some())
         .chain(
             ground
-                .hurt
-                .iter()
+                .losses
+                .keys()
                 .copied()
                 .filter(|id| protect(id) == Some(Protect::Wipe)),
         )
