@@ -1,9 +1,13 @@
 //! What a fleet asks for before it destroys something: so many people, other than who wrote it, by the roles that hold.
 
 use crate::bed::Bed;
+use crate::events::{machine, obey_until};
 use crate::muster::{Muster, fleet, is_adopted, second_person, seen, text};
+use rack_api::fact::PowerSeen;
 use reconciler_core::condition::Condition;
-use reconciler_core::people::{Stage, Status};
+use reconciler_core::people::{self, Stage, Status};
+use reconciler_core::plan::Plan;
+use reconciler_core::status::MachineStatus;
 use serde_json::{Value, json};
 
 pub(crate) fn is_missing(status: &Status) -> bool {
@@ -135,8 +139,8 @@ fn takes_it_back(bed: &Bed, muster: &Muster, plan: &Value) {
 /// A consent that was committed before anybody had looked agrees to nothing on behalf of those who must agree.
 #[tokio::test]
 async fn a_consent_to_what_nobody_has_seen_waits_for_those_who_must_agree() {
-    let (machine, deployment) = fleet();
-    let whole = asking(&machine);
+    let (_, deployment) = fleet();
+    let whole = asking(&machine());
     let (before, rest) = whole.split_once("[machine.node-01]").expect("a machine");
     let (_, after) = rest.split_once("[image.").expect("images");
     let mut bed = Bed::new(&format!("{before}[image.{after}"));
@@ -151,16 +155,15 @@ async fn a_consent_to_what_nobody_has_seen_waits_for_those_who_must_agree() {
     );
     let status = bed.until("adopted", |status| is_adopted(status, "deploy")).await;
     bed.hear(1, seen(&status)).await;
-    let waits = |status: &Status| {
-        let wait = status.machines.first().and_then(|machine| machine.wait.as_ref());
-        wait.is_some_and(|wait| wait.condition == Condition::ApprovalsMissing)
+    let waits = |now: &MachineStatus| {
+        let wait = now.wait.as_ref();
+        let wait = wait.filter(|wait| wait.condition == Condition::ApprovalsMissing);
+        wait.is_some_and(|wait| {
+            wait.evidence
+                .contains("push another commit, an empty one will do")
+        })
     };
-    let status = bed.until("it waits", waits).await;
-    let told = &status.machines[0].wait.as_ref().unwrap().evidence;
-    assert!(
-        told.contains("push another commit, an empty one will do"),
-        "{told}"
-    );
+    let next = obey_until(&bed, &status, (3, PowerSeen::Off), waits).await;
     let deploys = || {
         let orders = bed.table("order_issued");
         orders
@@ -168,10 +171,11 @@ async fn a_consent_to_what_nobody_has_seen_waits_for_those_who_must_agree() {
             .filter(|order| order.contains("serial:disk-0"))
             .count()
     };
-    bed.hear(3, Vec::new()).await;
     assert_eq!(deploys(), 0);
-    let erases = "SELECT document -> 'wipe_set' -> 'entries' FROM plan JOIN target ON plan.id = plan_id";
-    assert_eq!(bed.sql(erases), ["{}"]);
+    let now: Status = bed.get(people::STATUS).await;
+    let adopted = now.adopted.unwrap().plan;
+    let adopted: Plan = bed.get(&format!("{}{adopted}", people::PLANS)).await;
+    assert!(adopted.wipe_set.entries.is_empty(), "{:?}", adopted.wipe_set);
 
     // The way out: a commit of nothing, whose plan shows it, and Bob's word for that.
     bed.git(&["checkout", "-q", "-b", "again"]);
@@ -185,8 +189,7 @@ async fn a_consent_to_what_nobody_has_seen_waits_for_those_who_must_agree() {
     bob_says(&bed, &muster, &plan, &[]);
     bed.until("adopted", |status| is_adopted(status, "look again"))
         .await;
-    bed.hear(3, Vec::new()).await;
-    bed.until_true("it is ordered", || deploys() > 0).await;
+    obey_until(&bed, &status, (next, PowerSeen::Off), |_| deploys() > 0).await;
     let said = bob_says(&bed, &muster, &plan, &["--withdraw", "--reason", "too late"]);
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said, json!({ "withdrawn": true, "carried-out": true }));

@@ -7,6 +7,7 @@ use rack_api::fact::{FactBody, PowerSeen, StepState};
 use rack_api::job::JobRef;
 use reconciler_core::event::SCHEMA;
 use reconciler_core::people::Status;
+use reconciler_core::status::MachineStatus;
 use rustix::process::{Pid, Signal, kill_process};
 use schema_ids::Uuid;
 use serde_json::Value;
@@ -62,11 +63,21 @@ fn step(status: &Status, step: &str, state: StepState) -> FactBody {
 
 /// Obeys as a rack agent does, from this number on, until all is as wanted; gives the number that comes next.
 pub(crate) async fn obey(bed: &Bed, status: &Status, first: u64) -> u64 {
+    let is_done = |now: &MachineStatus| now.wait.is_none() && now.proposed.is_none();
+    obey_until(bed, status, (first, PowerSeen::On), is_done).await
+}
+
+/// The same, until the machine is as it is asked for, which has this power all the while.
+pub(crate) async fn obey_until(
+    bed: &Bed,
+    status: &Status,
+    (first, power): (u64, PowerSeen),
+    is_done: impl Fn(&MachineStatus) -> bool,
+) -> u64 {
     let machine = status.machines[0].id;
     let mut next = first;
     let until = Instant::now() + LINE_MAX;
     loop {
-        let power = PowerSeen::On;
         let answer = bed.hear(next, vec![FactBody::Power { machine, power }]).await;
         next += 1;
         let orders = answer
@@ -80,7 +91,7 @@ pub(crate) async fn obey(bed: &Bed, status: &Status, first: u64) -> u64 {
         bed.hear(next, taken).await;
         next += count;
         let now: Status = bed.get(reconciler_core::people::STATUS).await;
-        if now.machines[0].wait.is_none() && now.machines[0].proposed.is_none() {
+        if is_done(&now.machines[0]) {
             return next;
         }
         assert!(Instant::now() < until, "{now:#?}");
