@@ -31,6 +31,7 @@ mod revision;
 mod roles;
 mod seal;
 mod secrets;
+mod served;
 mod settings;
 mod signatures;
 mod snapshot;
