@@ -7,9 +7,11 @@
 use crate::daemon::Daemon;
 use crate::revision::{self, Parsed};
 use crate::source::SourceError;
-use reconciler_git::{AllowedSigners, Breadth, Fault, first_fault};
+use crate::trust::now;
+use reconciler_core::plan::approvals::addresses;
+use reconciler_git::{AllowedSigners, Breadth, Fault, Signatures, Window, first_fault};
 use schema_fleet::{Code, FleetSettings, Verify};
-use schema_ids::Timestamp;
+use std::collections::BTreeSet;
 
 /// A list of signers has a line for each of them; a mebibyte holds thousands.
 const SIGNERS_BYTES_MAX: usize = 1 << 20;
@@ -48,17 +50,43 @@ pub(crate) async fn disbelieved(
         Ok(signers) => signers,
         Err(disbelieved) => return Ok(Some(disbelieved)),
     };
-    let commits = daemon
-        .source
-        .new_commits(commit.to_owned(), before.clone())
-        .await?;
-    let not_before = match before {
-        Some(base) => daemon.source.resolve(base).await?.map(|base| base.at()),
+    let window = window(daemon, before.clone()).await?;
+    let commits = daemon.source.new_commits(commit.to_owned(), before).await?;
+    let fault = first_fault(&commits, breadth, &[&signers], window);
+    Ok(fault.map(|fault| told(&fault, &policy)))
+}
+
+/// The addresses of those who wrote what this commit has and `before` has not, by what is asked of it in `base`.
+pub(crate) async fn authors(
+    daemon: &Daemon,
+    commit: &str,
+    before: Option<String>,
+    base: &Parsed,
+) -> Result<BTreeSet<String>, SourceError> {
+    let window = window(daemon, before.clone()).await?;
+    let commits = daemon.source.new_commits(commit.to_owned(), before).await?;
+    let Some(fleet) = &base.fleet else {
+        return Ok(reconciler_git::authors(&commits, None, []));
+    };
+    let signers = match fleet.settings.git.verify {
+        Verify::Off => None,
+        // By a list that nobody can use, nothing is signed.
+        Verify::SignedFirstParent | Verify::Strict => {
+            let signers = signers(daemon, &base.commit, &fleet.settings).await?;
+            Some(signers.unwrap_or_default())
+        }
+    };
+    let signatures = signers.as_ref().map(|signers| Signatures { signers, window });
+    Ok(reconciler_git::authors(&commits, signatures, addresses(fleet)))
+}
+
+/// When what comes after this commit can have been made.
+async fn window(daemon: &Daemon, before: Option<String>) -> Result<Window, SourceError> {
+    let base = match before {
+        Some(before) => daemon.source.resolve(before).await?.map(|base| base.at()),
         None => None,
     };
-    let not_before = not_before.unwrap_or(Timestamp::from_unix_ms(0));
-    let fault = first_fault(&commits, breadth, &[&signers], not_before);
-    Ok(fault.map(|fault| told(&fault, &policy)))
+    Ok(Window::new(base, now()))
 }
 
 /// Why nobody could sign what comes after this revision; `None` if somebody could, or need not.

@@ -12,8 +12,8 @@ use ssh_key::public::KeyData;
 /// What commits are signed for.
 pub(crate) const NAMESPACE: &str = "git";
 
-/// Those who may sign.
-#[derive(Debug, Clone)]
+/// Those who may sign; by default nobody.
+#[derive(Debug, Clone, Default)]
 pub struct AllowedSigners {
     lines: Vec<Line>,
 }
@@ -95,14 +95,15 @@ impl Line {
                 commit.time
             ));
         }
-        let latest = commit.time.max(commit.not_before);
+        let not_before = commit.window.not_before;
+        let latest = commit.time.max(not_before);
         self.valid_before
             .filter(|before| latest > *before)
             .map(|before| match commit.time > before {
                 true => format!("which counted until {before}; the commit is of {}", commit.time),
                 false => format!(
                     "which counted until {before}; the commit says {}, and comes after one of {}",
-                    commit.time, commit.not_before
+                    commit.time, not_before
                 ),
             })
     }
@@ -244,7 +245,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 }
 
 /// Whether one of the patterns is met and none of the negated ones (ssh_config(5), PATTERNS).
-fn matches_list(list: &str, text: &str) -> bool {
+pub(crate) fn matches_list(list: &str, text: &str) -> bool {
     let mut is_met = false;
     for pattern in list.split(',').map(str::trim) {
         match pattern.strip_prefix('!') {

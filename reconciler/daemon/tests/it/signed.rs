@@ -5,10 +5,10 @@ use std::fs;
 use std::process::Command;
 
 /// The file of those who may sign.
-const SIGNERS: &str = "policy/allowed_signers";
+pub(crate) const SIGNERS: &str = "policy/allowed_signers";
 
 /// Makes this person's key; gives their line.
-fn key(bed: &Bed, who: &str) -> String {
+pub(crate) fn key(bed: &Bed, who: &str) -> String {
     let words = ["-q", "-N", "", "-t", "ed25519", "-C", who, "-f", who];
     let made = Command::new("ssh-keygen")
         .args(words)
@@ -20,14 +20,19 @@ fn key(bed: &Bed, who: &str) -> String {
 }
 
 /// Commits a file as this person, signed.
-fn sign(bed: &Bed, who: &str, file: (&str, &str), message: &str) {
+pub(crate) fn sign(bed: &Bed, who: &str, file: (&str, &str), message: &str) {
     fs::write(bed.path("fleet").join(file.0), file.1).unwrap();
     bed.git(&["add", "-A"]);
+    signed(bed, who, &["commit", "-S", "-q", "-m", message]);
+}
+
+/// Git as this person, with their key.
+pub(crate) fn signed(bed: &Bed, who: &str, words: &[&str]) {
     let mail = format!("user.email={who}@example.org");
     let key = bed.path(&format!("{who}.pub")).display().to_string();
     bed.git(&["config", "gpg.format", "ssh"]);
     bed.git(&["config", "user.signingkey", &key]);
-    bed.git(&["-c", &mail, "commit", "-S", "-q", "-m", message]);
+    bed.git(&[&["-c", &mail], words].concat());
 }
 
 /// Has the branch carried out: where it stopped, and that what was carried out is what is.
