@@ -169,7 +169,7 @@ async fn attempt(
     let parsed = revision::parse(daemon, commit)
         .await
         .map_err(PipelineError::Source)?;
-    let unusable = signatures::unusable(daemon, &parsed).await;
+    let unusable = signatures::unusable(daemon, &parsed, adopted).await;
     if let Some(Disbelieved { code, reason }) = unusable.map_err(PipelineError::Source)? {
         return Ok(Some(stopped(Stage::Verified, code.as_str(), reason)));
     }

@@ -80,9 +80,8 @@ async fn one_who_did_not_write_it_must_agree() {
     bed.until("adopted", |status| is_adopted(status, "deploy")).await;
 }
 
-/// Ada, who may sign and agree, has her own change stand there as another's; then she merges Bob's.
-#[tokio::test]
-async fn who_signs_what_nobody_answers_for_wrote_it() {
+/// A repository by which Ada and Bob sign, Ada under other addresses too, and of whom Ada may agree; and a deployment for it.
+fn signed_bed() -> (Bed, String) {
     let (machine, deployment) = fleet();
     let role = "[role.ops]\nallow = [\"approve\"]\nusers = [\"root <ada@example.org>\", \"uid 65534 <eve@example.org>\"]\n\n";
     let asks = format!(
@@ -92,12 +91,19 @@ async fn who_signs_what_nobody_answers_for_wrote_it() {
     let with = machine
         .replace("schema = 1", &asks)
         .replace("[rack.r1]", &format!("{role}[rack.r1]"));
-    let mut bed = Bed::new(&with);
-    let muster = Muster::of(&bed);
+    let bed = Bed::new(&with);
     std::fs::create_dir(bed.path("fleet/policy")).unwrap();
     let lines = format!("{}{}", key(&bed, "ada"), key(&bed, "bob"));
     let lines = lines.replace("ada@example.org", "ada@example.org,*@robots.example");
     sign(&bed, "ada", (SIGNERS, &lines), "begin");
+    (bed, deployment)
+}
+
+/// Ada, who may sign and agree, has her own change stand there as another's; then she merges Bob's.
+#[tokio::test]
+async fn who_signs_what_nobody_answers_for_wrote_it() {
+    let (mut bed, deployment) = signed_bed();
+    let muster = Muster::of(&bed);
     bed.start(&[]);
     let status = bed.until("adopted", |status| is_adopted(status, "begin")).await;
     bed.hear(1, seen(&status)).await;
