@@ -214,6 +214,14 @@ fn next_steps(files: &[Written], answers: &Answers, folder: &Path) -> String {
         ),
         false => String::new(),
     };
+    // The other forges give their jobs one that may comment.
+    let token = match answers.ci {
+        Forge::Gitlab => {
+            "\x20 6. Give GitLab's jobs the masked variable MUSTER_FORGE_TOKEN: a project access token, scope api, role Reporter,\n\
+             \x20    never above: whoever may push a branch can read it\n"
+        }
+        Forge::None | Forge::Github | Forge::Forgejo => "",
+    };
     format!(
         "{written}\n\
          Next:\n\
@@ -223,6 +231,7 @@ fn next_steps(files: &[Written], answers: &Answers, folder: &Path) -> String {
          \x20 3. Build the system that machines boot, and put the lines that it prints into the fleet:\n\
          \x20                                                       muster image build ephemeral --out images\n\
          \x20 4. Commit, and let musterd follow the repository:     musterd run --repository {folder}\n\
-         \x20 5. Boot a machine from the network; its fleet lines:  muster machine discovered --patch\n",
+         \x20 5. Boot a machine from the network; its fleet lines:  muster machine discovered --patch\n\
+         {token}",
     )
 }

@@ -11,13 +11,14 @@ use reconciler_core::form::{Reference, Setting};
 use reconciler_core::ground::Ground;
 use reconciler_core::people::{PlanAnswer, Refusal};
 use reconciler_core::plan::approvals::Agreement;
-use reconciler_core::plan::{Base, Desired, Plan};
+use reconciler_core::plan::{Base, Desired};
 use reconciler_core::refusal::RefusalCode;
 use reconciler_core::snapshot::{BYTES_MAX, BmcNames, FILE, FORMAT, NAMESPACE, NotRestored, Snapshot, bmcs};
 use reconciler_core::times::estimates;
-use reconciler_git::{AllowedSigners, Checked, CommitInfo, Mirror, MirrorError, authors, unseal};
+use reconciler_git::{AllowedSigners, Checked, CommitInfo, Mirror, MirrorError, unseal};
 use schema_fleet::{Cache, Fleet};
 use schema_ids::Timestamp;
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fs::File;
 use std::io::Read as _;
@@ -76,7 +77,10 @@ pub(crate) fn make(wish: &Wish, from: &str) -> Result<PlanAnswer, Failure> {
     };
     let ground = Ground::new(snapshot.adopted, snapshot.observed, &fleet.name);
     let plan = ground.plan(&desired);
-    let approvals = here.agreement(&plan, &ground.parent, adopted.as_ref(), &parsed)?;
+    // Who has agreed, only the daemon knows: nobody's word is held against who wrote it here.
+    let (asked, authors) = (adopted.as_ref().unwrap_or(&parsed), BTreeSet::new());
+    let asked = asked.fleet.as_ref();
+    let approvals = asked.and_then(|asked| Agreement::of(&plan, asked, &ground.parent, &authors, None));
     let plan = match &wish.only {
         None => plan,
         Some(only) => plan.part_called(only).map_err(Failure::Refused)?,
@@ -302,22 +306,6 @@ impl Here {
             )));
         }
         self.checked(commit)
-    }
-
-    /// Who must agree, as the commit that is carried out has it; who has, only the daemon knows.
-    fn agreement(
-        &self,
-        plan: &Plan,
-        parent: &Plan,
-        adopted: Option<&Checked>,
-        head: &Checked,
-    ) -> Result<Option<Agreement>, Failure> {
-        let base = adopted.unwrap_or(head);
-        let before = adopted.map(|adopted| adopted.commit.as_str());
-        let commits = self.repository.new_commits(&head.commit, before);
-        let authors = authors(&commits.map_err(|error| unreadable(&error))?);
-        let fleet = base.fleet.as_ref();
-        Ok(fleet.and_then(|fleet| Agreement::of(plan, fleet, parent, &authors, None)))
     }
 
     /// The snapshot with what it leaves out, from the repository.

@@ -32,6 +32,7 @@ mod revision;
 mod roles;
 mod seal;
 mod secrets;
+mod served;
 mod settings;
 mod signatures;
 mod snapshot;

@@ -182,7 +182,7 @@ async fn attempt(
     let parsed = revision::parse(daemon, commit)
         .await
         .map_err(PipelineError::Source)?;
-    let unusable = signatures::unusable(daemon, &parsed).await;
+    let unusable = signatures::unusable(daemon, &parsed, adopted).await;
     if let Some(Disbelieved { code, reason }) = unusable.map_err(PipelineError::Source)? {
         return Ok(Some(stopped(Stage::Verified, code.as_str(), reason)));
     }
@@ -486,9 +486,8 @@ struct Asked {
 
 async fn asked(daemon: &Daemon, parsed: &Parsed, adopted: Option<&str>) -> Result<Asked, PipelineError> {
     let (before, base) = in_force(daemon, parsed, adopted).await?;
-    let commits = daemon.source.new_commits(parsed.commit.clone(), before).await;
-    let commits = commits.map_err(PipelineError::Source)?;
-    let authors = reconciler_git::authors(&commits);
+    let authors = signatures::authors(daemon, &parsed.commit, before, &base).await;
+    let authors = authors.map_err(PipelineError::Source)?;
     Ok(Asked { base, authors })
 }
 

@@ -7,9 +7,13 @@
 use crate::daemon::Daemon;
 use crate::revision::{self, Parsed};
 use crate::source::SourceError;
-use reconciler_git::{AllowedSigners, Breadth, Fault, first_fault};
+use crate::trust::now;
+use reconciler_core::plan::approvals::addresses;
+use reconciler_git::{
+    AllowedSigners, BadSigners, Breadth, Fault, Signatures, Untrusted, Window, first_fault,
+};
 use schema_fleet::{Code, FleetSettings, Verify};
-use schema_ids::Timestamp;
+use std::collections::BTreeSet;
 
 /// A list of signers has a line for each of them; a mebibyte holds thousands.
 const SIGNERS_BYTES_MAX: usize = 1 << 20;
@@ -48,28 +52,79 @@ pub(crate) async fn disbelieved(
         Ok(signers) => signers,
         Err(disbelieved) => return Ok(Some(disbelieved)),
     };
-    let commits = daemon
-        .source
-        .new_commits(commit.to_owned(), before.clone())
-        .await?;
-    let not_before = match before {
-        Some(base) => daemon.source.resolve(base).await?.map(|base| base.at()),
-        None => None,
-    };
-    let not_before = not_before.unwrap_or(Timestamp::from_unix_ms(0));
-    let fault = first_fault(&commits, breadth, &[&signers], not_before);
+    let window = window(daemon, before.clone()).await?;
+    let commits = daemon.source.new_commits(commit.to_owned(), before).await?;
+    let fault = first_fault(&commits, breadth, &[&signers], window);
     Ok(fault.map(|fault| told(&fault, &policy)))
 }
 
-/// Why nobody could sign what comes after this revision; `None` if somebody could, or need not.
-pub(crate) async fn unusable(daemon: &Daemon, parsed: &Parsed) -> Result<Option<Disbelieved>, SourceError> {
+/// The addresses of those who wrote what this commit has and `before` has not, by what is asked of it in `base`.
+pub(crate) async fn authors(
+    daemon: &Daemon,
+    commit: &str,
+    before: Option<String>,
+    base: &Parsed,
+) -> Result<BTreeSet<String>, SourceError> {
+    let window = window(daemon, before.clone()).await?;
+    let commits = daemon.source.new_commits(commit.to_owned(), before).await?;
+    let Some(fleet) = &base.fleet else {
+        return Ok(reconciler_git::authors(&commits, None, []));
+    };
+    let signers = match fleet.settings.git.verify {
+        Verify::Off => None,
+        // By a list that nobody can use, nothing is signed.
+        Verify::SignedFirstParent | Verify::Strict => {
+            let signers = signers(daemon, &base.commit, &fleet.settings).await?;
+            Some(signers.unwrap_or_default())
+        }
+    };
+    let signatures = signers.as_ref().map(|signers| Signatures { signers, window });
+    Ok(reconciler_git::authors(&commits, signatures, addresses(fleet)))
+}
+
+/// When what comes after this commit can have been made.
+async fn window(daemon: &Daemon, before: Option<String>) -> Result<Window, SourceError> {
+    let base = match before {
+        Some(before) => daemon.source.resolve(before).await?.map(|base| base.at()),
+        None => None,
+    };
+    Ok(Window::new(base, now()))
+}
+
+/// Why nobody could sign what comes after this revision; `None` if somebody could, or need not. Of the one that is carried
+/// out it is not asked again: that its keys run out is no reason to plan it no more.
+pub(crate) async fn unusable(
+    daemon: &Daemon,
+    parsed: &Parsed,
+    adopted: Option<&str>,
+) -> Result<Option<Disbelieved>, SourceError> {
     let Some(fleet) = &parsed.fleet else {
         return Ok(None);
     };
-    if fleet.settings.git.verify == Verify::Off {
+    let settings = &fleet.settings;
+    if settings.git.verify == Verify::Off || adopted == Some(&*parsed.commit) {
         return Ok(None);
     }
-    Ok(signers(daemon, &parsed.commit, &fleet.settings).await?.err())
+    let signers = match signers(daemon, &parsed.commit, settings).await? {
+        Ok(signers) => signers,
+        Err(disbelieved) => return Ok(Some(disbelieved)),
+    };
+    let path = settings.git.allowed_signers.as_ref();
+    let path = path.map_or("", |path| path.as_str());
+    Ok(signers
+        .let_somebody_sign(now())
+        .err()
+        .map(|why| bad(path, &parsed.commit, &why)))
+}
+
+/// What is wrong with this commit's file.
+fn bad(path: &str, commit: &str, why: &BadSigners) -> Disbelieved {
+    Disbelieved {
+        code: Code::M0823,
+        reason: format!(
+            "{path} of commit {commit} cannot be used: {why}. Mend it: as it is, nobody could sign the next commit"
+        ),
+    }
 }
 
 /// Those who may sign, as this commit has them.
@@ -95,11 +150,7 @@ async fn signers(
         return Ok(Err(unusable(reason)));
     };
     let text = String::from_utf8_lossy(&bytes);
-    Ok(AllowedSigners::parse(&text).map_err(|why| {
-        unusable(format!(
-            "{path} of commit {commit} cannot be used: {why}. Mend it: as it is, nobody could sign the next commit"
-        ))
-    }))
+    Ok(AllowedSigners::parse(&text).map_err(|why| bad(path, commit, &why)))
 }
 
 fn told(fault: &Fault<'_>, policy: &Parsed) -> Disbelieved {
@@ -112,6 +163,13 @@ fn told(fault: &Fault<'_>, policy: &Parsed) -> Disbelieved {
             reason: format!(
                 "{which} is not signed. Push it again signed, by `git commit --amend -S` or `git rebase -S`, by one \
                  of those who may, {who}"
+            ),
+        },
+        Some(why @ Untrusted::Ahead { .. }) => Disbelieved {
+            code: Code::M0821,
+            reason: format!(
+                "{which} does not count: {why}. Where it is the one who committed it, push it again with its time put \
+                 right, by `git commit --amend -S` or `git rebase -S --force-rebase`; where it is this host, set its clock"
             ),
         },
         Some(why) => Disbelieved {

@@ -4,6 +4,7 @@
 //! Events are only hints: a missed one costs one poll. A fetch that fails leaves the mirror as it was
 //! and is a condition people see.
 
+use crate::served::{OfOthers, Served};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use reconciler_git::{CommitInfo, Mirror, MirrorError, NewCommit, Tree};
 use schema_ids::Timestamp;
@@ -42,6 +43,12 @@ pub(crate) enum SourceError {
         /// Where.
         repository: String,
     },
+    /// The repository's folder on this host cannot be looked at.
+    #[error("cannot look at the repository on this host")]
+    Served(#[source] std::io::Error),
+    /// Somebody else than musterd may write to a repository on this host.
+    #[error("nothing is published to it")]
+    Others(#[source] OfOthers),
     /// The mirror cannot be read.
     #[error("the mirror cannot be read")]
     Mirror(#[source] MirrorError),
@@ -100,8 +107,8 @@ impl Source {
             .arg("--git-dir")
             .arg(self.mirror.path())
             .args(["fetch", "--quiet", "--prune", "--no-tags"]);
-        if let Some(program) = self.served_by("upload-pack")? {
-            command.arg(format!("--upload-pack={program}"));
+        if let Some(served) = self.served()? {
+            command.arg(format!("--upload-pack={}", served.by("upload-pack")));
         }
         command.arg(&self.repository).arg("+refs/heads/*:refs/heads/*");
         self.run(command, "fetch from").await?;
@@ -123,6 +130,11 @@ impl Source {
         text: String,
         at: Timestamp,
     ) -> Result<(), SourceError> {
+        let served = self.served()?;
+        let others = served.as_ref().map(Served::of_others).transpose();
+        if let Some(others) = others.map_err(SourceError::Served)?.flatten() {
+            return Err(SourceError::Others(others));
+        }
         let message = format!("{file} of {at}");
         let commit = self
             .reading(move |mirror| mirror.write_alone(file, &text, &message, at))
@@ -131,7 +143,7 @@ impl Source {
         command
             .arg("--git-dir")
             .arg(self.mirror.path())
-            // Nothing of this host runs because a snapshot is published.
+            // No hook on this end; what the other end runs, where that is on this host too, `served` says.
             .args([
                 "-c",
                 "core.hooksPath=/dev/null",
@@ -139,26 +151,19 @@ impl Source {
                 "--quiet",
                 "--force",
                 "--no-follow-tags",
+                "--no-signed",
             ]);
-        if let Some(program) = self.served_by("receive-pack")? {
-            command.arg(format!("--receive-pack={program}"));
+        if let Some(served) = served {
+            command.arg(format!("--receive-pack={}", served.by("receive-pack")));
         }
         command.arg(&self.repository).arg(format!("{commit}:{name}"));
         self.run(command, "push to").await
     }
 
-    /// What serves a repository on this host: the operator named the folder, so git need not ask who owns it.
-    fn served_by(&self, service: &str) -> Result<Option<String>, SourceError> {
-        let Some(path) = self.local() else {
-            return Ok(None);
-        };
-        let path = path.canonicalize().map_err(SourceError::Git)?;
-        let program = [path.join(".git"), path.clone()]
-            .iter()
-            .fold("git".to_owned(), |all, dir| {
-                format!("{all} -c safe.directory={}", quoted(dir))
-            });
-        Ok(Some(format!("{program} {service}")))
+    /// The repository, if it is on this host.
+    fn served(&self) -> Result<Option<Served>, SourceError> {
+        let served = self.local().map(|path| Served::at(&path)).transpose();
+        served.map_err(SourceError::Served)
     }
 
     /// The repository for people: without the password that an address may have.
@@ -281,11 +286,6 @@ impl Source {
             }
         }
     }
-}
-
-/// For the shell that git runs `--upload-pack` with.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

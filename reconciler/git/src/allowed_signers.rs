@@ -12,8 +12,8 @@ use ssh_key::public::KeyData;
 /// What commits are signed for.
 pub(crate) const NAMESPACE: &str = "git";
 
-/// Those who may sign.
-#[derive(Debug, Clone)]
+/// Those who may sign; by default nobody.
+#[derive(Debug, Clone, Default)]
 pub struct AllowedSigners {
     lines: Vec<Line>,
 }
@@ -21,6 +21,8 @@ pub struct AllowedSigners {
 /// A line of the file.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
+    /// Where in the file, counted from 1.
+    at: usize,
     principals: String,
     key: KeyData,
     namespaces: Option<String>,
@@ -42,7 +44,16 @@ pub enum BadSigners {
     /// It names nobody.
     #[error("it names nobody who may sign")]
     Empty,
+    /// Nobody could sign a commit by it.
+    #[error("it lets nobody sign a commit now: {why}")]
+    Nobody {
+        /// What is wrong with its lines.
+        why: String,
+    },
 }
+
+/// So many lines are told that let nobody sign: more would say the same.
+const TOLD_MAX: usize = 3;
 
 impl AllowedSigners {
     /// Reads the file.
@@ -56,13 +67,36 @@ impl AllowedSigners {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let read = Line::parse(line);
+            let read = Line::parse(line, at + 1);
             lines.push(read.map_err(|why| BadSigners::Line { line: at + 1, why })?);
         }
         match lines.is_empty() {
             true => Err(BadSigners::Empty),
             false => Ok(Self { lines }),
         }
+    }
+
+    /// Whether somebody could sign a commit that is made now.
+    ///
+    /// # Errors
+    /// Why no line lets anybody.
+    pub fn let_somebody_sign(&self, now: Timestamp) -> Result<(), BadSigners> {
+        let mut whys = Vec::new();
+        for line in &self.lines {
+            match line.lets_nobody_sign(now) {
+                None => return Ok(()),
+                Some(why) => whys.push(format!("line {} {why}", line.at)),
+            }
+        }
+        let more = whys.len().saturating_sub(TOLD_MAX);
+        whys.truncate(TOLD_MAX);
+        if more > 0 {
+            whys.push(format!("and {more} more"));
+        }
+        Err(match whys.is_empty() {
+            true => BadSigners::Empty,
+            false => BadSigners::Nobody { why: whys.join("; ") },
+        })
     }
 
     /// The lines that name this key.
@@ -95,16 +129,33 @@ impl Line {
                 commit.time
             ));
         }
-        let latest = commit.time.max(commit.not_before);
+        let not_before = commit.window.not_before;
+        let latest = commit.time.max(not_before);
         self.valid_before
             .filter(|before| latest > *before)
             .map(|before| match commit.time > before {
                 true => format!("which counted until {before}; the commit is of {}", commit.time),
                 false => format!(
                     "which counted until {before}; the commit says {}, and comes after one of {}",
-                    commit.time, commit.not_before
+                    commit.time, not_before
                 ),
             })
+    }
+
+    /// What keeps this line from letting anybody sign a commit that is made now.
+    fn lets_nobody_sign(&self, now: Timestamp) -> Option<String> {
+        if !somebody_matches(&self.principals) {
+            return Some(format!("means nobody by {:?}", self.principals));
+        }
+        let namespaces = self.namespaces.as_deref();
+        if let Some(other) = namespaces.filter(|list| !matches_list(list, NAMESPACE)) {
+            return Some(format!("is for {other:?} only, not for {NAMESPACE}"));
+        }
+        if let Some(after) = self.valid_after.filter(|after| now < *after) {
+            return Some(format!("counts from {after} on"));
+        }
+        let before = self.valid_before.filter(|before| now >= *before);
+        before.map(|before| format!("counted until {before}"))
     }
 
     /// What keeps this line from vouching for a document that this principal signed, at this time.
@@ -129,12 +180,13 @@ impl Line {
     }
 
     /// `principals [options] type key [comment]`.
-    fn parse(line: &str) -> Result<Self, String> {
+    fn parse(line: &str, at: usize) -> Result<Self, String> {
         let (principals, rest) = word(line)?;
         if principals.split(',').any(str::is_empty) {
             return Err(format!("the list of people {principals:?} has an empty name"));
         }
         let mut read = Self {
+            at,
             principals,
             key: KeyData::Ed25519(ssh_key::public::Ed25519PublicKey([0; 32])),
             namespaces: None,
@@ -244,7 +296,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 }
 
 /// Whether one of the patterns is met and none of the negated ones (ssh_config(5), PATTERNS).
-fn matches_list(list: &str, text: &str) -> bool {
+pub(crate) fn matches_list(list: &str, text: &str) -> bool {
     let mut is_met = false;
     for pattern in list.split(',').map(str::trim) {
         match pattern.strip_prefix('!') {
@@ -254,6 +306,18 @@ fn matches_list(list: &str, text: &str) -> bool {
         }
     }
     is_met
+}
+
+/// Whether there may be somebody who is meant: an address that a pattern is met by, and no negated one. Each pattern is tried
+/// as what it says and with a name in the place of its stars; two are negated together only where nobody is left.
+fn somebody_matches(list: &str) -> bool {
+    let patterns = list.split(',').map(str::trim);
+    let meant = patterns.filter(|pattern| !pattern.starts_with('!'));
+    let mut tried = meant.flat_map(|pattern| {
+        let named = pattern.replace('*', "somebody").replace('?', "x");
+        [pattern.to_owned(), named]
+    });
+    tried.any(|address| matches_list(list, &address))
 }
 
 /// `*` is any text, `?` one byte. Goes back to the last star alone, so that no pattern takes longer than its length
@@ -281,7 +345,7 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{AllowedSigners, matches_list};
+    use super::{AllowedSigners, matches_list, somebody_matches};
 
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC6bVD9WqKbKqG5xkcoJQRfbKRzsEr6XAXxgZpKQ5xQO";
 
@@ -352,5 +416,50 @@ mod tests {
         ] {
             assert_eq!(matches_list(list, text), wanted, "{list} {text}");
         }
+    }
+
+    #[test]
+    fn whether_somebody_could_sign() {
+        let now = "2026-11-01T12:00:00Z".parse().unwrap();
+        let told = |lines: &[&str]| {
+            let lines = lines.iter().map(|line| format!("{line} {KEY}\n"));
+            let read = AllowedSigners::parse(&lines.collect::<String>()).unwrap();
+            read.let_somebody_sign(now)
+                .map_or_else(|why| why.to_string(), |()| "ok".to_owned())
+        };
+        let over = "ada valid-before=\"20261101120000Z\"";
+        let nobody = "it lets nobody sign a commit now: ";
+        for (lines, wanted) in [
+            (&["ada"][..], "ok"),
+            (&["*@ops,!guest@*"], "ok"),
+            (&["ada namespaces=\"file,git\""], "ok"),
+            (
+                &["ada valid-after=\"20261101Z\",valid-before=\"202611011201Z\""],
+                "ok",
+            ),
+            (&[over, "bob"], "ok"),
+            (
+                &["m namespaces=\"muster-snapshot@1\""],
+                "line 1 is for \"muster-snapshot@1\" only, not for git",
+            ),
+            (&[over], "line 1 counted until 2026-11-01T12:00:00.000Z"),
+            (
+                &["ada valid-after=\"20261102Z\""],
+                "line 1 counts from 2026-11-02T00:00:00.000Z on",
+            ),
+            (
+                &["!ada", "!ada,!*@ops", "ada,!*"],
+                "line 1 means nobody by \"!ada\"; line 2 means nobody by \"!ada,!*@ops\"; line 3 means nobody by \"ada,!*\"",
+            ),
+            (
+                &["!a", "!b", "!c", "!d", "!e"],
+                "line 1 means nobody by \"!a\"; line 2 means nobody by \"!b\"; line 3 means nobody by \"!c\"; and 2 more",
+            ),
+        ] {
+            let told = told(lines);
+            assert_eq!(told.strip_prefix(nobody).unwrap_or(&told), wanted, "{lines:?}");
+        }
+        assert!(somebody_matches("*@ops,!?@ops"));
+        assert!(!somebody_matches("*,!*"));
     }
 }

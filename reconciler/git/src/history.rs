@@ -1,9 +1,9 @@
 //! The commits that are new since another one, with what it takes to know who made and who signed them.
 
-use crate::signature::Signed;
+use crate::signature::{Signed, Window};
 use crate::{CommitInfo, Mirror, MirrorError};
 use schema_ids::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// More commits than so many at once are another repository, or an attack on memory.
 const NEW_MAX: usize = 10_000;
@@ -23,30 +23,24 @@ pub struct NewCommit {
     pub payload: Vec<u8>,
     /// Whether it is on the branch itself, not only in something that was merged.
     pub is_of_branch: bool,
+    /// Its parents, the branch's own first: where each stands among these commits, if it is new.
+    pub parents: Vec<Option<usize>>,
     /// Whether it is a merge that adds nothing of its own: a parent that is new and comes after all that was there before
     /// has the same tree.
     pub adds_nothing: bool,
 }
 
 impl NewCommit {
-    /// What there is to verify, if anything: the commit comes after one of this time.
-    pub fn signed(&self, not_before: Timestamp) -> Option<Signed<'_>> {
+    /// What there is to verify, if anything.
+    pub fn signed(&self, window: Window) -> Option<Signed<'_>> {
         Some(Signed {
             signature: self.signature.as_deref()?,
             payload: &self.payload,
             committer: &self.committer,
             time: self.info.at(),
-            not_before,
+            window,
         })
     }
-}
-
-/// The addresses of those who wrote or committed something of these; a merge that adds nothing is nobody's writing.
-pub fn authors(commits: &[NewCommit]) -> BTreeSet<String> {
-    let wrote = commits.iter().filter(|commit| !commit.adds_nothing);
-    wrote
-        .flat_map(|commit| [commit.author.clone(), commit.committer.clone()])
-        .collect()
 }
 
 impl CommitInfo {
@@ -76,10 +70,10 @@ impl Mirror {
         if ids.len() > NEW_MAX {
             return Err(MirrorError::TooManyNew { most: NEW_MAX });
         }
-        let new: BTreeSet<_> = ids.iter().copied().collect();
+        let new: BTreeMap<_, _> = ids.iter().copied().zip(0..).collect();
         let mut of_branch = BTreeSet::new();
         let mut next = Some(head_id);
-        while let Some(id) = next.filter(|id| new.contains(id)) {
+        while let Some(id) = next.filter(|id| new.contains_key(id)) {
             of_branch.insert(id);
             next = repository.find_commit(id).map_err(fail)?.parent_id(0).ok();
         }
@@ -88,10 +82,16 @@ impl Mirror {
             let mut adds_nothing = false;
             for parent in commit.parents().filter(|_| commit.parent_count() > 1) {
                 adds_nothing |= parent.tree_id() == commit.tree_id()
-                    && new.contains(&parent.id())
+                    && new.contains_key(&parent.id())
                     && comes_after(&repository, parent.id(), base)?;
             }
-            read(&repository, &commit, of_branch.contains(id), adds_nothing)
+            let parents = commit.parent_ids().map(|parent| new.get(&parent).copied());
+            let place = Place {
+                is_of_branch: of_branch.contains(id),
+                parents: parents.collect(),
+                adds_nothing,
+            };
+            read(&repository, &commit, place)
         };
         ids.iter().map(|id| read(id).map_err(fail)).collect()
     }
@@ -145,11 +145,17 @@ fn comes_after(
     }
 }
 
+/// What a commit is among those that are new.
+struct Place {
+    is_of_branch: bool,
+    parents: Vec<Option<usize>>,
+    adds_nothing: bool,
+}
+
 fn read(
     repository: &git2::Repository,
     commit: &git2::Commit<'_>,
-    is_of_branch: bool,
-    adds_nothing: bool,
+    place: Place,
 ) -> Result<NewCommit, git2::Error> {
     let (signature, payload) = match repository.extract_signature(&commit.id(), None) {
         Ok((signature, payload)) => {
@@ -167,7 +173,8 @@ fn read(
         committer: address(commit.committer()),
         signature,
         payload,
-        is_of_branch,
-        adds_nothing,
+        is_of_branch: place.is_of_branch,
+        parents: place.parents,
+        adds_nothing: place.adds_nothing,
     })
 }

@@ -7,6 +7,7 @@
 //! read is for the rules of the language to say, which hold for a person's folder as well.
 
 mod allowed_signers;
+mod authors;
 mod checked;
 mod history;
 mod mirror;
@@ -19,12 +20,13 @@ mod submodule;
 mod trust;
 
 pub use allowed_signers::{AllowedSigners, BadSigners};
+pub use authors::{Signatures, authors};
 pub use checked::Checked;
-pub use history::{NewCommit, authors};
+pub use history::NewCommit;
 pub use mirror::{Mirror, MirrorError};
 pub use revision::{CommitInfo, RevisionFile, Tree};
 pub use sealed::{BadKey, SealingKey, Unsealed, unseal};
-pub use signature::{Scheme, Signed, Signer, Untrusted, verify};
+pub use signature::{Scheme, Signed, Signer, Untrusted, Window, verify};
 pub use since::{Since, SinceError, since};
 pub use submodule::{SubmodulesError, submodules};
 pub use trust::{Breadth, Fault, first_fault};

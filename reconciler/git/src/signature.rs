@@ -3,7 +3,9 @@
 //! Pure: no repository, no clock, no file. Which commits must be signed is not for here to say, nor what becomes of one
 //! that is not.
 
+use crate::allowed_signers::matches_list;
 use schema_ids::Timestamp;
+use std::time::Duration;
 
 /// A commit as far as its signature is concerned.
 #[derive(Debug, Clone, Copy)]
@@ -16,18 +18,50 @@ pub struct Signed<'c> {
     pub committer: &'c str,
     /// When it was made, as it says itself.
     pub time: Timestamp,
-    /// It cannot have been made before this: the time of the revision that it comes after. A key that has run out since
-    /// revives by no older date.
-    pub not_before: Timestamp,
+    /// When it can have been made.
+    pub window: Window,
+}
+
+/// A clock that goes wrong by more than so much is put right before somebody signs by it.
+const AHEAD_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// When commits that are looked at now can have been made, whatever they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The time of the revision that they come after: a key that has run out since revives by no older date.
+    pub(crate) not_before: Timestamp,
+    /// When they are looked at: a later date brings no key before its time, and lets none run out by what comes next.
+    pub(crate) now: Timestamp,
+}
+
+impl Window {
+    /// Of commits that come after one of the time `base`, if after any. One that was dated ahead of its time, by somebody
+    /// who need not sign, does not count for later than it is.
+    pub fn new(base: Option<Timestamp>, now: Timestamp) -> Self {
+        Self {
+            not_before: base.unwrap_or(Timestamp::from_unix_ms(0)).min(now),
+            now,
+        }
+    }
 }
 
 /// Who signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signer {
-    /// The people of the key, as the file of those who may sign has them.
-    pub principals: String,
+    /// The people of the key, by each line that the file of those who may sign has of it.
+    pub principals: Vec<String>,
     /// `SHA256:…`, as `ssh-keygen -l` prints it.
     pub fingerprint: String,
+}
+
+impl Signer {
+    /// Whether it may be this person: a line of the key means their address, however it is written.
+    pub fn may_be(&self, address: &str) -> bool {
+        let lower = address.to_ascii_lowercase();
+        self.principals
+            .iter()
+            .any(|list| matches_list(list, address) || matches_list(&list.to_ascii_lowercase(), &lower))
+    }
 }
 
 /// Why a signature does not count.
@@ -75,6 +109,14 @@ pub enum Untrusted {
         /// The key.
         fingerprint: String,
     },
+    /// Its date has not come.
+    #[error("it says that it is of {time}, and here it is {now}: one of the two clocks is wrong")]
+    Ahead {
+        /// What it says.
+        time: Timestamp,
+        /// What this host says.
+        now: Timestamp,
+    },
     /// Somebody's key, but not for this commit.
     #[error("it is signed with key {fingerprint} of {principals}, {why}")]
     NotFor {
@@ -104,6 +146,10 @@ pub trait Scheme {
 /// # Errors
 /// Why the signature does not count.
 pub fn verify(schemes: &[&dyn Scheme], commit: &Signed<'_>) -> Result<Signer, Untrusted> {
+    let (time, now) = (commit.time, commit.window.now);
+    if time > now.plus(AHEAD_MAX) {
+        return Err(Untrusted::Ahead { time, now });
+    }
     let scheme = schemes.iter().find(|scheme| scheme.knows(commit.signature));
     scheme.ok_or(Untrusted::Format)?.verify(commit)
 }

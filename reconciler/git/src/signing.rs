@@ -1,7 +1,6 @@
 //! Real commits, signed by `git` with keys that `ssh-keygen` made, and what is said of them.
 
-use crate::{AllowedSigners, Breadth, Mirror, NewCommit, first_fault};
-use schema_ids::Timestamp;
+use crate::{AllowedSigners, Breadth, Mirror, NewCommit, Signatures, Window, authors, first_fault};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -90,6 +89,17 @@ impl Bench {
         self.git(who, NOON, &all, None);
     }
 
+    /// This branch, from here.
+    fn begin(&self, branch: &str, from: &str) {
+        self.git("ada", NOON, &["checkout", "-q", "-B", branch, from], None);
+    }
+
+    /// Merges a branch as this person, signed.
+    fn merge(&self, who: &str, name: &str) {
+        let words = ["merge", "-q", "--no-ff", "-S", "-m", "merge", name];
+        self.git(who, NOON, &words, None);
+    }
+
     /// The newest commit, changed after it was signed.
     fn tamper(&self) {
         let object = self.git("ada", NOON, &["cat-file", "commit", "HEAD"], None);
@@ -115,8 +125,7 @@ impl Bench {
     fn told(&self, breadth: Breadth, signers: &str) -> String {
         let signers = AllowedSigners::parse(signers).unwrap();
         let commits = self.new_commits();
-        let not_before: Timestamp = NOON.parse().unwrap();
-        let Some(fault) = first_fault(&commits, breadth, &[&signers], not_before) else {
+        let Some(fault) = first_fault(&commits, breadth, &[&signers], window()) else {
             return "ok".to_owned();
         };
         let why = fault
@@ -152,6 +161,14 @@ impl Bench {
 }
 
 const SIGNED: &[&str] = &["-S"];
+
+/// Commits come after one of noon, and are looked at a day later.
+fn window() -> Window {
+    Window::new(
+        Some(NOON.parse().unwrap()),
+        "2026-11-02T12:00:00Z".parse().unwrap(),
+    )
+}
 
 #[test]
 fn keys_and_whose_they_are() {
@@ -231,6 +248,16 @@ fn keys_and_their_time() {
             "one: it is signed with key ada of ada@*, which counted until 2026-10-31T00:00:00Z; the commit says \
              2026-10-01T00:00:00Z, and comes after one of 2026-11-01T12:00:00Z",
         ),
+        // Nor does a later one make a key count before its time, or what comes next be later than it is.
+        (
+            "ada",
+            SIGNED,
+            "2026-11-02T12:10:01Z",
+            after("20261102121001Z"),
+            "one: it says that it is of 2026-11-02T12:10:01Z, and here it is 2026-11-02T12:00:00Z: one of the two clocks \
+             is wrong",
+        ),
+        ("ada", SIGNED, "2026-11-02T12:10:00Z", after("20261102121000Z"), "ok"),
         ("ada", SIGNED, NOON, after("20261101120000Z"), "ok"),
         (
             "ada",
@@ -329,4 +356,93 @@ fn merges() {
     assert_eq!(bench.told(Breadth::FirstParent, &ada), "side: it is not signed");
     // And the merge, though its tree is a parent's, takes one from before what was there.
     assert!(bench.new_commits().iter().all(|commit| !commit.adds_nothing));
+}
+
+/// Who merges what others signed wrote nothing; who merges what nobody signed answers for it.
+#[test]
+fn who_wrote_what_a_merge_brings() {
+    let bench = Bench::new();
+    let signers = bench.line("ada@example.org,*@robots.example", "", "ada")
+        + &bench.line("bob@example.org", "", "bob")
+        + &bench.line("p256@example.org", "valid-before=\"20261031Z\"", "p256");
+    let signers = AllowedSigners::parse(&signers).unwrap();
+    let told = |people: &[&str]| {
+        let signatures = Signatures {
+            signers: &signers,
+            window: window(),
+        };
+        let commits = bench.new_commits();
+        let told = |signatures| {
+            let authors = authors(&commits, signatures, people.iter().copied());
+            let names = authors.iter().map(|address| address.replace("@example.org", ""));
+            names.collect::<Vec<_>>().join(" ")
+        };
+        (told(Some(signatures)), told(None))
+    };
+    let told = |people: &[&str], with: &str, without: &str| {
+        assert_eq!(told(people), (with.to_owned(), without.to_owned()));
+    };
+    // One file each, so that a tree tells what it has.
+    let write = |who: &str, file: &str, words: &[&str]| {
+        std::fs::write(bench.dir.path().join("work").join(file), who).unwrap();
+        bench.git("ada", NOON, &["add", "-A"], None);
+        bench.commit(who, file, words);
+    };
+
+    for (who, words, with) in [
+        ("p384", &[][..], "ada p384"),
+        ("bob", SIGNED, "bob"),
+        // Whose key has run out, and who has none that counts, are as if they had not signed.
+        ("p256", SIGNED, "ada p256"),
+        ("rsa", SIGNED, "ada rsa"),
+    ] {
+        bench.begin("side", "base");
+        write(who, "side", words);
+        bench.begin("main", "base");
+        bench.merge("ada", "side");
+        told(&[], with, who);
+    }
+
+    // A merge that is not of the branch is no way around, whoever made it.
+    bench.begin("main", "base");
+    write("bob", "bobs", SIGNED);
+    bench.begin("side", "base");
+    write("p384", "unsigned", &[]);
+    bench.begin("between", "main");
+    bench.merge("bob", "side");
+    bench.begin("main", "base");
+    bench.merge("ada", "between");
+    told(&[], "ada bob p384", "bob p384");
+
+    // What another merge brought is not for this one to answer for.
+    bench.begin("main", "base");
+    bench.begin("side", "base");
+    write("p384", "unsigned", &[]);
+    bench.begin("main", "base");
+    bench.merge("bob", "side");
+    bench.begin("side", "main");
+    write("bob", "more", SIGNED);
+    bench.begin("main", "main");
+    bench.merge("ada", "side");
+    told(&[], "bob p384", "bob p384");
+
+    // Under whatever address a key signs, it is its people's.
+    bench.begin("main", "base");
+    let robot = [
+        "-c",
+        "user.email=r2@robots.example",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-S",
+        "-m",
+        "robot",
+    ];
+    bench.git("ada", NOON, &robot, None);
+    let people = ["Ada@example.org", "bob@example.org", "c3po@robots.example"];
+    told(
+        &people,
+        "Ada c3po@robots.example r2@robots.example",
+        "r2@robots.example",
+    );
 }

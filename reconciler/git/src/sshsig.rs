@@ -70,8 +70,9 @@ impl Scheme for AllowedSigners {
             let principals = line.principals().to_owned();
             match line.objection(commit) {
                 None => {
+                    let lines = self.lines_of(key);
                     return Ok(Signer {
-                        principals,
+                        principals: lines.map(|line| line.principals().to_owned()).collect(),
                         fingerprint,
                     });
                 }

@@ -1,8 +1,7 @@
 //! Whether new commits are all signed by those who may: the first that is not, oldest first.
 
 use crate::history::NewCommit;
-use crate::signature::{Scheme, Untrusted, verify};
-use schema_ids::Timestamp;
+use crate::signature::{Scheme, Untrusted, Window, verify};
 
 /// Which commits must be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +21,16 @@ pub struct Fault<'c> {
     pub why: Option<Untrusted>,
 }
 
-/// The first of these commits that must be signed and is not by one who may. They come after a commit of the time
-/// `not_before`.
+/// The first of these commits that must be signed and is not by one who may. They can have been made in the window.
 pub fn first_fault<'c>(
     commits: &'c [NewCommit],
     breadth: Breadth,
     schemes: &[&dyn Scheme],
-    not_before: Timestamp,
+    window: Window,
 ) -> Option<Fault<'c>> {
     let must = |commit: &&NewCommit| breadth == Breadth::All || commit.is_of_branch;
     commits.iter().filter(must).find_map(|commit| {
-        let why = match commit.signed(not_before) {
+        let why = match commit.signed(window) {
             None => None,
             Some(signed) => Some(verify(schemes, &signed).err()?),
         };

@@ -196,6 +196,20 @@ fn the_guide_shows_the_files_of_the_forges() {
     }
 }
 
+/// The token that GitLab's jobs have is within reach of whoever may push a branch.
+#[test]
+fn gitlab_is_given_no_more_than_a_reporters_token() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inside = folder.path().display().to_string();
+    let said = says(&["init", &inside, "--ci", "gitlab"], 0);
+    let file = fs::read_to_string(folder.path().join(".gitlab-ci.yml")).expect("the forge's file");
+    for text in [file.replace("\n#", ""), said.replace("\n    ", "")] {
+        for part in ["role Reporter, never above", "may push a branch can read it"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}
+
 fn text_of(output: &std::process::Output) -> String {
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }

@@ -49,6 +49,12 @@ impl Plan {
     }
 }
 
+/// The addresses under which a fleet's roles know people.
+pub fn addresses(fleet: &Fleet) -> impl Iterator<Item = &str> {
+    let users = fleet.roles.values().flat_map(|role| &role.users);
+    users.filter_map(|user| User::of(user).address)
+}
+
 /// Who must agree to what a plan destroys, and who has, for people to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -3,6 +3,7 @@
 use crate::bed::Bed;
 use crate::events::{machine, obey_until};
 use crate::muster::{Muster, fleet, is_adopted, second_person, seen, text};
+use crate::signed::{SIGNERS, key, sign, signed};
 use rack_api::fact::PowerSeen;
 use reconciler_core::condition::Condition;
 use reconciler_core::people::{self, Stage, Status};
@@ -193,6 +194,106 @@ async fn a_consent_to_what_nobody_has_seen_waits_for_those_who_must_agree() {
     let said = bob_says(&bed, &muster, &plan, &["--withdraw", "--reason", "too late"]);
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said, json!({ "withdrawn": true, "carried-out": true }));
+}
+
+/// A repository by which Ada and Bob sign, Ada under other addresses too, and of whom Ada may agree; and a deployment for it.
+fn signed_bed() -> (Bed, String) {
+    let (machine, deployment) = fleet();
+    let role = "[role.ops]\nallow = [\"approve\"]\nusers = [\"root <ada@example.org>\", \"uid 65534 <eve@example.org>\"]\n\n";
+    let asks = format!(
+        "schema = 1\napprovals = {{ destructive = 1, mass-destructive = 1, role = \"ops\" }}\n\
+         git = {{ verify = \"signed-first-parent\", allowed-signers = \"{SIGNERS}\" }}"
+    );
+    let with = machine
+        .replace("schema = 1", &asks)
+        .replace("[rack.r1]", &format!("{role}[rack.r1]"));
+    let bed = Bed::new(&with);
+    std::fs::create_dir(bed.path("fleet/policy")).unwrap();
+    let lines = format!("{}{}", key(&bed, "ada"), key(&bed, "bob"));
+    let lines = lines.replace("ada@example.org", "ada@example.org,*@robots.example");
+    sign(&bed, "ada", (SIGNERS, &lines), "begin");
+    (bed, deployment)
+}
+
+/// Ada, who may sign and agree, has her own change stand there as another's; then she merges Bob's.
+#[tokio::test]
+async fn who_signs_what_nobody_answers_for_wrote_it() {
+    let (mut bed, deployment) = signed_bed();
+    let muster = Muster::of(&bed);
+    bed.start(&[]);
+    let status = bed.until("adopted", |status| is_adopted(status, "begin")).await;
+    bed.hear(1, seen(&status)).await;
+    bed.until("inspected", |now| now.adopted != status.adopted).await;
+    bed.git(&["tag", "begin"]);
+    let deploy = |who| {
+        bed.git(&["reset", "-q", "--hard", "begin"]);
+        bed.git(&["checkout", "-q", "-B", "change"]);
+        match who {
+            "nobody" => {
+                std::fs::write(bed.path("fleet/deploy.toml"), &deployment).unwrap();
+                bed.git(&["add", "-A"]);
+                let words = ["commit", "-q", "-m", "deploy"];
+                bed.git(&[&["-c", "user.email=nobody@x"], &words[..]].concat());
+            }
+            who => sign(&bed, who, ("deploy.toml", &deployment), "deploy"),
+        }
+        bed.git(&["checkout", "-q", "main"]);
+        signed(
+            &bed,
+            "ada",
+            &["merge", "-q", "--no-ff", "-S", "-m", who, "change"],
+        );
+    };
+    let stopped_at = async |summary: &str| {
+        let is_it = |status: &Status| {
+            let revision = status.revision.as_ref();
+            revision.is_some_and(|revision| revision.summary == summary) && is_missing(status)
+        };
+        let status = bed.until("stopped", is_it).await;
+        status.revision.unwrap().stopped.unwrap().message
+    };
+    let not_hers = "root does not count: they wrote a part of it";
+
+    deploy("nobody");
+    let is_known = |status: &Status| {
+        let revision = status.revision.as_ref();
+        revision.is_some_and(|revision| revision.summary == "nobody" && revision.stopped.is_some())
+    };
+    bed.until("stopped", is_known).await;
+    let plan = muster.plan("main", 3);
+    let (id, wipe_set) = (&plan["id"], &plan["wipe-set"]["digest"]);
+    let words = [
+        "approve",
+        id.as_str().unwrap(),
+        "--wipe-set",
+        wipe_set.as_str().unwrap(),
+    ];
+    muster.document(&words, 0);
+    let refused = muster.document(&["apply", id.as_str().unwrap()], 3);
+    let told = refused["stopped"]["message"].as_str().unwrap();
+    assert!(told.contains(not_hers), "{told}");
+    assert!(told.contains("Of role ops may: uid 65534"), "{told}");
+
+    // Nor is it another's under another address of her key.
+    bed.git(&["reset", "-q", "--hard", "begin"]);
+    std::fs::write(bed.path("fleet/deploy.toml"), &deployment).unwrap();
+    bed.git(&["add", "-A"]);
+    let robot = [
+        "-c",
+        "user.email=r2@robots.example",
+        "commit",
+        "-S",
+        "-q",
+        "-m",
+        "robot",
+    ];
+    signed(&bed, "ada", &robot);
+    let told = stopped_at("robot").await;
+    assert!(told.contains(not_hers), "{told}");
+
+    // What Bob signed is his, whoever merges it: her word, which she gave, counts.
+    deploy("bob");
+    bed.until("adopted", |status| is_adopted(status, "bob")).await;
 }
 
 /// A plan from a snapshot says who must agree, and nothing of who has.

@@ -6,6 +6,8 @@ use crate::muster::{Muster, fleet, installed, is_adopted, seen, text};
 use crate::times::ordered;
 use reconciler_core::people::Status;
 use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -188,6 +190,106 @@ async fn the_plan_is_the_same_without_the_daemon() {
     );
     says_nothing_that_was_planted(&bed, &published);
     branches_are_as_they_were(&bed);
+}
+
+/// Whoever may write to the repository has put in what git would run for a push there.
+fn plant_programs(bed: &Bed) {
+    let touch = |what: &str| format!("touch '{}'", bed.path(&format!("ran/{what}")).display());
+    std::fs::create_dir(bed.path("ran")).unwrap();
+    let hooks = [
+        "pre-receive",
+        "update",
+        "reference-transaction",
+        "post-receive",
+        "post-update",
+    ];
+    for hook in hooks {
+        let path = bed.path("fleet/.git/hooks").join(hook);
+        std::fs::write(&path, format!("#!/bin/sh\n{}\n", touch(hook))).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    }
+    let other = bed.path("other.git").display().to_string();
+    git(&bed.path(""), &["clone", "-q", "--bare", "fleet", &other]);
+    std::fs::write(
+        bed.path("fleet/.git/objects/info/alternates"),
+        other + "/objects\n",
+    )
+    .unwrap();
+    for (name, value) in [
+        ("core.alternateRefsCommand", touch("alternate-refs") + ";:"),
+        ("core.fsmonitor", touch("fsmonitor")),
+        ("uploadpack.packObjectsHook", touch("pack-objects")),
+        ("gc.auto", "1".to_owned()),
+        ("gc.recentObjectsHook", touch("recent-objects")),
+    ] {
+        bed.git(&["config", name, &value]);
+    }
+}
+
+#[tokio::test]
+async fn publishing_runs_nothing_that_the_repository_names() {
+    let mut bed = Bed::new(&machine());
+    bed.words = [
+        "--publish-snapshot",
+        "refs/muster/snapshot",
+        "--publish-seconds",
+        "1",
+    ]
+    .map(str::to_owned)
+    .into();
+    plant_programs(&bed);
+    bed.start(&[]);
+    bed.until_true("a snapshot is published", || has_ref(&bed)).await;
+    // It is published again, where there are objects and a ref already.
+    let first = git(&bed.path("fleet"), &["rev-parse", "refs/muster/snapshot"]);
+    bed.git(&[
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "core.fsmonitor=false",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "more",
+    ]);
+    bed.until("adopted", |status| is_adopted(status, "more")).await;
+    bed.until_true("another is published", || {
+        git(&bed.path("fleet"), &["rev-parse", "refs/muster/snapshot"]) != first
+    })
+    .await;
+    let ran: Vec<_> = std::fs::read_dir(bed.path("ran")).unwrap().flatten().collect();
+    assert!(ran.is_empty(), "{ran:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_published_to_what_others_may_write() {
+    let mut bed = Bed::new(&machine());
+    bed.words = [
+        "--publish-snapshot",
+        "refs/muster/snapshot",
+        "--publish-seconds",
+        "1",
+    ]
+    .map(str::to_owned)
+    .into();
+    let fleet = bed.path("fleet");
+    let owned_by = |who: &str| {
+        let done = Command::new("chown").args(["-R", who]).arg(&fleet).status();
+        assert!(done.expect("chown runs").success(), "these tests run as root");
+    };
+    let ours = rustix::process::geteuid().as_raw().to_string();
+    owned_by("65534");
+    bed.start(&[]);
+    // It is read all the same.
+    bed.until("adopted", |status| is_adopted(status, "first")).await;
+    bed.until_true("it says why", || bed.log().contains("belongs to uid 65534"))
+        .await;
+    for part in ["--publish-snapshot /", "ssh://"] {
+        assert!(bed.log().contains(part), "{part}: {}", bed.log());
+    }
+    owned_by(&ours);
+    assert!(!has_ref(&bed));
 }
 
 /// A branch for each further kind of change.

@@ -5,10 +5,10 @@ use std::fs;
 use std::process::Command;
 
 /// The file of those who may sign.
-const SIGNERS: &str = "policy/allowed_signers";
+pub(crate) const SIGNERS: &str = "policy/allowed_signers";
 
 /// Makes this person's key; gives their line.
-fn key(bed: &Bed, who: &str) -> String {
+pub(crate) fn key(bed: &Bed, who: &str) -> String {
     let words = ["-q", "-N", "", "-t", "ed25519", "-C", who, "-f", who];
     let made = Command::new("ssh-keygen")
         .args(words)
@@ -20,14 +20,19 @@ fn key(bed: &Bed, who: &str) -> String {
 }
 
 /// Commits a file as this person, signed.
-fn sign(bed: &Bed, who: &str, file: (&str, &str), message: &str) {
+pub(crate) fn sign(bed: &Bed, who: &str, file: (&str, &str), message: &str) {
     fs::write(bed.path("fleet").join(file.0), file.1).unwrap();
     bed.git(&["add", "-A"]);
+    signed(bed, who, &["commit", "-S", "-q", "-m", message]);
+}
+
+/// Git as this person, with their key.
+pub(crate) fn signed(bed: &Bed, who: &str, words: &[&str]) {
     let mail = format!("user.email={who}@example.org");
     let key = bed.path(&format!("{who}.pub")).display().to_string();
     bed.git(&["config", "gpg.format", "ssh"]);
     bed.git(&["config", "user.signingkey", &key]);
-    bed.git(&["-c", &mail, "commit", "-S", "-q", "-m", message]);
+    bed.git(&[&["-c", &mail], words].concat());
 }
 
 /// Has the branch carried out: where it stopped, and that what was carried out is what is.
@@ -156,4 +161,62 @@ async fn the_operator_vouches_for_a_commit_when_nobody_can_sign_any_more() {
         "Bob signs",
     );
     stops(&bed, "M0820", "\"not for what comes after it\"").await;
+}
+
+#[tokio::test]
+async fn nobody_locks_the_others_out_by_a_list_or_a_date() {
+    let off = example();
+    let mut bed = Bed::new(&off);
+    let ada = key(&bed, "ada");
+    let key = ada.split_once(' ').unwrap().1;
+    fs::create_dir(bed.path("fleet/policy")).unwrap();
+    let verify =
+        format!("schema = 1\ngit = {{ verify = \"signed-first-parent\", allowed-signers = \"{SIGNERS}\" }}");
+    let on = off.replace("schema = 1", &verify);
+    bed.start(&[]);
+    bed.until("it answers", |_| true).await;
+    is_carried_out(&bed).await;
+
+    // Lists that can be read, and by which nobody could sign.
+    for (line, says) in [
+        (
+            format!("musterd namespaces=\"muster-snapshot@1\" {key}"),
+            "line 1 is for \"muster-snapshot@1\" only, not for git",
+        ),
+        (
+            format!("ada@example.org valid-before=\"20200101Z\" {key}"),
+            "line 1 counted until 2020-01-01",
+        ),
+        (
+            format!("!ada@example.org {key}"),
+            "line 1 means nobody by \"!ada@example.org\"",
+        ),
+    ] {
+        bed.commit(&[(SIGNERS, Some(&line)), ("fleet.toml", Some(&on))], says);
+        stops(&bed, "M0823", says).await;
+    }
+    let until = format!("ada@example.org valid-before=\"20980101Z\" {key}");
+    bed.commit(&[(SIGNERS, Some(&until))], "Ada, for long");
+    is_carried_out(&bed).await;
+    bed.git(&["tag", "good"]);
+
+    // A date that has not come would make her key run out for whatever comes next.
+    for date in ["2097-01-01T00:00:00Z", "2099-01-01T00:00:00Z"] {
+        let clock = format!("{on}\n# {date}\n");
+        fs::write(bed.path("fleet/fleet.toml"), clock).unwrap();
+        bed.git(&["add", "-A"]);
+        let dated = Command::new("git")
+            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"])
+            .args(["-c", "gpg.format=ssh", "-c"])
+            .arg(format!("user.signingkey={}", bed.path("ada.pub").display()))
+            .args(["commit", "-S", "-q", "-m", "dated"])
+            .env("GIT_COMMITTER_DATE", date)
+            .current_dir(bed.path("fleet"))
+            .status();
+        assert!(dated.expect("git runs").success());
+        stops(&bed, "M0821", &format!("it says that it is of {}", &date[..10])).await;
+        bed.git(&["reset", "-q", "--hard", "good"]);
+    }
+    sign(&bed, "ada", ("fleet.toml", &format!("{on}\n# more\n")), "in time");
+    is_carried_out(&bed).await;
 }
