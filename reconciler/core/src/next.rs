@@ -19,6 +19,7 @@ mod release;
 mod retry;
 mod vouched;
 
+pub(crate) use by_hand::WORD_MAX;
 pub use by_hand::{PowerWish, Refused, Wish};
 pub(crate) use power::bmc_condition;
 pub use vouched::may_vouch;
