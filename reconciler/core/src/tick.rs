@@ -69,7 +69,8 @@ pub enum Effect {
         /// The condition and the evidence.
         why: String,
     },
-    /// Give this machine's grant back, if it is still this one and nothing was ordered by it meanwhile.
+    /// Give this machine's grant back, if it is still this one, the plan is still the adopted one and nothing was ordered by
+    /// it meanwhile.
     ReleaseGrant {
         /// Whose.
         machine: MachineId,
@@ -317,15 +318,19 @@ fn issue(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick, now: Timestamp
 fn release(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick) {
     for grant in world.permits.grants.values() {
         let (machine, generation) = (grant.machine, grant.generation);
+        let wanted = world.plan.machines.get(&machine);
+        let wanted = wanted.map(|machine| machine.wanted.generation);
+        // Of a plan that was adopted since the one in hand: nothing is known here of what that wants.
+        if wanted.is_some_and(|wanted| wanted < generation) {
+            continue;
+        }
         let decision = step.decisions.get(&machine);
         let keep = match grant.need.disrupts() {
             true => is_counted(world, ground, grant, decision),
             false => is_used(world, grant, decision),
         };
         if !keep {
-            let wanted = world.plan.machines.get(&machine);
-            let is_wanted = wanted.is_some_and(|wanted| wanted.wanted.generation == generation);
-            let facts = world.facts.get(&machine).filter(|_| is_wanted);
+            let facts = world.facts.get(&machine).filter(|_| wanted == Some(generation));
             step.effects.push(Effect::ReleaseGrant {
                 machine,
                 generation,

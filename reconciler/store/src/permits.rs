@@ -53,10 +53,12 @@ impl Store {
         .await
     }
 
-    /// Releases the grant of this machine and generation that was taken then; `false` if it is not held, or an order of that
-    /// generation was given beyond the `newest` that the caller has looked at, if it names one.
+    /// Releases the grant of this machine and generation that was taken then; `false` if it is not held, another plan is adopted
+    /// than the one by which that was decided, or an order of that generation was given beyond the `newest` that the caller
+    /// has looked at, if it names one.
     pub async fn release_grant(
         &self,
+        plan: &str,
         machine: MachineId,
         generation: Generation,
         taken: Timestamp,
@@ -67,6 +69,13 @@ impl Store {
         let released = self
             .run("releasing a grant", async {
                 let mut transaction = self.begin().await?;
+                // As for an order: a plan adopted meanwhile may have its machine's grant for what it wants.
+                let adopted = query_scalar!("SELECT plan_id FROM target FOR SHARE")
+                    .fetch_one(&mut *transaction)
+                    .await?;
+                if adopted.as_deref() != Some(plan) {
+                    return Ok(false);
+                }
                 // The epoch's row is locked before the permit's, as in `take`.
                 move_on(&mut transaction).await?;
                 let id = machine.to_string();

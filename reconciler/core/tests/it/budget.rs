@@ -461,3 +461,34 @@ fn a_late_word_of_its_system_frees_no_place_of_who_is_switched_off() {
     facts.insert(first, folded(&world, first, ordered, words));
     waits_for_a_place(&world, &permits, &facts, second);
 }
+
+/// A daemon that loaded an older plan reads the grants after another daemon has taken one for what a newer plan wants.
+#[test]
+fn a_grant_of_a_later_plan_is_not_given_back_by_an_older_one() {
+    let (world, machines) = running();
+    let id = machines[0];
+    let wanted = world.parent.machines[&id].wanted.generation;
+    let of = |generation: u64, need: Need| {
+        let grant = Grant {
+            machine: id,
+            generation: Generation(generation),
+            need,
+            at: ago(&world, 300),
+        };
+        let permits = Permits {
+            grants: BTreeMap::from([(id, grant)]),
+        };
+        let facts = BTreeMap::from([(id, folded(&world, id, Vec::new(), came_home(&world, id, 100)))]);
+        let step = ticked(&world, &permits, &facts);
+        let released = |effect: &Effect| matches!(effect, Effect::ReleaseGrant { .. });
+        step.effects.iter().any(released)
+    };
+    let disrupts = Need {
+        budgets: ["one".parse().unwrap()].into(),
+        ..Need::to_boot(None)
+    };
+    for need in [Need::to_boot(None), disrupts] {
+        assert!(of(wanted.0, need.clone()), "it is as wanted: {need:?}");
+        assert!(!of(wanted.0 + 1, need.clone()), "{need:?}");
+    }
+}

@@ -362,7 +362,7 @@ async fn an_order_on_a_held_grant_is_written_while_that_stands() {
     let taken = rival.permits().await.unwrap().permits.grants[&machine(1)].at;
     assert!(
         rival
-            .release_grant(machine(1), Generation(2), taken, None, &by())
+            .release_grant("p-1", machine(1), Generation(2), taken, None, &by())
             .await
             .unwrap()
     );

@@ -226,32 +226,38 @@ async fn grants_are_taken_only_by_who_counted_last() {
 
     let taken = held.permits.grants[&winner].at;
     assert!(
-        !bed.release_grant(winner, Generation(1), taken, None, &by())
+        !bed.release_grant("p-1", winner, Generation(1), taken, None, &by())
             .await
             .unwrap(),
         "of another generation"
     );
     let before = taken.minus(Duration::from_millis(1));
     assert!(
-        !bed.release_grant(winner, Generation(2), before, None, &by())
+        !bed.release_grant("p-1", winner, Generation(2), before, None, &by())
             .await
             .unwrap(),
         "taken anew since, by whoever ordered by it"
     );
     assert!(
-        !bed.release_grant(winner, Generation(2), taken, Some(0), &by())
+        !bed.release_grant("p-1", winner, Generation(2), taken, Some(0), &by())
             .await
             .unwrap(),
         "an order was given by it that whoever gives it back had not seen"
     );
+    assert!(
+        !bed.release_grant("p-0", winner, Generation(2), taken, None, &by())
+            .await
+            .unwrap(),
+        "by a plan that is not the adopted one"
+    );
     assert_eq!(bed.permits().await.unwrap().epoch, epoch, "nothing moved");
     assert!(
-        bed.release_grant(winner, Generation(2), taken, None, &by())
+        bed.release_grant("p-1", winner, Generation(2), taken, None, &by())
             .await
             .unwrap()
     );
     assert!(
-        !bed.release_grant(winner, Generation(2), taken, None, &by())
+        !bed.release_grant("p-1", winner, Generation(2), taken, None, &by())
             .await
             .unwrap()
     );
@@ -291,7 +297,7 @@ async fn every_order_and_grant_is_in_the_audit() {
     issue(&bed, "p-1", 0, &[granted(boot_order(life, 1, 2, 1))]).await;
     let held = bed.permits().await.unwrap();
     let taken = held.permits.grants[&machine(1)].at;
-    bed.release_grant(machine(1), Generation(2), taken, None, &by())
+    bed.release_grant("p-1", machine(1), Generation(2), taken, None, &by())
         .await
         .unwrap();
     bed.record_audit("hold", Some(machine(1)), "m1", &by())

@@ -77,6 +77,7 @@ impl Lab {
                 });
                 let is_held =
                     held.is_some_and(|grant| (grant.generation, grant.at) == (generation, taken)) && !is_used;
+                let is_held = is_held && todo.plan == self.world.parent.id;
                 if is_held {
                     self.permits.grants.remove(&machine);
                     self.epoch += 1;
