@@ -5,7 +5,7 @@
 
 use crate::admit::{Admission, Grant, Ground, Leave, Permits, Policy, admit, halt};
 use crate::condition::{Condition, Wait};
-use crate::facts::{AgentSeen, IssuedOrder, MachineFacts};
+use crate::facts::{AgentSeen, IssuedOrder, MachineFacts, OrderSeen};
 use crate::intent::Intent;
 use crate::log;
 use crate::next::{Around, Decision, Proposal, next};
@@ -371,10 +371,11 @@ fn is_counted(world: &World<'_>, ground: &Ground<'_>, grant: &Grant, decision: O
         false => serves_since,
     };
     let is_back = back_since.is_some_and(|since| since > grant.at);
-    // Its agent has not begun, and says when it may: whoever comes first by then is let in by the rules of then.
-    let is_refused =
-        matches!(decision, Some(Decision::Wait(wait)) if wait.condition == Condition::RateLimited);
     let is_overtaken = machine.wanted.generation != grant.generation;
+    // Its agents have not begun, and say when they may: whoever comes first by then is let in by the rules of then.
+    let is_limited =
+        matches!(decision, Some(Decision::Wait(wait)) if wait.condition == Condition::RateLimited);
+    let is_refused = is_limited && !is_overtaken && is_refused_by_all(world, grant.machine, machine);
     match decision {
         None => false,
         Some(_) if leaves || is_back || is_refused && serves_since.is_some() => false,
@@ -383,6 +384,18 @@ fn is_counted(world: &World<'_>, ground: &Ground<'_>, grant: &Grant, decision: O
         Some(Decision::Propose(_) | Decision::Wait(_)) => true,
         Some(Decision::Settled) => is_overtaken,
     }
+}
+
+/// Whether no agent boots the machine into a job that was ordered for what is wanted: each of them has refused the newest, and none has taken one.
+/// One that has said nothing may have taken it.
+fn is_refused_by_all(world: &World<'_>, id: MachineId, machine: &MachinePlan) -> bool {
+    let orders = world.facts.get(&id).into_iter().flat_map(|facts| &facts.orders);
+    let jobs: Vec<&OrderSeen> = orders.filter(|seen| seen.job().is_some()).collect();
+    let agents = around(world, id, machine).boot_agents;
+    jobs.iter().all(|seen| seen.taken.is_empty())
+        && jobs
+            .last()
+            .is_some_and(|newest| agents.iter().all(|agent| newest.refused.contains_key(agent)))
 }
 
 /// Whether a machine serves without a change of its power since its last word, and nothing that was ordered when it was
