@@ -8,14 +8,14 @@
 mod by_hand;
 mod clock;
 mod commission;
-mod deploy;
+pub(crate) mod deploy;
 mod drift;
 mod job;
 mod orders;
 mod own_system;
 mod power;
 mod quarantine;
-mod release;
+pub(crate) mod release;
 mod retry;
 mod vouched;
 

@@ -29,6 +29,9 @@ use schema_ids::Uuid;
 /// next job to come.
 const ASK_AGAIN_SECONDS: u32 = 5;
 
+/// The condition of a job that comes too soon after the others: its try is repeated, and has not failed.
+const TOO_MANY: &str = "RATE_LIMITED";
+
 /// Why a message is refused.
 enum Refusal {
     Token,
@@ -210,16 +213,26 @@ pub(super) async fn go(State(rack): State<App>, Timely(mut request): Timely<GoRe
         return Refusal::Foreign("this token was made for another machine").into_response();
     }
     request.token = String::new();
-    if let Some(reason) = rack.stopped(request.job.machine) {
-        tracing::warn!(machine = %request.job.machine, reason, "a first write is refused");
-        return Json(GoAnswer {
+    let refuse = |code: &str, reason: String| {
+        tracing::warn!(machine = %request.job.machine, code, reason, "a first write is refused");
+        let verdict = Verdict::Refuse {
+            code: code.to_owned(),
+            reason,
+        };
+        Json(GoAnswer {
             nonce: request.nonce,
-            verdict: Verdict::Refuse {
-                code: CODE.to_owned(),
-                reason,
-            },
+            verdict,
         })
-        .into_response();
+        .into_response()
+    };
+    if let Some(reason) = rack.stopped(request.job.machine) {
+        return refuse(CODE, reason);
+    }
+    // Before the daemon is asked: what it says yes to counts there as begun.
+    match rack.writes(request.job).await {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => return refuse(TOO_MANY, reason),
+        Err(error) => return Refusal::Later(error.to_string()).into_response(),
     }
     match rack.daemon.go(&request).await {
         Ok(answer) => {

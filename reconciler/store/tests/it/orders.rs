@@ -6,7 +6,7 @@ use rack_api::order::{Action, ByHand, Lane, Order, PowerWanted};
 use reconciler_core::admit::{Grant, Leave};
 use reconciler_core::facts::WriteStart;
 use reconciler_core::next::Need;
-use reconciler_store::{Intended, Issuance, Issue, StartRecord, Store};
+use reconciler_store::{GoTakes, Intended, Issuance, Issue, StartRecord, Store};
 use schema_ids::{Generation, Incarnation, Timestamp};
 use std::time::Duration;
 
@@ -95,7 +95,9 @@ async fn power_by_hand_and_a_go_do_not_pass_each_other() {
         lock.execute(&mut *gate).await.unwrap();
         let started = async {
             bed.waiting(if go_is_first { 0 } else { 1 }).await;
-            bed.record_start("p-1", 0, 0, &start).await.unwrap()
+            bed.record_start("p-1", 0, 0, GoTakes::default(), &start)
+                .await
+                .unwrap()
         };
         let ordered = async {
             bed.waiting(if go_is_first { 1 } else { 0 }).await;
@@ -119,7 +121,10 @@ async fn power_by_hand_and_a_go_do_not_pass_each_other() {
         } else {
             assert!(matches!(ordered, Issuance::Written { .. }), "{ordered:?}");
             assert_eq!(started, StartRecord::Superseded);
-            let knowing = bed.record_start("p-1", 1, 0, &start).await.unwrap();
+            let knowing = bed
+                .record_start("p-1", 1, 0, GoTakes::default(), &start)
+                .await
+                .unwrap();
             assert!(matches!(knowing, StartRecord::Recorded(_)), "{knowing:?}");
         }
     }

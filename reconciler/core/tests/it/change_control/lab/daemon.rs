@@ -148,11 +148,11 @@ impl Lab {
     fn grant(&mut self, grant: Grant) {
         let now = self.now();
         if grant.need.wipes {
-            let known = self
-                .wiped
-                .iter()
-                .any(|(id, of, _)| (*id, *of) == (grant.machine, grant.generation));
-            if !known {
+            let mut known = self.wiped.iter();
+            let is_known = known.any(|(id, of, at)| {
+                (*id, *of) == (grant.machine, grant.generation) && now.since(*at) < Duration::from_secs(3600)
+            });
+            if !is_known {
                 self.wiped.push((grant.machine, grant.generation, now));
             }
         }
