@@ -120,6 +120,8 @@ impl Served {
 pub(crate) enum ToSync {
     /// Tell these; the sender hears when they are on disk.
     Facts(Vec<Fact>, Option<oneshot::Sender<()>>),
+    /// This job asks whether it may write: count that, on disk, or say why it may not now.
+    Writes(JobRef, oneshot::Sender<Result<(), String>>),
     /// A power order was carried out or given up: tell these, and begin it no more.
     OrderEnded(OrderRef, Vec<Fact>),
 }
@@ -216,6 +218,17 @@ impl Rack {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(NotDurable),
         }
+    }
+
+    /// Counts that a job is about to write; why it may not now, if so.
+    pub(crate) async fn writes(&self, job: JobRef) -> Result<Result<(), String>, NotDurable> {
+        let (counted, heard) = oneshot::channel();
+        let told = async {
+            self.to_sync.send(ToSync::Writes(job, counted)).await.ok()?;
+            heard.await.ok()
+        };
+        let told = tokio::time::timeout(DURABLE_MAX, told).await;
+        told.ok().flatten().ok_or(NotDurable)
     }
 
     /// Sends to the sync task. What finds no room is dropped: later facts say more, and an order that is

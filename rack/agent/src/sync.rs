@@ -17,6 +17,7 @@ use rack_api::{
     config::RackConfig,
     enrol::Account,
     fact::{BmcFaultKind, Fact, FactBody},
+    job::JobRef,
     sync::{Spooled, SyncRequest},
 };
 use rack_proto::session::{Effect, Event, Session};
@@ -114,6 +115,11 @@ impl Sync {
                 () = stop.cancelled() => break,
                 message = self.messages.recv() => match message {
                     None => break,
+                    Some(ToSync::Writes(job, counted)) => {
+                        // Whoever stopped waiting asks again.
+                        let _gone = counted.send(self.writes(job, &mut underway).await);
+                        None
+                    }
                     Some(message) => self.message(message, &mut underway),
                 },
                 Some(Ok((sequence, result))) = underway.appends.join_next() => {
@@ -156,6 +162,7 @@ impl Sync {
 
     fn message(&self, message: ToSync, underway: &mut Underway) -> Option<Event> {
         match message {
+            ToSync::Writes(..) => None,
             ToSync::OrderEnded(order, facts) => {
                 self.hold(facts, underway)?;
                 underway.held_until.get_or_insert_with(|| Instant::now() + HOLD);
@@ -172,6 +179,17 @@ impl Sync {
                 underway.release()
             }
         }
+    }
+
+    /// Counts that a job is about to write, and keeps that.
+    async fn writes(&self, job: JobRef, underway: &mut Underway) -> Result<(), String> {
+        {
+            let mut session = lock(&self.session);
+            session.passed(clock::steady());
+            session.writes(job, clock::now())?;
+        }
+        self.serve(underway).await;
+        Ok(())
     }
 
     /// Takes facts to those that are held, as far as there is room. Gives the sequence that the last will get.

@@ -9,7 +9,8 @@ use crate::wipes::Wipes;
 use rack_api::{
     config::Desired,
     fact::FactBody,
-    order::{Lane, Order, OrderRef},
+    job::JobRef,
+    order::{Action, Lane, NextBoot, Order, OrderRef},
 };
 use schema_ids::{Generation, Incarnation, MachineId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,22 @@ impl Orders {
             .iter()
             .filter_map(|order| self.accept_one(desired, order, now))
             .collect())
+    }
+
+    /// Counts what the job of the boot order in force is about to write, from now on.
+    ///
+    /// # Errors
+    /// Why it may not begin now: too many others have within the hour.
+    pub fn writes(&mut self, job: JobRef, now: Timestamp) -> Result<(), String> {
+        let standing = self.machines.get(&job.machine);
+        let order = standing.and_then(|standing| standing.boot.order.as_ref());
+        let is_it =
+            |order: &&Order| matches!(&order.action, Action::Boot(NextBoot::Job(known)) if known.job == job);
+        if !order.filter(is_it).is_some_and(Order::wipes_in_use) {
+            return Ok(());
+        }
+        let begun = self.wipes.write(job.machine, job.generation, now);
+        begun.map_err(|_| why_too_many(self.wipes.per_hour()))
     }
 
     /// How many machines may lose data in use within an hour; see [`Wipes::limit`].
@@ -246,13 +263,17 @@ impl Orders {
 
 /// The refusal of what comes too soon after the others.
 fn too_many(order: &Order, per_hour: Option<u32>, until: Timestamp) -> FactBody {
-    let most = per_hour.unwrap_or_default();
     FactBody::OrderRefused {
         order: order.reference(),
-        why: format!(
-            "{most} machines whose data is in use were given over within an hour, and no more may (--wipes-per-hour of \
-             this agent)"
-        ),
+        why: why_too_many(per_hour),
         until: Some(until),
     }
+}
+
+fn why_too_many(per_hour: Option<u32>) -> String {
+    let most = per_hour.unwrap_or_default();
+    format!(
+        "{most} machines whose data is in use were given over within an hour, and no more may (--wipes-per-hour of this \
+         agent)"
+    )
 }

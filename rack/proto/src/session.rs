@@ -11,6 +11,7 @@ use crate::orders::{Foreign, Orders};
 use rack_api::{
     config::Desired,
     fact::{Fact, FactBody},
+    job::JobRef,
     sync::{FACTS_MAX, LONG_POLL_MS, NumbersTaken, Spooled, SyncRequest, SyncResponse},
 };
 use schema_ids::{Digest, Name, Timestamp, Uuid};
@@ -178,6 +179,14 @@ impl Session {
     /// So much has passed on the host's steady clock since its start: what is limited within an hour goes by that.
     pub fn passed(&mut self, steady: Duration) {
         self.orders.passed(steady);
+    }
+
+    /// A job is about to write; see [`Orders::writes`]. The orders are to be kept on disk then.
+    ///
+    /// # Errors
+    /// Why it may not begin now.
+    pub fn writes(&mut self, job: JobRef, now: Timestamp) -> Result<(), String> {
+        self.orders.writes(job, now)
     }
 
     /// Takes an event.

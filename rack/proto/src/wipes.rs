@@ -90,6 +90,30 @@ impl Wipes {
         }
     }
 
+    /// Counts a machine for an intent from now on: it is about to write. A boot order stands for a day, so its own count may be long over.
+    ///
+    /// # Errors
+    /// As for [`Self::begin`].
+    pub fn write(
+        &mut self,
+        machine: MachineId,
+        generation: Generation,
+        now: Timestamp,
+    ) -> Result<(), Timestamp> {
+        self.begin(machine, generation, now)?;
+        let is_other = |begun: &(Option<MachineId>, Generation, Timestamp)| {
+            (begun.0, begun.1) != (Some(machine), generation)
+        };
+        if let Some(time) = self.time
+            && !self.begun.iter().all(is_other)
+        {
+            // Oldest first, as they are.
+            self.begun.retain(is_other);
+            self.begun.push((Some(machine), generation, time));
+        }
+        Ok(())
+    }
+
     /// What is allowed within an hour, if anything limits it.
     pub(crate) fn per_hour(&self) -> Option<u32> {
         self.per_hour

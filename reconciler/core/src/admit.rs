@@ -31,6 +31,7 @@ use crate::hold::{self, Act, Denial, Denied, Restraints};
 use crate::next::{Need, Proposal};
 use crate::plan::{Budget, Plan};
 use crate::service::Standing;
+use rack_api::order::Lane;
 use schema_ids::{Generation, MachineId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -283,9 +284,7 @@ fn admit_one(
     };
     let standing = grants.get(&machine);
     let held = standing.filter(|grant| grant.generation == generation);
-    if held.is_some_and(|grant| grant.need.covers(need)) {
-        return Admission::Go(Leave::Held);
-    }
+    let is_held = held.is_some_and(|grant| grant.need.covers(need));
     let case = Case {
         machine,
         generation,
@@ -296,8 +295,18 @@ fn admit_one(
         ground,
         now,
     };
+    // What was counted over an hour ago may not have begun to write: it is counted anew before it is ordered again.
+    let writes = proposal.act == Act::Write && proposal.order.lane() == Lane::Boot;
+    let counts_anew = need.wipes && writes && !rate::is_counted(&case);
+    if is_held && !counts_anew {
+        return Admission::Go(Leave::Held);
+    }
     let is_begun = held.is_some_and(|grant| grant.need.has_begun(need));
-    let refused = boots::check(&case).or_else(|| if is_begun { None } else { case.refused() });
+    let refused = match (is_held, is_begun) {
+        (true, _) => rate::check(&case),
+        (false, true) => boots::check(&case),
+        (false, false) => boots::check(&case).or_else(|| case.refused()),
+    };
     match refused {
         Some(wait) => Admission::Wait(wait),
         None => Admission::Go(Leave::Take(Grant {

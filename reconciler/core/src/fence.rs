@@ -5,14 +5,16 @@
 //! yes leaves it. Nothing here trusts that the machine was asked to start. The agent judges the disks by
 //! the same table of cases, `rack/api/tests/cases/fence.toml`.
 
+use crate::admit::Grant;
 use crate::condition::Condition;
 use crate::facts::MachineFacts;
 use crate::hold::{self, Act, Denial};
 use crate::intent::Intent;
+use crate::next::{deploy, release};
 use crate::plan::MachinePlan;
 use crate::plan::identity::{Evidence, Match};
 use rack_api::fact::DiskSeen;
-use rack_api::job::{Deploy, Erase, Job};
+use rack_api::job::{Deploy, Erase, Job, JobKind};
 use rack_api::machine::{GoRequest, Verdict};
 use rack_api::order::{Action, Lane, NextBoot, PowerWanted};
 use rack_api::ownership::MarkWish;
@@ -35,6 +37,17 @@ pub struct Ground<'a> {
     pub restored: Option<&'a str>,
     /// What holds and stops keep from it.
     pub denials: &'a [Denial],
+    /// The grant that it holds.
+    pub grant: Option<&'a Grant>,
+}
+
+/// What a go takes of what machines share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takes {
+    /// Whether its machine's grant for the job's intent has to stand.
+    pub place: bool,
+    /// Whether data in use is erased, so that the fleet's limit in an hour counts it.
+    pub wipes: bool,
 }
 
 /// Why not.
@@ -42,7 +55,9 @@ type Refusal = (Condition, String);
 
 /// "May I write?"
 pub fn judge(ground: &Ground<'_>, request: &GoRequest) -> Verdict {
-    let asked = ordered(ground, request).and_then(|()| not_ordered_off(ground));
+    let asked = ordered(ground, request)
+        .and_then(|()| not_ordered_off(ground))
+        .and_then(|()| has_place(ground));
     let judged = asked.and_then(|()| match &ground.machine.wanted.intent {
         Intent::Deployed(deploy) => {
             not_installed(ground, deploy).and_then(|()| may_write(ground, request, &deploy.writes()))
@@ -65,6 +80,23 @@ pub fn judge(ground: &Ground<'_>, request: &GoRequest) -> Verdict {
     }
 }
 
+/// What a go to the job that is wanted takes.
+pub fn takes(ground: &Ground<'_>) -> Takes {
+    let (place, wipes) = match &ground.machine.wanted.intent {
+        Intent::Deployed(wanted) => (
+            deploy::disrupts(ground.machine, ground.facts, wanted),
+            deploy::wipes(ground.machine, wanted),
+        ),
+        Intent::Released(erase) => (false, release::wipes(erase)),
+        Intent::Observe { .. }
+        | Intent::Ready { .. }
+        | Intent::AsIs { .. }
+        | Intent::Orphaned { .. }
+        | Intent::Retired => (false, false),
+    };
+    Takes { place, wipes }
+}
+
 /// "May this machine boot its job now?"
 pub fn may_boot(ground: &Ground<'_>, request: &BootGoRequest) -> bool {
     let kind = ordered_job(ground).map(|job| &job.kind);
@@ -76,6 +108,7 @@ pub fn may_boot(ground: &Ground<'_>, request: &BootGoRequest) -> bool {
     ground.restored.is_none()
         && !again
         && kind.is_some_and(|kind| hold::denied(ground.denials, Act::of_job(kind)).is_none())
+        && (kind == Some(&JobKind::Inspect) || has_place(ground).is_ok())
         && request.machine == ground.id
         && request.generation == ground.machine.wanted.generation
         && ordered_attempt(ground) == Some(request.attempt)
@@ -115,6 +148,18 @@ fn not_ordered_off(ground: &Ground<'_>) -> Result<(), Refusal> {
         None => Ok(()),
         Some(seen) => Err((Condition::StepFailed, seen.issued.order.cause.clone())),
     }
+}
+
+/// Whoever counts on it can do without it: nothing that takes it away runs without its grant, which may have been given back since
+/// the order was given.
+fn has_place(ground: &Ground<'_>) -> Result<(), Refusal> {
+    let generation = ground.machine.wanted.generation;
+    let mut held = ground.grant.into_iter();
+    if !takes(ground).place || held.any(|grant| grant.generation == generation && grant.need.boots) {
+        return Ok(());
+    }
+    let why = "it holds no place any more among those that may be out of service";
+    Err((Condition::Budget, why.to_owned()))
 }
 
 /// Its installation has not been done.

@@ -8,17 +8,18 @@
 mod by_hand;
 mod clock;
 mod commission;
-mod deploy;
+pub(crate) mod deploy;
 mod drift;
 mod job;
 mod orders;
 mod own_system;
 mod power;
 mod quarantine;
-mod release;
+pub(crate) mod release;
 mod retry;
 mod vouched;
 
+pub(crate) use by_hand::WORD_MAX;
 pub use by_hand::{PowerWish, Refused, Wish};
 pub(crate) use power::bmc_condition;
 pub use vouched::may_vouch;

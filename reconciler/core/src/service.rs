@@ -5,9 +5,9 @@
 
 use crate::admit::Kind;
 use crate::condition::Condition;
-use crate::facts::MachineFacts;
+use crate::facts::{MachineFacts, OrderSeen, Seen};
 use crate::intent::Intent;
-use crate::next::Decision;
+use crate::next::{Decision, WORD_MAX};
 use crate::plan::{MachinePlan, Plan};
 use rack_api::fact::PowerSeen;
 use rack_api::job::JobKind;
@@ -145,7 +145,7 @@ fn service(machine: &MachinePlan, facts: &MachineFacts) -> Service {
     if let Err(missing) = facts.proof(binding, installed) {
         return out(missing);
     }
-    if let Some(why) = away(facts, home) {
+    if let Some(why) = away(machine, facts, home) {
         return out(why);
     }
     let as_wanted = match &machine.wanted.intent {
@@ -170,7 +170,7 @@ fn as_is(machine: &MachinePlan, facts: &MachineFacts) -> Service {
             why: format!("is off since {}", power.since),
         };
     }
-    match away(facts, power.since) {
+    match away(machine, facts, power.since) {
         Some(why) => Service::Out { why },
         None => Service::Serves {
             as_wanted: matches!(machine.wanted.intent, Intent::AsIs { .. }),
@@ -191,7 +191,7 @@ fn binding(machine: &MachinePlan) -> Option<BindingId> {
 }
 
 /// What was seen of it since its system last spoke and means that the system does not run.
-fn away(facts: &MachineFacts, home: Timestamp) -> Option<String> {
+fn away(machine: &MachinePlan, facts: &MachineFacts, home: Timestamp) -> Option<String> {
     let jobs = [&facts.earlier_job, &facts.job].into_iter().flatten();
     if let Some(job) = jobs.into_iter().find(|job| job.last > home) {
         return Some(format!("was last heard in a job, at {}", job.last));
@@ -201,21 +201,25 @@ fn away(facts: &MachineFacts, home: Timestamp) -> Option<String> {
         return Some("has booted into a job".to_owned());
     }
     let power = facts.power.as_ref();
-    if let Some(off) = power.filter(|power| power.value == PowerSeen::Off && power.since >= home) {
+    // Of two agents one may report late: who says itself that it was off behind the system's word is right, be it heard first.
+    let spoke = facts.home_told;
+    let said_behind = facts
+        .off_at
+        .filter(|off| spoke.is_none_or(|spoke| off.said > spoke));
+    let is_behind = |off: &Seen<PowerSeen>| off.since >= home || spoke.is_some() && said_behind.is_some();
+    if let Some(off) = power.filter(|power| power.value == PowerSeen::Off && is_behind(power)) {
         return Some(format!("is off since {}", off.since));
     }
-    // Whoever had it switched off and on: an order of before this intent is none that is looked at here. The agent of its
-    // BMC may report late of a time before its system was up: what it says itself of when counts too.
-    let spoke = facts.home_told;
-    let was_off = facts
-        .off_at
-        .filter(|off| off.received > home && spoke.is_none_or(|spoke| off.said > spoke));
+    // Whoever had it switched off and on: an order of before this intent is none that is looked at here.
+    let was_off = said_behind.filter(|off| off.received > home);
     if let Some(off) = was_off {
         return Some(format!("was off at {} and is not heard since", off.said));
     }
-    let order = facts
-        .newest(Lane::Power)
-        .filter(|order| order.issued.at > home && order.failed.is_none())?;
+    let newest = facts.newest(Lane::Power);
+    if newest.is_some_and(|order| is_switching_off(machine, facts, order)) {
+        return Some("is being switched off".to_owned());
+    }
+    let order = newest.filter(|order| order.issued.at > home && order.failed.is_none())?;
     let is_on = |since| power.is_some_and(|power| power.value == PowerSeen::On && power.since >= since);
     match (order.power()?, order.done) {
         (PowerWanted::On, _) if is_on(order.issued.at) => {
@@ -226,6 +230,16 @@ fn away(facts: &MachineFacts, home: Timestamp) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Whether it goes off soon, whatever was heard of its system since that was ordered: the agent of its BMC has said neither that it is off nor
+/// that it gave up, and may be at it still.
+fn is_switching_off(machine: &MachinePlan, facts: &MachineFacts, order: &OrderSeen) -> bool {
+    let agent = machine.bmc_agent.as_ref().and_then(|name| facts.agents.get(name));
+    let over = order.issued.order.deadline.plus(WORD_MAX);
+    let is_over = agent.is_some_and(|agent| agent.watermark > over);
+    let is_open = order.done.is_none() && order.failed.is_none() && !is_over;
+    is_open && matches!(order.power(), Some(PowerWanted::Off | PowerWanted::SoftOff))
 }
 
 /// What an installation was given up for: nothing more is tried by itself.

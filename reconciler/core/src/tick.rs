@@ -5,7 +5,7 @@
 
 use crate::admit::{Admission, Grant, Ground, Leave, Permits, Policy, admit, halt};
 use crate::condition::{Condition, Wait};
-use crate::facts::{AgentSeen, IssuedOrder, MachineFacts};
+use crate::facts::{AgentSeen, IssuedOrder, MachineFacts, OrderSeen};
 use crate::intent::Intent;
 use crate::log;
 use crate::next::{Around, Decision, Proposal, next};
@@ -69,7 +69,8 @@ pub enum Effect {
         /// The condition and the evidence.
         why: String,
     },
-    /// Give this machine's grant back, if it is still this one and nothing was ordered by it meanwhile.
+    /// Give this machine's grant back, if it is still this one, the plan is still the adopted one and nothing was ordered by
+    /// it meanwhile.
     ReleaseGrant {
         /// Whose.
         machine: MachineId,
@@ -317,15 +318,19 @@ fn issue(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick, now: Timestamp
 fn release(world: &World<'_>, ground: &Ground<'_>, step: &mut Tick) {
     for grant in world.permits.grants.values() {
         let (machine, generation) = (grant.machine, grant.generation);
+        let wanted = world.plan.machines.get(&machine);
+        let wanted = wanted.map(|machine| machine.wanted.generation);
+        // Of a plan that was adopted since the one in hand: nothing is known here of what that wants.
+        if wanted.is_some_and(|wanted| wanted < generation) {
+            continue;
+        }
         let decision = step.decisions.get(&machine);
         let keep = match grant.need.disrupts() {
             true => is_counted(world, ground, grant, decision),
             false => is_used(world, grant, decision),
         };
         if !keep {
-            let wanted = world.plan.machines.get(&machine);
-            let is_wanted = wanted.is_some_and(|wanted| wanted.wanted.generation == generation);
-            let facts = world.facts.get(&machine).filter(|_| is_wanted);
+            let facts = world.facts.get(&machine).filter(|_| wanted == Some(generation));
             step.effects.push(Effect::ReleaseGrant {
                 machine,
                 generation,
@@ -366,10 +371,11 @@ fn is_counted(world: &World<'_>, ground: &Ground<'_>, grant: &Grant, decision: O
         false => serves_since,
     };
     let is_back = back_since.is_some_and(|since| since > grant.at);
-    // Its agent has not begun, and says when it may: whoever comes first by then is let in by the rules of then.
-    let is_refused =
-        matches!(decision, Some(Decision::Wait(wait)) if wait.condition == Condition::RateLimited);
     let is_overtaken = machine.wanted.generation != grant.generation;
+    // Its agents have not begun, and say when they may: whoever comes first by then is let in by the rules of then.
+    let is_limited =
+        matches!(decision, Some(Decision::Wait(wait)) if wait.condition == Condition::RateLimited);
+    let is_refused = is_limited && !is_overtaken && is_refused_by_all(world, grant.machine, machine);
     match decision {
         None => false,
         Some(_) if leaves || is_back || is_refused && serves_since.is_some() => false,
@@ -378,6 +384,18 @@ fn is_counted(world: &World<'_>, ground: &Ground<'_>, grant: &Grant, decision: O
         Some(Decision::Propose(_) | Decision::Wait(_)) => true,
         Some(Decision::Settled) => is_overtaken,
     }
+}
+
+/// Whether no agent boots the machine into a job that was ordered for what is wanted: each of them has refused the newest, and none has taken one.
+/// One that has said nothing may have taken it.
+fn is_refused_by_all(world: &World<'_>, id: MachineId, machine: &MachinePlan) -> bool {
+    let orders = world.facts.get(&id).into_iter().flat_map(|facts| &facts.orders);
+    let jobs: Vec<&OrderSeen> = orders.filter(|seen| seen.job().is_some()).collect();
+    let agents = around(world, id, machine).boot_agents;
+    jobs.iter().all(|seen| seen.taken.is_empty())
+        && jobs
+            .last()
+            .is_some_and(|newest| agents.iter().all(|agent| newest.refused.contains_key(agent)))
 }
 
 /// Whether a machine serves without a change of its power since its last word, and nothing that was ordered when it was

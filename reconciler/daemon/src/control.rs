@@ -200,7 +200,8 @@ impl Step<'_> {
                     why: "the machine is as wanted".to_owned(),
                 };
                 let store = &self.daemon.store;
-                let released = store.release_grant(machine, generation, taken, newest, &by);
+                let plan = &self.loaded.plan.id;
+                let released = store.release_grant(plan, machine, generation, taken, newest, &by);
                 released.await.map_err(ControlError::Store)
             }
             Effect::RecordFailure {

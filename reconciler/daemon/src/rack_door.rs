@@ -25,12 +25,12 @@ use rack_api::sync::{
 };
 use reconciler_core::condition::Condition;
 use reconciler_core::facts::WriteStart;
-use reconciler_core::fence::{self, Ground};
+use reconciler_core::fence::{self, Ground, Takes};
 use reconciler_core::hold;
 use reconciler_core::intent::Intent;
 use reconciler_core::rack;
 use reconciler_core::roles;
-use reconciler_store::{StartRecord, StoreError};
+use reconciler_store::{GoTakes, StartRecord, StoreError};
 use schema_ids::{Digest, MachineId, Name};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -309,6 +309,7 @@ fn ground<'a>(loaded: &'a Loaded, agent: &Name, id: MachineId) -> Option<Ground<
         incarnation: loaded.incarnation,
         restored: loaded.restored.as_deref(),
         denials: loaded.policy.of(id),
+        grant: loaded.permits.grants.get(&id),
     })
 }
 
@@ -377,10 +378,15 @@ async fn answer_go(daemon: &Daemon, agent: &Name, request: &GoRequest) -> Result
         };
         // The one before the next; nought where none was given.
         let newest = ground.facts.next_number() - 1;
+        let Takes { place, wipes } = fence::takes(&ground);
+        let takes = GoTakes {
+            place,
+            wipes: wipes.then_some(loaded.plan.control.wiped_per_hour),
+        };
         failpoint::reach("go");
         match daemon
             .store
-            .record_start(&loaded.plan.id, newest, loaded.restraints_epoch, &start)
+            .record_start(&loaded.plan.id, newest, loaded.restraints_epoch, takes, &start)
             .await?
         {
             // The host was stopped while the database took its time: a yes that nobody heard does not outlive the no

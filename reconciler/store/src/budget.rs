@@ -4,7 +4,7 @@
 
 use crate::column::{clean, count, generation, held, read, time};
 use crate::store::Fault;
-use crate::{By, Store, StoreError, audit, permits};
+use crate::{By, Store, StoreError, audit, permits, wipes};
 use reconciler_core::admit::{BudgetFailure, Records, Resumed};
 use schema_ids::{Generation, MachineId, Name};
 use sqlx::{PgConnection, query};
@@ -124,16 +124,6 @@ pub(crate) async fn records(connection: &mut PgConnection) -> Result<Records, Fa
         })
     });
     let failures = failures.collect::<Result<_, StoreError>>()?;
-    let rows = query!(
-        "SELECT machine, generation, at_ms FROM wipe_begun WHERE at_ms > now_ms() - 3600000 ORDER BY at_ms, machine"
-    )
-    .fetch_all(connection)
-    .await?;
-    let wiped = rows.into_iter().map(|row| {
-        let machine = read("wipe_begun", "machine", &row.machine)?;
-        let generation = Generation(count("wipe_begun", "generation", row.generation)?);
-        Ok((machine, generation, time(row.at_ms)))
-    });
-    let wiped = wiped.collect::<Result<_, StoreError>>()?;
+    let wiped = wipes::within_the_hour(connection).await?;
     Ok(Records { failures, wiped })
 }

@@ -14,7 +14,7 @@
 //! - `append`, `marker`, `place`, `world`, `observed`, `discovered`: facts in, snapshots out;
 //! - `enrolment`, `bmc_role`: who rack agents are, and which of them commands a rack's BMCs;
 //! - `restraint`: holds and stops that people make;
-//! - `orders`, `permits`, `start`, `approval`, `opened`: the daemon's own records; `audit`: who did what and why;
+//! - `orders`, `permits`, `wipes`, `start`, `approval`, `opened`: the daemon's own records; `audit`: who did what and why;
 //! - `past`: what was known at a time; `times`: how long installations took; `log`: what happened, from all of these, page by page; `events`: the same of one commit, oldest first;
 //! - `work`, `wake`: what is to be looked at next; `derived`: what may be deleted at any time.
 //!
@@ -89,6 +89,8 @@ mod transaction;
 #[cfg(feature = "queries")]
 mod wake;
 #[cfg(feature = "queries")]
+mod wipes;
+#[cfg(feature = "queries")]
 mod work;
 #[cfg(feature = "queries")]
 mod world;
@@ -112,7 +114,7 @@ pub use crate::{
     permits::HeldPermits,
     restraint::{HeldRestraints, NewHold},
     revision::{Revision, Stage},
-    start::StartRecord,
+    start::{GoTakes, StartRecord},
     store::Store,
     times::Installation,
     wake::{Wake, Wakeups},

@@ -5,8 +5,9 @@
 
 use crate::column::{count, document, generation, read, read_document, time};
 use crate::store::Fault;
-use crate::{By, Store, StoreError, audit, budget};
+use crate::{By, Store, StoreError, audit, budget, wipes};
 use reconciler_core::admit::{Grant, Permits, Records};
+use reconciler_core::next::Need;
 use schema_ids::{Generation, MachineId, Timestamp};
 use sqlx::{PgConnection, query, query_scalar};
 
@@ -53,10 +54,12 @@ impl Store {
         .await
     }
 
-    /// Releases the grant of this machine and generation that was taken then; `false` if it is not held, or an order of that
-    /// generation was given beyond the `newest` that the caller has looked at, if it names one.
+    /// Releases the grant of this machine and generation that was taken then; `false` if it is not held, another plan is adopted
+    /// than the one by which that was decided, or an order of that generation was given beyond the `newest` that the caller
+    /// has looked at, if it names one.
     pub async fn release_grant(
         &self,
+        plan: &str,
         machine: MachineId,
         generation: Generation,
         taken: Timestamp,
@@ -67,6 +70,13 @@ impl Store {
         let released = self
             .run("releasing a grant", async {
                 let mut transaction = self.begin().await?;
+                // As for an order: a plan adopted meanwhile may have its machine's grant for what it wants.
+                let adopted = query_scalar!("SELECT plan_id FROM target FOR SHARE")
+                    .fetch_one(&mut *transaction)
+                    .await?;
+                if adopted.as_deref() != Some(plan) {
+                    return Ok(false);
+                }
                 // The epoch's row is locked before the permit's, as in `take`.
                 move_on(&mut transaction).await?;
                 let id = machine.to_string();
@@ -110,6 +120,23 @@ pub(crate) async fn move_on(connection: &mut PgConnection) -> Result<u64, Fault>
     Ok(count("permit_epoch", "epoch", epoch)?)
 }
 
+/// The need of the grant of this machine and generation, if it stands; it will to the end of the caller's transaction.
+pub(crate) async fn standing(
+    connection: &mut PgConnection,
+    machine: MachineId,
+    of: Generation,
+) -> Result<Option<Need>, Fault> {
+    let need = query_scalar!(
+        "SELECT need FROM permit WHERE machine = $1 AND generation = $2 FOR SHARE",
+        machine.to_string(),
+        generation(of)?
+    );
+    let need = need.fetch_optional(connection).await?;
+    Ok(need
+        .map(|need| read_document("permit", "need", need))
+        .transpose()?)
+}
+
 /// Whether this machine's grant stands, and will to the end of the caller's transaction.
 pub(crate) async fn stands(connection: &mut PgConnection, machine: MachineId) -> Result<bool, sqlx::Error> {
     let found = query_scalar!(
@@ -148,14 +175,7 @@ pub(crate) async fn take(
         .execute(&mut *connection)
         .await?;
         if grant.need.wipes {
-            query!(
-                "INSERT INTO wipe_begun (machine, generation, at_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                grant.machine.to_string(),
-                generation(grant.generation)?,
-                now_ms
-            )
-            .execute(&mut *connection)
-            .await?;
+            wipes::reserve(connection, grant.machine, grant.generation, now_ms).await?;
         }
         let by = By {
             who: who.to_owned(),

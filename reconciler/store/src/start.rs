@@ -5,8 +5,9 @@
 
 use crate::column::{clean, count, generation, read, time};
 use crate::store::Fault;
-use crate::{Store, StoreError, identity, restraint};
+use crate::{Store, StoreError, identity, permits, restraint, wipes};
 use rack_api::job::JobRef;
+use reconciler_core::condition::Condition;
 use reconciler_core::facts::WriteStart;
 use schema_ids::{Generation, MachineId};
 use sqlx::{PgConnection, query, query_as, query_scalar};
@@ -20,6 +21,15 @@ pub enum StartRecord {
     /// A go, but another plan is adopted, an order was issued or an agent knows more than this database:
     /// decide anew.
     Superseded,
+}
+
+/// What a go takes of what machines share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GoTakes {
+    /// Whether the machine's grant of the job's generation has to stand.
+    pub place: bool,
+    /// If it erases data in use: how many machines of the fleet may begin to within an hour.
+    pub wipes: Option<u32>,
 }
 
 /// A row, as [`crate::world`] reads it too.
@@ -54,19 +64,16 @@ impl Store {
     /// Records the answer to a question. A nonce is answered once: asked again by the same job and boot
     /// it gets the same answer, or a no where a yes is not given any more. `at` is set by the database. A go counts only under the adopted plan, and only if the machine's newest order
     /// of the generation is the one that it was decided by: number `newest`, nought for none; and only if no hold or
-    /// stop was made or ended since `restraints`.
+    /// stop was made or ended since `restraints`; and only while what it `takes` is there. Where the hour is full, the answer on
+    /// record is a no.
     pub async fn record_start(
         &self,
         plan: &str,
         newest: u32,
         restraints: u64,
+        takes: GoTakes,
         start: &WriteStart,
     ) -> Result<StartRecord, StoreError> {
-        let (code, reason) = start
-            .refused
-            .as_ref()
-            .map(|(code, reason)| (clean(code), clean(reason)))
-            .unzip();
         let nonce = start.nonce.to_string();
         let recorded = self
             .run("recording a start", async {
@@ -74,11 +81,25 @@ impl Store {
                 let adopted = query_scalar!("SELECT plan_id FROM target FOR SHARE")
                     .fetch_one(&mut *transaction)
                     .await?;
-                let current = adopted.as_deref() == Some(plan)
+                let mut current = adopted.as_deref() == Some(plan)
                     && restraint::unmoved(&mut transaction, restraints).await?
                     && identity::restored(&mut transaction).await?.is_none()
                     && newest_order(&mut transaction, start.job).await? == i64::from(newest);
-                if start.refused.is_some() || current {
+                let mut refused = start.refused.clone();
+                if current && refused.is_none() {
+                    match take(&mut transaction, takes, start).await? {
+                        Taken::All => {}
+                        Taken::NoPlace => current = false,
+                        Taken::HourIsFull(why) => {
+                            refused = Some((Condition::RateLimited.code().to_owned(), why));
+                        }
+                    }
+                }
+                if refused.is_some() || current {
+                    let (code, reason) = refused
+                        .as_ref()
+                        .map(|(code, reason)| (clean(code), clean(reason)))
+                        .unzip();
                     query!(
                         "INSERT INTO write_start
                              (nonce, machine, generation, attempt, boot_id, at_ms, code, reason)
@@ -124,6 +145,40 @@ impl Store {
         self.hint();
         Ok(recorded)
     }
+}
+
+/// What became of what a go takes.
+enum Taken {
+    All,
+    NoPlace,
+    HourIsFull(String),
+}
+
+/// Takes what a go takes; once for each intent, since data is lost once. The machine's row is locked.
+async fn take(connection: &mut PgConnection, takes: GoTakes, start: &WriteStart) -> Result<Taken, Fault> {
+    let (machine, of) = (start.job.machine, start.job.generation);
+    if takes.wipes.is_some() {
+        // As whoever takes or releases a grant: the epoch's row before the permit's.
+        permits::move_on(connection).await?;
+    }
+    if takes.place {
+        let need = permits::standing(connection, machine, of).await?;
+        if !need.is_some_and(|need| need.boots) {
+            return Ok(Taken::NoPlace);
+        }
+    }
+    let Some(most) = takes.wipes else {
+        return Ok(Taken::All);
+    };
+    if goes(connection, machine, of).await? > 0 {
+        return Ok(Taken::All);
+    }
+    Ok(match wipes::begin(connection, machine, of, most).await? {
+        None => Taken::All,
+        Some(others) => Taken::HourIsFull(format!(
+            "{others} machines began to be erased within the last hour, and {most} may (limits.max-wiped-per-hour)"
+        )),
+    })
 }
 
 /// The newest order of the job's generation, by its number. The machine's row stays locked.

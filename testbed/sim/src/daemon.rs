@@ -258,6 +258,8 @@ impl World<'_> {
                         self.wrote(daemon, is_new);
                         is_new
                     }
+                    // Another plan was adopted since.
+                    Effect::ReleaseGrant { .. } if plan != self.store.plan.id => false,
                     Effect::ReleaseGrant {
                         machine,
                         generation,

@@ -12,7 +12,7 @@ use rack_api::machine::{GoAnswer, GoRequest, Verdict};
 use rack_api::sync::BootGoRequest;
 use reconciler_core::admit::Policy;
 use reconciler_core::facts::WriteStart;
-use reconciler_core::fence::Ground;
+use reconciler_core::fence::{self, Ground, Takes};
 use schema_ids::MachineId;
 use std::time::Duration;
 
@@ -47,6 +47,7 @@ pub(crate) struct DecidedGo {
     /// The stops it was judged by.
     restraints_epoch: u64,
     start: WriteStart,
+    takes: Takes,
     /// It takes long to record, and the answer may be lost: time enough for another plan.
     awkward: bool,
 }
@@ -168,6 +169,7 @@ impl World<'_> {
             incarnation: self.store.incarnation,
             restored: None,
             denials: policy.of(id),
+            grant: self.store.permits.grants.get(&id),
         }))
     }
 
@@ -177,7 +179,15 @@ impl World<'_> {
             return;
         };
         let (code, asked) = (self.code, request.clone());
-        let verdict = self.on_ground(request.job.machine, |ground| code.may_write(ground, &asked));
+        let judged = self.on_ground(request.job.machine, |ground| {
+            (code.may_write(ground, &asked), fence::takes(ground))
+        });
+        let (verdict, takes) = judged.unzip();
+        let none = Takes {
+            place: false,
+            wipes: false,
+        };
+        let takes = takes.unwrap_or(none);
         let refused = match verdict {
             Some(Verdict::Go) => None,
             Some(Verdict::Refuse { code, reason }) => Some((code, reason)),
@@ -198,6 +208,7 @@ impl World<'_> {
             plan,
             restraints_epoch,
             start,
+            takes,
             awkward,
         });
         let delay = if awkward {
@@ -230,12 +241,13 @@ impl World<'_> {
             plan,
             restraints_epoch,
             start,
+            takes,
             awkward,
         } = decided;
         let unmoved = restraints_epoch == self.store.restraints_epoch;
         let current = unmoved && self.code.is_current(&plan, &self.store.plan.id);
         let recorded = if self.code.records(&start) {
-            self.store.record_start(&start, current)
+            self.store.record_start(&start, current, takes, self.now)
         } else {
             Some(start.clone())
         };

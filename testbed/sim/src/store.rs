@@ -4,10 +4,12 @@
 
 use crate::code::Code;
 use rack_api::fact::{Fact, FactBody};
+use rack_api::job::JobRef;
 use rack_api::order::Order;
 use rack_api::sync::{NumbersTaken, Spooled, SyncRequest};
 use reconciler_core::admit::{BudgetFailure, Leave, Permits, Records};
 use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact, WriteStart};
+use reconciler_core::fence::Takes;
 use reconciler_core::hold::{Restraints, Stop};
 use reconciler_core::intent::Intent;
 use reconciler_core::observed::{Destroyed, InstalledBinding, Observed, ObservedMachine};
@@ -19,6 +21,12 @@ use std::time::Duration;
 
 /// How long what plans destroyed counts, as in the store.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Wipes are counted within this.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A machine that is counted as begun to be erased for an intent, and since when.
+type Wiped = (MachineId, Generation, Timestamp);
 
 /// Everything stored.
 pub(crate) struct Store {
@@ -261,16 +269,46 @@ impl Store {
         place.push(issued);
         if let Leave::Take(grant) = leave {
             self.permits_epoch += 1;
-            let wiped = &mut self.records.wiped;
-            let known = |(id, of, _): &(MachineId, Generation, Timestamp)| {
-                (*id, *of) == (grant.machine, grant.generation)
-            };
-            if grant.need.wipes && !wiped.iter().any(known) {
-                wiped.push((grant.machine, grant.generation, grant.at));
+            let (machine, of, at) = (grant.machine, grant.generation, grant.at);
+            let known =
+                |(id, known, since): &Wiped| (*id, *known) == (machine, of) && at.since(*since) < HOUR;
+            if grant.need.wipes && !self.records.wiped.iter().any(known) {
+                self.wipe(machine, of, at);
             }
             self.permits.grants.insert(grant.machine, grant);
         }
         true
+    }
+
+    /// Counts a machine for an intent from now on.
+    fn wipe(&mut self, machine: MachineId, of: Generation, now: Timestamp) {
+        let wiped = &mut self.records.wiped;
+        wiped.retain(|(id, known, _)| (*id, *known) != (machine, of));
+        wiped.push((machine, of, now));
+    }
+
+    /// Whether what a go takes is there; what it erases is counted, once for each intent.
+    fn take(&mut self, job: JobRef, takes: Takes, now: Timestamp) -> Result<(), Missing> {
+        let (machine, of) = (job.machine, job.generation);
+        let grant = self.permits.grants.get(&machine);
+        if takes.place && !grant.is_some_and(|grant| grant.generation == of && grant.need.boots) {
+            return Err(Missing::Place);
+        }
+        let mut goes = self.starts.iter().filter(|start| start.refused.is_none());
+        let is_begun = goes.any(|go| (go.job.machine, go.job.generation) == (machine, of));
+        if !takes.wipes || is_begun {
+            return Ok(());
+        }
+        let counted = self.records.wiped.iter();
+        let counted = counted.filter(|(.., at)| now.since(*at) < HOUR);
+        let (own, others): (Vec<&Wiped>, _) =
+            counted.partition(|(id, known, _)| (*id, *known) == (machine, of));
+        if own.is_empty() && others.len() >= self.plan.control.wiped_per_hour as usize {
+            return Err(Missing::Hour);
+        }
+        self.wipe(machine, of, now);
+        self.permits_epoch += 1;
+        Ok(())
     }
 
     /// Records a failure that a budget counts; whether it was not on record.
@@ -310,10 +348,26 @@ impl Store {
     }
 
     /// Records the answer to a question; a nonce is answered once. `None` for a go that was decided by a
-    /// plan which is not `current` any more.
-    pub(crate) fn record_start(&mut self, start: &WriteStart, current: bool) -> Option<WriteStart> {
+    /// plan which is not `current` any more, or whose machine lost its grant.
+    pub(crate) fn record_start(
+        &mut self,
+        start: &WriteStart,
+        current: bool,
+        takes: Takes,
+        now: Timestamp,
+    ) -> Option<WriteStart> {
+        let mut start = start.clone();
+        if current && start.refused.is_none() {
+            match self.take(start.job, takes, now) {
+                Ok(()) => {}
+                Err(Missing::Place) => return None,
+                Err(Missing::Hour) => {
+                    start.refused = Some(("RATE_LIMITED".to_owned(), "the hour is full".to_owned()));
+                }
+            }
+        }
         let known = self.starts.iter().find(|known| known.nonce == start.nonce);
-        let recorded = known.unwrap_or(start).clone();
+        let recorded = known.unwrap_or(&start).clone();
         let new = known.is_none();
         if recorded.refused.is_none() && !current {
             return None;
@@ -325,6 +379,12 @@ impl Store {
         }
         Some(recorded)
     }
+}
+
+/// What a go takes and is not there.
+enum Missing {
+    Place,
+    Hour,
 }
 
 /// Whether it counts against the limits of a day still.

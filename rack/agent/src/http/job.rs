@@ -29,6 +29,9 @@ use schema_ids::Uuid;
 /// next job to come.
 const ASK_AGAIN_SECONDS: u32 = 5;
 
+/// The condition of a job that comes too soon after the others: its try is repeated, and has not failed.
+const TOO_MANY: &str = "RATE_LIMITED";
+
 /// Why a message is refused.
 enum Refusal {
     Token,
@@ -213,6 +216,12 @@ pub(super) async fn go(State(rack): State<App>, Timely(mut request): Timely<GoRe
     if let Some(no) = stopped(&rack, &request) {
         return Json(no).into_response();
     }
+    // Before the daemon is asked: what it says yes to counts there as begun.
+    match rack.writes(request.job).await {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => return Json(refusal(&request, TOO_MANY, reason)).into_response(),
+        Err(error) => return Refusal::Later(error.to_string()).into_response(),
+    }
     match rack.daemon.go(&request).await {
         Ok(answer) => {
             // Of a stop that was made meanwhile the daemon may not know.
@@ -236,14 +245,19 @@ pub(super) async fn go(State(rack): State<App>, Timely(mut request): Timely<GoRe
 /// The agent's own no to a first write, where it is stopped.
 fn stopped(rack: &App, request: &GoRequest) -> Option<GoAnswer> {
     let reason = rack.stopped(request.job.machine)?;
-    tracing::warn!(machine = %request.job.machine, reason, "a first write is refused");
-    Some(GoAnswer {
+    Some(refusal(request, CODE, reason))
+}
+
+fn refusal(request: &GoRequest, code: &str, reason: String) -> GoAnswer {
+    tracing::warn!(machine = %request.job.machine, code, reason, "a first write is refused");
+    let verdict = Verdict::Refuse {
+        code: code.to_owned(),
+        reason,
+    };
+    GoAnswer {
         nonce: request.nonce,
-        verdict: Verdict::Refuse {
-            code: CODE.to_owned(),
-            reason,
-        },
-    })
+        verdict,
+    }
 }
 
 pub(super) async fn phone_home(

@@ -43,7 +43,7 @@ fn resume(rack: &Rack) {
     assert!(told.status.success(), "{told:?}");
 }
 
-fn ask(rack: &Rack, token: &str, nonce: u8) -> (u16, Option<Verdict>) {
+pub(crate) fn ask(rack: &Rack, token: &str, nonce: u8) -> (u16, Option<Verdict>) {
     let request = GoRequest {
         token: token.to_owned(),
         nonce: Uuid::from_bytes([nonce; 16]),

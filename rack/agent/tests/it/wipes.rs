@@ -1,13 +1,17 @@
 //! How many machines are given over to what erases data in use within an hour: the agent counts for itself, whatever any daemon
 //! says, and on its own disk; whoever runs its host may let more go.
 
+use crate::boot::{argument, rack_with_job, script};
 use crate::dhcp::RANGE;
-use crate::rack::{Rack, boot_order, desired, incarnation};
+use crate::rack::{Rack, boot_order, desired, incarnation, machine_id};
+use crate::stop::ask;
 use rack_api::config::{Desired, Enlist};
 use rack_api::fact::FactBody;
 use rack_api::job::{DiskErase, Erase, EraseMethod, JobKind};
+use rack_api::machine::Verdict;
 use rack_api::order::{Action, NextBoot, Order};
 use schema_ids::{BindingId, Digest, Generation, Uuid};
+use std::fs;
 
 /// An order of this generation to erase what is in use.
 fn erase(generation: u64) -> Order {
@@ -50,6 +54,43 @@ fn refused(generation: u64) -> impl Fn(&FactBody) -> Option<(String, bool)> {
         }
         _ => None,
     }
+}
+
+fn answers(rack: &Rack) -> bool {
+    rack.curl(&["/boot.ipxe"]).status.success()
+}
+
+/// Its boot order was counted longer than an hour ago, and others have begun since.
+#[test]
+fn what_was_given_over_long_ago_is_counted_when_it_is_to_write() {
+    let mut rack = rack_with_job(|wanted| wanted.orders = vec![erase(1)]);
+    let token = argument(&script(&rack), "muster.token");
+    rack.stop_agent();
+    let path = rack.path("state/desired.json");
+    let mine = format!("[\"{}\",1,", machine_id());
+    let kept = fs::read_to_string(&path).unwrap();
+    assert_eq!(kept.matches(&mine).count(), 1, "{kept}");
+    fs::write(&path, kept.replace(&mine, "[null,1,")).unwrap();
+
+    // New to its work it counts two, and those are three.
+    rack.words = vec!["--wipes-per-hour", "3"];
+    rack.start_agent();
+    rack.await_true("the agent answers HTTP", answers);
+    let (status, verdict) = ask(&rack, &token, 1);
+    let Some(Verdict::Refuse { code, reason }) = verdict else {
+        panic!("it may write: {status} {verdict:?}");
+    };
+    assert_eq!(code, "RATE_LIMITED");
+    assert!(reason.contains("--wipes-per-hour"), "{reason}");
+
+    rack.stop_agent();
+    rack.words = vec!["--wipes-per-hour", "4"];
+    rack.start_agent();
+    rack.await_true("the agent answers HTTP", answers);
+    assert_eq!(ask(&rack, &token, 2), (200, Some(Verdict::Go)));
+    rack.kill_agent();
+    let kept = fs::read_to_string(&path).unwrap();
+    assert_eq!(kept.matches(&mine).count(), 1, "{kept}");
 }
 
 #[test]

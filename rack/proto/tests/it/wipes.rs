@@ -41,6 +41,33 @@ fn one_that_comes_too_soon_is_told_when() {
     assert!(begin(&mut wipes, 5, 2, 200).is_err(), "none at all");
 }
 
+/// What was given over at 0:00 writes at 1:05.
+#[test]
+fn what_writes_later_counts_when_it_writes() {
+    let mut wipes = Wipes::default();
+    wipes.limit(2, false, at(0), up(0));
+    wipes.begin(machine(1), Generation(2), at(0)).unwrap();
+    wipes.passed(up(50));
+    wipes.begin(machine(2), Generation(2), at(50)).unwrap();
+    let write = |wipes: &mut Wipes, number, minutes: u64| {
+        wipes.passed(up(minutes));
+        wipes.write(machine(number), Generation(2), at(minutes.cast_signed()))
+    };
+    assert_eq!(write(&mut wipes, 1, 65), Ok(()));
+    assert_eq!(wipes.begin(machine(3), Generation(2), at(65)), Err(at(110)));
+    // Within its hour it has its place, and counts for an hour from then on.
+    assert_eq!(write(&mut wipes, 2, 100), Ok(()));
+    assert_eq!(wipes.begin(machine(3), Generation(2), at(100)), Err(at(125)));
+    assert_eq!(write(&mut wipes, 4, 125), Ok(()));
+    assert_eq!(
+        write(&mut wipes, 1, 126),
+        Err(at(160)),
+        "its hour is over, and full of others"
+    );
+    let mut free = Wipes::default();
+    assert_eq!(write(&mut free, 1, 0), Ok(()));
+}
+
 #[test]
 fn a_restart_gains_nothing_and_a_lost_state_half() {
     let mut wipes = Wipes::default();

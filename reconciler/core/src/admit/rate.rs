@@ -2,31 +2,33 @@
 
 use super::Case;
 use crate::condition::{Condition, Wait};
-use schema_ids::Timestamp;
+use schema_ids::{Generation, MachineId, Timestamp};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
+
+/// Whether the machine is counted for its intent already. That is over with the hour, be it carried out by then or not.
+pub(super) fn is_counted(case: &Case<'_>) -> bool {
+    let mine = (case.machine, case.generation);
+    recorded(case).any(|(machine, generation, _)| (*machine, *generation) == mine)
+}
+
+fn recorded<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a (MachineId, Generation, Timestamp)> {
+    let (wiped, now) = (&case.ground.policy.records.wiped, case.now);
+    wiped.iter().filter(move |(.., at)| now.since(*at) < HOUR)
+}
 
 pub(super) fn check(case: &Case<'_>) -> Option<Wait> {
     if !case.need.wipes {
         return None;
     }
-    let wiped = &case.ground.policy.records.wiped;
-    let mine = (case.machine, case.generation);
-    if wiped
-        .iter()
-        .any(|(machine, generation, _)| (*machine, *generation) == mine)
-    {
+    if is_counted(case) {
         return None;
     }
-    let recorded = wiped.iter().filter(|(.., at)| case.now.since(*at) < HOUR);
-    let mut begun: Vec<Timestamp> = recorded.map(|(.., at)| *at).collect();
+    let mut begun: Vec<Timestamp> = recorded(case).map(|(.., at)| *at).collect();
     // Taken a moment ago, and not read back yet.
-    let is_recorded = |machine, generation| {
-        wiped
-            .iter()
-            .any(|(known, of, _)| (*known, *of) == (machine, generation))
-    };
+    let is_recorded =
+        |machine, generation| recorded(case).any(|(known, of, _)| (*known, *of) == (machine, generation));
     let just = case
         .others()
         .filter(|grant| grant.need.wipes && case.now.since(grant.at) < HOUR);

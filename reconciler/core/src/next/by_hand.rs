@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long an agent may take to say that it gave up; then the order is history.
-pub(super) const WORD_MAX: Duration = Duration::from_secs(60);
+pub(crate) const WORD_MAX: Duration = Duration::from_secs(60);
 
 /// A job that said something within this is not cut: far longer than any step is silent.
 const JOB_SILENT_MAX: Duration = Duration::from_secs(3600);

@@ -7,7 +7,8 @@ use super::commission::INSPECT_LIMIT;
 use super::job::{AfterFailure, Wanted};
 use super::{Case, Decision, Need, drift};
 use crate::condition::{Condition, Wait};
-use crate::facts::{Installed, OrderSeen, Seen};
+use crate::facts::{Installed, MachineFacts, OrderSeen, Seen};
+use crate::plan::MachinePlan;
 use rack_api::job::{Deploy, JobKind};
 use rack_api::order::{Action, NextBoot};
 use schema_ids::{ContentId, Timestamp};
@@ -33,25 +34,30 @@ pub(super) fn deployed(case: &Case<'_>, deploy: &Deploy) -> Decision {
 
 /// What it takes: a place to boot, and the deployment's budget where an installed system is erased or put out of service.
 fn need(case: &Case<'_>, deploy: &Deploy) -> Need {
-    let in_use = deploy
-        .disks
-        .iter()
-        .any(|disk| matches!(disk.agreed, ContentId::Marker { .. }));
-    // Onto other disks nothing is lost, and whoever counts on the machine is without it all the same.
-    let home = case.facts.phoned_home.as_ref();
-    let serves = home.is_some_and(|home| home.value.binding == deploy.binding);
-    // What it was adopted with is in use as much as what muster installed.
-    let found = case.machine.as_is.is_some();
-    let in_use = in_use || found && deploy.disks.iter().any(|disk| disk.agreed != ContentId::Blank);
+    let disrupts = disrupts(case.machine, case.facts, deploy);
     Need {
-        erases: case
-            .around
-            .deployment
-            .filter(|_| in_use || serves || found)
-            .cloned(),
-        wipes: in_use,
+        erases: case.around.deployment.filter(|_| disrupts).cloned(),
+        wipes: wipes(case.machine, deploy),
         ..Need::to_boot(case.machine.rack.clone())
     }
+}
+
+/// Whether an installation takes its machine from whoever counts on it.
+pub(crate) fn disrupts(machine: &MachinePlan, facts: &MachineFacts, deploy: &Deploy) -> bool {
+    // Onto other disks nothing is lost, and whoever counts on the machine is without it all the same.
+    let home = facts.phoned_home.as_ref();
+    let serves = home.is_some_and(|home| home.value.binding == deploy.binding);
+    wipes(machine, deploy) || serves || machine.as_is.is_some()
+}
+
+/// Whether an installation erases data in use.
+pub(crate) fn wipes(machine: &MachinePlan, deploy: &Deploy) -> bool {
+    let mut disks = deploy.disks.iter();
+    // What it was adopted with is in use as much as what muster installed.
+    let found = machine.as_is.is_some();
+    disks.any(|disk| {
+        matches!(disk.agreed, ContentId::Marker { .. }) || found && disk.agreed != ContentId::Blank
+    })
 }
 
 fn install(case: &Case<'_>, deploy: &Deploy, need: &Need) -> Result<(), Decision> {

@@ -42,9 +42,14 @@ pub(super) fn released(case: &Case<'_>, erase: &Erase) -> Decision {
     }
 }
 
+/// Whether a release erases data in use.
+pub(crate) fn wipes(erase: &Erase) -> bool {
+    erase.disks.iter().any(|disk| disk.agreed != ContentId::Blank)
+}
+
 fn run(case: &Case<'_>, erase: &Erase) -> Result<(), Decision> {
     let need = Need {
-        wipes: erase.disks.iter().any(|disk| disk.agreed != ContentId::Blank),
+        wipes: wipes(erase),
         ..need(case)
     };
     let ordered = case.boot_order().and_then(OrderSeen::job);

@@ -16,6 +16,8 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::NoBoot
         | Condition::Booting
         | Condition::Held
+        | Condition::Budget
+        | Condition::RateLimited
         | Condition::RackSilent => true,
         Condition::BmcSilent
         | Condition::BmcCredentials
@@ -39,14 +41,12 @@ pub(super) fn may_help(condition: Condition) -> bool {
         | Condition::IdentityAmbiguous
         | Condition::IdentityChanged
         | Condition::StateRestored
-        | Condition::Budget
         | Condition::BudgetHalted
         | Condition::DecidedTooLate
         | Condition::WindowClosed
         | Condition::EarlierWave
         | Condition::Soaking
         | Condition::Canary
-        | Condition::RateLimited
         | Condition::Quarantined
         | Condition::RestartAwaited
         | Condition::AdoptionWaits
@@ -86,7 +86,7 @@ pub(super) fn look_again(condition: Condition) -> bool {
 pub(super) fn counts(condition: Condition) -> bool {
     !matches!(
         condition,
-        Condition::NoBoot | Condition::Booting | Condition::Held
+        Condition::NoBoot | Condition::Booting | Condition::Held | Condition::Budget | Condition::RateLimited
     )
 }
 

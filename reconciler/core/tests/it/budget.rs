@@ -1,10 +1,13 @@
 //! A deployment's budget is its own whatever it is called, and counts who is out by when that was said, and who is switched by
 //! hand from then on.
 
+mod grants;
+
 use crate::seen::SeenMachine;
 use crate::world::{World, fleet};
 use rack_api::fact::{Fact, FactBody, PowerSeen};
 use rack_api::job::JobRef;
+use rack_api::order::Order;
 use reconciler_core::admit::{self, Grant, Ground, Leave, Permits, Policy};
 use reconciler_core::condition::Condition;
 use reconciler_core::facts::{AgentSeen, IssuedOrder, MachineFacts, StoredFact};
@@ -213,6 +216,10 @@ fn folded(world: &World, id: MachineId, orders: Vec<IssuedOrder>, words: Vec<Wor
 
 /// It came home long ago with what it was to run before, and is to run something else.
 fn runs_what_was_before(world: &World, id: MachineId) -> MachineFacts {
+    folded(world, id, Vec::new(), of_before(world, id))
+}
+
+fn of_before(world: &World, id: MachineId) -> Vec<Word> {
     let generation = world.parent.machines[&id].wanted.generation;
     let mut words = came_home(world, id, 1000);
     for (.., body) in &mut words {
@@ -220,7 +227,7 @@ fn runs_what_was_before(world: &World, id: MachineId) -> MachineFacts {
             (job.generation, *spec) = (Generation(generation.0 - 1), schema_ids::Digest([9; 32]));
         }
     }
-    folded(world, id, Vec::new(), words)
+    words
 }
 
 /// Who is out by the budget, each with why.
@@ -265,6 +272,40 @@ fn a_late_word_of_off_takes_nobody_out_who_came_home_since() {
     );
 }
 
+/// What a person orders of a machine's power now, and what that takes.
+fn by_hand(
+    world: &World,
+    permits: &Permits,
+    facts: &Facts,
+    id: MachineId,
+    power: PowerWish,
+) -> (Order, admit::ByHand) {
+    let now = world.observed.at;
+    with_world(world, permits, facts, |around| {
+        let step = tick(around, now);
+        let machine = &around.plan.machines[&id];
+        let wish = Wish {
+            machine,
+            facts: &around.facts[&id],
+            around: &tick::around(around, id, machine),
+            decision: &step.decisions[&id],
+            policy: around.policy,
+            power,
+            who: "ada",
+            why: "a fan",
+        };
+        let order = wish.order(now).unwrap();
+        let standing = stand(around, &step.decisions);
+        let ground = Ground {
+            plan: around.plan,
+            policy: around.policy,
+            standing: &standing,
+        };
+        let taken = admit::by_hand(&order, around.permits, &ground, now);
+        (order, taken)
+    })
+}
+
 /// Its change is over and its place is about to be given back, when a person switches it off: the place counts from then on.
 #[test]
 fn power_by_hand_takes_a_place_anew_that_is_held_already() {
@@ -294,43 +335,50 @@ fn power_by_hand_takes_a_place_anew_that_is_held_already() {
         ),
         (second, runs_what_was_before(&world, second)),
     ]);
-    let now = world.observed.at;
-    let (order, taken) = with_world(&world, &permits, &facts, |around| {
-        let step = tick(around, now);
-        let machine = &around.plan.machines[&first];
-        let wish = Wish {
-            machine,
-            facts: &around.facts[&first],
-            around: &tick::around(around, first, machine),
-            decision: &step.decisions[&first],
-            policy: around.policy,
-            power: PowerWish::Off,
-            who: "ada",
-            why: "a fan",
-        };
-        let order = wish.order(now).unwrap();
-        let standing = stand(around, &step.decisions);
-        let ground = Ground {
-            plan: around.plan,
-            policy: around.policy,
-            standing: &standing,
-        };
-        let taken = admit::by_hand(&order, around.permits, &ground, now);
-        (order, taken)
-    });
+    let (order, taken) = by_hand(&world, &permits, &facts, first, PowerWish::Off);
     assert_eq!(taken.exceeds, None, "it has a place");
     if let Leave::Take(grant) = taken.leave {
         assert_eq!(grant.generation, generation, "no leave for what is wanted later");
         permits.grants.insert(first, grant);
     }
-    let ordered = vec![IssuedOrder { order, at: now }];
+    let at = world.observed.at;
+    let ordered = vec![IssuedOrder { order, at }];
     facts.insert(
         first,
         folded(&world, first, ordered, came_home(&world, first, 100)),
     );
+    waits_for_a_place(&world, &permits, &facts, second);
+}
+
+/// Its system comes up again, or an older word of it arrives late.
+fn speaks_again(words: &mut Vec<Word>, received: u64, said: u64) {
+    let mut known = words.iter().map(|(.., body)| body);
+    let mut body = known
+        .rfind(|body| matches!(body, FactBody::PhonedHome { .. }))
+        .unwrap()
+        .clone();
+    if let FactBody::PhonedHome { boot_id, .. } = &mut body {
+        *boot_id = Uuid::from_bytes([2; 16]);
+    }
+    words.push(("rackd-3", received, said, body));
+}
+
+/// The first one runs what is wanted, the second one is to be installed anew.
+fn one_is_to_be_changed() -> (World, MachineId, MachineId) {
+    let (mut world, machines) = running();
+    adopt(&mut world, &named("web", 1, ONE));
+    world.install(machines[0]);
+    world.later();
+    (world, machines[0], machines[1])
+}
+
+/// It waits for a place, also when every grant is given back that may be.
+#[track_caller]
+fn waits_for_a_place(world: &World, permits: &Permits, facts: &Facts, id: MachineId) {
+    let mut permits = permits.clone();
     for _ in 0..2 {
-        let step = ticked(&world, &permits, &facts);
-        let Decision::Wait(wait) = &step.decisions[&second] else {
+        let step = ticked(world, &permits, facts);
+        let Decision::Wait(wait) = &step.decisions[&id] else {
             panic!("both are taken out: {:?}", step.decisions);
         };
         assert_eq!(wait.condition, Condition::Budget);
@@ -340,4 +388,82 @@ fn power_by_hand_takes_a_place_anew_that_is_held_already() {
             }
         }
     }
+}
+
+/// It lost its power and boots again, when a person switches it off; its system speaks once more before it has shut down.
+#[test]
+fn who_is_being_switched_off_is_out_whatever_is_heard_of_it() {
+    let (world, first, second) = one_is_to_be_changed();
+    let permits = Permits::default();
+    let mut words = came_home(&world, first, 1000);
+    words.push(("rackd-1", 300, 300, power(first, PowerSeen::Off)));
+    words.push(("rackd-1", 200, 200, power(first, PowerSeen::On)));
+    let mut facts: Facts = BTreeMap::from([
+        (first, folded(&world, first, Vec::new(), words.clone())),
+        (second, runs_what_was_before(&world, second)),
+    ]);
+    let (order, taken) = by_hand(&world, &permits, &facts, first, PowerWish::SoftOff);
+    assert_eq!(taken.leave, Leave::Unneeded, "it is out");
+
+    speaks_again(&mut words, 5, 5);
+    let of = |at: Timestamp, order: &Order, words: &[Word]| {
+        let at = vec![IssuedOrder {
+            order: order.clone(),
+            at,
+        }];
+        folded(&world, first, at, words.to_vec())
+    };
+    facts.insert(first, of(ago(&world, 10), &order, &words));
+    waits_for_a_place(&world, &permits, &facts, second);
+    assert_eq!(out(&world, &facts), ["m1 is being switched off"]);
+
+    // Its agent gave up, or must have: it runs.
+    let (step, error) = ("power soft-off".to_owned(), "it is not off".to_owned());
+    let gave_up = FactBody::OrderFailed {
+        order: order.reference(),
+        step,
+        error,
+    };
+    let told = [words.clone(), vec![("rackd-1", 1, 1, gave_up)]].concat();
+    facts.insert(first, of(ago(&world, 10), &order, &told));
+    assert_eq!(out(&world, &facts), Vec::<String>::new());
+    let mut long_ago = order;
+    long_ago.deadline = ago(&world, 61);
+    facts.insert(first, of(ago(&world, 661), &long_ago, &words));
+    assert_eq!(out(&world, &facts), Vec::<String>::new());
+}
+
+/// An older word of its system was under way for long, and arrives behind the order and even behind what its BMC says.
+#[test]
+fn a_late_word_of_its_system_frees_no_place_of_who_is_switched_off() {
+    let (world, first, second) = one_is_to_be_changed();
+    let mut words = came_home(&world, first, 1000);
+    let mut facts: Facts = BTreeMap::from([
+        (first, folded(&world, first, Vec::new(), words.clone())),
+        (second, runs_what_was_before(&world, second)),
+    ]);
+    let (order, taken) = by_hand(&world, &Permits::default(), &facts, first, PowerWish::Off);
+    let Leave::Take(mut grant) = taken.leave else {
+        panic!("it serves: {:?}", taken.leave);
+    };
+    let at = ago(&world, 20);
+    grant.at = at;
+    let permits = Permits {
+        grants: BTreeMap::from([(first, grant)]),
+    };
+    let ordered = vec![IssuedOrder {
+        order: order.clone(),
+        at,
+    }];
+    speaks_again(&mut words, 5, 900);
+    facts.insert(first, folded(&world, first, ordered.clone(), words.clone()));
+    waits_for_a_place(&world, &permits, &facts, second);
+
+    let done = FactBody::OrderDone {
+        order: order.reference(),
+    };
+    words.push(("rackd-1", 10, 10, power(first, PowerSeen::Off)));
+    words.push(("rackd-1", 10, 10, done));
+    facts.insert(first, folded(&world, first, ordered, words));
+    waits_for_a_place(&world, &permits, &facts, second);
 }

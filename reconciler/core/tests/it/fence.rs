@@ -8,10 +8,13 @@ use rack_api::job::{Deploy, DiskErase, Erase, EraseMethod, Job, JobKind, JobRef}
 use rack_api::machine::{GoRequest, Verdict};
 use rack_api::order::{Action, ByHand, NextBoot, Order, PowerWanted};
 use rack_api::ownership::{MarkFound, MarkSeen, MarkWish, OwnershipMark};
+use rack_api::sync::BootGoRequest;
 use rack_api::writes::Agreed;
+use reconciler_core::admit::Grant;
 use reconciler_core::facts::{IssuedOrder, MachineFacts, OrderSeen};
-use reconciler_core::fence::{Ground, judge};
+use reconciler_core::fence::{Ground, judge, may_boot};
 use reconciler_core::intent::Intent;
+use reconciler_core::next::Need;
 use reconciler_core::plan::{ForeignMark, MachinePlan, MarkPlan, Opens};
 use schema_ids::{Digest, Generation, Incarnation, MachineId, MarkOwner, Timestamp, Uuid};
 use serde::Deserialize;
@@ -196,6 +199,28 @@ fn judged_beside(
     disks: Vec<DiskSeen>,
     mark: Option<MarkSeen>,
 ) -> Verdict {
+    let grant = held(id, 7, Need::to_boot(None));
+    judged_holding((id, machine), orders, disks, mark, Some(&grant))
+}
+
+/// A grant that it holds.
+fn held(machine: MachineId, generation: u64, need: Need) -> Grant {
+    Grant {
+        machine,
+        generation: Generation(generation),
+        need,
+        at: Timestamp::from_unix_ms(1_699_999_000_000),
+    }
+}
+
+/// The same, where it holds this grant or none.
+fn judged_holding(
+    (id, machine): (MachineId, &MachinePlan),
+    orders: Vec<OrderSeen>,
+    disks: Vec<DiskSeen>,
+    mark: Option<MarkSeen>,
+    grant: Option<&Grant>,
+) -> Verdict {
     let incarnation = orders[0].issued.order.incarnation;
     let request = GoRequest {
         token: String::new(),
@@ -220,6 +245,7 @@ fn judged_beside(
         incarnation,
         restored: None,
         denials: &[],
+        grant,
     };
     judge(&ground, &request)
 }
@@ -263,6 +289,63 @@ fn nothing_begins_that_a_person_is_about_to_cut() {
     let mut over = by_hand(id, PowerWanted::Off);
     over.done = Some(over.issued.at);
     assert_eq!(given(vec![over]), "go");
+}
+
+/// What it is granted may be given back while a rack agent has its job yet.
+#[test]
+fn nothing_that_takes_a_machine_away_runs_without_its_grant() {
+    let (id, mut machine) = planned(1);
+    let old = content("muster:installed:1:OURS:6");
+    let blank = machine.clone();
+    deploy(&mut machine).disks[0].agreed = old.clone();
+    let with = |machine: &MachinePlan, grant: Option<&Grant>| {
+        let mut machine = machine.clone();
+        let deploy = deploy(&mut machine).clone();
+        let disks = seen(&deploy.disks, &[deploy.disks[0].agreed.to_string()]);
+        let order = ordered(id, JobKind::Deploy(Box::new(deploy.clone())), deploy.incarnation);
+        let facts = MachineFacts {
+            orders: vec![order.clone()],
+            ..MachineFacts::default()
+        };
+        let request = BootGoRequest {
+            machine: id,
+            generation: Generation(7),
+            attempt: 1,
+        };
+        let ground = Ground {
+            id,
+            machine: &machine,
+            facts: &facts,
+            incarnation: deploy.incarnation,
+            restored: None,
+            denials: &[],
+            grant,
+        };
+        let boots = may_boot(&ground, &request);
+        let judged = word(judged_holding((id, &machine), vec![order], disks, None, grant));
+        (boots, judged)
+    };
+    let go = || (true, "go".to_owned());
+    let refused = || (false, "BUDGET".to_owned());
+    let boots = Need::to_boot(None);
+    assert_eq!(with(&machine, Some(&held(id, 7, boots.clone()))), go());
+    assert_eq!(with(&machine, None), refused(), "it was given back");
+    assert_eq!(
+        with(&machine, Some(&held(id, 6, boots))),
+        refused(),
+        "it is of before"
+    );
+    let by_hand = Need {
+        budgets: ["one".parse().unwrap()].into(),
+        boots: false,
+        ..Need::default()
+    };
+    assert_eq!(
+        with(&machine, Some(&held(id, 7, by_hand))),
+        refused(),
+        "power by hand"
+    );
+    assert_eq!(with(&blank, None), go(), "nobody counts on it");
 }
 
 #[test]

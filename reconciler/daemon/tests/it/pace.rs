@@ -2,13 +2,18 @@
 //! to let go: windows, waves, soaking, the canary, the hourly limit of the fleet and of a rack agent, and what a new machine that
 //! is dead holds up.
 
+use crate::agent::Enrolled;
 use crate::bed::Bed;
 use crate::budgets::{RUNS, Stage, fleet_of, running_in};
 use crate::muster::is_adopted;
-use rack_api::fact::FactBody;
+use rack_api::daemon_path;
+use rack_api::fact::{DiskSeen, FactBody};
+use rack_api::machine::{GoAnswer, GoRequest, Verdict};
 use rack_api::order::OrderRef;
+use rack_api::sync::{BootGo, BootGoRequest};
 use reconciler_core::condition::Condition;
 use reconciler_core::people::Status;
+use schema_ids::Uuid;
 
 /// Machines of one deployment with a budget of which this is said.
 fn fleet(machines: u8, reinstall: u32, settings: &str, budget: &str) -> String {
@@ -164,6 +169,83 @@ async fn the_canary_and_the_limits_of_an_hour_hold_and_each_lets_go() {
     stage.why(second, &["RATE_LIMITED", "--wipes-per-hour", "rackd-1"]);
     stage.runs(second).await;
     stage.is_well().await;
+}
+
+/// What a machine of the stage would ask before its first write, and whether it may: "go", or the code of why not.
+async fn asks(stage: &Stage, agent: &Enrolled, number: u8, nonce: u8) -> String {
+    let (machine, job, deploy) = stage.wanted(number);
+    let seen = |disk: &rack_api::job::DiskPlan| DiskSeen {
+        disk: disk.disk.clone(),
+        content: disk.agreed.clone(),
+        size_bytes: disk.size_bytes,
+    };
+    let request = GoRequest {
+        token: String::new(),
+        nonce: Uuid::from_bytes([nonce; 16]),
+        boot_id: Uuid::from_bytes([1; 16]),
+        job,
+        binding: deploy.binding,
+        uuid: None,
+        serial: Some(format!("LAB-000{number}")),
+        macs: vec![format!("52:54:00:77:00:0{number}").parse().unwrap()],
+        disks: deploy.disks.iter().map(seen).collect(),
+        mark: None,
+    };
+    assert_eq!(job.machine, machine);
+    let answer: GoAnswer = agent.post(&stage.bed, daemon_path::GO, &request).await.unwrap();
+    match answer.verdict {
+        Verdict::Go => "go".to_owned(),
+        Verdict::Refuse { code, .. } => code,
+    }
+}
+
+/// Its boot order stands, and the hour in which it was counted is over; then its place was given back.
+#[tokio::test]
+async fn a_go_takes_what_its_order_took() {
+    let fleet = |reinstall| {
+        let settings = "limits.max-wiped-per-hour = 1";
+        fleet(2, reinstall, settings, "max-unavailable = 1")
+    };
+    let mut stage = running_in(Bed::new(&fleet(0))).await;
+    stage.says(&fleet(1), "again").await;
+    let begun = stage.has_out(1).await;
+    let first: u8 = match begun.budgets[0].out[0].starts_with("node-01") {
+        true => 1,
+        false => 2,
+    };
+    let agent = stage.bed.enrol("rackd-1").await;
+    let (machine, job, deploy) = stage.wanted(first);
+    let (other, ..) = stage.wanted(3 - first);
+    // As if it were handed in.
+    let image = stage.bed.path("state/images").join(deploy.image.digest.hex());
+    std::fs::write(image, "an image").unwrap();
+
+    stage.bed.sql("UPDATE wipe_begun SET at_ms = at_ms - 3600000");
+    stage.bed.sql(&format!(
+        "INSERT INTO wipe_begun (machine, generation, at_ms) VALUES ('{other}', 1, now_ms())"
+    ));
+    assert_eq!(asks(&stage, &agent, first, 1).await, "RATE_LIMITED");
+    stage
+        .bed
+        .sql(&format!("DELETE FROM wipe_begun WHERE machine = '{other}'"));
+    assert_eq!(asks(&stage, &agent, first, 2).await, "go");
+    let counted =
+        format!("SELECT count(*) FROM wipe_begun WHERE machine = '{machine}' AND at_ms > now_ms() - 600000");
+    assert_eq!(stage.bed.sql(&counted), ["1"]);
+
+    let boot = BootGoRequest {
+        machine,
+        generation: job.generation,
+        attempt: job.attempt,
+    };
+    let boots: BootGo = agent.post(&stage.bed, daemon_path::BOOT_GO, &boot).await.unwrap();
+    assert!(boots.go);
+    stage
+        .bed
+        .sql(&format!("DELETE FROM permit WHERE machine = '{machine}'"));
+    let boots: BootGo = agent.post(&stage.bed, daemon_path::BOOT_GO, &boot).await.unwrap();
+    assert!(!boots.go, "it boots into a job for which it has no place");
+    assert_eq!(asks(&stage, &agent, first, 3).await, "BUDGET");
 }
 
 /// The first wave has a machine on which nothing ever ran. It fails, where the other one of its wave has shown that the image is

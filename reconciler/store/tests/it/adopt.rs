@@ -6,7 +6,7 @@ use reconciler_core::facts::WriteStart;
 use reconciler_core::hold::Effect;
 use reconciler_core::observed::{BindingState, DiskContents, Observed};
 use reconciler_core::plan::{BmcPlan, Plan};
-use reconciler_store::{Adoption, Basis, HandOver, NewHold, StartRecord, StoreError, WorkItem};
+use reconciler_store::{Adoption, Basis, GoTakes, HandOver, NewHold, StartRecord, StoreError, WorkItem};
 use schema_ids::Timestamp;
 use std::time::Duration;
 
@@ -131,8 +131,12 @@ async fn a_plan_that_does_not_know_of_a_go_is_not_adopted() {
         refused: Some(("HELD".to_owned(), "held".to_owned())),
         ..go(1, 2, 1)
     };
-    bed.record_start("p-1", 0, 0, &refusal).await.unwrap();
-    bed.record_start("p-1", 0, 0, &go(1, 2, 2)).await.unwrap();
+    bed.record_start("p-1", 0, 0, GoTakes::default(), &refusal)
+        .await
+        .unwrap();
+    bed.record_start("p-1", 0, 0, GoTakes::default(), &go(1, 2, 2))
+        .await
+        .unwrap();
     for plan in [&change, &drop] {
         assert_eq!(bed.adopt(plan, before, &by()).await.unwrap(), begun);
         assert_eq!(bed.plan(&plan.id).await.unwrap(), None, "nothing is left behind");
@@ -148,7 +152,9 @@ async fn a_plan_that_does_not_know_of_a_go_is_not_adopted() {
         parent: &change,
         observed: &observed,
     };
-    bed.record_start("p-5", 0, 0, &go(1, 3, 3)).await.unwrap();
+    bed.record_start("p-5", 0, 0, GoTakes::default(), &go(1, 3, 3))
+        .await
+        .unwrap();
     let change = plan("p-6", Some("p-5"), &[(1, 4), (2, 2)]);
     assert_eq!(
         bed.adopt(&change, before, &by()).await.unwrap(),
@@ -215,7 +221,9 @@ async fn a_go_and_an_adoption_do_not_pass_each_other() {
         lock.execute(&mut *gate).await.unwrap();
         let started = async {
             bed.waiting(if go_is_first { 0 } else { 1 }).await;
-            bed.record_start("p-1", 0, 0, &start).await.unwrap()
+            bed.record_start("p-1", 0, 0, GoTakes::default(), &start)
+                .await
+                .unwrap()
         };
         let adopted = async {
             bed.waiting(if go_is_first { 1 } else { 0 }).await;

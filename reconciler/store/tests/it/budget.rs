@@ -2,10 +2,11 @@
 //! decides next.
 
 use crate::bed::Bed;
-use crate::fleet::{adopt, boot_order, by, machine, name, plan};
+use crate::fleet::{adopt, boot_order, by, job, machine, name, plan, uuid};
 use reconciler_core::admit::{Grant, Leave};
+use reconciler_core::facts::WriteStart;
 use reconciler_core::next::Need;
-use reconciler_store::{By, Intended, Issuance, Issue, Store};
+use reconciler_store::{By, GoTakes, Intended, Issuance, Issue, StartRecord, Store};
 use schema_ids::{Generation, Incarnation, Name, Timestamp};
 use std::time::Duration;
 
@@ -238,12 +239,22 @@ async fn a_wipe_is_on_record_with_its_grant_once_for_each_intent_and_counts_for_
         1,
         "and so does the row"
     );
+    // Its orders stood for so long, and it takes its grant again for the same intent: it is counted anew.
+    bed.sql("UPDATE wipe_begun SET at_ms = now_ms() - 3660000").await;
+    let late = issue(&bed, "p-1", over.epoch, just_now(), wiping(life, 1, 3)).await;
+    let Issuance::Written { permits_epoch, .. } = late else {
+        panic!("{late:?}")
+    };
+    let anew = bed.permits().await.unwrap();
+    let at = anew.permits.grants[&machine(1)].at;
+    assert_eq!(anew.records.wiped, [(machine(1), Generation(2), at)]);
+    bed.sql("UPDATE wipe_begun SET at_ms = now_ms() - 3600000").await;
     // The next intent counts anew.
     adopt(&bed, &plan("p-2", Some("p-1"), &[(1, 3), (2, 2)])).await;
     let mut next = wiping(life, 1, 1);
     next.order.generation = Generation(3);
     granted(&mut next).generation = Generation(3);
-    issue(&bed, "p-2", over.epoch, just_now(), next).await;
+    issue(&bed, "p-2", permits_epoch, just_now(), next).await;
     let wiped = bed.permits().await.unwrap().records.wiped;
     assert!(matches!(wiped[..], [(_, Generation(3), _)]), "{wiped:?}");
 }
@@ -363,11 +374,87 @@ async fn an_order_on_a_held_grant_is_written_while_that_stands() {
     let taken = rival.permits().await.unwrap().permits.grants[&machine(1)].at;
     assert!(
         rival
-            .release_grant(machine(1), Generation(2), taken, None, &by())
+            .release_grant("p-1", machine(1), Generation(2), taken, None, &by())
             .await
             .unwrap()
     );
     let late = issue(&bed, "p-1", 0, just_now(), held(3)).await;
     assert_eq!(late, Issuance::PermitsMoved);
     assert_eq!(bed.number("SELECT count(*) FROM order_issued").await, 2);
+}
+
+/// Asks for machine `n` whether it may write; what is recorded as the reason why not, if so.
+async fn ask(store: &Store, n: u8, nonce: u8, takes: GoTakes) -> Option<Option<(String, String)>> {
+    let start = WriteStart {
+        job: job(n, 2, 1),
+        boot_id: uuid(50),
+        nonce: uuid(nonce),
+        at: Timestamp::from_unix_ms(0),
+        refused: None,
+    };
+    let newest = u32::from(n == 1);
+    let recorded = store.record_start("p-1", newest, 0, takes, &start).await;
+    match recorded.unwrap() {
+        StartRecord::Recorded(start) => Some(start.refused),
+        StartRecord::Superseded => None,
+    }
+}
+
+/// Orders stand for a day: what is erased is counted when it may be, whenever it was ordered.
+#[tokio::test]
+async fn a_go_counts_as_a_wipe_when_it_is_given() {
+    let bed = Bed::new().await;
+    let life = begin(&bed).await;
+    issue(&bed, "p-1", 0, just_now(), wiping(life, 1, 1)).await;
+    let takes = |most| GoTakes {
+        place: false,
+        wipes: Some(most),
+    };
+    let wiped = async || bed.permits().await.unwrap().records.wiped;
+
+    // Within the hour it has the place that it has; it counts from the go on.
+    bed.sql("UPDATE wipe_begun SET at_ms = at_ms - 3000000").await;
+    let (ordered, epoch) = (wiped().await[0].2, bed.permits().await.unwrap().epoch);
+    assert_eq!(ask(&bed, 1, 1, takes(1)).await, Some(None));
+    let told = wiped().await;
+    assert!(
+        matches!(told[..], [(id, _, at)] if id == machine(1) && at > ordered),
+        "{told:?}"
+    );
+    assert!(
+        bed.permits().await.unwrap().epoch > epoch,
+        "whoever counted before decides anew"
+    );
+
+    // The other one's order is older than the hour, which is full.
+    let (code, reason) = ask(&bed, 2, 2, takes(1)).await.unwrap().unwrap();
+    assert_eq!(code, "RATE_LIMITED");
+    assert!(reason.contains("limits.max-wiped-per-hour"), "{reason}");
+    assert_eq!(wiped().await, told);
+    assert_eq!(ask(&bed, 2, 3, takes(2)).await, Some(None));
+    assert_eq!(wiped().await.len(), 2);
+
+    // Whose data is gone loses none by another try.
+    bed.sql("UPDATE wipe_begun SET at_ms = at_ms - 3600000").await;
+    assert_eq!(ask(&bed, 1, 4, takes(0)).await, Some(None));
+    assert!(wiped().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_go_that_takes_a_machine_away_is_given_while_its_grant_stands() {
+    let bed = Bed::new().await;
+    let life = begin(&bed).await;
+    issue(&bed, "p-1", 0, just_now(), wiping(life, 1, 1)).await;
+    let takes = GoTakes {
+        place: true,
+        wipes: None,
+    };
+    assert_eq!(ask(&bed, 1, 1, takes).await, Some(None));
+    assert_eq!(ask(&bed, 2, 2, takes).await, None, "it never had one");
+    let at = bed.permits().await.unwrap().permits.grants[&machine(1)].at;
+    let by = by();
+    let released = bed.release_grant("p-1", machine(1), Generation(2), at, Some(1), &by);
+    assert!(released.await.unwrap());
+    assert_eq!(ask(&bed, 1, 3, takes).await, None, "it was given back");
+    assert_eq!(ask(&bed, 1, 1, takes).await, None, "nor is an older yes repeated");
 }

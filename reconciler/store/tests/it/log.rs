@@ -7,7 +7,7 @@ use reconciler_core::admit::{Grant, Leave};
 use reconciler_core::facts::WriteStart;
 use reconciler_core::next::Need;
 use reconciler_core::people::{LogPlace, Stage};
-use reconciler_store::{Intended, Issue, LogRecord, Logged};
+use reconciler_store::{GoTakes, Intended, Issue, LogRecord, Logged};
 use schema_ids::{Generation, MachineId, Timestamp};
 use std::collections::BTreeSet;
 
@@ -120,7 +120,9 @@ async fn every_source_is_told_in_order() {
         ),
     ];
     bed.append_facts(&sync("r1", facts)).await.unwrap();
-    bed.record_start("p-1", 1, 0, &start(1)).await.unwrap();
+    bed.record_start("p-1", 1, 0, GoTakes::default(), &start(1))
+        .await
+        .unwrap();
     bed.append_facts(&sync("r2", vec![(1, power(2))])).await.unwrap();
     // Written in one millisecond or in ten: each a little later.
     bed.sql(
@@ -172,7 +174,9 @@ async fn a_reader_misses_nothing_while_more_is_written() {
         bed.append_facts(&sync("r1", facts)).await.unwrap();
     }
     for nonce in 0..=255 {
-        bed.record_start("p-1", 0, 0, &start(nonce)).await.unwrap();
+        bed.record_start("p-1", 0, 0, GoTakes::default(), &start(nonce))
+            .await
+            .unwrap();
     }
     // All in one millisecond: pages end at keys, not at times.
     bed.sql("UPDATE fact SET received_ms = 5; UPDATE write_start SET at_ms = 5; UPDATE audit SET at_ms = 5")

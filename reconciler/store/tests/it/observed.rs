@@ -4,7 +4,7 @@ use crate::bed::Bed;
 use crate::fleet::{adopt, inventory, job, machine, plan, sync, uuid};
 use rack_api::fact::{Fact, FactBody};
 use reconciler_core::facts::WriteStart;
-use reconciler_store::Stage;
+use reconciler_store::{GoTakes, Stage};
 use schema_ids::{Mac, Timestamp};
 use std::net::IpAddr;
 
@@ -88,11 +88,15 @@ async fn a_machine_was_written_once_a_go_is_on_record() {
         at: Timestamp::from_unix_ms(0),
         refused: Some(("HELD".to_owned(), "held".to_owned())),
     };
-    bed.record_start("p-1", 0, 0, &start).await.unwrap();
+    bed.record_start("p-1", 0, 0, GoTakes::default(), &start)
+        .await
+        .unwrap();
     assert!(!written().await);
     start.nonce = uuid(3);
     start.refused = None;
-    bed.record_start("p-1", 0, 0, &start).await.unwrap();
+    bed.record_start("p-1", 0, 0, GoTakes::default(), &start)
+        .await
+        .unwrap();
     assert!(written().await);
 }
 
@@ -190,7 +194,9 @@ async fn the_latest_generation_that_may_write_is_known() {
             at: Timestamp::from_unix_ms(0),
             refused: None,
         };
-        bed.record_start("p-1", 0, 0, &start).await.unwrap();
+        bed.record_start("p-1", 0, 0, GoTakes::default(), &start)
+            .await
+            .unwrap();
         assert_eq!(written().await, Some(schema_ids::Generation(3)));
     }
 }

@@ -6,7 +6,7 @@ use rack_api::order::{Action, ByHand, Lane, Order, PowerWanted};
 use reconciler_core::admit::{Grant, Leave};
 use reconciler_core::facts::WriteStart;
 use reconciler_core::next::Need;
-use reconciler_store::{Intended, Issuance, Issue, StartRecord, Store};
+use reconciler_store::{GoTakes, Intended, Issuance, Issue, StartRecord, Store};
 use schema_ids::{Generation, Incarnation, Timestamp};
 use std::time::Duration;
 
@@ -97,7 +97,9 @@ async fn power_by_hand_and_a_go_do_not_pass_each_other() {
         lock.execute(&mut *gate).await.unwrap();
         let started = async {
             bed.waiting(if go_is_first { 0 } else { 1 }).await;
-            bed.record_start("p-1", 0, 0, &start).await.unwrap()
+            bed.record_start("p-1", 0, 0, GoTakes::default(), &start)
+                .await
+                .unwrap()
         };
         let ordered = async {
             bed.waiting(if go_is_first { 1 } else { 0 }).await;
@@ -122,7 +124,10 @@ async fn power_by_hand_and_a_go_do_not_pass_each_other() {
         } else {
             assert!(matches!(ordered, Issuance::Written { .. }), "{ordered:?}");
             assert_eq!(started, StartRecord::Superseded);
-            let knowing = bed.record_start("p-1", 1, 0, &start).await.unwrap();
+            let knowing = bed
+                .record_start("p-1", 1, 0, GoTakes::default(), &start)
+                .await
+                .unwrap();
             assert!(matches!(knowing, StartRecord::Recorded(_)), "{knowing:?}");
         }
     }
@@ -229,32 +234,38 @@ async fn grants_are_taken_only_by_who_counted_last() {
 
     let taken = held.permits.grants[&winner].at;
     assert!(
-        !bed.release_grant(winner, Generation(1), taken, None, &by())
+        !bed.release_grant("p-1", winner, Generation(1), taken, None, &by())
             .await
             .unwrap(),
         "of another generation"
     );
     let before = taken.minus(Duration::from_millis(1));
     assert!(
-        !bed.release_grant(winner, Generation(2), before, None, &by())
+        !bed.release_grant("p-1", winner, Generation(2), before, None, &by())
             .await
             .unwrap(),
         "taken anew since, by whoever ordered by it"
     );
     assert!(
-        !bed.release_grant(winner, Generation(2), taken, Some(0), &by())
+        !bed.release_grant("p-1", winner, Generation(2), taken, Some(0), &by())
             .await
             .unwrap(),
         "an order was given by it that whoever gives it back had not seen"
     );
+    assert!(
+        !bed.release_grant("p-0", winner, Generation(2), taken, None, &by())
+            .await
+            .unwrap(),
+        "by a plan that is not the adopted one"
+    );
     assert_eq!(bed.permits().await.unwrap().epoch, epoch, "nothing moved");
     assert!(
-        bed.release_grant(winner, Generation(2), taken, None, &by())
+        bed.release_grant("p-1", winner, Generation(2), taken, None, &by())
             .await
             .unwrap()
     );
     assert!(
-        !bed.release_grant(winner, Generation(2), taken, None, &by())
+        !bed.release_grant("p-1", winner, Generation(2), taken, None, &by())
             .await
             .unwrap()
     );
@@ -294,7 +305,7 @@ async fn every_order_and_grant_is_in_the_audit() {
     issue(&bed, "p-1", 0, &[granted(boot_order(life, 1, 2, 1))]).await;
     let held = bed.permits().await.unwrap();
     let taken = held.permits.grants[&machine(1)].at;
-    bed.release_grant(machine(1), Generation(2), taken, None, &by())
+    bed.release_grant("p-1", machine(1), Generation(2), taken, None, &by())
         .await
         .unwrap();
     bed.record_audit("hold", Some(machine(1)), "m1", &by())

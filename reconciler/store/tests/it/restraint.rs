@@ -5,7 +5,7 @@ use crate::fleet::{adopt, boot_order, job, plan, uuid};
 use reconciler_core::admit::Leave;
 use reconciler_core::facts::WriteStart;
 use reconciler_core::hold::Effect;
-use reconciler_store::{By, Intended, Issuance, Issue, NewHold, StartRecord};
+use reconciler_store::{By, GoTakes, Intended, Issuance, Issue, NewHold, StartRecord};
 use schema_ids::Timestamp;
 
 fn by_whom(who: &str) -> By {
@@ -110,10 +110,16 @@ async fn what_was_decided_before_a_stop_is_not_written_after_it() {
         at: Timestamp::from_unix_ms(0),
         refused: None,
     };
-    let answer = bed.record_start("p-1", 0, before, &go).await.unwrap();
+    let answer = bed
+        .record_start("p-1", 0, before, GoTakes::default(), &go)
+        .await
+        .unwrap();
     assert_eq!(answer, StartRecord::Superseded);
     // Who has heard of it decides for itself.
-    let answer = bed.record_start("p-1", 0, after, &go).await.unwrap();
+    let answer = bed
+        .record_start("p-1", 0, after, GoTakes::default(), &go)
+        .await
+        .unwrap();
     assert!(matches!(answer, StartRecord::Recorded(_)), "{answer:?}");
     let written = bed.issue(&issue(after)).await.unwrap();
     assert!(matches!(written, Issuance::Written { .. }), "{written:?}");

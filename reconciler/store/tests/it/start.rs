@@ -3,7 +3,7 @@
 use crate::bed::Bed;
 use crate::fleet::{adopt, job, machine, plan, sync, uuid};
 use reconciler_core::facts::WriteStart;
-use reconciler_store::{Scope, StartRecord, StoreError};
+use reconciler_store::{GoTakes, Scope, StartRecord, StoreError};
 use schema_ids::{Generation, Incarnation, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,8 +28,14 @@ fn refusal(nonce: u8) -> WriteStart {
 async fn a_yes_whose_answer_was_lost_does_not_outlive_a_no() {
     let bed = Bed::new().await;
     adopt(&bed, &plan("p-1", None, &[(1, 2)])).await;
-    bed.record_start("p-1", 0, 0, &go(1)).await.unwrap();
-    let StartRecord::Recorded(again) = bed.record_start("p-1", 0, 0, &refusal(1)).await.unwrap() else {
+    bed.record_start("p-1", 0, 0, GoTakes::default(), &go(1))
+        .await
+        .unwrap();
+    let StartRecord::Recorded(again) = bed
+        .record_start("p-1", 0, 0, GoTakes::default(), &refusal(1))
+        .await
+        .unwrap()
+    else {
         panic!("not recorded")
     };
     assert!(again.refused.is_some());
@@ -42,8 +48,8 @@ async fn a_nonce_keeps_its_first_answer() {
     let rival = bed.another().await;
     let (yes, no) = (go(1), refusal(1));
     let (one, two) = tokio::join!(
-        bed.record_start("p-1", 0, 0, &yes),
-        rival.record_start("p-1", 0, 0, &no)
+        bed.record_start("p-1", 0, 0, GoTakes::default(), &yes),
+        rival.record_start("p-1", 0, 0, GoTakes::default(), &no)
     );
     let (StartRecord::Recorded(one), StartRecord::Recorded(two)) = (one.unwrap(), two.unwrap()) else {
         panic!("not recorded")
@@ -63,10 +69,12 @@ async fn a_nonce_keeps_its_first_answer() {
             ..go(1)
         },
     ] {
-        let reused = bed.record_start("p-1", 0, 0, &other).await;
+        let reused = bed.record_start("p-1", 0, 0, GoTakes::default(), &other).await;
         assert!(matches!(reused, Err(StoreError::NonceReused { nonce }) if nonce == uuid(1)));
     }
-    bed.record_start("p-1", 0, 0, &go(2)).await.unwrap();
+    bed.record_start("p-1", 0, 0, GoTakes::default(), &go(2))
+        .await
+        .unwrap();
     let scope = Scope {
         generation: Generation(2),
         agents: BTreeSet::new(),
@@ -88,20 +96,30 @@ async fn a_go_counts_only_under_the_adopted_plan() {
     let bed = Bed::new().await;
     adopt(&bed, &plan("p-1", None, &[(1, 2)])).await;
     assert!(matches!(
-        bed.record_start("p-1", 0, 0, &go(1)).await.unwrap(),
+        bed.record_start("p-1", 0, 0, GoTakes::default(), &go(1))
+            .await
+            .unwrap(),
         StartRecord::Recorded(_)
     ));
     adopt(&bed, &plan("p-2", Some("p-1"), &[(1, 3)])).await;
     assert_eq!(
-        bed.record_start("p-1", 0, 0, &go(2)).await.unwrap(),
+        bed.record_start("p-1", 0, 0, GoTakes::default(), &go(2))
+            .await
+            .unwrap(),
         StartRecord::Superseded
     );
     assert_eq!(
-        bed.record_start("p-1", 0, 0, &go(1)).await.unwrap(),
+        bed.record_start("p-1", 0, 0, GoTakes::default(), &go(1))
+            .await
+            .unwrap(),
         StartRecord::Superseded,
         "nor is one repeated"
     );
-    let StartRecord::Recorded(refused) = bed.record_start("p-1", 0, 0, &refusal(3)).await.unwrap() else {
+    let StartRecord::Recorded(refused) = bed
+        .record_start("p-1", 0, 0, GoTakes::default(), &refusal(3))
+        .await
+        .unwrap()
+    else {
         panic!("a refusal always counts")
     };
     assert_eq!(refused.refused.unwrap().0, "UNEXPECTED_CONTENTS");
@@ -116,7 +134,9 @@ async fn a_go_counts_only_under_the_adopted_plan() {
     };
     bed.append_facts(&foreign).await.unwrap();
     assert_eq!(
-        bed.record_start("p-2", 0, 0, &go(4)).await.unwrap(),
+        bed.record_start("p-2", 0, 0, GoTakes::default(), &go(4))
+            .await
+            .unwrap(),
         StartRecord::Superseded
     );
     assert_eq!(

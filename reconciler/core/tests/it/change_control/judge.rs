@@ -38,6 +38,9 @@ impl Judge {
         let held = lab.permits.grants.get(&id);
         let goes_on =
             held.is_some_and(|held| held.generation == grant.generation && held.need.erases.is_some());
+        if goes_on && grant.need.wipes {
+            self.rate(lab, grant)?;
+        }
         if !grant.need.disrupts() || goes_on {
             return Ok(());
         }
@@ -128,7 +131,10 @@ impl Judge {
 
     fn rate(&mut self, lab: &Lab, grant: &Grant) -> Result<(), String> {
         let now = lab.now();
-        self.wiped.entry((grant.machine, grant.generation)).or_insert(now);
+        let at = self.wiped.entry((grant.machine, grant.generation)).or_insert(now);
+        if now.since(*at) >= HOUR {
+            *at = now;
+        }
         let begun = self.wiped.values().filter(|at| now.since(**at) < HOUR).count();
         match begun > lab.world.parent.control.wiped_per_hour as usize {
             true => Err(format!("{begun} began to be erased within an hour")),

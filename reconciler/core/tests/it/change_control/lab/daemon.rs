@@ -77,6 +77,7 @@ impl Lab {
                 });
                 let is_held =
                     held.is_some_and(|grant| (grant.generation, grant.at) == (generation, taken)) && !is_used;
+                let is_held = is_held && todo.plan == self.world.parent.id;
                 if is_held {
                     self.permits.grants.remove(&machine);
                     self.epoch += 1;
@@ -147,11 +148,11 @@ impl Lab {
     fn grant(&mut self, grant: Grant) {
         let now = self.now();
         if grant.need.wipes {
-            let known = self
-                .wiped
-                .iter()
-                .any(|(id, of, _)| (*id, *of) == (grant.machine, grant.generation));
-            if !known {
+            let mut known = self.wiped.iter();
+            let is_known = known.any(|(id, of, at)| {
+                (*id, *of) == (grant.machine, grant.generation) && now.since(*at) < Duration::from_secs(3600)
+            });
+            if !is_known {
                 self.wiped.push((grant.machine, grant.generation, now));
             }
         }
