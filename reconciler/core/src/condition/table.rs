@@ -351,7 +351,7 @@ conditions! {
     RateLimited RATE_LIMITED {
         meaning: "As many machines as may lost data in use within the last hour: over the whole fleet (`limits.max-wiped-per-hour`), or by one rack agent, which counts for itself.",
         person: "Nothing; the evidence says whose limit it is. A rack agent's own is `--wipes-per-hour` on its host.",
-        by_itself: "Begins when an hour has passed since one of them was begun.",
+        by_itself: "Begins when an hour has passed since one of them was begun. A machine that asked for its go in a full hour boots into its job again.",
         limit: Limit::None,
         under_way: false,
     }

@@ -1,6 +1,8 @@
 //! A deployment's budget is its own whatever it is called, and counts who is out by when that was said, and who is switched by
 //! hand from then on.
 
+mod grants;
+
 use crate::seen::SeenMachine;
 use crate::world::{World, fleet};
 use rack_api::fact::{Fact, FactBody, PowerSeen};
@@ -464,100 +466,4 @@ fn a_late_word_of_its_system_frees_no_place_of_who_is_switched_off() {
     words.push(("rackd-1", 10, 10, done));
     facts.insert(first, folded(&world, first, ordered, words));
     waits_for_a_place(&world, &permits, &facts, second);
-}
-
-/// A daemon that loaded an older plan reads the grants after another daemon has taken one for what a newer plan wants.
-#[test]
-fn a_grant_of_a_later_plan_is_not_given_back_by_an_older_one() {
-    let (world, machines) = running();
-    let id = machines[0];
-    let wanted = world.parent.machines[&id].wanted.generation;
-    let of = |generation: u64, need: Need| {
-        let grant = Grant {
-            machine: id,
-            generation: Generation(generation),
-            need,
-            at: ago(&world, 300),
-        };
-        let permits = Permits {
-            grants: BTreeMap::from([(id, grant)]),
-        };
-        let facts = BTreeMap::from([(id, folded(&world, id, Vec::new(), came_home(&world, id, 100)))]);
-        let step = ticked(&world, &permits, &facts);
-        let released = |effect: &Effect| matches!(effect, Effect::ReleaseGrant { .. });
-        step.effects.iter().any(released)
-    };
-    let disrupts = Need {
-        budgets: ["one".parse().unwrap()].into(),
-        ..Need::to_boot(None)
-    };
-    for need in [Need::to_boot(None), disrupts] {
-        assert!(of(wanted.0, need.clone()), "it is as wanted: {need:?}");
-        assert!(!of(wanted.0 + 1, need.clone()), "{need:?}");
-    }
-}
-
-/// Of a rack's two agents one is limited for the hour. The place is free where none of them boots the machine into its job, and only there.
-#[test]
-fn a_place_is_kept_while_an_agent_serves_the_job() {
-    let (mut world, machines) = running();
-    adopt(&mut world, &named("web", 1, ONE));
-    for link in world.parent.links.values_mut() {
-        link.agents.insert("rackd-2".parse().unwrap());
-    }
-    let before = |id: &MachineId| (*id, runs_what_was_before(&world, *id));
-    let mut facts: Facts = machines.iter().map(before).collect();
-    let effects = ticked(&world, &Permits::default(), &facts).effects;
-    let (order, mut grant) = effects
-        .into_iter()
-        .find_map(|effect| match effect {
-            Effect::Issue {
-                order,
-                leave: Leave::Take(grant),
-            } => Some((order.order, grant)),
-            _ => None,
-        })
-        .unwrap();
-    let (id, at) = (grant.machine, ago(&world, 60));
-    grant.at = at;
-    let mut permits = Permits {
-        grants: BTreeMap::from([(id, grant)]),
-    };
-    let refused = || FactBody::OrderRefused {
-        order: order.reference(),
-        why: "4 machines were given over within an hour".to_owned(),
-        until: Some(world.observed.at.plus(Duration::from_secs(1800))),
-    };
-    let taken = || FactBody::OrderTaken {
-        order: order.reference(),
-    };
-    let mut is_released = |permits: &Permits, said: Vec<(&'static str, FactBody)>| {
-        let mut words = of_before(&world, id);
-        words.extend(said.into_iter().map(|(agent, body)| (agent, 50, 50, body)));
-        let ordered = vec![IssuedOrder {
-            order: order.clone(),
-            at,
-        }];
-        let mut known = folded(&world, id, ordered, words);
-        let agent = known.agents.values().next().unwrap().clone();
-        known.agents.insert("rackd-2".parse().unwrap(), agent);
-        facts.insert(id, known);
-        let step = ticked(&world, permits, &facts);
-        let Decision::Wait(wait) = &step.decisions[&id] else {
-            panic!("{:?}", step.decisions);
-        };
-        assert_eq!(wait.condition, Condition::RateLimited);
-        let released = |effect: &Effect| matches!(effect, Effect::ReleaseGrant { .. });
-        step.effects.iter().any(released)
-    };
-    let by_one = vec![("rackd-1", taken()), ("rackd-2", refused())];
-    assert!(!is_released(&permits, by_one), "one agent boots it into its job");
-    let silent = vec![("rackd-2", refused())];
-    assert!(!is_released(&permits, silent), "one agent may have taken it");
-    let by_all = || vec![("rackd-1", refused()), ("rackd-2", refused())];
-    assert!(is_released(&permits, by_all()), "nobody has begun");
-
-    // What was ordered for an older intent may be carried out still.
-    permits.grants.get_mut(&id).unwrap().generation.0 -= 1;
-    assert!(!is_released(&permits, by_all()), "it is overtaken");
 }
