@@ -58,7 +58,7 @@ refusals! {
         person: "Look at musterd's log and at Postgres; `muster status` works again when they do. Then ask again.",
     }
     Contended CONTENDED {
-        meaning: "Other daemons on the same database adopted plans faster, several times in a row.",
+        meaning: "Something else came first, several times in a row: another daemon on the same database adopted a plan, somebody made or ended a hold, a machine began to write. Or the branch went on, and what comes after your commit is carried out.",
         person: "Ask again. If it stays so, look whether two musterds follow different branches.",
     }
     NotYet NOT_YET {
