@@ -49,6 +49,7 @@ pub use budgets::{Budget, Wave};
 pub use change::{Cause, Change, ChangeAction, Effect, FieldChange};
 pub(crate) use control::layout_digest;
 pub use control::{Canary, Control};
+pub(crate) use effect::told_by;
 pub(crate) use layout::size_text;
 pub(crate) use ownership::not_left;
 pub use ownership::{ForeignMark, MarkPlan, Opens};

@@ -6,7 +6,7 @@
 use crate::form::block::{Block, Totals, blocks};
 use crate::form::text::{self, place};
 use crate::form::{Detail, Setting, counted};
-use crate::plan::{Cause, Change, ChangeAction, Origin, Plan, size_text};
+use crate::plan::{Cause, Change, ChangeAction, Origin, Plan, size_text, told_by};
 use schema_ids::ContentId;
 use std::fmt::{self, Write as _};
 
@@ -156,9 +156,9 @@ fn row(out: &mut String, plan: &Plan, setting: &Setting, change: &Change) -> fmt
         .map(|erased| {
             let known = plan.disks.get(&erased.disk);
             let size = known.map_or(String::new(), |disk| format!(" {}", size_text(disk.bytes)));
-            let holds = known
-                .map(|disk| disk.holds.as_str())
-                .filter(|holds| !holds.is_empty());
+            let found = known.map(|disk| disk.holds.as_str());
+            let holds = told_by(&erased.content).or(found);
+            let holds = holds.filter(|holds| !holds.is_empty());
             let holds = match (&erased.content, holds) {
                 (ContentId::Blank, _) => " blank".to_owned(),
                 (_, Some(holds)) => format!(" {}", escaped(holds)),

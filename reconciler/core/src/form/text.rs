@@ -5,7 +5,7 @@ mod time;
 
 use crate::form::block::{Block, Totals, blocks};
 use crate::form::{Detail, Setting, counted, short};
-use crate::plan::{Budget, Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text};
+use crate::plan::{Budget, Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text, told_by};
 use crate::times::{Estimate, Pace};
 use schema_ids::{ContentId, DiskId, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -348,13 +348,13 @@ impl Text<'_> {
 
     /// What is lost on a disk: in words, and as the identity that was agreed to.
     fn holds(&self, disk: &DiskId, content: &ContentId, change: &Change) -> String {
-        let words = self.plan.disks.get(disk).map(|known| known.holds.as_str());
-        let words = words.filter(|words| !words.is_empty());
+        let found = self.plan.disks.get(disk).map(|known| known.holds.as_str());
+        let words = told_by(content).or(found).filter(|words| !words.is_empty());
         match (content, words, self.detail) {
-            (ContentId::Marker { .. }, words, Detail::Normal | Detail::Summary)
+            (ContentId::Marker { .. }, Some(words), Detail::Normal | Detail::Summary)
                 if change.in_use_since.is_some() =>
             {
-                words.unwrap_or("installed by muster").to_owned()
+                words.to_owned()
             }
             (content, Some(words), _) => format!("{}   ({content})", one_line(words)),
             (content, None, _) => format!("({content})"),
