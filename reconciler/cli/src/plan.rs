@@ -36,6 +36,12 @@ pub(crate) fn run(
 }
 
 fn show(online: impl FnOnce() -> Result<Client, Failure>, wish: &Wish, json: bool) -> Result<Exit, Failure> {
+    if let (Some(only), true) = (&wish.only, wish.expect_empty) {
+        return Err(Failure::Usage(format!(
+            "--expect-empty is about the whole fleet, and --only {only} shows a part of it, which may be empty while the rest \
+             is not. Leave one of them out"
+        )));
+    }
     let made = match &wish.offline {
         Some(snapshot) => offline::make(wish, snapshot),
         None => online().and_then(|client| make(&client, wish)),

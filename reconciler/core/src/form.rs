@@ -7,6 +7,9 @@ pub mod block;
 pub mod document;
 pub mod markdown;
 pub mod text;
+mod under_way;
+
+pub use under_way::UnderWay;
 
 use crate::plan::Plan;
 use crate::plan::approvals::Agreement;

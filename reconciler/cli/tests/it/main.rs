@@ -160,6 +160,13 @@ fn apply_is_one_document_even_where_nobody_answers() {
 }
 
 #[test]
+fn a_part_is_not_asked_to_be_empty() {
+    let said = says(&["plan", "--only", "machine:node-04", "--expect-empty"], 64);
+    let said = text(&said.stderr);
+    assert!(said.contains("--expect-empty is about the whole fleet"), "{said}");
+}
+
+#[test]
 fn the_schema_of_plans_is_printed() {
     let schema = document(&says(&["schema", "--of", "plan"], 0));
     assert_eq!(schema["properties"]["format"]["const"], "muster.plan/1.0");

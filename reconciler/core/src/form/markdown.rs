@@ -5,6 +5,7 @@
 
 use crate::form::block::{Block, Totals, blocks};
 use crate::form::text::{self, place};
+use crate::form::under_way::{UnderWay, nothing};
 use crate::form::{Detail, Setting, counted};
 use crate::plan::{Cause, Change, ChangeAction, Origin, Plan, size_text, told_by};
 use schema_ids::ContentId;
@@ -83,6 +84,9 @@ fn fixed_part(out: &mut String, plan: &Plan, setting: &Setting) -> fmt::Result {
     let all = Totals::of(plan, &plan.changes);
     let headline = match (plan.applicable(), all.machines) {
         (false, _) => "**blocked**".to_owned(),
+        (true, 0) if plan.changes.is_empty() && UnderWay::of(plan).is_some() => {
+            "no changes to what is carried out".to_owned()
+        }
         (true, 0) if plan.changes.is_empty() => "no changes".to_owned(),
         (true, 0) => "nothing is erased".to_owned(),
         (true, machines) => format!("**{} will be erased**", counted(machines, "machine")),
@@ -94,6 +98,12 @@ fn fixed_part(out: &mut String, plan: &Plan, setting: &Setting) -> fmt::Result {
             "Only {}: a plan of a part, which nobody can agree to.\n",
             code(only)
         )?;
+    }
+    let is_told = setting.only.is_some() || UnderWay::of(plan).is_some();
+    if plan.changes.is_empty() && is_told {
+        for line in nothing(plan, setting) {
+            writeln!(out, "{}\n", escaped(&line))?;
+        }
     }
     if !all.actions.is_empty() {
         let words: Vec<&str> = all.actions.keys().map(|action| action.word()).collect();

@@ -4,6 +4,7 @@
 mod time;
 
 use crate::form::block::{Block, Totals, blocks};
+use crate::form::under_way::nothing;
 use crate::form::{Detail, Setting, counted, short};
 use crate::plan::{Budget, Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text, told_by};
 use crate::times::{Estimate, Pace};
@@ -475,11 +476,8 @@ impl Text<'_> {
     fn total(&mut self) -> fmt::Result {
         let plan = self.plan;
         if plan.changes.is_empty() {
-            let nothing = match plan.notes.is_empty() {
-                true => "No changes. The fleet is as this revision wants it.",
-                false => "No changes now. What git wants beyond that is listed under NOT DONE.",
-            };
-            return writeln!(self.out, "{nothing}");
+            let mut lines = nothing(plan, self.setting).into_iter();
+            return lines.try_for_each(|line| writeln!(self.out, "{line}"));
         }
         writeln!(self.out, "{}", total(plan))?;
         if let Some(time) = time(plan, self.setting) {
