@@ -29,6 +29,8 @@ pub const STATUS: &str = "/v1/status";
 pub const STATUS_AT: &str = "/v1/status/at/";
 /// `GET` [`MachineDetail`]: this and the machine's name or id.
 pub const MACHINES: &str = "/v1/machines/";
+/// `GET` [`DeploymentDetail`](crate::plan::reach::DeploymentDetail): this and the deployment's name.
+pub const DEPLOYMENTS: &str = "/v1/deployments/";
 /// After a machine's name: `POST` [`PowerRequest`], answered by [`PowerAnswer`].
 pub const POWER: &str = "/power";
 /// After a machine's name: this and a deployment's name: `GET` [`Against`](crate::plan::against::Against).

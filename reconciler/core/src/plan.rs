@@ -36,6 +36,7 @@ mod ownership;
 mod part;
 mod pci;
 mod quarantine;
+pub mod reach;
 mod reads;
 mod release;
 mod required;

@@ -59,6 +59,10 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
             &format!("{}{{machine}}{}{{deployment}}", people::MACHINES, people::AGAINST),
             get(against_door::get),
         )
+        .route(
+            &format!("{}{{name}}", people::DEPLOYMENTS),
+            get(against_door::get_deployment),
+        )
         .route(people::DRIFT, get(plan_door::get_drift))
         .route(people::DISCOVERED, get(get_discovered))
         .route(people::PLAN, post(plan_door::post))

@@ -161,8 +161,12 @@ fn apply_is_one_document_even_where_nobody_answers() {
 
 #[test]
 fn a_part_is_not_asked_to_be_empty() {
-    let said = says(&["plan", "--only", "machine:node-04", "--expect-empty"], 64);
-    let said = text(&said.stderr);
+    let output = Command::new(env!("CARGO_BIN_EXE_muster"))
+        .args(["plan", "--only", "machine:node-04", "--expect-empty"])
+        .output()
+        .expect("muster starts");
+    assert_eq!(output.status.code(), Some(64));
+    let said = text(&output.stderr);
     assert!(said.contains("--expect-empty is about the whole fleet"), "{said}");
 }
 
