@@ -26,10 +26,17 @@ fn pretty(value: &impl Serialize) -> String {
 pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Failure> {
     if name.starts_with("p-") {
         let shown: Plan = client.get(&format!("{}{name}", people::PLANS))?;
+        let setting = Setting {
+            // Told beside the plan; where nobody can tell, the plan is shown all the same.
+            standing: client
+                .get(&format!("{}{name}{}", people::PLANS, people::STANDING))
+                .unwrap_or_default(),
+            ..Setting::default()
+        };
         if json {
-            say_json(plan::json_text(&shown, &Setting::default()))?;
+            say_json(plan::json_text(&shown, &setting))?;
         } else {
-            say(text::render(&shown, &Setting::default(), Detail::Full))?;
+            say(text::render(&shown, &setting, Detail::Full))?;
         }
         return Ok(Exit::Done);
     }

@@ -15,6 +15,7 @@ use crate::hold::{HoldTold, Stop};
 use crate::next::PowerWish;
 use crate::observed::Discovered;
 use crate::phase::Mark;
+use crate::plan::approvals::Agreement;
 use crate::plan::{MachinePlan, Plan};
 use crate::status::{DeploymentStatus, MachineStatus};
 use rack_api::inventory::Inventory;
@@ -45,6 +46,8 @@ pub const DISCOVERED: &str = "/v1/discovered";
 pub const PLAN: &str = "/v1/plan";
 /// `GET` a stored [`Plan`]: this and its id.
 pub const PLANS: &str = "/v1/plans/";
+/// After a plan's id: `GET` [`Standing`](crate::form::standing::Standing).
+pub const STANDING: &str = "/standing";
 /// `GET` a [`SnapshotAnswer`].
 pub const SNAPSHOT: &str = "/v1/snapshot";
 /// `POST` [`ApplyRequest`], answered by [`ApplyAnswer`].
@@ -270,6 +273,19 @@ pub struct ApproveRequest {
     pub plan: String,
     /// The wipe-set's digest, `w-…`.
     pub wipe_set: String,
+}
+
+/// What that word comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApproveAnswer {
+    /// Whether it counts; where nobody must agree, every word does.
+    pub counts: bool,
+    /// How many must say it, and who has; absent where nobody must.
+    pub agreement: Option<Agreement>,
+    /// Who is missing, and whose word does not count and why; absent where enough have said it.
+    pub missing: Option<String>,
+    /// The guard that stops the plan all the same, and why.
+    pub blocked: Option<String>,
 }
 
 /// "This guard shall let this plan pass."

@@ -6,6 +6,7 @@
 
 mod against_door;
 mod agents;
+mod approve_door;
 mod body;
 mod certificates;
 mod control;
@@ -35,6 +36,7 @@ mod settings;
 mod signatures;
 mod snapshot;
 mod source;
+mod standing;
 mod times;
 mod trust;
 mod vouch_door;

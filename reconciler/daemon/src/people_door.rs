@@ -2,6 +2,7 @@
 
 use crate::against_door;
 use crate::agents;
+use crate::approve_door;
 use crate::daemon::Daemon;
 use crate::events_door;
 use crate::hold_door;
@@ -15,6 +16,7 @@ use crate::plan_door;
 use crate::power_door;
 use crate::revision;
 use crate::snapshot;
+use crate::standing;
 use crate::times;
 use crate::vouch_door;
 use crate::world;
@@ -67,6 +69,10 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
         .route(people::DISCOVERED, get(get_discovered))
         .route(people::PLAN, post(plan_door::post))
         .route(&format!("{}{{id}}", people::PLANS), get(plan_door::get))
+        .route(
+            &format!("{}{{id}}{}", people::PLANS, people::STANDING),
+            get(standing::get),
+        )
         .route(people::SNAPSHOT, get(snapshot::get))
         .route(people::APPLY, post(post_apply))
         .route(people::events::EVENTS, post(events_door::post))
@@ -309,6 +315,9 @@ async fn post_apply(
 async fn named(daemon: &Daemon, id: String, commit: &str) -> Result<Option<Plan>, Refused> {
     let plan = plan_door::stored(daemon, &id).await?;
     if plan.commit.as_deref() != Some(commit) {
+        if !standing::is_merged(daemon, &plan, commit).await {
+            return Err(standing::not_merged(&plan, commit));
+        }
         let since = format!("The branch is at {} now", &commit[..commit.len().min(12)]);
         return Err(PipelineError::Stale { plan: id, since }.into());
     }
@@ -322,7 +331,7 @@ async fn post_approve(
     State(daemon): State<Arc<Daemon>>,
     Extension(person): Extension<Person>,
     Json(request): Json<people::ApproveRequest>,
-) -> Result<Json<serde_json::Value>, Refused> {
+) -> Result<Json<people::ApproveAnswer>, Refused> {
     let unknown = || {
         refused(
             StatusCode::NOT_FOUND,
@@ -349,7 +358,8 @@ async fn post_approve(
         .map_err(PipelineError::Source)?;
     pipeline::agree(&daemon, &plan, &parsed.tree, &by).await?;
     daemon.look.notify_one();
-    Ok(Json(serde_json::json!({})))
+    let answer = approve_door::counted(&daemon, &plan, &parsed, &person.to_string()).await?;
+    Ok(Json(answer))
 }
 
 async fn post_recover(

@@ -4,6 +4,7 @@
 mod time;
 
 use crate::form::block::{Block, Totals, blocks};
+use crate::form::standing::next;
 use crate::form::under_way::nothing;
 use crate::form::{Detail, Setting, counted, short};
 use crate::plan::{Budget, Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text, told_by};
@@ -498,14 +499,7 @@ impl Text<'_> {
             "      plan {}, wipe-set {}{stale}",
             plan.id, plan.wipe_set.digest
         )?;
-        if !plan.applicable() {
-            writeln!(
-                self.out,
-                "\nBlocked by a guard: nothing of it will be carried out."
-            )
-        } else {
-            writeln!(self.out, "\nNext: muster apply {}", plan.id)
-        }
+        writeln!(self.out, "\n{}", next(plan, self.setting))
     }
 }
 
