@@ -191,7 +191,7 @@ fn named(client: &Client, name: &str) -> Result<Named, Failure> {
     let Some(slot) = slot else {
         return Ok(Named::Deployment(Box::new(detail)));
     };
-    match detail.status.slots.get(&slot) {
+    match detail.slots.get(&slot) {
         Some(machine) => Ok(Named::Machine(machine.to_string())),
         None => Err(Failure::Refused(Refusal {
             code: RefusalCode::NotFound.code().to_owned(),

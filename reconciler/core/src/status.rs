@@ -148,9 +148,13 @@ pub fn deployments(plan: &Plan) -> Vec<DeploymentStatus> {
 
 /// Everything that explains one deployment, as text: its slots, who would do, and why it lacks machines.
 pub fn why_deployment(detail: &DeploymentDetail) -> String {
-    let DeploymentStatus { name, slots, lacks } = &detail.status;
-    let of = detail
-        .funnel
+    let DeploymentDetail {
+        name,
+        slots,
+        lacks,
+        funnel,
+    } = detail;
+    let of = funnel
         .as_ref()
         .map_or(String::new(), |funnel| format!(" of {}", funnel.wanted));
     let machines = match (slots.len(), of.as_str()) {
@@ -164,7 +168,7 @@ pub fn why_deployment(detail: &DeploymentDetail) -> String {
             .iter()
             .map(|(slot, machine)| format!("  slot {slot:<5} {machine}")),
     );
-    lines.extend(detail.funnel.iter().flat_map(Reach::lines));
+    lines.extend(funnel.iter().flat_map(Reach::lines));
     if let Some((code, text)) = lacks {
         lines.push(format!("  waits on   {code}"));
         if let Ok(condition) = code.parse::<Condition>() {

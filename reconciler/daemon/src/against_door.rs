@@ -79,5 +79,5 @@ pub(crate) async fn get_deployment(
         slots: BTreeMap::new(),
         lacks: None,
     });
-    Ok(Json(DeploymentDetail { status, funnel }))
+    Ok(Json(DeploymentDetail::of(status, funnel)))
 }

@@ -8,13 +8,17 @@ use crate::plan::against::Ground;
 use crate::status::DeploymentStatus;
 use schema_ids::Name;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A deployment as `muster why` tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeploymentDetail {
-    /// Its slots, and what it lacks.
-    #[serde(flatten)]
-    pub status: DeploymentStatus,
+    /// Its name.
+    pub name: Name,
+    /// The machine in each slot that is filled.
+    pub slots: BTreeMap<u32, Name>,
+    /// The code of what it waits on, and why, if it lacks machines.
+    pub lacks: Option<(String, String)>,
     /// Who would do; absent where the commit that is carried out has no such deployment any more.
     pub funnel: Option<Reach>,
 }
@@ -73,6 +77,19 @@ impl Ground<'_> {
             machines,
             stages,
         })
+    }
+}
+
+impl DeploymentDetail {
+    /// Of a deployment with what is known of it.
+    pub fn of(status: DeploymentStatus, funnel: Option<Reach>) -> Self {
+        let DeploymentStatus { name, slots, lacks } = status;
+        Self {
+            name,
+            slots,
+            lacks,
+            funnel,
+        }
     }
 }
 
