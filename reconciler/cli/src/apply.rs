@@ -19,6 +19,7 @@ use reconciler_core::people::{
     self, ApplyAnswer, ApplyRequest, PlanAnswer, PlanRequest, Refusal, Revision, Stage,
 };
 use reconciler_core::plan::{Change, Plan};
+use std::cell::OnceCell;
 use std::io::{self, IsTerminal as _};
 
 /// How it ended.
@@ -117,11 +118,10 @@ pub(crate) fn run(client: Result<Client, Failure>, wish: &Apply, json: bool) -> 
         return Err(Failure::Usage(message.to_owned()));
     }
     let mut report = Report::default();
-    let interrupt = (wish.wait || wish.events).then(Interrupt::listen);
     let asked = Asked {
         wish,
         json,
-        interrupt: interrupt.as_ref(),
+        interrupt: OnceCell::new(),
     };
     let done = client.and_then(|client| {
         let outcome = carry_out(&client, &asked, &mut report)?;
@@ -150,11 +150,21 @@ pub(crate) fn run(client: Result<Client, Failure>, wish: &Apply, json: bool) -> 
 struct Asked<'a> {
     wish: &'a Apply,
     json: bool,
-    /// While it stays until the end.
-    interrupt: Option<&'a Interrupt>,
+    /// Made when it begins to stay: until then Ctrl-C ends the program.
+    interrupt: OnceCell<Interrupt>,
 }
 
 impl Asked<'_> {
+    /// Whether it stays until the end.
+    fn stays(&self) -> bool {
+        self.wish.wait || self.wish.events
+    }
+
+    /// Hears Ctrl-C from the first time on that this is asked for.
+    fn interrupt(&self) -> &Interrupt {
+        self.interrupt.get_or_init(Interrupt::listen)
+    }
+
     /// For people: on standard output, unless that is for programs.
     fn say(&self, text: impl std::fmt::Display) -> Result<(), Failure> {
         if self.json || self.wish.events {
@@ -202,7 +212,7 @@ fn carry_out(client: &Client, asked: &Asked<'_>, report: &mut Report) -> Result<
         }
         return Ok(stopped(revision.stage, &refusal.code));
     }
-    let Some(interrupt) = asked.interrupt else {
+    if !asked.stays() {
         if !asked.json {
             say(format_args!(
                 "Accepted; work goes on in musterd. See `muster status`, or stay with it: `muster apply {} --wait`.",
@@ -210,17 +220,12 @@ fn carry_out(client: &Client, asked: &Asked<'_>, report: &mut Report) -> Result<
             ))?;
         }
         return Ok(Outcome::Accepted);
-    };
-    stay(client, asked, interrupt, report)
+    }
+    stay(client, asked, report)
 }
 
 /// Stays until the machines are as wanted, or cannot be without a person, or that person goes.
-fn stay(
-    client: &Client,
-    asked: &Asked<'_>,
-    interrupt: &Interrupt,
-    report: &mut Report,
-) -> Result<Outcome, Failure> {
+fn stay(client: &Client, asked: &Asked<'_>, report: &mut Report) -> Result<Outcome, Failure> {
     let id = report.plan.as_ref().map_or("", |plan| plan.id.as_str());
     let mut events = Events::of(id, asked.wish.after.unwrap_or(0), asked.wish.events);
     let progress = match (asked.json, asked.wish.events) {
@@ -228,7 +233,7 @@ fn stay(
         (true, false) => Some(Progress::told()),
         (false, false) => Some(Progress::shown()),
     };
-    let left = wait::until_settled(client, &mut events, progress, interrupt)?;
+    let left = wait::until_settled(client, &mut events, progress, asked.interrupt())?;
     let last = events.last();
     report.events = Some(events);
     let waited = match left {
@@ -270,7 +275,7 @@ fn stay(
 
 /// Ends the events, if they were asked for: what is stored by now, and that it is over.
 fn finish(client: &Client, asked: &Asked<'_>, report: &mut Report, outcome: Outcome) -> Result<(), Failure> {
-    let (Some(plan), Some(interrupt), false) = (&report.plan, asked.interrupt, report.detached) else {
+    let (Some(plan), true, false) = (&report.plan, asked.stays(), report.detached) else {
         return Ok(());
     };
     if !asked.wish.events {
@@ -282,7 +287,13 @@ fn finish(client: &Client, asked: &Asked<'_>, report: &mut Report, outcome: Outc
         .take()
         .unwrap_or_else(|| Events::of(&plan.id, after, true));
     let commit = plan.commit.as_deref().unwrap_or_default();
-    events.finish(client, commit, outcome.word(), report.waited.as_ref(), interrupt)
+    events.finish(
+        client,
+        commit,
+        outcome.word(),
+        report.waited.as_ref(),
+        asked.interrupt(),
+    )
 }
 
 /// What a revision that goes no further stands for.

@@ -84,7 +84,8 @@ pub(crate) enum Command {
     Show(Show),
     /// Say why a machine is where it is, and what to do about it.
     Why {
-        /// Its name or id; or `deployment.NAME`: how many machines are left after each thing that it asks.
+        /// Its name or id, or `deployment.NAME[SLOT]`; or `deployment.NAME`: how many machines are left after each thing that it
+        /// asks.
         machine: String,
         /// Why it was chosen for this deployment, or not: each thing that is asked, with what was wanted and found.
         #[arg(long, value_name = "deployment.NAME")]

@@ -5,12 +5,15 @@ use reconciler_core::people::Refusal;
 use reconciler_core::refusal::RefusalCode;
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A request that takes longer is given up. `apply` may fetch a repository over a slow line, for which
 /// musterd itself takes at most 300 s.
 const REQUEST_MAX: Duration = Duration::from_secs(330);
+/// For whoever is in a hurry: what musterd has at hand it answers within a second, of 10,000 machines too.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// An upload: a large image onto a slow disk.
 const UPLOAD_MAX: Duration = Duration::from_secs(3600);
 
@@ -19,6 +22,8 @@ pub(crate) struct Client {
     socket: PathBuf,
     http: reqwest::Client,
     runtime: tokio::runtime::Runtime,
+    /// A request that takes longer is given up.
+    limit: Cell<Duration>,
 }
 
 impl Client {
@@ -33,7 +38,6 @@ impl Client {
         drop(rustls::crypto::ring::default_provider().install_default());
         let http = reqwest::Client::builder()
             .unix_socket(socket)
-            .timeout(REQUEST_MAX)
             .build()
             .map_err(|error| fail(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -44,10 +48,22 @@ impl Client {
             socket: socket.to_owned(),
             http,
             runtime,
+            limit: Cell::new(REQUEST_MAX),
         })
     }
 
+    /// From now on a request that takes longer is given up.
+    pub(crate) fn answer_within(&self, limit: Duration) {
+        self.limit.set(limit);
+    }
+
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        if error.is_timeout() {
+            return Failure::Hangs {
+                socket: self.socket.clone(),
+                after: self.limit.get(),
+            };
+        }
         let mut why = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
@@ -62,12 +78,17 @@ impl Client {
 
     /// `GET`s a value.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.send(self.http.request(Method::GET, url(path)))
+        self.send(
+            self.http
+                .request(Method::GET, url(path))
+                .timeout(self.limit.get()),
+        )
     }
 
     /// `POST`s a value and reads the answer.
     pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
-        self.send(self.http.request(Method::POST, url(path)).json(body))
+        let request = self.http.request(Method::POST, url(path));
+        self.send(request.timeout(self.limit.get()).json(body))
     }
 
     /// `PUT`s a file's bytes and reads the answer.

@@ -8,6 +8,7 @@ use crate::say::{say, say_json, tell};
 use reconciler_core::drift::Drift;
 use reconciler_core::people::{self, DriftAnswer};
 use schema_fleet::revise;
+use schema_ids::Name;
 
 /// Shows it, and ends with 2 if there is any; or prints the patch by which git accepts what it can.
 pub(crate) fn run(client: &Client, wish: &Wish, json: bool) -> Result<Exit, Failure> {
@@ -26,12 +27,7 @@ pub(crate) fn run(client: &Client, wish: &Wish, json: bool) -> Result<Exit, Fail
         say_json(format_args!("{document:#}"))?;
     } else {
         let mut told: Vec<String> = answer.drift.iter().map(text).collect();
-        told.extend(
-            answer
-                .silent
-                .iter()
-                .map(|name| format!("{name}  nobody hears of it: whether it drifted is not known")),
-        );
+        told.extend(answer.silent.iter().map(unheard));
         if told.is_empty() {
             told.push("Nothing drifted.".to_owned());
         }
@@ -43,6 +39,11 @@ pub(crate) fn run(client: &Client, wish: &Wish, json: bool) -> Result<Exit, Fail
         (true, false) => Exit::Unreachable,
         (true, true) => Exit::Done,
     })
+}
+
+/// Of a machine of which nobody hears.
+fn unheard(name: &Name) -> String {
+    format!("{name}  nobody hears of it: whether it drifted is not known")
 }
 
 fn text(drift: &Drift) -> String {
@@ -98,8 +99,17 @@ fn accept(answer: &DriftAnswer, wish: &Wish, json: bool) -> Result<Exit, Failure
         }
     }
     patch.say(&wish.folder, json)?;
-    Ok(match is_whole {
-        true => Exit::Done,
-        false => Exit::Changes,
-    })
+    for name in &answer.silent {
+        tell(unheard(name));
+    }
+    if answer.drift.is_empty() && answer.silent.is_empty() {
+        tell("Nothing drifted.");
+    }
+    Ok(
+        match (is_whole, answer.drift.is_empty() && !answer.silent.is_empty()) {
+            (false, _) => Exit::Changes,
+            (true, true) => Exit::Unreachable,
+            (true, false) => Exit::Done,
+        },
+    )
 }

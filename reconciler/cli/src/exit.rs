@@ -6,6 +6,7 @@ use schema_fleet::Code;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,19 @@ pub(crate) enum Failure {
         /// Why.
         why: String,
     },
+    /// musterd is there, and says nothing.
+    #[error(
+        "musterd on {} took the request and did not answer within {} s: it hangs, or its host or its database does. What must stop \
+         now is stopped without it: `musterd stop --reason ...` as root on its host, `muster-rackd stop --reason ...` on a rack \
+         agent's host, for that agent alone",
+        socket.display(), after.as_secs()
+    )]
+    Hangs {
+        /// Where.
+        socket: PathBuf,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// musterd says no.
     #[error("{}", Told(.0))]
     Refused(Refusal),
@@ -111,7 +125,7 @@ impl Failure {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable { .. } | Self::Old(_) => Exit::Unreachable,
+            Self::Unreachable { .. } | Self::Hangs { .. } | Self::Old(_) => Exit::Unreachable,
             Self::Refused(refusal) if refusal.code == Code::M0901.as_str() => Exit::Stale,
             Self::Refused(refusal) => match RefusalCode::parse(&refusal.code) {
                 Some(RefusalCode::Source | RefusalCode::Database | RefusalCode::Contended) => {
@@ -128,7 +142,7 @@ impl Failure {
     pub(crate) fn code(&self) -> &str {
         let code = match self {
             Self::Refused(refusal) => return &refusal.code,
-            Self::Unreachable { .. } => RefusalCode::Unreachable,
+            Self::Unreachable { .. } | Self::Hangs { .. } => RefusalCode::Unreachable,
             Self::Old(_) => RefusalCode::Old,
             Self::Snapshot(_) => RefusalCode::Snapshot,
             Self::File { .. } => RefusalCode::File,

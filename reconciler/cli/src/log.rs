@@ -7,11 +7,13 @@ use crate::arguments::Log;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::say::{stream, stream_json, tell};
-use crate::watch::FAILED_LOOKS_MAX;
 use reconciler_core::people::{self, LogEntry, LogPage, LogPlace, LogRequest};
 use schema_ids::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Looks in a row that may fail before it gives up: musterd may be restarting.
+const FAILED_LOOKS_MAX: u32 = 120;
 
 /// Pages read back at most, of 500 entries each: an hour of a fleet of ten thousand that is all installed at
 /// once. Who wants more asks machine by machine.

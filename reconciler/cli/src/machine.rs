@@ -9,10 +9,12 @@ use comfy_table::{ContentArrangement, Table, presets};
 use reconciler_core::form::{Detail, Setting, text};
 use reconciler_core::gpu;
 use reconciler_core::people::{
-    self, DiscoveredMachine, FencedAnswer, FencedRequest, MachineDetail, RecoverAnswer, Status,
+    self, DiscoveredMachine, FencedAnswer, FencedRequest, MachineDetail, RecoverAnswer, Refusal,
 };
 use reconciler_core::plan::Plan;
 use reconciler_core::plan::against::Against;
+use reconciler_core::plan::reach::DeploymentDetail;
+use reconciler_core::refusal::RefusalCode;
 use reconciler_core::status;
 use serde::Serialize;
 
@@ -20,18 +22,29 @@ fn pretty(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).expect("views are plain data and always serialise")
 }
 
-/// A machine or a plan in full.
+/// A machine, a deployment or a plan in full.
 pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Failure> {
     if name.starts_with("p-") {
         let shown: Plan = client.get(&format!("{}{name}", people::PLANS))?;
+        let setting = Setting {
+            // Told beside the plan; where nobody can tell, the plan is shown all the same.
+            standing: client
+                .get(&format!("{}{name}{}", people::PLANS, people::STANDING))
+                .unwrap_or_default(),
+            ..Setting::default()
+        };
         if json {
-            say_json(plan::json_text(&shown, &Setting::default()))?;
+            say_json(plan::json_text(&shown, &setting))?;
         } else {
-            say(text::render(&shown, &Setting::default(), Detail::Full))?;
+            say(text::render(&shown, &setting, Detail::Full))?;
         }
         return Ok(Exit::Done);
     }
-    let detail = detail(client, name)?;
+    let machine = match named(client, name)? {
+        Named::Machine(machine) => machine,
+        Named::Deployment(detail) => return tell_deployment(&detail, json),
+    };
+    let detail = detail(client, &machine)?;
     if json {
         say_json(pretty(&detail))?;
         return Ok(Exit::Done);
@@ -89,7 +102,8 @@ pub(crate) fn show(client: &Client, name: &str, json: bool) -> Result<Exit, Fail
 }
 
 pub(crate) fn detail(client: &Client, name: &str) -> Result<MachineDetail, Failure> {
-    if name.contains(['/', '?', '#', '%']) {
+    let name = name.strip_prefix("machine.").unwrap_or(name);
+    if name.is_empty() || name.contains(['/', '?', '#', '%']) {
         return Err(Failure::Usage(format!("{name:?} is no machine's name")));
     }
     client.get(&format!("{}{name}", people::MACHINES))
@@ -97,11 +111,11 @@ pub(crate) fn detail(client: &Client, name: &str) -> Result<MachineDetail, Failu
 
 /// Why a machine is where it is, or a deployment lacks machines.
 pub(crate) fn why(client: &Client, name: &str, json: bool) -> Result<Exit, Failure> {
-    if let Some(name) = name.strip_prefix("deployment.") {
-        return why_deployment(client, name, json);
-    }
-    let name = name.strip_prefix("machine.").unwrap_or(name);
-    let detail = detail(client, name)?;
+    let machine = match named(client, name)? {
+        Named::Machine(machine) => machine,
+        Named::Deployment(detail) => return tell_deployment(&detail, json),
+    };
+    let detail = detail(client, &machine)?;
     if json {
         say_json(pretty(&detail.status))?;
     } else {
@@ -151,18 +165,48 @@ pub(crate) fn against(client: &Client, name: &str, deployment: &str, json: bool)
     Ok(Exit::Done)
 }
 
-fn why_deployment(client: &Client, name: &str, json: bool) -> Result<Exit, Failure> {
-    let status: Status = client.get(people::STATUS)?;
-    let mut deployments = status.deployments.iter();
-    let Some(found) = deployments.find(|deployment| deployment.name.as_str() == name) else {
-        return Err(Failure::Usage(format!(
-            "no deployment {name:?} has machines, or lacks some"
-        )));
+/// What an object's name, as plans write it, stands for.
+enum Named {
+    /// A machine, by itself or by its slot.
+    Machine(String),
+    /// A deployment.
+    Deployment(Box<DeploymentDetail>),
+}
+
+/// Reads `node-01`, `machine.node-01`, `deployment.web` and `deployment.web[1]`.
+fn named(client: &Client, name: &str) -> Result<Named, Failure> {
+    let Some(deployment) = name.strip_prefix("deployment.") else {
+        return Ok(Named::Machine(name.to_owned()));
     };
+    let (deployment, slot) = match deployment.strip_suffix(']').and_then(|name| name.split_once('[')) {
+        None => (deployment, None),
+        Some((deployment, slot)) => (deployment, slot.parse::<u32>().ok()),
+    };
+    if deployment.is_empty() || deployment.contains(['/', '?', '#', '%', '[', ']']) {
+        let message =
+            format!("{name:?} names no deployment: write deployment.NAME, or deployment.NAME[SLOT]");
+        return Err(Failure::Usage(message));
+    }
+    let detail: DeploymentDetail = client.get(&format!("{}{deployment}", people::DEPLOYMENTS))?;
+    let Some(slot) = slot else {
+        return Ok(Named::Deployment(Box::new(detail)));
+    };
+    match detail.slots.get(&slot) {
+        Some(machine) => Ok(Named::Machine(machine.to_string())),
+        None => Err(Failure::Refused(Refusal {
+            code: RefusalCode::NotFound.code().to_owned(),
+            message: format!(
+                "no machine has {deployment}[{slot}]; `muster why deployment.{deployment}` says which slots are filled"
+            ),
+        })),
+    }
+}
+
+fn tell_deployment(detail: &DeploymentDetail, json: bool) -> Result<Exit, Failure> {
     if json {
-        say_json(pretty(found))?;
+        say_json(pretty(detail))?;
     } else {
-        say(format_args!("{}", status::why_deployment(found).trim_end()))?;
+        say(format_args!("{}", status::why_deployment(detail).trim_end()))?;
     }
     Ok(Exit::Done)
 }

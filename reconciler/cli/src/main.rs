@@ -40,6 +40,7 @@ mod removed;
 mod say;
 mod schema;
 mod show;
+mod silence;
 mod snapshot;
 mod status;
 mod stop;

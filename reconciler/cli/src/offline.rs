@@ -7,6 +7,7 @@
 use crate::arguments::Plan as Wish;
 use crate::exit::Failure;
 use crate::for_ci;
+use reconciler_core::form::standing::Standing;
 use reconciler_core::form::{Reference, Setting};
 use reconciler_core::ground::Ground;
 use reconciler_core::people::{PlanAnswer, Refusal};
@@ -92,6 +93,7 @@ pub(crate) fn make(wish: &Wish, from: &str) -> Result<PlanAnswer, Failure> {
     };
     Ok(PlanAnswer {
         setting: Setting {
+            standing: Standing::default(),
             base: named_base.and_then(|base| named(&wish.base, &base)),
             head: named(&wish.head, &head),
             only: wish.only.clone(),

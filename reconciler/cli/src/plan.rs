@@ -9,10 +9,11 @@ use crate::say::{say, say_json, tell};
 use reconciler_core::form::document::{Outcome, document};
 use reconciler_core::form::{Detail, Setting, markdown, text};
 use reconciler_core::people::{
-    self, ApproveRequest, OverrideAnswer, OverrideRequest, PlanAnswer, PlanRequest, WithdrawAnswer,
-    WithdrawRequest,
+    self, ApproveAnswer, ApproveRequest, OverrideAnswer, OverrideRequest, PlanAnswer, PlanRequest,
+    WithdrawAnswer, WithdrawRequest,
 };
 use reconciler_core::plan::Plan;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Asks for a plan and shows it; a comment that was asked for is written also if there is no plan.
@@ -37,6 +38,12 @@ pub(crate) fn run(
 }
 
 fn show(online: impl FnOnce() -> Result<Client, Failure>, wish: &Wish, json: bool) -> Result<Exit, Failure> {
+    if let (Some(only), true) = (&wish.only, wish.expect_empty) {
+        return Err(Failure::Usage(format!(
+            "--expect-empty is about the whole fleet, and --only {only} shows a part of it, which may be empty while the rest \
+             is not. Leave one of them out"
+        )));
+    }
     let made = match &wish.offline {
         Some(snapshot) => offline::make(wish, snapshot),
         None => online().and_then(|client| make(&client, wish)),
@@ -144,11 +151,14 @@ pub(crate) fn approve(client: &Client, plan: &str, wipe_set: &str, json: bool) -
         plan: plan.to_owned(),
         wipe_set: wipe_set.to_owned(),
     };
-    let _: serde_json::Value = client.post(people::APPROVE, &request)?;
+    let answer: ApproveAnswer = client.post(people::APPROVE, &request)?;
     if json {
-        say_json(serde_json::json!({ "approved": wipe_set, "plan": plan }))?;
+        let mut said = serde_json::to_value(&answer).expect("an answer is plain data and always serialises");
+        said["approved"] = wipe_set.into();
+        said["plan"] = plan.into();
+        say_json(said)?;
     } else {
-        say(format_args!("{wipe_set} of {plan} is approved."))?;
+        say(approved(plan, wipe_set, &answer))?;
     }
     Ok(Exit::Done)
 }
@@ -181,6 +191,31 @@ pub(crate) fn withdraw(
         );
     }
     Ok(Exit::Done)
+}
+
+/// What a word comes to.
+fn approved(plan: &str, wipe_set: &str, answer: &ApproveAnswer) -> String {
+    let so_far = answer.agreement.as_ref().map(|agreement| {
+        let given = agreement.given.as_ref().map_or(0, BTreeSet::len);
+        format!("{given} of {}", agreement.needed)
+    });
+    let mut text = match (&so_far, answer.counts, &answer.missing) {
+        (None, _, _) => format!("{wipe_set} of {plan} is approved; nobody must agree to it."),
+        (Some(so_far), true, None) => format!("{wipe_set} of {plan} is approved: {so_far}."),
+        (Some(so_far), true, Some(missing)) => {
+            format!("Your word counts: {so_far}. {wipe_set} of {plan} is not approved yet: {missing}.")
+        }
+        (Some(so_far), false, None) => {
+            format!("Your word does not count, and need not: {wipe_set} of {plan} is approved, {so_far}.")
+        }
+        (Some(so_far), false, Some(missing)) => {
+            format!("Your word does not count: {wipe_set} of {plan} is not approved, {so_far}: {missing}.")
+        }
+    };
+    if let Some(blocked) = &answer.blocked {
+        text.push_str(&format!("\nA guard stops the plan all the same: {blocked}"));
+    }
+    text
 }
 
 /// Lets one plan pass one guard.

@@ -1,7 +1,7 @@
 //! `muster status`: where every machine stands.
 
 use crate::arguments::Past;
-use crate::client::Client;
+use crate::client::{ANSWER_MAX, Client};
 use crate::exit::{Exit, Failure};
 use crate::hold;
 use crate::progress::left;
@@ -15,6 +15,7 @@ use reconciler_core::status::MachineStatus;
 
 /// Shows it.
 pub(crate) fn run(client: &Client, json: bool) -> Result<Exit, Failure> {
+    client.answer_within(ANSWER_MAX);
     let status: Status = client.get(people::STATUS)?;
     if json {
         let text = serde_json::to_string_pretty(&status).expect("views are plain data and always serialise");

@@ -1,7 +1,7 @@
 //! `muster stop` and `resume`: everything in a scope, at once.
 
 use crate::arguments::{Resume, Stop};
-use crate::client::Client;
+use crate::client::{ANSWER_MAX, Client};
 use crate::exit::{Exit, Failure};
 use crate::say::{say, say_json};
 use reconciler_core::hold;
@@ -18,7 +18,10 @@ pub(crate) fn stop(client: Result<Client, Failure>, wish: &Stop, json: bool) -> 
         scope: wish.scope.clone(),
         reason: wish.reason.clone(),
     };
-    let stopped: Result<hold::Stop, Failure> = client.and_then(|client| client.post(STOPS, &request));
+    let stopped: Result<hold::Stop, Failure> = client.and_then(|client| {
+        client.answer_within(ANSWER_MAX);
+        client.post(STOPS, &request)
+    });
     let stop = stopped.map_err(with_the_other_way)?;
     if json {
         let text = serde_json::to_string(&stop).expect("views are plain data and always serialise");
@@ -50,6 +53,7 @@ fn with_the_other_way(failure: Failure) -> Failure {
 
 /// Ends a stop, or lets a budget go on.
 pub(crate) fn resume(client: &Client, wish: &Resume, json: bool) -> Result<Exit, Failure> {
+    client.answer_within(ANSWER_MAX);
     let request = ResumeRequest {
         scope: wish.scope.clone(),
         reason: wish.reason.clone(),

@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::say::tell;
-use crate::watch::FAILED_LOOKS_MAX;
+use crate::silence::{LOOK_MAX, Silence};
 use reconciler_core::people::{self, Standing, Status, standing};
 use reconciler_core::status::MachineStatus;
 use schema_ids::{MachineId, Name};
@@ -60,7 +60,8 @@ pub(crate) fn until_settled(
     mut progress: Option<Progress>,
     interrupt: &Interrupt,
 ) -> Result<Left, Failure> {
-    let mut failed = 0;
+    client.answer_within(LOOK_MAX);
+    let mut silence = Silence::begin();
     loop {
         match look(client, events, progress.as_mut()) {
             Ok(Look::Unheard) => return Ok(Left::Unheard),
@@ -72,12 +73,14 @@ pub(crate) fn until_settled(
                 }
                 return Ok(Left::Over(waited));
             }
-            Ok(Look::GoesOn) => failed = 0,
-            // musterd may be restarting.
+            Ok(Look::GoesOn) => {
+                if silence.heard() {
+                    tell("musterd answers again");
+                }
+            }
             Err(failure) => {
-                failed += 1;
-                if failed == FAILED_LOOKS_MAX {
-                    return Err(failure);
+                if let (notice, true) = silence.unheard(failure, None)? {
+                    tell(format_args!("{notice}; what is shown is of before"));
                 }
             }
         }

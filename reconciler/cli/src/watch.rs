@@ -3,6 +3,8 @@
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::letters;
+use crate::say::tell;
+use crate::silence::{LOOK_MAX, Silence};
 use crate::status;
 use reconciler_core::people::{self, Status};
 use schema_ids::Name;
@@ -12,8 +14,6 @@ use std::time::Duration;
 
 /// How often it looks: progress of a step comes every two seconds.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Looks in a row that may fail before it gives up: musterd may be restarting.
-pub(crate) const FAILED_LOOKS_MAX: u32 = 120;
 /// Cursor home; to the end of the line, of the screen.
 const HOME: &str = "\x1b[H";
 const CLEAR_LINE: &str = "\x1b[K";
@@ -38,23 +38,37 @@ enum Form {
 
 /// Watches until Ctrl-C; musterd goes on without us.
 pub(crate) fn run(client: &Client, json: bool) -> Result<Exit, Failure> {
+    client.answer_within(LOOK_MAX);
     let mut view = if json { View::json() } else { View::shown() };
-    let mut failed = 0;
+    let (mut silence, mut last) = (Silence::begin(), None::<Status>);
     loop {
-        match client.get::<Status>(people::STATUS) {
+        let shown = match client.get::<Status>(people::STATUS) {
             Ok(status) => {
-                failed = 0;
-                // A reader that is gone has seen enough.
-                if view.show(&status).is_err() {
-                    return Ok(Exit::Done);
+                let was_told = silence.heard();
+                if was_told && !matches!(view.form, Form::Screen) {
+                    tell("musterd answers again");
                 }
+                let shown = view.show(&status, None);
+                last = Some(status);
+                shown
             }
             Err(failure) => {
-                failed += 1;
-                if failed == FAILED_LOOKS_MAX {
-                    return Err(failure);
+                let (notice, is_first) = silence.unheard(failure, last.as_ref().map(|status| status.now))?;
+                match (&view.form, &last) {
+                    (Form::Screen, Some(last)) => view.show(last, Some(&notice)),
+                    // Beside the lines, which are for programs too.
+                    (Form::Screen, None) | (Form::Lines(_) | Form::Json(_), _) => {
+                        if is_first {
+                            tell(&notice);
+                        }
+                        Ok(())
+                    }
                 }
             }
+        };
+        // A reader that is gone has seen enough.
+        if shown.is_err() {
+            return Ok(Exit::Done);
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -85,11 +99,13 @@ impl View {
         }
     }
 
-    fn show(&mut self, status: &Status) -> io::Result<()> {
+    /// With a `notice` above it where what is shown is old.
+    fn show(&mut self, status: &Status, notice: Option<&str>) -> io::Result<()> {
         let out = &mut self.to;
         match &mut self.form {
             Form::Screen => {
-                let text = status::render(status);
+                let notice = notice.map_or_else(String::new, |notice| format!("{notice}\n"));
+                let text = notice + &status::render(status);
                 write!(out, "{HOME}")?;
                 for line in fitting(&letters::text(&text), letters::size()) {
                     writeln!(out, "{line}{CLEAR_LINE}")?;

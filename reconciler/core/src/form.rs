@@ -6,7 +6,12 @@
 pub mod block;
 pub mod document;
 pub mod markdown;
+pub mod standing;
 pub mod text;
+mod under_way;
+
+use standing::Standing;
+pub use under_way::UnderWay;
 
 use crate::plan::Plan;
 use crate::plan::approvals::Agreement;
@@ -37,6 +42,9 @@ pub struct Setting {
     /// When that was read: windows open and close from then on. Absent where a daemon does not say; then, when the plan was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<Timestamp>,
+    /// How it stands to the branch that is followed, as far as anybody asked.
+    #[serde(default, skip_serializing_if = "Standing::is_next")]
+    pub standing: Standing,
 }
 
 impl Setting {

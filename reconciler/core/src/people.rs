@@ -15,6 +15,7 @@ use crate::hold::{HoldTold, Stop};
 use crate::next::PowerWish;
 use crate::observed::Discovered;
 use crate::phase::Mark;
+use crate::plan::approvals::Agreement;
 use crate::plan::{MachinePlan, Plan};
 use crate::status::{DeploymentStatus, MachineStatus};
 use rack_api::inventory::Inventory;
@@ -29,6 +30,8 @@ pub const STATUS: &str = "/v1/status";
 pub const STATUS_AT: &str = "/v1/status/at/";
 /// `GET` [`MachineDetail`]: this and the machine's name or id.
 pub const MACHINES: &str = "/v1/machines/";
+/// `GET` [`DeploymentDetail`](crate::plan::reach::DeploymentDetail): this and the deployment's name.
+pub const DEPLOYMENTS: &str = "/v1/deployments/";
 /// After a machine's name: `POST` [`PowerRequest`], answered by [`PowerAnswer`].
 pub const POWER: &str = "/power";
 /// After a machine's name: this and a deployment's name: `GET` [`Against`](crate::plan::against::Against).
@@ -43,6 +46,8 @@ pub const DISCOVERED: &str = "/v1/discovered";
 pub const PLAN: &str = "/v1/plan";
 /// `GET` a stored [`Plan`]: this and its id.
 pub const PLANS: &str = "/v1/plans/";
+/// After a plan's id: `GET` [`Standing`](crate::form::standing::Standing).
+pub const STANDING: &str = "/standing";
 /// `GET` a [`SnapshotAnswer`].
 pub const SNAPSHOT: &str = "/v1/snapshot";
 /// `POST` [`ApplyRequest`], answered by [`ApplyAnswer`].
@@ -291,6 +296,19 @@ pub struct WithdrawAnswer {
     pub withdrawn: bool,
     /// Whether what is carried out erases it all the same: that was adopted before.
     pub carried_out: bool,
+}
+
+/// What that word comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApproveAnswer {
+    /// Whether it counts; where nobody must agree, every word does.
+    pub counts: bool,
+    /// How many must say it, and who has; absent where nobody must.
+    pub agreement: Option<Agreement>,
+    /// Who is missing, and whose word does not count and why; absent where enough have said it.
+    pub missing: Option<String>,
+    /// The guard that stops the plan all the same, and why.
+    pub blocked: Option<String>,
 }
 
 /// "This guard shall let this plan pass."

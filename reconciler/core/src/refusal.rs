@@ -61,6 +61,10 @@ refusals! {
         meaning: "Something else came first, several times in a row: another daemon on the same database adopted a plan, somebody made or ended a hold, a machine began to write. Or the branch went on, and what comes after your commit is carried out.",
         person: "Ask again. If it stays so, look whether two musterds follow different branches.",
     }
+    NotMerged NOT_MERGED {
+        meaning: "The plan is of a commit that is not on the branch that musterd follows: nothing is carried out of it.",
+        person: "Merge it. What it erases can be agreed to before that (`muster approve`); `muster plan` of a commit that is not merged ends with what is next.",
+    }
     NotYet NOT_YET {
         meaning: "It would do harm now: something else has to be over first.",
         person: "The message says what is awaited and how it ends.",

@@ -16,6 +16,7 @@ use crate::next::Decision;
 use crate::observed::BindingState;
 use crate::ownership;
 use crate::phase::{self, Mark, Phase};
+use crate::plan::reach::{DeploymentDetail, Reach};
 use crate::plan::{MachinePlan, Origin, Plan};
 use crate::times::Expected;
 use rack_api::fact::{BootEvidence, PowerSeen, StepState};
@@ -145,15 +146,29 @@ pub fn deployments(plan: &Plan) -> Vec<DeploymentStatus> {
     all.into_values().collect()
 }
 
-/// Everything that explains one deployment, as text: its slots, and why it lacks machines.
-pub fn why_deployment(status: &DeploymentStatus) -> String {
-    let DeploymentStatus { name, slots, lacks } = status;
-    let mut lines = vec![format!("deployment.{name} has {} machines", slots.len())];
+/// Everything that explains one deployment, as text: its slots, who would do, and why it lacks machines.
+pub fn why_deployment(detail: &DeploymentDetail) -> String {
+    let DeploymentDetail {
+        name,
+        slots,
+        lacks,
+        funnel,
+    } = detail;
+    let of = funnel
+        .as_ref()
+        .map_or(String::new(), |funnel| format!(" of {}", funnel.wanted));
+    let machines = match (slots.len(), of.as_str()) {
+        (1, "") => "1 machine".to_owned(),
+        (1, " of 1") => "its 1 machine".to_owned(),
+        (count, of) => format!("{count}{of} machines"),
+    };
+    let mut lines = vec![format!("deployment.{name} has {machines}")];
     lines.extend(
         slots
             .iter()
             .map(|(slot, machine)| format!("  slot {slot:<5} {machine}")),
     );
+    lines.extend(funnel.iter().flat_map(Reach::lines));
     if let Some((code, text)) = lacks {
         lines.push(format!("  waits on   {code}"));
         if let Ok(condition) = code.parse::<Condition>() {

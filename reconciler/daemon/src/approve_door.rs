@@ -1,27 +1,27 @@
-//! A person agrees to what a plan erases, or takes that back.
+//! A person agrees to what a plan erases, and is told what that comes to; or takes it back.
 
 use crate::daemon::Daemon;
 use crate::listener::Person;
 use crate::people_door::{Refused, reason, refused};
-use crate::pipeline::{self, PipelineError};
+use crate::pipeline::{self, Made, PipelineError};
 use crate::plan_door::stored;
-use crate::revision;
+use crate::revision::{self, Parsed};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use reconciler_core::people::{ApproveRequest, WithdrawAnswer, WithdrawRequest};
+use reconciler_core::people::{ApproveAnswer, ApproveRequest, WithdrawAnswer, WithdrawRequest};
 use reconciler_core::plan::Plan;
 use reconciler_core::refusal::RefusalCode;
 use reconciler_store::By;
 use schema_fleet::Code;
 use std::sync::Arc;
 
-/// Records the word, and lets the commit be tried again.
+/// Records the word, lets the commit be tried again, and says whether the word counts.
 pub(crate) async fn post(
     State(daemon): State<Arc<Daemon>>,
     Extension(person): Extension<Person>,
     Json(request): Json<ApproveRequest>,
-) -> Result<Json<serde_json::Value>, Refused> {
+) -> Result<Json<ApproveAnswer>, Refused> {
     let plan = with(&daemon, &request.plan, &request.wipe_set).await?;
     let by = By {
         who: person.to_string(),
@@ -37,7 +37,41 @@ pub(crate) async fn post(
         .map_err(PipelineError::Source)?;
     pipeline::agree(&daemon, &plan, &parsed.tree, &by).await?;
     daemon.look.notify_one();
-    Ok(Json(serde_json::json!({})))
+    Ok(Json(counted(&daemon, &plan, &parsed, &by.who).await?))
+}
+
+/// What a word that is stored by now comes to: how many more must say it, and what stops the plan all the same.
+async fn counted(
+    daemon: &Daemon,
+    plan: &Plan,
+    parsed: &Arc<Parsed>,
+    person: &str,
+) -> Result<ApproveAnswer, Refused> {
+    let blocked = plan.guards.iter().find_map(|guard| {
+        let (code, reason) = guard.blocked.as_ref()?;
+        Some(format!("{}: {code}: {reason}", guard.guard))
+    });
+    // What is asked is about this plan, over what is carried out now.
+    let adopted = daemon.store.adopted().await?;
+    let made = pipeline::make_plan(daemon, parsed, adopted, None).await?;
+    let made = made.map(|made| Made {
+        plan: plan.clone(),
+        ground: made.ground,
+    });
+    let (agreement, missing) = match &made {
+        Some(made) => (
+            pipeline::agreement(daemon, parsed, made).await?,
+            pipeline::missing(daemon, parsed, made).await?,
+        ),
+        None => (None, None),
+    };
+    let given = agreement.as_ref().and_then(|agreement| agreement.given.as_ref());
+    Ok(ApproveAnswer {
+        counts: given.is_none_or(|given| given.contains(person)),
+        missing: missing.map(|(_, reason)| reason),
+        agreement,
+        blocked,
+    })
 }
 
 /// Takes a person's own word back. What was adopted with it goes on: that is stopped, not disapproved of.

@@ -37,6 +37,7 @@ mod settings;
 mod signatures;
 mod snapshot;
 mod source;
+mod standing;
 mod times;
 mod trust;
 mod vouch_door;

@@ -16,6 +16,7 @@ use crate::plan_door;
 use crate::power_door;
 use crate::revision;
 use crate::snapshot;
+use crate::standing;
 use crate::times;
 use crate::vouch_door;
 use crate::world;
@@ -60,10 +61,18 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
             &format!("{}{{machine}}{}{{deployment}}", people::MACHINES, people::AGAINST),
             get(against_door::get),
         )
+        .route(
+            &format!("{}{{name}}", people::DEPLOYMENTS),
+            get(against_door::get_deployment),
+        )
         .route(people::DRIFT, get(plan_door::get_drift))
         .route(people::DISCOVERED, get(get_discovered))
         .route(people::PLAN, post(plan_door::post))
         .route(&format!("{}{{id}}", people::PLANS), get(plan_door::get))
+        .route(
+            &format!("{}{{id}}{}", people::PLANS, people::STANDING),
+            get(standing::get),
+        )
         .route(people::SNAPSHOT, get(snapshot::get))
         .route(people::APPLY, post(post_apply))
         .route(people::events::EVENTS, post(events_door::post))
@@ -307,6 +316,9 @@ async fn post_apply(
 async fn named(daemon: &Daemon, id: String, commit: &str) -> Result<Option<Plan>, Refused> {
     let plan = plan_door::stored(daemon, &id).await?;
     if plan.commit.as_deref() != Some(commit) {
+        if !standing::is_merged(daemon, &plan, commit).await {
+            return Err(standing::not_merged(&plan, commit));
+        }
         let since = format!("The branch is at {} now", &commit[..commit.len().min(12)]);
         return Err(PipelineError::Stale { plan: id, since }.into());
     }

@@ -449,9 +449,27 @@ async fn unapproved(
     parsed: &Parsed,
     made: &Made,
 ) -> Result<Option<(&'static str, String)>, PipelineError> {
+    let plan = &made.plan;
+    if plan.commit == made.ground.parent.commit {
+        return Ok(None);
+    }
+    let missing = missing(daemon, parsed, made).await?;
+    Ok(missing.map(|(condition, reason)| {
+        let (id, digest) = (&plan.id, &plan.wipe_set.digest);
+        let how = format!("See it with `muster show {id}`, then `muster approve {id} --wipe-set {digest}`");
+        (condition.code(), format!("{reason}. {how}"))
+    }))
+}
+
+/// Who is missing among those that must agree to what a plan destroys, in words.
+pub(crate) async fn missing(
+    daemon: &Daemon,
+    parsed: &Parsed,
+    made: &Made,
+) -> Result<Option<(Condition, String)>, PipelineError> {
     let (plan, parent) = (&made.plan, &made.ground.parent);
     let machines = approvals::destroyed(plan, parent);
-    if machines.is_empty() || plan.commit == parent.commit {
+    if machines.is_empty() {
         return Ok(None);
     }
     let asked = asked(daemon, parsed, parent.commit.as_deref()).await?;
@@ -466,14 +484,7 @@ async fn unapproved(
         authors: &asked.authors,
         agreed: &agreed.map_err(PipelineError::Store)?,
     };
-    Ok(approvals::approved(plan, &ground)
-        .err()
-        .map(|(condition, reason)| {
-            let (id, digest) = (&plan.id, &plan.wipe_set.digest);
-            let how =
-                format!("See it with `muster show {id}`, then `muster approve {id} --wipe-set {digest}`");
-            (condition.code(), format!("{reason}. {how}"))
-        }))
+    Ok(approvals::approved(plan, &ground).err())
 }
 
 /// By what a commit's approvals are counted.

@@ -4,12 +4,14 @@ use crate::daemon::Daemon;
 use crate::people_door::{Refused, refused};
 use crate::pipeline::{self, Made, PipelineError};
 use crate::revision::{self, Parsed};
+use crate::standing;
 use crate::times;
 use crate::world::{self, Loaded};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use reconciler_core::drift::{self, Drift};
+use reconciler_core::form::standing::Standing;
 use reconciler_core::form::{self, Reference, Setting};
 use reconciler_core::next::Decision;
 use reconciler_core::people;
@@ -30,6 +32,7 @@ pub(crate) async fn post(
     Json(request): Json<people::PlanRequest>,
 ) -> Result<Json<people::PlanAnswer>, Refused> {
     let branch = pipeline::fetch(&daemon).await?;
+    let followed = branch.id.clone();
     let replaced = match &request.replace {
         Some(id) => Some(stored(&daemon, id).await?),
         None => None,
@@ -69,6 +72,10 @@ pub(crate) async fn post(
         Some(only) => part(&plan, only)?,
     };
     let Beside { drift, silent, .. } = beside(&daemon).await?;
+    let standing = match &request.only {
+        None => standing::of(&daemon, &plan, &followed).await?,
+        Some(_) => Standing::default(),
+    };
     let took = times::took(&daemon, &ground.observed).await;
     Ok(Json(people::PlanAnswer {
         stale: replaced.map_or_else(Vec::new, |old| old.outdated_reads(&plan)),
@@ -81,6 +88,7 @@ pub(crate) async fn post(
             approvals,
             times: estimates(&plan, &ground.observed, &took),
             now: Some(ground.observed.at),
+            standing,
         },
         plan,
         warnings: parsed.text.clone(),
@@ -120,10 +128,28 @@ fn reference(name: String, commit: &CommitInfo) -> Reference {
 async fn resolve(daemon: &Daemon, name: &str) -> Result<CommitInfo, Refused> {
     let found = daemon.source.resolve(name.to_owned()).await;
     let found = found.map_err(PipelineError::Source)?;
-    found.ok_or_else(|| {
-        let message = format!("the fleet repository has no revision {name:?}");
-        refused(StatusCode::NOT_FOUND, RefusalCode::NotFound.code(), message)
-    })
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    // A clone's name of a branch: musterd's mirror has the branches themselves.
+    let short = name.strip_prefix("refs/remotes/").unwrap_or(name);
+    let short = short.split_once('/').map(|(_, branch)| branch.to_owned());
+    let known = match short.clone() {
+        Some(branch) => daemon.source.resolve(branch).await,
+        None => Ok(None),
+    };
+    let hint = match (known, short) {
+        (Ok(Some(_)), Some(branch)) => {
+            format!("; musterd reads the repository itself, and knows that as {branch:?}")
+        }
+        _ => String::new(),
+    };
+    let message = format!("the fleet repository has no revision {name:?}{hint}");
+    Err(refused(
+        StatusCode::NOT_FOUND,
+        RefusalCode::NotFound.code(),
+        message,
+    ))
 }
 
 async fn read(daemon: &Daemon, commit: &str) -> Result<Arc<Parsed>, Refused> {

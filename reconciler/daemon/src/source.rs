@@ -207,6 +207,11 @@ impl Source {
         })
     }
 
+    /// The commit that the followed branch was at when it was last fetched.
+    pub(crate) async fn followed(&self) -> Result<Option<CommitInfo>, SourceError> {
+        self.resolve(self.branch.clone()).await
+    }
+
     /// The commit that a name stands for in the mirror.
     pub(crate) async fn resolve(&self, name: String) -> Result<Option<CommitInfo>, SourceError> {
         self.reading(move |mirror| mirror.resolve(&name)).await

@@ -43,7 +43,7 @@ pub(crate) struct Plan {
     #[arg(long, value_name = "FILE")]
     pub(crate) json_out: Option<PathBuf>,
     /// Fail with 2, or 3 if something would be erased, unless the plan changes nothing; names and labels count as
-    /// nothing.
+    /// nothing, and so does what was asked for before and is still under way. Of the whole fleet: not with `--only`.
     #[arg(long)]
     pub(crate) expect_empty: bool,
     /// Exit with 0 for no changes, 2 for changes, 3 for destructive ones; what is only a name or a label

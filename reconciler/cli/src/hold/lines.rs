@@ -31,6 +31,19 @@ pub(super) fn of_wish(wish: &HoldAdd, json: bool) -> Result<Exit, Failure> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = Timestamp::from_unix_ms(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX));
     let until = wish.until.at(now);
+    if until <= now {
+        return Err(Failure::Usage(format!("{until} is over already: --until")));
+    }
+    for (what, text) in [
+        ("a reason", Some(&wish.reason)),
+        ("a ticket", wish.ticket.as_ref()),
+    ] {
+        if text.is_some_and(|text| text.chars().any(char::is_control)) {
+            return Err(Failure::Usage(format!(
+                "{what} is one line, without control characters"
+            )));
+        }
+    }
     let written = Written {
         name: name(&wish.targets, wish.effect.as_str()),
         targets: wish.targets.clone(),
@@ -69,8 +82,10 @@ fn print(holds: &[Written<'_>], folder: &Path, json: bool) -> Result<Exit, Failu
         Syntax::Toml => ("toml", schema_fleet::Syntax::Toml),
         Syntax::Kdl => ("kdl", schema_fleet::Syntax::Kdl),
     };
-    let text = schema_fleet::format("holds.toml", &toml, schema_fleet::Syntax::Toml, to)
-        .map_err(|told| Failure::Usage(format!("this cannot be written as a hold: {told:?}")))?;
+    let text = schema_fleet::format("holds.toml", &toml, schema_fleet::Syntax::Toml, to).map_err(|told| {
+        let why: Vec<String> = told.iter().map(|one| one.title.clone()).collect();
+        Failure::Usage(format!("this cannot be written as a hold: {}", why.join("; ")))
+    })?;
     if json {
         let objects: Vec<String> = holds.iter().map(|hold| format!("hold.{}", hold.name)).collect();
         say_json(serde_json::json!({ "format": "muster.hold/1.0", "objects": objects, word: text }))?;

@@ -160,6 +160,38 @@ fn apply_is_one_document_even_where_nobody_answers() {
 }
 
 #[test]
+fn a_part_is_not_asked_to_be_empty() {
+    let output = muster(&["plan", "--only", "machine:node-04", "--expect-empty"]);
+    assert_eq!(output.status.code(), Some(64));
+    let said = text(&output.stderr);
+    assert!(said.contains("--expect-empty is about the whole fleet"), "{said}");
+}
+
+#[test]
+fn a_hold_that_cannot_be_is_not_printed_as_a_patch() {
+    let add = [
+        "hold",
+        "add",
+        "machine:node-01",
+        "--effect",
+        "no-destructive",
+        "--as-patch",
+    ];
+    for (rest, wanted) in [
+        (["--until", "2h", "--reason", "a\nb"], "a reason is one line"),
+        (
+            ["--until", "2020-01-01T00:00:00Z", "--reason", "a"],
+            "is over already: --until",
+        ),
+    ] {
+        let output = muster(&[&add[..], &rest[..]].concat());
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains(wanted) && !said.contains("Diagnostic"), "{said}");
+    }
+}
+
+#[test]
 fn the_schema_of_plans_is_printed() {
     let schema = document(&says(&["schema", "--of", "plan"], 0));
     assert_eq!(schema["properties"]["format"]["const"], "muster.plan/1.0");

@@ -4,7 +4,7 @@
 //! version, what is taken away or means something else a major one. No secret and no user-data is in it.
 
 use crate::form::block::Totals;
-use crate::form::{Drift, Reference, Setting};
+use crate::form::{Drift, Reference, Setting, UnderWay};
 use crate::observed::DiskContents;
 use crate::plan::approvals::Agreement;
 use crate::plan::{Budget, Change, FieldChange, GuardReport, NamedDisk, Note, Plan, Read, Said};
@@ -71,6 +71,9 @@ pub struct Document {
     /// How long its releases wait before they erase; left out where that may begin at once, or never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_seconds: Option<ReleaseTime>,
+    /// What was asked for before it and is not done; left out where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under_way: Option<UnderWay>,
 }
 
 /// How long installations take together, under the plan's budgets.
@@ -408,6 +411,7 @@ pub fn document(plan: &Plan, setting: &Setting) -> Document {
                 at_least: time.at_least,
                 releases: time.releases,
             }),
+        under_way: UnderWay::of(plan),
     }
 }
 

@@ -5,8 +5,9 @@
 
 use crate::form::block::{Block, Totals, blocks};
 use crate::form::text::{self, place};
+use crate::form::under_way::{UnderWay, nothing};
 use crate::form::{Detail, Setting, counted};
-use crate::plan::{Cause, Change, ChangeAction, Origin, Plan, size_text};
+use crate::plan::{Cause, Change, ChangeAction, Origin, Plan, size_text, told_by};
 use schema_ids::ContentId;
 use std::fmt::{self, Write as _};
 
@@ -83,6 +84,9 @@ fn fixed_part(out: &mut String, plan: &Plan, setting: &Setting) -> fmt::Result {
     let all = Totals::of(plan, &plan.changes);
     let headline = match (plan.applicable(), all.machines) {
         (false, _) => "**blocked**".to_owned(),
+        (true, 0) if plan.changes.is_empty() && UnderWay::of(plan).is_some() => {
+            "no changes to what is carried out".to_owned()
+        }
         (true, 0) if plan.changes.is_empty() => "no changes".to_owned(),
         (true, 0) => "nothing is erased".to_owned(),
         (true, machines) => format!("**{} will be erased**", counted(machines, "machine")),
@@ -94,6 +98,12 @@ fn fixed_part(out: &mut String, plan: &Plan, setting: &Setting) -> fmt::Result {
             "Only {}: a plan of a part, which nobody can agree to.\n",
             code(only)
         )?;
+    }
+    let is_told = setting.only.is_some() || UnderWay::of(plan).is_some();
+    if plan.changes.is_empty() && is_told {
+        for line in nothing(plan, setting) {
+            writeln!(out, "{}\n", escaped(&line))?;
+        }
     }
     if !all.actions.is_empty() {
         let words: Vec<&str> = all.actions.keys().map(|action| action.word()).collect();
@@ -156,9 +166,9 @@ fn row(out: &mut String, plan: &Plan, setting: &Setting, change: &Change) -> fmt
         .map(|erased| {
             let known = plan.disks.get(&erased.disk);
             let size = known.map_or(String::new(), |disk| format!(" {}", size_text(disk.bytes)));
-            let holds = known
-                .map(|disk| disk.holds.as_str())
-                .filter(|holds| !holds.is_empty());
+            let found = known.map(|disk| disk.holds.as_str());
+            let holds = told_by(&erased.content).or(found);
+            let holds = holds.filter(|holds| !holds.is_empty());
             let holds = match (&erased.content, holds) {
                 (ContentId::Blank, _) => " blank".to_owned(),
                 (_, Some(holds)) => format!(" {}", escaped(holds)),

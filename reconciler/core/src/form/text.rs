@@ -4,8 +4,10 @@
 mod time;
 
 use crate::form::block::{Block, Totals, blocks};
+use crate::form::standing::next;
+use crate::form::under_way::nothing;
 use crate::form::{Detail, Setting, counted, short};
-use crate::plan::{Budget, Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text};
+use crate::plan::{Budget, Cause, Change, ChangeAction, Effect, Note, Origin, Plan, size_text, told_by};
 use crate::times::{Estimate, Pace};
 use schema_ids::{ContentId, DiskId, MachineId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -348,13 +350,13 @@ impl Text<'_> {
 
     /// What is lost on a disk: in words, and as the identity that was agreed to.
     fn holds(&self, disk: &DiskId, content: &ContentId, change: &Change) -> String {
-        let words = self.plan.disks.get(disk).map(|known| known.holds.as_str());
-        let words = words.filter(|words| !words.is_empty());
+        let found = self.plan.disks.get(disk).map(|known| known.holds.as_str());
+        let words = told_by(content).or(found).filter(|words| !words.is_empty());
         match (content, words, self.detail) {
-            (ContentId::Marker { .. }, words, Detail::Normal | Detail::Summary)
+            (ContentId::Marker { .. }, Some(words), Detail::Normal | Detail::Summary)
                 if change.in_use_since.is_some() =>
             {
-                words.unwrap_or("installed by muster").to_owned()
+                words.to_owned()
             }
             (content, Some(words), _) => format!("{}   ({content})", one_line(words)),
             (content, None, _) => format!("({content})"),
@@ -475,11 +477,8 @@ impl Text<'_> {
     fn total(&mut self) -> fmt::Result {
         let plan = self.plan;
         if plan.changes.is_empty() {
-            let nothing = match plan.notes.is_empty() {
-                true => "No changes. The fleet is as this revision wants it.",
-                false => "No changes now. What git wants beyond that is listed under NOT DONE.",
-            };
-            return writeln!(self.out, "{nothing}");
+            let mut lines = nothing(plan, self.setting).into_iter();
+            return lines.try_for_each(|line| writeln!(self.out, "{line}"));
         }
         writeln!(self.out, "{}", total(plan))?;
         if let Some(time) = time(plan, self.setting) {
@@ -500,14 +499,7 @@ impl Text<'_> {
             "      plan {}, wipe-set {}{stale}",
             plan.id, plan.wipe_set.digest
         )?;
-        if !plan.applicable() {
-            writeln!(
-                self.out,
-                "\nBlocked by a guard: nothing of it will be carried out."
-            )
-        } else {
-            writeln!(self.out, "\nNext: muster apply {}", plan.id)
-        }
+        writeln!(self.out, "\n{}", next(plan, self.setting))
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::hold::places;
 use crate::people::Refusal;
-use crate::plan::{Plan, WipeSet, digest};
+use crate::plan::{Note, Plan, WipeSet, digest};
 use crate::refusal::RefusalCode;
-use schema_fleet::{Code, Selector};
-use schema_ids::MachineId;
+use schema_fleet::{Code, Place, Selector};
+use schema_ids::{MachineId, Name};
 use std::collections::BTreeSet;
 
 impl Plan {
@@ -28,13 +28,15 @@ impl Plan {
         })
     }
 
-    /// What concerns the selected machines; `None` if none is selected, which never stands for all. Guards look at the
-    /// whole plan, and stay.
+    /// What concerns the selected machines, and what is not done of the selected deployments; `None` if there is neither, which
+    /// never stands for all. Guards look at the whole plan, and stay.
     #[must_use]
     pub fn part(&self, only: &Selector) -> Option<Self> {
         let selected = places(self).filter(|(_, _, place)| only.selects(place));
         let ids: BTreeSet<MachineId> = selected.map(|(id, _, _)| id).collect();
-        if ids.is_empty() {
+        let is_of_deployment =
+            |note: &Note| deployment(&note.object).is_some_and(|name| only.selects(&named(&name)));
+        if ids.is_empty() && !self.notes.iter().any(is_of_deployment) {
             return None;
         }
         let mut part = self.clone();
@@ -51,8 +53,24 @@ impl Plan {
             .values()
             .map(|machine| format!("machine.{}", machine.name))
             .collect();
-        part.notes.retain(|note| names.contains(&note.object));
+        part.notes
+            .retain(|note| names.contains(&note.object) || is_of_deployment(note));
         digest::name(&mut part);
         Some(part)
+    }
+}
+
+/// The deployment that a note is about: `deployment.web`, `deployment.web[1]`.
+fn deployment(object: &str) -> Option<Name> {
+    let name = object.strip_prefix("deployment.")?;
+    let name = name.split_once('[').map_or(name, |(name, _)| name);
+    name.parse().ok()
+}
+
+/// Where a deployment is by itself, with no machine.
+fn named(deployment: &Name) -> Place<'_> {
+    Place {
+        deployments: vec![deployment],
+        ..Place::default()
     }
 }

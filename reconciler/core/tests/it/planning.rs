@@ -10,7 +10,7 @@ mod told;
 use crate::seen::{SeenMachine, own};
 use crate::world::{World, fleet};
 use formed::Forms;
-use reconciler_core::form::{Detail, Setting, text};
+use reconciler_core::form::{Detail, Setting, markdown, text};
 use reconciler_core::plan::adoption::adoptable;
 use reconciler_core::plan::opened::{self, Opened};
 use reconciler_core::times::Took;
@@ -248,4 +248,53 @@ fn a_value_moves_nothing_on_a_screen() {
     let moves = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
     assert!(!hostile.contains(moves), "{hostile:?}");
     assert!(hostile.contains("keep  all"), "{hostile:?}");
+}
+
+/// A part says that it is one, and what is not done of the deployment that was asked about.
+#[test]
+fn a_part_does_not_speak_of_the_whole() {
+    let machine = |number: u8| {
+        format!(
+            "[machine.m{number}]\nrack = \"r1\"\nboot.mode = \"bios\"\n\
+             nic.p0 = {{ mac = \"52:54:00:77:00:0{number}\", link = \"lab/pxe\" }}\n"
+        )
+    };
+    let web = "[deployment.web]\ncount = 2\nrequire = { cpu-cores = \">= 64\" }\nhostname = \"web-{slot}\"\nimage = \"debian-a\"\n\
+               storage = \"disk\"\nnetwork = \"auto\"\n";
+    let two = machine(1) + &machine(2);
+    let (one, both) = (two.clone() + web, two + &machine(3) + web);
+    let mut world = World::new();
+    world.next_commit();
+    let first = fleet("", &one);
+    let plan = world.plan(&first);
+    world.adopt(&first, plan);
+    world.next_commit();
+    let whole = world.plan(&fleet("", &both));
+    assert!(!whole.changes.is_empty());
+    let shown = |only: &str| {
+        let part = whole.part_called(only).unwrap();
+        let setting = Setting {
+            only: Some(only.to_owned()),
+            ..Setting::default()
+        };
+        let shown = text::render(&part, &setting, Detail::Normal);
+        let last = format!("No changes to {only}; the rest of the fleet is not shown.");
+        assert!(shown.contains(&last), "{shown}");
+        assert!(!shown.contains("as this revision wants it"), "{shown}");
+        let comment = markdown::render(&part, &setting).expect("it is short");
+        assert!(
+            comment.contains("the rest of the fleet is not shown."),
+            "{comment}"
+        );
+        shown
+    };
+    assert!(!shown("machine:m1").contains("deployment.web "));
+    for only in ["deployment:web", "deployment:w*"] {
+        let shown = shown(only);
+        assert!(
+            shown.contains("NOT DONE\n\n    deployment.web   COMMISSIONING"),
+            "{shown}"
+        );
+    }
+    assert!(whole.part_called("deployment:other").is_err());
 }

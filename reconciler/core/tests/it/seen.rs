@@ -42,6 +42,9 @@ struct SeenDisk {
     id: String,
     gb: u64,
     holds: Option<String>,
+    /// The same in words.
+    #[serde(default)]
+    words: String,
     #[serde(default)]
     nvme: bool,
 }
@@ -65,7 +68,7 @@ impl SeenMachine {
             kind: if disk.nvme { DiskKind::Nvme } else { DiskKind::Ssd },
             local: true,
             content: content(disk.holds.as_deref().unwrap_or("blank")),
-            holds: String::new(),
+            holds: disk.words.clone(),
         });
         let nics = self.macs.iter().map(|mac| Nic {
             name: "eth0".to_owned(),

@@ -64,6 +64,7 @@ async fn one_who_did_not_write_it_must_agree() {
     let asked = serde_json::json!({ "needed": 1, "given": [], "eligible": ["ops"], "mass": false });
     assert_eq!(plan["approvals"], asked);
     let shown = muster.says(&["plan", "--head", "change"], 0);
+    leads_on(&muster, &plan, &shown);
     let line = "    needs    approval     1 (destructive), by ops, not the author; nobody has yet\n";
     assert!(shown.contains(line), "{shown}");
     without_the_daemon(&bed, &muster);
@@ -84,7 +85,20 @@ async fn one_who_did_not_write_it_must_agree() {
     }
 
     // Ada, who is root here, wrote it.
-    muster.document(&["approve", id, "--wipe-set", wipe_set], 0);
+    let said = muster.document(&["approve", id, "--wipe-set", wipe_set], 0);
+    assert_eq!(
+        (&said["counts"], &said["approved"]),
+        (&false.into(), &wipe_set.into()),
+        "{said:#}"
+    );
+    let said = muster.says(&["approve", id, "--wipe-set", wipe_set], 0);
+    for part in [
+        "Your word does not count: ",
+        " is not approved, 0 of 1: ",
+        "they wrote a part of it",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
     let refused = muster.document(&["apply", id], 3);
     let told = refused["stopped"]["message"].as_str().unwrap();
     assert!(
@@ -99,8 +113,29 @@ async fn one_who_did_not_write_it_must_agree() {
     // Their word is not counted, and another's is, once it is said.
     let given = |head: &str| muster.plan(head, 3)["approvals"]["given"].clone();
     assert_eq!(given("main"), serde_json::json!([]));
-    bob_says(&bed, &muster, &plan, &[]);
+    let told = bob_says(&bed, &muster, &plan, &[]);
+    let told: Value = serde_json::from_str(&told).expect("a document");
+    assert_eq!((&told["counts"], &told["missing"]), (&true.into(), &Value::Null));
     bed.until("adopted", |status| is_adopted(status, "deploy")).await;
+    let over = muster.says(&["show", id], 0);
+    assert!(!over.contains("Next: "), "{over}");
+    assert!(
+        over.contains("This plan is carried out") || over.contains("Over: "),
+        "{over}"
+    );
+}
+
+/// What is not merged says what is next, and that leads on.
+fn leads_on(muster: &Muster, plan: &serde_json::Value, shown: &str) {
+    let (id, wipe_set) = (
+        plan["id"].as_str().unwrap(),
+        plan["wipe-set"]["digest"].as_str().unwrap(),
+    );
+    let next = format!("Next: muster approve {id} --wipe-set {wipe_set}\nThen merge it.");
+    assert!(shown.contains(&next), "{shown}");
+    assert!(muster.says(&["show", id], 0).contains(&next));
+    let early = muster.document(&["apply", id], 1);
+    assert_eq!(early["stopped"]["code"], "NOT_MERGED", "{early:#}");
 }
 
 /// Bob agrees, and thinks better of it.

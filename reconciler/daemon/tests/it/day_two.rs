@@ -75,6 +75,27 @@ async fn a_deployment_is_pinned_and_counts_again_and_nothing_changes() {
                ssh-keys \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl anna@lab\"\n}\n";
     for (path, deployment) in [("deploy.toml", toml.as_str()), ("deploy.kdl", kdl)] {
         let (bed, muster, _) = running(path, deployment).await;
+        let why = muster.says(&["why", "deployment.first"], 0);
+        for line in [
+            "has its 1 machine\n",
+            "machines        1\n",
+            "memory          1   at least 512MiB\n",
+        ] {
+            assert!(why.contains(line), "{line:?} is not in\n{why}");
+        }
+        assert_eq!(muster.says(&["show", "deployment.first"], 0), why);
+        let told = muster.document(&["why", "deployment.first"], 0);
+        assert_eq!(
+            (&told["name"], &told["funnel"]["wanted"]),
+            (&"first".into(), &1.into())
+        );
+        let machine = muster.document(&["why", "node-01"], 0);
+        let by_slot = muster.document(&["why", "deployment.first[1]"], 0);
+        assert_eq!(by_slot["name"], machine["name"]);
+        muster.says(&["show", "machine.node-01"], 0);
+        muster.says(&["why", "deployment.first[2]"], 1);
+        muster.says(&["why", "deployment.nobody"], 1);
+        muster.says(&["why", "deployment.first[one"], 64);
         let folder = bed.path("fleet").display().to_string();
         let pinned = muster.says(&["pin", "deployment.first", "--folder", &folder], 0);
         assert!(pinned.contains("+") && pinned.contains("node-01"), "{pinned}");

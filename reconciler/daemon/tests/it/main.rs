@@ -16,6 +16,7 @@ mod downloads;
 mod enrolment;
 mod events;
 mod forge;
+mod frozen;
 mod guards;
 mod health;
 mod holds;

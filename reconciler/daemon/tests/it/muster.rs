@@ -273,6 +273,9 @@ fn plans(bed: &Bed, muster: &Muster, machine: &str, deployment: &str) {
     muster.says(&["plan", "--expect-empty", "--head", "label"], 0);
     muster.says(&["plan", "--expect-empty", "--head", "more"], 2);
     // What `more` has beyond `label` is not what both have beyond what is carried out.
+    let unknown = muster.document(&["plan", "--base", "origin/main"], 1);
+    let told = unknown["error"]["message"].as_str().unwrap();
+    assert!(told.ends_with("knows that as \"main\""), "{told}");
     let both = muster.document(&["plan", "--base", "more", "--head", "more"], 0);
     let causes = both["changes"]
         .as_array()

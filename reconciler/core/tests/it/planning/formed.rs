@@ -6,7 +6,7 @@ use reconciler_core::form::{Detail, Setting, markdown, text};
 use reconciler_core::plan::Plan;
 use reconciler_core::plan::approvals::Agreement;
 use reconciler_core::times::Estimate;
-use schema_ids::MachineId;
+use schema_ids::{ContentId, MachineId};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -40,6 +40,15 @@ impl Forms {
         writeln!(self.markdown, "== {say}\n\n{}", constant(plan, &shown)).unwrap();
         let told = document(plan, &setting);
         fits(&told);
+        for change in &told.changes {
+            let markers = change
+                .erases
+                .iter()
+                .filter(|erased| is_installed(&erased.content));
+            for known in markers.filter_map(|erased| change.disks.get(&erased.disk)) {
+                assert_eq!(known.holds, "installed by muster", "{}", change.object);
+            }
+        }
         // What is said to take some time has it in numbers; what takes for ever has none.
         assert_eq!(
             shown.contains("akes about "),
@@ -74,6 +83,10 @@ impl Forms {
             "{shown}"
         );
     }
+}
+
+fn is_installed(content: &ContentId) -> bool {
+    matches!(content, ContentId::Marker { installed: true, .. })
 }
 
 /// Ids are digests of everything in a plan, and mean nothing to a reader of the snapshot.
