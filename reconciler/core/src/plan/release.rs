@@ -327,6 +327,7 @@ pub(super) fn decide(
     let erase = standing
         .filter(|standing| same_wish(standing, &candidate))
         .unwrap_or(&candidate);
+    let blocked = blocked.or_else(|| context.growth.unshown(&question, erased(erase)));
     Some(released(erase.clone(), blocked))
 }
 
@@ -388,7 +389,7 @@ fn resolve(
     let mut blocked = None;
     let mut disks = Vec::new();
     for known in known {
-        let agreed = agree(question, context.growth, &known).unwrap_or_else(|why| {
+        let agreed = agree(question, Growth::Commit, &known).unwrap_or_else(|why| {
             blocked.get_or_insert(why);
             let before = standing.and_then(|erase| erase.disks.iter().find(|disk| disk.disk == known.disk));
             before.map_or_else(|| known.agreed.clone(), |disk| disk.agreed.clone())
