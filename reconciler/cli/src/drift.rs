@@ -105,11 +105,37 @@ fn accept(answer: &DriftAnswer, wish: &Wish, json: bool) -> Result<Exit, Failure
     if answer.drift.is_empty() && answer.silent.is_empty() {
         tell("Nothing drifted.");
     }
-    Ok(
-        match (is_whole, answer.drift.is_empty() && !answer.silent.is_empty()) {
-            (false, _) => Exit::Changes,
-            (true, true) => Exit::Unreachable,
-            (true, false) => Exit::Done,
-        },
-    )
+    Ok(accepted(is_whole, answer))
+}
+
+/// How it ends once git accepts what it can.
+fn accepted(is_whole: bool, answer: &DriftAnswer) -> Exit {
+    match (is_whole, answer.drift.is_empty() && !answer.silent.is_empty()) {
+        (false, _) => Exit::Changes,
+        // As without `--accept`: nobody can say that they did not drift.
+        (true, true) => Exit::Unreachable,
+        (true, false) => Exit::Done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accepted;
+    use crate::exit::Exit;
+    use reconciler_core::people::DriftAnswer;
+    use schema_ids::Timestamp;
+
+    #[test]
+    fn of_whom_nobody_hears_nothing_is_accepted() {
+        let mut answer = DriftAnswer {
+            now: Timestamp::from_unix_ms(0),
+            commit: None,
+            drift: Vec::new(),
+            silent: Vec::new(),
+        };
+        assert_eq!(accepted(true, &answer), Exit::Done);
+        answer.silent.push("node-01".parse().unwrap());
+        assert_eq!(accepted(true, &answer), Exit::Unreachable);
+        assert_eq!(accepted(false, &answer), Exit::Changes);
+    }
 }

@@ -85,20 +85,7 @@ async fn one_who_did_not_write_it_must_agree() {
     }
 
     // Ada, who is root here, wrote it.
-    let said = muster.document(&["approve", id, "--wipe-set", wipe_set], 0);
-    assert_eq!(
-        (&said["counts"], &said["approved"]),
-        (&false.into(), &wipe_set.into()),
-        "{said:#}"
-    );
-    let said = muster.says(&["approve", id, "--wipe-set", wipe_set], 0);
-    for part in [
-        "Your word does not count: ",
-        " is not approved, 0 of 1: ",
-        "they wrote a part of it",
-    ] {
-        assert!(said.contains(part), "{part}: {said}");
-    }
+    does_not_count(&muster, id, wipe_set);
     let refused = muster.document(&["apply", id], 3);
     let told = refused["stopped"]["message"].as_str().unwrap();
     assert!(
@@ -123,6 +110,24 @@ async fn one_who_did_not_write_it_must_agree() {
         over.contains("This plan is carried out") || over.contains("Over: "),
         "{over}"
     );
+}
+
+/// Whoever wrote it is told so when they agree to it.
+fn does_not_count(muster: &Muster, id: &str, wipe_set: &str) {
+    let said = muster.document(&["approve", id, "--wipe-set", wipe_set], 0);
+    assert_eq!(
+        (&said["counts"], &said["approved"]),
+        (&false.into(), &wipe_set.into()),
+        "{said:#}"
+    );
+    let said = muster.says(&["approve", id, "--wipe-set", wipe_set], 0);
+    for part in [
+        "Your word does not count: ",
+        " is not approved, 0 of 1: ",
+        "they wrote a part of it",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }
 
 /// What is not merged says what is next, and that leads on.
