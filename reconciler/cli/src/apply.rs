@@ -200,6 +200,11 @@ fn carry_out(client: &Client, asked: &Asked<'_>, report: &mut Report) -> Result<
             return Ok(Outcome::Declined);
         }
     }
+    // What was carried out once can be read to its end, also when another commit is carried out since.
+    let mut events = Events::of(&plan.id, wish.after.unwrap_or(0), false);
+    if wish.plan.is_some() && asked.stays() && events.read(client)?.is_some_and(|page| page.superseded) {
+        return stay(client, asked, report);
+    }
     let request = ApplyRequest {
         plan: Some(plan.id.clone()),
     };

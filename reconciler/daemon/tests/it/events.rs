@@ -331,4 +331,27 @@ async fn ctrl_c_detaches_and_work_goes_on() {
     for wanted in ["0 of 1 as wanted. Ctrl-C detaches", "Detached. Work continues"] {
         assert!(drawn.contains(wanted), "no {wanted:?}: {drawn}");
     }
+    is_read_after_another_commit(&bed, &muster, &plan).await;
+}
+
+/// What became of a plan can be read to its end when another commit is carried out.
+async fn is_read_after_another_commit(bed: &Bed, muster: &Muster, plan: &str) {
+    bed.commit(&[("README.md", Some("A fleet.\n"))], "another");
+    bed.until("adopted", |status| is_adopted(status, "another")).await;
+    let read = muster.command(&["apply", plan, "--events"]).output().unwrap();
+    let told = text(&read.stdout);
+    assert_eq!(read.status.code(), Some(5), "{told}{}", text(&read.stderr));
+    let events: Vec<serde_json::Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a document"))
+        .collect();
+    assert!(
+        events.iter().any(|event| event["event"] == "plan.started"),
+        "{told}"
+    );
+    let done = events.last().unwrap();
+    assert_eq!(
+        (&done["event"], &done["outcome"]),
+        (&"plan.done".into(), &"superseded".into())
+    );
 }
