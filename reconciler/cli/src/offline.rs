@@ -91,9 +91,16 @@ pub(crate) fn make(wish: &Wish, from: &str) -> Result<PlanAnswer, Failure> {
         let (name, commit) = (name.clone()?, commit.id.clone());
         Some(Reference { name, commit })
     };
+    // Where the branch is, nobody knows here; what is compared with it as its base, and is not it, is not merged.
+    let is_head = |base: &CommitInfo| base.id == head.id;
+    let is_carried_out = adopted.as_ref().is_some_and(|adopted| adopted.commit == head.id);
+    let standing = match (&named_base, &wish.only) {
+        (Some(base), None) if !is_head(base) && !is_carried_out => Standing::NotMerged,
+        _ => Standing::Next,
+    };
     Ok(PlanAnswer {
         setting: Setting {
-            standing: Standing::default(),
+            standing,
             base: named_base.and_then(|base| named(&wish.base, &base)),
             head: named(&wish.head, &head),
             only: wish.only.clone(),
